@@ -1,0 +1,76 @@
+"""What every encoder is: one content in, one row of features out.
+
+An encoder turns pieces of content of one modality (a text, or a media file) into vectors of a fixed
+width plus the readable features of that modality. Decoding is separate from encoding, so that a job can decode files
+one by one, refuse the bad ones, and encode the rest in batches that are filled across files.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+
+class MediaError(Exception):
+    """A piece of content cannot be decoded. `reason` is a short stable slug, `detail` the decoder's own words."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class Encoder(ABC):
+    """Base of every encoder.
+
+    Class attributes: `modality` (text, image, audio, video), `name` (unique within the modality), `version` (raised by
+    whoever changes what the encoder computes) and `columns`, the Arrow fields of the readable features and quality
+    flags that stand beside `vector` in the feature store. `columns` is the same for every encoder of a modality.
+    """
+
+    modality: ClassVar[str]
+    name: ClassVar[str]
+    version: ClassVar[int]
+    columns: ClassVar[tuple[pa.Field, ...]]
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Width of the vector."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """All settings that change the output, JSON-serialisable."""
+
+    def weights_hash(self) -> str:
+        """SHA-256 of the weight files, hex; empty for an encoder without weights."""
+        return ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """`name-` and 12 hex digits of SHA-256 over name, version, weights and parameters."""
+        identity = json.dumps([self.name, self.version, self.weights_hash(), self.parameters()], sort_keys=True)
+        return f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+    @abstractmethod
+    def decode(self, content: Any) -> Any:
+        """One piece of content, decoded: a `str` for text, the `pathlib.Path` of a local file for the other modalities.
+
+        Raises:
+            MediaError: the content cannot be decoded.
+        """
+
+    @abstractmethod
+    def encode(self, decoded: Sequence[Any]) -> pa.RecordBatch:
+        """Features of a batch of decoded contents, in order.
+
+        Returns: a record batch of `len(decoded)` rows with the fields of `schema()`.
+        """
+
+    def schema(self) -> pa.Schema:
+        """Fields of a batch that `encode` returns."""
+        return pa.schema([pa.field("vector", pa.list_(pa.float32(), self.dim), nullable=False), *self.columns])

@@ -1,0 +1,64 @@
+"""Which language a text is in."""
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+UNKNOWN = "und"
+
+_KANA = re.compile(r"[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9d]")
+_HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_WORD = re.compile(r"[^\W\d_]+")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
+
+# A short text in Latin script looks like a dozen languages; those with many speakers come first.
+_LATIN_LANGUAGES = frozenset(
+    ("cs", "da", "de", "en", "es", "fi", "fr", "hu", "id", "it", "nl", "no", "pl", "pt", "ro", "sv", "tr", "vi")
+)
+_LEAST_PROBABILITY = 0.4
+_ENOUGH_CHARACTERS = 2000
+
+
+def detect_language(text: str) -> str:
+    """ISO 639-1 code of the language of `text`, "und" where there are no words or no language stands out.
+
+    East Asian scripts decide by themselves: kana means Japanese, Hangul Korean, Han characters Chinese, unless the
+    text is mostly in other letters: one such character weighs as much as two words, so that "iPhone 15 手机壳" is
+    Chinese and an English sentence that quotes a Chinese name is English. All else is left to n-gram statistics
+    (py3langid).
+
+    >>> detect_language("小米 Redmi Note 12 Pro"), detect_language("12:30")
+    ('zh', 'und')
+    """
+    text = text[:_ENOUGH_CHARACTERS]
+    han, kana, hangul = (len(script.findall(text)) for script in (_HAN, _KANA, _HANGUL))
+    others = _WORD.findall(_HAN.sub(" ", _KANA.sub(" ", _HANGUL.sub(" ", text))))
+    if 2 * (han + kana + hangul) >= max(1, len(others)):
+        if hangul > kana:
+            return "ko"
+        return "ja" if kana else "zh"
+    return _by_statistics(" ".join(others)) if others else UNKNOWN
+
+
+def _by_statistics(words: str) -> str:
+    latin = 2 * len(_LATIN.findall(words)) > len(words.replace(" ", ""))
+    candidates = [
+        (language, probability)
+        for language, probability in _identifier().rank(words)
+        if (language in _LATIN_LANGUAGES if latin else len(language) == 2)
+    ]
+    best, most = candidates[0]
+    share = most / sum(probability for _, probability in candidates)
+    return best if share >= _LEAST_PROBABILITY else UNKNOWN
+
+
+@cache
+def _identifier() -> "LanguageIdentifier":
+    """The model, loaded at the first call of a process (about 2 s)."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

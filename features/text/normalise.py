@@ -1,0 +1,66 @@
+"""Text from anywhere → the words in it, as one line of plain Unicode."""
+
+import html
+import re
+import unicodedata
+
+# Removed with their content: it isn't text that a reader sees.
+_HIDDEN = re.compile(r"<(script|style|template|noscript|head)\b[^>]*>.*?(</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?(-->|\Z)|<!\[CDATA\[|\]\]>", re.DOTALL)
+# A tag begins with a letter right after "<", so "a < b", "<3" and "<-" stay. An unclosed tag ends with the text only
+# where an attribute follows.
+_TAG = re.compile(
+    r"""</?[a-z][\w:-]*(\s([^<>"']|"[^<"]*"|'[^<']*')*|\s[^<>]*)?/?>|<[!?][^<>]*>|<[a-z][\w:-]*\s+[\w:-]+\s*=[^<>]*\Z""",
+    re.IGNORECASE,
+)
+_SPACE = re.compile(r"\s+")
+_JOINERS = "\u200c\u200d"
+
+
+def clean_text(raw: str | None) -> str:
+    """The text of `raw`, which may be HTML: without scripts, comments and tags, entities resolved, NFC, one line.
+
+    Entities are resolved once, after the tags are gone: `&lt;b&gt;` is the text `<b>`, not a tag.
+
+    >>> clean_text("<p>Caf&eacute;&nbsp;<b>au</b>\\n lait</p><script>x()</script>")
+    'Café au lait'
+    """
+    if not raw:
+        return ""
+    text = _COMMENT.sub(" ", _HIDDEN.sub(" ", raw))
+    text = _TAG.sub(_gap, text)
+    return plain_line(html.unescape(text))
+
+
+def plain_line(text: str) -> str:
+    """`text` in NFC, without control characters and lone surrogates, every run of white space one space."""
+    text = _SPACE.sub(" ", unicodedata.normalize("NFC", text))
+    if not text.isprintable():
+        text = "".join(_visible(character) for character in text)
+    return _SPACE.sub(" ", text).strip()
+
+
+def _visible(character: str) -> str:
+    """The character, or nothing (formatting, private use) or a space (controls, separators) in its place.
+
+    Zero-width joiners stay: they make one emoji out of several, and letters of Persian and Hindi.
+    """
+    category = unicodedata.category(character)
+    if category in ("Cc", "Zl", "Zp", "Zs"):
+        return " "
+    hidden = category in ("Cf", "Cs", "Co", "Cn") and character not in _JOINERS and not _is_tag(character)
+    return "" if hidden else character
+
+
+def _is_tag(character: str) -> bool:
+    """Whether the character is a tag character, as in the flags of England, Scotland and Wales."""
+    return "\U000e0020" <= character <= "\U000e007f"
+
+
+# Tags within a line of text; every other tag ends a word.
+_INLINE = re.compile(r"</?(a|abbr|b|bd[io]|big|cite|code|em|font|i|mark|q|s|small|span|strong|su[bp]|tt|u|wbr)\b", re.I)
+
+
+def _gap(tag: re.Match[str]) -> str:
+    """What a tag leaves behind: nothing within a line, a space where it breaks the line."""
+    return "" if _INLINE.match(tag[0]) else " "

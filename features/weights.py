@@ -1,0 +1,26 @@
+"""Weight files that ship inside installed packages: where they lie, and what identifies them."""
+
+import hashlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@cache
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file that doesn't change while the process lives, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_file(package: str, name: str) -> Path:
+    """The file `name` inside an installed package, found without importing the package.
+
+    Raises:
+        FileNotFoundError: the package isn't installed, or has no such file.
+    """
+    spec = find_spec(package)
+    root = Path(spec.origin).parent if spec is not None and spec.origin else None
+    if root is None or not (root / name).is_file():
+        raise FileNotFoundError(f"package {package} with its file {name} is not installed")
+    return root / name

@@ -1,0 +1,56 @@
+"""What fusion learns from, as arrays: the catalog's vectors with their masks, and who liked what when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MODALITIES = ("text", "image", "audio", "video")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The items of a night. Row i of every array speaks of `item_ids[i]`.
+
+    Attributes:
+        item_ids: str [N], ascending, unique.
+        vectors: modality → float32 [N, d_m]; rows that the mask hides hold zeros and mean nothing.
+        masks: modality → bool [N], True where the item has that modality.
+    """
+
+    item_ids: NDArray[np.str_]
+    vectors: Mapping[str, NDArray[np.float32]]
+    masks: Mapping[str, NDArray[np.bool_]]
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+
+@dataclass(frozen=True)
+class History:
+    """What users did with the catalog's items, one row a (user, item) pair, ascending by user, timestamp, item.
+
+    Attributes:
+        user_ids: str [U], ascending, unique; a user may have no row.
+        user, item: int32 [n], places in `user_ids` and in the catalog's `item_ids`.
+        timestamp: int64 [n], microseconds since 1970 UTC, of the pair's latest event.
+        weight: float32 [n], the pair's strongest event; 0 means seen but not liked.
+    """
+
+    user_ids: NDArray[np.str_]
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    timestamp: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def where(self, keep: NDArray[np.bool_]) -> "History":
+        """The rows that `keep` (bool [n]) marks, under the same `user_ids`."""
+        return History(self.user_ids, self.user[keep], self.item[keep], self.timestamp[keep], self.weight[keep])
+
+    def likes(self) -> "History":
+        """The rows whose weight is above 0."""
+        return self.where(self.weight > 0)

@@ -1,0 +1,108 @@
+"""A modality's raw vectors made comparable: standardised, then projected onto their main directions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data import MODALITIES, Catalog
+
+MAX_ROWS = 20_000
+"""The covariance is estimated from at most so many rows, evenly spaced."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """x → (x - mean) / scale @ axes, for rows that have the modality; 0 for the others.
+
+    Attributes:
+        mean, scale: float32 [d]; a column that never varied has scale infinity, and so becomes 0.
+        axes: float32 [d, p]: principal axes, divided by one common factor so that the p columns of the fitted rows have
+            variance 1 on average.
+        whitener: float32 [p]: what each column must be multiplied with to have variance 1.
+    """
+
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    whitener: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, vectors: NDArray[np.float32], mask: NDArray[np.bool_], *, dims: int = 128) -> "Projection":
+        """Principal component analysis (Pearson 1901) of the standardised rows that `mask` marks.
+
+        `p` is the least of `dims`, d and the number of directions that vary. The sign of an axis is such that its
+        largest entry by size is positive. With no row, or rows that are all the same, p is 0.
+        """
+        rows = vectors[mask].astype(np.float64)
+        rows = rows[:: max(1, -(-len(rows) // MAX_ROWS))]
+        if not rows.size:
+            return cls._empty(vectors.shape[1])
+        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+        varies = deviation > 1e-6 * np.maximum(1e-6, np.abs(mean))
+        scale = np.where(varies, deviation, np.inf)
+        values, axes = np.linalg.eigh(np.cov((rows - mean) / scale, rowvar=False, ddof=0).reshape(len(mean), -1))
+        order = np.argsort(-values, kind="stable")[:dims]
+        order = order[values[order] > 1e-9 * max(1.0, values[-1])]
+        variance, axes = values[order], axes[:, order]
+        sign = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+        common = np.sqrt(variance.mean()) if len(variance) else 1.0
+        arrays = (mean, scale, axes * sign / common, common / np.sqrt(variance))
+        return cls(*(array.astype(np.float32) for array in arrays))
+
+    @classmethod
+    def _empty(cls, d: int) -> "Projection":
+        none = np.zeros(0, np.float32)
+        return cls(np.zeros(d, np.float32), np.ones(d, np.float32), np.zeros((d, 0), np.float32), none)
+
+    @property
+    def dims(self) -> int:
+        return self.axes.shape[1]
+
+    def __call__(self, vectors: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """float32 [N, p], rows that the mask hides exactly 0.
+
+        Raises:
+            ValueError: a row that has the modality is of another width than those fitted.
+        """
+        projected = np.zeros((len(vectors), self.dims), np.float32)
+        if not self.dims or not mask.any():
+            return projected
+        if vectors.shape[1:] != self.mean.shape:
+            raise ValueError(f"vectors of shape {vectors.shape}: expected [N, {len(self.mean)}], as fitted")
+        projected[mask] = ((vectors[mask] - self.mean) / self.scale) @ self.axes
+        return projected
+
+    def whitening(self, width: int) -> NDArray[np.float32]:
+        """float32 [p, min(width, p)]: projected rows → their main columns, each with variance 1."""
+        return np.diag(self.whitener)[:, :width]
+
+    def state(self) -> dict[str, NDArray[np.float32]]:
+        return {"mean": self.mean, "scale": self.scale, "axes": self.axes, "whitener": self.whitener}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, NDArray[np.float32]]) -> "Projection":
+        return cls(**state)
+
+
+def fit_projections(catalog: Catalog, *, dims: int) -> dict[str, Projection]:
+    """Modality → its projection, fitted on the catalog's items that have the modality."""
+    return {m: Projection.fit(catalog.vectors[m], catalog.masks[m], dims=dims) for m in MODALITIES}
+
+
+def projections_state(projections: Mapping[str, Projection]) -> dict[str, NDArray[np.float32]]:
+    """The arrays of all projections, each under `modality/name`."""
+    return {f"{m}/{name}": array for m, p in projections.items() for name, array in p.state().items()}
+
+
+def projections_from(state: Mapping[str, NDArray[Any]]) -> dict[str, Projection]:
+    """The inverse of `projections_state`; other entries of `state` are passed over."""
+    names = [field.name for field in fields(Projection)]
+    return {m: Projection.from_state({name: state[f"{m}/{name}"] for name in names}) for m in MODALITIES}
+
+
+def speaks(catalog: Catalog, projections: Mapping[str, Projection]) -> dict[str, NDArray[np.bool_]]:
+    """Modality → bool [N]: the item has it, and something was learnt of it."""
+    return {m: catalog.masks[m] & (projections[m].dims > 0) for m in MODALITIES}

@@ -1,0 +1,41 @@
+"""What a user is known by: weighted means of what is known about the items they like."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from fusion.data import History
+
+
+def recency_matrix(likes: History, n_items: int, *, decay: float | None) -> sp.csr_matrix:
+    """CSR float32 [U, n_items]: each like's weight, times e^(-p / decay) where p counts the user's later likes.
+
+    With `decay` None, all times count alike.
+    """
+    weight = likes.weight.astype(np.float32)
+    if decay is not None:
+        order = np.lexsort((likes.item, likes.timestamp, likes.user))
+        count = np.bincount(likes.user, minlength=len(likes.user_ids))
+        later = np.empty(len(likes), np.int64)
+        later[order] = np.cumsum(count)[likes.user[order]] - 1 - np.arange(len(likes))
+        weight = weight * np.exp(-later / decay).astype(np.float32)
+    return sp.csr_matrix((weight, (likes.user, likes.item)), shape=(len(likes.user_ids), n_items))
+
+
+def profiles(
+    weights: sp.csr_matrix, sources: Sequence[NDArray[np.float32]], masks: Sequence[NDArray[np.bool_]]
+) -> NDArray[np.float32]:
+    """float32 [U, sum of widths]: per source the weighted mean over the user's items that have it, 0 where none has.
+
+    Args:
+        weights: CSR [U, N].
+        sources: float32 [N, d_s] each, zero where masked out.
+        masks: bool [N] each.
+    """
+    means = []
+    for source, mask in zip(sources, masks, strict=True):
+        total = weights @ mask.astype(np.float32)
+        means.append((weights @ source) / np.where(total > 0, total, 1)[:, None])
+    return np.hstack(means).astype(np.float32)

@@ -1,0 +1,59 @@
+"""The strategies by name, and their models as folders of JSON and NumPy arrays."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusion.strategies.base import Strategy
+
+STRATEGIES = {
+    "concatenation": "fusion.strategies.concatenation:Concatenation",
+    "content": "fusion.content:Content",
+}
+"""Name → module:class. The module is imported when the strategy is asked for."""
+
+_DESCRIPTION, _ARRAYS = "strategy.json", "arrays.npz"
+
+
+def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
+    """An unfitted strategy.
+
+    Raises:
+        ValueError: no strategy has that name, or it takes no such parameter.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"strategy {name!r}: unknown; choose one of {', '.join(sorted(STRATEGIES))}")
+    module, _, attribute = STRATEGIES[name].partition(":")
+    strategy: type[Strategy] = getattr(import_module(module), attribute)
+    try:
+        return strategy(**(parameters or {}))
+    except TypeError as error:
+        raise ValueError(f"strategy {name!r}: {error}") from error
+
+
+def save(model: Strategy, folder: Path) -> None:
+    """Writes a fitted model into `folder`, which is made if need be."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
+    description = {"strategy": model.name, "parameters": model.parameters()}
+    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def load(folder: Path) -> Strategy:
+    """The model that `save` wrote. Nothing in it is unpickled.
+
+    Raises:
+        ValueError: the folder holds no model, or one whose strategy is not known.
+    """
+    folder = Path(folder)
+    if not (folder / _DESCRIPTION).is_file():
+        raise ValueError(f"{folder}: no model here (no {_DESCRIPTION})")
+    description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+    model = create(description["strategy"], description["parameters"])
+    with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        model.restore(dict(arrays))
+    return model

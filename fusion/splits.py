@@ -1,0 +1,86 @@
+"""Who is asked about which of their likes: the held-out likes that validate and test a model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data import History
+
+Kind = Literal["global_time", "per_user"]
+MIN_LIKES_PER_USER = 3
+"""A user with fewer likes cannot give one to each of train, valid and test, and stays wholly in train (`per_user`)."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One history cut in three; together the parts hold every row once, under the same `user_ids`."""
+
+    train: History
+    valid: History
+    test: History
+
+    def known(self) -> History:
+        """Train and valid together: what may be known when the test begins."""
+        parts = (self.train, self.valid)
+        rows = [np.concatenate([getattr(p, name) for p in parts]) for name in ("user", "item", "timestamp", "weight")]
+        user, item, timestamp, _ = rows
+        order = np.lexsort((item, timestamp, user))
+        return History(self.train.user_ids, *(column[order] for column in rows))
+
+
+def split(history: History, *, kind: Kind, test_share: float, valid_share: float) -> Split:
+    """Cuts a history by time.
+
+    `global_time`: likes are put in the order (timestamp, user, item); the newest `floor(test_share * n)` of them, at
+    least one, are the test, the `floor(valid_share * n)` before them, at least one, validate. A row that was seen but
+    not liked falls on the side of the line where its own (timestamp, user, item) puts it.
+
+    `per_user`: the same within each user's likes, in the order (timestamp, item). A user with fewer than
+    `MIN_LIKES_PER_USER` likes stays wholly in train.
+
+    With too few likes for a cut (under `MIN_LIKES_PER_USER`), everything is train.
+
+    Raises:
+        ValueError: an unknown kind, or shares outside (0, 1) or adding up to 1 or more.
+    """
+    if not (0 < test_share < 1 and 0 < valid_share < 1 and test_share + valid_share < 1):
+        raise ValueError(
+            f"test_share {test_share} and valid_share {valid_share}: expected shares above 0 whose sum is below 1"
+        )
+    if kind == "global_time":
+        order = np.lexsort((history.item, history.user, history.timestamp))
+        group = np.zeros(len(history), np.int64)
+    elif kind == "per_user":
+        order = np.lexsort((history.item, history.timestamp, history.user))
+        group = history.user.astype(np.int64)
+    else:
+        raise ValueError(f"kind {kind!r}: expected 'global_time' or 'per_user'")
+    part = np.zeros(len(history), np.int8)
+    part[order] = _parts(group[order], history.weight[order] > 0, test_share=test_share, valid_share=valid_share)
+    return Split(*(history.where(part == which) for which in range(3)))
+
+
+def _parts(
+    group: NDArray[np.int64], liked: NDArray[np.bool_], *, test_share: float, valid_share: float
+) -> NDArray[np.int8]:
+    """0 train, 1 valid, 2 test, for rows in the order of (group, time).
+
+    A row that is not a like takes the part of the like before it, for the line to a part is drawn at that part's first
+    like; before the first like, it is train.
+    """
+    if not len(group):
+        return np.zeros(0, np.int8)
+    likes = np.bincount(group, liked).astype(np.int64)
+    before_group = np.concatenate([[0], np.cumsum(likes)[:-1]])
+    place = np.maximum(np.cumsum(liked) - before_group[group] - 1, 0)
+    n_test = _share(likes, test_share)[group]
+    n_valid = _share(likes, valid_share)[group]
+    test_from = likes[group] - n_test
+    part = np.where(place >= test_from, 2, np.where(place >= test_from - n_valid, 1, 0))
+    return np.where(likes[group] >= MIN_LIKES_PER_USER, part, 0).astype(np.int8)
+
+
+def _share(n: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    return np.maximum(1, np.floor(share * n)).astype(np.int64)

@@ -1,0 +1,123 @@
+"""The contract of a fusion strategy: vectors for items and users whose dot product is the score."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data import MODALITIES, Catalog, History
+
+BLOCKS = ("history", *MODALITIES)
+
+
+@dataclass(frozen=True)
+class FitLog:
+    """How a fit went.
+
+    Attributes:
+        epochs: how many were run.
+        best_epoch: the one whose weights were kept, counted from 1; 0 where nothing was trained.
+        seconds: wall-clock time.
+        valid_ndcg: mean validation ndcg@10 after each epoch; empty without validation data.
+    """
+
+    epochs: int = 0
+    best_epoch: int = 0
+    seconds: float = 0.0
+    valid_ndcg: list[float] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Strategy(ABC):
+    """A way to fuse modalities and history.
+
+    A user's score for an item is the dot product of their vectors. The columns are partitioned into `blocks`, named
+    after what they speak of; the dot product over a block's columns is exactly what that block adds to the score, and
+    it is exactly 0 where the item lacks it. Items are known by their `item_id`, never by their row: a catalog at
+    scoring time may hold other items than the one at fitting time. User vectors follow from the history given, not from
+    who the user is.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def fit(
+        self,
+        catalog: Catalog,
+        train: History,
+        valid: History | None = None,
+        *,
+        seed: int,
+        epochs: int | None = None,
+        progress: bool = False,
+    ) -> FitLog:
+        """Learns from `train`; stops where `valid` says so.
+
+        Args:
+            catalog: the items that both histories speak of.
+            valid: later likes of the same users, or None (or without a like) to learn for a fixed number of epochs.
+            seed: with the same seed, data and machine a fit gives the same bits.
+            epochs: the fixed number, or with `valid` the most there may be; None for the strategy's own.
+            progress: shows a bar on standard error.
+        """
+
+    @property
+    @abstractmethod
+    def blocks(self) -> dict[str, slice]:
+        """Every name of `BLOCKS` → its columns; an empty slice for what plays no part."""
+
+    @property
+    def neighbour_blocks(self) -> dict[str, slice]:
+        """The columns whose cosines tell which items are alike (for `fusion.similar`)."""
+        return self.blocks
+
+    @abstractmethod
+    def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
+        """Every name of `BLOCKS` → bool [N]: whether the block speaks for the item."""
+
+    @abstractmethod
+    def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
+        """float32 [N, D], in the catalog's order."""
+
+    @abstractmethod
+    def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        """float32 [U, D], in the order of `history.user_ids`, from the likes in `history`, whose items are rows of this
+        `catalog`. A user without a like gets what is best for anyone."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON can hold them."""
+
+    @abstractmethod
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What was learnt, as named arrays without objects."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """The inverse of `state`."""
+
+    def save(self, folder: Path) -> None:
+        """Writes the model into `folder`, which is made if need be (`fusion.registry.load` reads it back)."""
+        from fusion.registry import save
+
+        save(self, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: the folder holds another strategy's model, or none.
+        """
+        from fusion.registry import load
+
+        model = load(folder)
+        if not isinstance(model, cls):
+            raise ValueError(f"{folder}: holds a model of strategy {model.name!r}, expected {cls.name!r}")
+        return model

@@ -1,0 +1,97 @@
+"""Trained models under LAKE/artifacts: a folder a model version, complete once its `model.json` is there."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow.fs as pafs
+
+import fusion
+from fusion import registry
+from fusion.strategies.base import Strategy
+from jobs.night import Night
+from jobs.state import State, encoders
+
+MARK = "model.json"
+TWIN = "held_out"
+SERVED = "served"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a model was made from, each as a hash; equal identities mean equal models."""
+
+    strategy: str
+    fingerprint_data: str
+    fingerprint_encoders: str
+    fingerprint_config: str
+    fingerprint_code: str
+
+    @property
+    def model_version(self) -> str:
+        return f"{self.strategy}-{_hash(asdict(self))[:12]}"
+
+    @property
+    def path(self) -> str:
+        """The model's folder, relative to LAKE."""
+        return f"artifacts/{self.model_version}"
+
+
+def identity(night: Night, state: State, strategy: str) -> Identity:
+    """The identity of the model that this night's state, configuration and code make."""
+    return Identity(
+        strategy=strategy,
+        fingerprint_data=state.fingerprint,
+        fingerprint_encoders=_hash(encoders(night.config)),
+        fingerprint_config=_hash(night.config.fusion.model_dump(mode="json")),
+        fingerprint_code=_code(),
+    )
+
+
+def exists(night: Night, path: str) -> bool:
+    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    return filesystem.get_file_info(f"{root}/{path}/{MARK}").type == pafs.FileType.File
+
+
+def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
+    """Store a model's parts, its mark last: a reader sees all of it or none."""
+    with tempfile.TemporaryDirectory() as folder:
+        for part, model in models.items():
+            model.save(Path(folder) / part)
+        filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+        target = f"{root}/{made.path}"
+        filesystem.create_dir(target, recursive=True)
+        pafs.copy_files(folder, target, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=filesystem)
+        with filesystem.open_output_stream(f"{target}/{MARK}") as mark:
+            mark.write(json.dumps(asdict(made), indent=1).encode())
+
+
+def load(night: Night, path: str, part: str) -> Strategy:
+    """One part of a stored model: `TWIN`, which has not seen the held-out likes, or `SERVED`, which has seen all."""
+    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    folder = Path(tempfile.mkdtemp())
+    try:
+        pafs.copy_files(
+            f"{root}/{path}/{part}",
+            str(folder),
+            source_filesystem=filesystem,
+            destination_filesystem=pafs.LocalFileSystem(),
+        )
+        return registry.load(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _code() -> str:
+    """A hash of all that computes a model: our own sources, and the versions of the libraries underneath."""
+    sources = sorted(Path(fusion.__file__).parent.rglob("*.py"))
+    libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
+    return _hash([*libraries, *(source.read_text("utf-8") for source in sources)])

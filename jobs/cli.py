@@ -1,0 +1,129 @@
+"""The `nightweave` command."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.night import Night, UserError, location, user_errors
+from lake.lake import Lake
+
+app = typer.Typer(
+    help="A nightly batch pipeline for multimodal recommendation.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+sources = typer.Typer(help="Lay a public data set out as a landing zone.", no_args_is_help=True)
+app.add_typer(sources, name="import")
+
+RawOption = Annotated[str | None, typer.Option("--raw", help="Landing zone: path or URI [env: NIGHTWEAVE_RAW]")]
+LakeOption = Annotated[str | None, typer.Option("--lake", help="Tables: path or URI [env: NIGHTWEAVE_LAKE]")]
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", help="YAML file or profile [env: NIGHTWEAVE_CONFIG; default: embedded]")
+]
+DateOption = Annotated[str, typer.Option("--date", help="The night, YYYY-MM-DD")]
+
+
+@app.command("demo-data")
+def demo_data(
+    raw: Annotated[Path, typer.Argument(help="Folder to write the landing zone to")],
+    items: Annotated[int, typer.Option(help="How many items", min=1)] = 240,
+    users: Annotated[int, typer.Option(help="How many users", min=0)] = 200,
+    nights: Annotated[int, typer.Option(help="Over how many nights they arrive", min=1)] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes")] = 7,
+    first_night: Annotated[str, typer.Option(help="The first night, YYYY-MM-DD")] = "2026-11-01",
+    media: Annotated[bool, typer.Option(help="Whether to make pictures, sounds and videos")] = True,
+) -> None:
+    """Write a shop's catalog with all four modalities, made from a seed."""
+    from jobs.sources.demo import write_catalog
+
+    day = _date(first_night, "--first-night")
+    summary = write_catalog(raw, items=items, users=users, nights=nights, seed=seed, first_night=day, media=media)
+    typer.echo(summary)
+
+
+@sources.command("movielens")
+def movielens(
+    source: Annotated[Path, typer.Argument(help="Folder with ratings.csv, movies.csv and, if there are any, posters/")],
+    raw: Annotated[Path, typer.Argument(help="Folder to write the landing zone to")],
+    nights: Annotated[int, typer.Option(help="Over how many nights the ratings arrive", min=1)] = 3,
+    last_night: Annotated[str, typer.Option(help="The last night, YYYY-MM-DD")] = "2026-11-07",
+    tags: Annotated[bool, typer.Option(help="Take users' tags into the text: they leak what users like")] = False,
+) -> None:
+    """MovieLens: titles, genres, keywords and posters as items, ratings as interactions."""
+    from jobs.sources.movielens import write_landing_zone
+
+    day = _date(last_night, "--last-night")
+    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day, tags=tags))
+
+
+@app.command()
+def night(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
+    """Run the nightly DAG for one date in this process, without a scheduler."""
+    from jobs.run_dag import run_nightly
+
+    run_nightly(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the lake's tables")],
+    format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    lake: LakeOption = None,
+) -> None:
+    """Ask the tables in SQL, read-only, through DuckDB."""
+    from jobs.query import answer
+
+    answer(sql, Lake(location("lake", lake)), format_=format_)
+
+
+@app.command()
+def verify(lake: LakeOption = None) -> None:
+    """Read every table and say whether what is promised holds."""
+    from jobs.verify import describe, findings
+
+    looked, broken = findings(Lake(location("lake", lake)))
+    for finding in broken:
+        typer.echo(describe(finding))
+    typer.echo(f"{looked} promises looked at, {len(broken)} broken")
+    if any(finding.check.severity == "fail" for finding in broken):
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(date_: DateOption, lake: LakeOption = None) -> None:
+    """Write the night's report: one HTML file that opens offline."""
+    from jobs.report import write_report
+
+    typer.echo(write_report(Lake(location("lake", lake)), _date(date_, "--date")))
+
+
+@app.command()
+def explain(
+    date_: DateOption,
+    user: Annotated[str | None, typer.Option(help="The user; the first few unless given")] = None,
+    item: Annotated[str | None, typer.Option(help="One item of the user's shelves; all of them unless given")] = None,
+    places: Annotated[int | None, typer.Option(help="Down to which place", min=1)] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Why these recommendations: what history and each modality add to the score."""
+    from jobs.explain import explain_shelves
+
+    typer.echo(
+        explain_shelves(Lake(location("lake", lake)), _date(date_, "--date"), user=user, item=item, places=places)
+    )
+
+
+def _date(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{option} {text!r} is no date; expected YYYY-MM-DD") from None
+
+
+def main() -> None:
+    with user_errors():
+        app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Evaluate the night's model beside the baselines, decide whether it is promoted, and embed users and items with the
+model that serves the night."""
+
+import argparse
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fusion.baselines import ItemKNN, Popularity
+from fusion.data import Catalog, History
+from fusion.evaluation import Figure
+from fusion.evaluation import evaluate as judge
+from fusion.gate import holds_its_own
+from fusion.registry import create
+from fusion.splits import Split
+from fusion.strategies.base import Strategy
+from jobs import artifacts
+from jobs.night import Night, run_step
+from jobs.state import State, load
+from jobs.train import CONTENT_ONLY, split_of, strategy_of
+from schemas.table import MODALITIES
+from schemas.tables import BLOCKS, STRINGS, ItemEmbeddings, Metrics, Models, UserEmbeddings
+
+log = logging.getLogger("nightweave.evaluate")
+
+Scores = Callable[[np.ndarray], np.ndarray]
+POPULARITY, ITEM_KNN, LAST_PROMOTED = "popularity", "item_knn", "last_promoted"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Whether the night's model may serve, and why; in words for the `models` table."""
+
+    promoted: bool
+    verdict: str
+
+
+def run(night: Night, _: argparse.Namespace) -> None:
+    state = load(night)
+    made = artifacts.identity(night, state, strategy_of(night, state))
+    last = _last_promoted(night)
+    parts = split_of(night, state)
+    figures = _figures(night, state, parts, made, last) if len(parts.test.likes()) else []
+    promotion = _decide(night, figures, made.strategy)
+    _write_metrics(night, figures, made)
+    (log.info if promotion.promoted else log.warning)("evaluate: %s: %s", made.model_version, promotion.verdict)
+    row = {
+        "date": night.date,
+        "model_version": made.model_version,
+        "promoted": promotion.promoted,
+        "verdict": promotion.verdict,
+        "path": made.path,
+        **asdict(made),
+    }
+    night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
+    _embed(night, state, {"model_version": made.model_version, "path": made.path} if promotion.promoted else last)
+
+
+def _last_promoted(night: Night) -> dict[str, Any] | None:
+    """The newest promoted model of the nights before this one."""
+    where = (pc.field("date") < night.date) & pc.field("promoted")
+    rows = night.lake.read(Models, where=where, columns=["date", "model_version", "path"]).to_pylist()
+    return max(rows, key=lambda row: row["date"]) if rows else None
+
+
+def _figures(
+    night: Night, state: State, parts: Split, made: artifacts.Identity, last: dict[str, Any] | None
+) -> list[Figure]:
+    known = parts.known()
+    catalog = state.catalog
+    scorers: dict[str, Scores] = {
+        made.strategy: _scorer(artifacts.load(night, made.path, artifacts.TWIN), catalog, known)
+    }
+    for name, baseline in ((POPULARITY, Popularity()), (ITEM_KNN, ItemKNN())):
+        fitted = baseline.fit(known, len(catalog))
+        scorers[name] = lambda users, fitted=fitted: fitted.scores(known, users)
+    if last and last["model_version"] != made.model_version:
+        scorers[LAST_PROMOTED] = _scorer(artifacts.load(night, last["path"], artifacts.TWIN), catalog, known)
+    how = night.config.fusion.split.kind
+    return judge(scorers, split=parts, split_name=how, n_items=len(catalog), ks=night.config.evaluate.ks)
+
+
+def _scorer(model: Strategy, catalog: Catalog, known: History) -> Scores:
+    items, users = model.item_vectors(catalog), model.user_vectors(catalog, known)
+    return lambda batch: users[batch] @ items.T
+
+
+def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:
+    """Law 6 on the night's own held-out likes."""
+    settings = night.config.evaluate
+    judged = {
+        figure.model: figure.per_user
+        for figure in figures
+        if (figure.segment, figure.metric, figure.k) == ("all", settings.gate_metric, settings.gate_k)
+    }
+    if strategy not in judged:
+        return Promotion(True, "no held-out likes to judge by")
+    said = []
+    for reference in (POPULARITY, LAST_PROMOTED):
+        if reference in judged:
+            verdict = holds_its_own(judged[strategy], judged[reference])
+            said.append(
+                f"{'holds its own against' if verdict.ok else 'WORSE than'} {reference} "
+                f"({settings.gate_metric}@{settings.gate_k} {verdict.difference:+.4f} ± {verdict.standard_error:.4f})"
+            )
+    return Promotion(not any(words.startswith("WORSE") for words in said), "; ".join(said))
+
+
+def _write_metrics(night: Night, figures: list[Figure], made: artifacts.Identity) -> None:
+    rows = [
+        {
+            "date": night.date,
+            "model_version": made.model_version,
+            "model": figure.model,
+            "split": figure.split,
+            "segment": figure.segment,
+            "metric": figure.metric,
+            "k": figure.k,
+            "value": figure.value,
+        }
+        for figure in figures
+    ]
+    night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
+
+
+def _embed(night: Night, state: State, serving: dict[str, Any] | None) -> None:
+    """Write where every item and every user stands under the model that serves the night.
+
+    Before any model was promoted, content alone places the items, and no user is placed.
+    """
+    catalog, history = state.catalog, state.history
+    if serving:
+        model = artifacts.load(night, serving["path"], artifacts.SERVED)
+        version, users = serving["model_version"], model.user_vectors(catalog, history)
+    else:
+        log.warning("evaluate: no model was ever promoted; this night recommends nothing and shows similar items only")
+        model = create(CONTENT_ONLY)
+        model.fit(catalog, history, seed=night.config.fusion.seed, progress=False)
+        version, users = CONTENT_ONLY, np.zeros((0, 0), np.float32)
+    touched = np.zeros(len(catalog), np.bool_)
+    touched[history.item] = True
+    items = pa.table(
+        {
+            "date": pa.repeat(pa.scalar(night.date), len(catalog)),
+            "item_id": pa.array(catalog.item_ids.tolist(), pa.string()),
+            "model_version": pa.repeat(pa.scalar(version), len(catalog)),
+            "vector": _vectors(model.item_vectors(catalog)),
+            "blocks": pa.array([_columns(model.blocks)] * len(catalog), BLOCKS),
+            "neighbour_blocks": pa.array([_columns(model.neighbour_blocks)] * len(catalog), BLOCKS),
+            "modalities": pa.array(
+                [[m for m in MODALITIES if catalog.masks[m][i]] for i in range(len(catalog))], STRINGS
+            ),
+            "is_new": ~touched,
+        }
+    )
+    night.lake.write(ItemEmbeddings, items, {"date": night.ds})
+    ids = history.user_ids[: len(users)].tolist()
+    embedded = pa.table(
+        {
+            "date": pa.repeat(pa.scalar(night.date), len(ids)),
+            "user_id": pa.array(ids, pa.string()),
+            "model_version": pa.repeat(pa.scalar(version), len(ids)),
+            "vector": _vectors(users),
+        }
+    )
+    night.lake.write(UserEmbeddings, embedded, {"date": night.ds})
+
+
+def _columns(blocks: dict[str, slice]) -> list[tuple[str, list[int]]]:
+    return [(name, [part.start, part.stop]) for name, part in blocks.items()]
+
+
+def _vectors(matrix: np.ndarray) -> pa.Array:
+    """Rows of float32 [n, d] as an Arrow list column."""
+    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * (matrix.shape[1] if matrix.ndim == 2 else 0)
+    return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(matrix, np.float32).ravel())
+
+
+if __name__ == "__main__":
+    run_step("jobs.evaluate")

@@ -1,0 +1,41 @@
+"""Answers to SQL over the lake: one SELECT in, rows out in a format that a person or a program reads."""
+
+import sys
+
+import duckdb
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from jobs.night import UserError
+from lake import views
+from lake.lake import Lake
+
+FORMATS = ("table", "csv", "json", "parquet")
+
+
+def answer(sql: str, lake: Lake, *, format_: str) -> None:
+    """Write the rows that `sql` selects to standard output.
+
+    Raises:
+        UserError: the format is unknown, or the SQL is not one statement that only reads, or is wrong.
+    """
+    if format_ not in FORMATS:
+        raise UserError(f"--format {format_!r} is unknown; expected one of {', '.join(FORMATS)}")
+    connection = views.connect(lake)
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise UserError("only one SELECT is answered; the lake is read-only here")
+        result = connection.sql(statements[0].query)
+        if format_ == "table":
+            result.show(max_width=240, max_rows=1000)
+            return
+        rows = result.to_arrow_table()
+    except duckdb.Error as error:
+        raise UserError(f"the SQL cannot be answered: {' '.join(str(error).split())}") from None
+    if format_ == "csv":
+        pacsv.write_csv(rows, sys.stdout.buffer)
+    elif format_ == "parquet":
+        pq.write_table(rows, sys.stdout.buffer, compression="zstd")
+    else:
+        sys.stdout.write(rows.to_pandas().to_json(orient="records", lines=True, date_format="iso", force_ascii=False))

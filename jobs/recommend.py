@@ -1,0 +1,176 @@
+"""Recommend: every user's shelves and every item's neighbours, scored in Spark with the item matrix broadcast."""
+
+import argparse
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import Broadcast
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+import lake.spark as tables
+from fusion.explain import contributions
+from fusion.rank import top_k
+from fusion.similar import similar
+from jobs.ledger import Account, close
+from jobs.night import Night, run_step
+from jobs.session import spark_session
+from schemas.table import MODALITIES, Table
+from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
+
+log = logging.getLogger("nightweave.recommend")
+
+SCORES_AT_ONCE = 4_000_000
+"""Scores that a task holds at a time; users are taken in batches accordingly, whatever the size of the catalog."""
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """The catalog as the night's model sees it; row i of every array speaks of `item_ids[i]`, ascending."""
+
+    item_ids: np.ndarray
+    vectors: np.ndarray
+    masks: dict[str, np.ndarray]
+    is_new: np.ndarray
+    blocks: dict[str, slice]
+    neighbour_blocks: dict[str, slice]
+
+    @classmethod
+    def of(cls, night: Night) -> "Shelves":
+        """The night's `item_embeddings`."""
+        rows = night.lake.read(ItemEmbeddings, where=pc.field("date") == night.date).sort_by("item_id")
+        present = [set(modalities) for modalities in rows["modalities"].to_pylist()]
+        masks = {m: np.array([m in has for has in present], np.bool_) for m in MODALITIES}
+        ids = np.asarray(rows["item_id"].to_pylist(), np.str_)
+        first = rows.slice(0, 1).to_pylist()
+        blocks, alike = (_slices(first[0][name]) if first else {} for name in ("blocks", "neighbour_blocks"))
+        return cls(ids, matrix(rows["vector"]), masks, rows["is_new"].to_numpy(), blocks, alike)
+
+    def places(self, item_ids: list[str]) -> np.ndarray:
+        """Rows of those of `item_ids` that the catalog has."""
+        wanted = np.asarray(item_ids, dtype=self.item_ids.dtype if len(self.item_ids) else np.str_)
+        place = np.searchsorted(self.item_ids, wanted)
+        inside = place < len(self.item_ids)
+        return place[inside][self.item_ids[place[inside]] == wanted[inside]]
+
+
+def matrix(vectors: pa.ChunkedArray) -> np.ndarray:
+    """A column of vectors of one width as float32 [n, d]."""
+    flat = vectors.combine_chunks().flatten().to_numpy()
+    return flat.reshape(len(vectors), -1) if len(vectors) else np.zeros((0, 0), np.float32)
+
+
+def _slices(blocks: list[tuple[str, list[int]]]) -> dict[str, slice]:
+    return {name: slice(start, stop) for name, (start, stop) in blocks}
+
+
+def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Night) -> DataFrame:
+    """Rows of `recommendations` for users with their `vector` and the ids of the items they have `seen`."""
+    k = night.config.recommend.k
+
+    def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        catalog = shelves.value
+        size = max(1, SCORES_AT_ONCE // max(1, len(catalog.item_ids)))
+        for batch in batches:
+            for start in range(0, batch.num_rows, size):
+                yield from shelf_rows(batch.slice(start, size), catalog, k=k, night=night)
+
+    return users.mapInArrow(score, from_arrow_schema(Recommendations.schema))
+
+
+def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night) -> Iterator[pa.RecordBatch]:
+    """Both shelves of a few users: `for_you` leaves out what they have seen, `new_items` what anybody has."""
+    vectors = matrix(pa.chunked_array([users.column("vector")]))
+    scores = vectors @ catalog.vectors.T
+    seen = np.zeros(scores.shape, np.bool_)
+    for row, items in enumerate(users.column("seen").to_pylist()):
+        seen[row, catalog.places(items or [])] = True
+    for shelf, exclude in (("for_you", seen), ("new_items", np.broadcast_to(~catalog.is_new, scores.shape))):
+        places, best = top_k(scores, k, exclude=exclude)
+        user, rank = np.nonzero(places >= 0)
+        item = places[user, rank]
+        parts = contributions(vectors[user], catalog.vectors[item], catalog.blocks)
+        zero = np.zeros(len(item), np.float32)
+        columns = {
+            "date": pa.repeat(pa.scalar(night.date), len(item)),
+            "user_id": users.column("user_id").take(pa.array(user)),
+            "shelf": pa.repeat(pa.scalar(shelf), len(item)),
+            "rank": pa.array(rank + 1, pa.int32()),
+            "item_id": pa.array(catalog.item_ids[item].tolist(), pa.string()),
+            "score": pa.array(best[user, rank], pa.float32()),
+            "model_version": users.column("model_version").take(pa.array(user)),
+            "modalities": pa.array(
+                [[m for m in MODALITIES if catalog.masks[m][i]] for i in item], pa.list_(pa.string())
+            ),
+            **{f"contribution_{part}": pa.array(parts.get(part, zero)) for part in ("history", *MODALITIES)},
+        }
+        yield pa.RecordBatch.from_arrays(list(columns.values()), schema=Recommendations.schema)
+
+
+def neighbours(places: DataFrame, shelves: Broadcast[Shelves], *, night: Night) -> DataFrame:
+    """Rows of `similar_items` for the catalog's rows in the column `place`."""
+    k = night.config.recommend.similar_k
+
+    def find(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        catalog = shelves.value
+        has_history = np.ones(len(catalog.item_ids), np.bool_)
+        for batch in batches:
+            queries = batch.column("place").to_numpy()
+            masks = {"history": has_history, **catalog.masks}
+            found, scores = similar(queries, catalog.vectors, masks=masks, blocks=catalog.neighbour_blocks, k=k)
+            item, rank = np.nonzero(found >= 0)
+            yield pa.RecordBatch.from_arrays(
+                [
+                    pa.repeat(pa.scalar(night.date), len(item)),
+                    pa.array(catalog.item_ids[queries[item]].tolist(), pa.string()),
+                    pa.array(rank + 1, pa.int32()),
+                    pa.array(catalog.item_ids[found[item, rank]].tolist(), pa.string()),
+                    pa.array(scores[item, rank], pa.float32()),
+                ],
+                schema=SimilarItems.schema,
+            )
+
+    return places.mapInArrow(find, from_arrow_schema(SimilarItems.schema))
+
+
+def run(night: Night, _: argparse.Namespace) -> None:
+    with spark_session(f"nightweave recommend {night.ds}") as spark:
+        recommend_night(spark, night)
+
+
+def recommend_night(spark: SparkSession, night: Night) -> None:
+    """Write the night's `recommendations` and `similar_items` from its embeddings."""
+    catalog = Shelves.of(night)
+    shelves = spark.sparkContext.broadcast(catalog)
+    parallelism = spark.sparkContext.defaultParallelism
+    places = spark.range(len(catalog.item_ids)).select(F.col("id").alias("place")).repartition(parallelism)
+    _publish(neighbours(places, shelves, night=night), night, SimilarItems)
+
+    seen = (
+        tables.read(spark, night.lake, Interactions, ("date", "<=", night.ds), columns=["user_id", "item_id"])
+        .groupBy("user_id")
+        .agg(F.collect_set("item_id").alias("seen"))
+    )
+    embedded = tables.read(spark, night.lake, UserEmbeddings, ("date", "=", night.ds))
+    users = embedded.join(seen, "user_id", "left").repartition(parallelism, "user_id")
+    _publish(recommendations(users, shelves, night=night), night, Recommendations)
+
+    placed = night.lake.count(UserEmbeddings, {"date": night.ds})
+    shelved = tables.read(spark, night.lake, Recommendations, ("date", "=", night.ds), columns=["user_id"])
+    served = shelved.distinct().count()
+    log.info("recommend: %d of %d users have a shelf, %d items have neighbours", served, placed, len(catalog.item_ids))
+    close(night, "recommend", Account(rows_in=placed, kept=served, superseded=placed - served))
+
+
+def _publish(rows: DataFrame, night: Night, table: type[Table]) -> None:
+    key = [column for column in table.key if column != "date"]
+    tables.replace(rows.sortWithinPartitions(*key), night.lake, table, {"date": night.ds})
+
+
+if __name__ == "__main__":
+    run_step("jobs.recommend")

@@ -1,0 +1,136 @@
+"""The night's report: one HTML file that opens offline."""
+
+import argparse
+import logging
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+import pyarrow.fs as pafs
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from jobs.night import Night, UserError, run_step
+from lake import views
+from lake.asof import create_latest
+from lake.lake import Lake
+from schemas.table import MODALITIES
+
+log = logging.getLogger("nightweave.report")
+
+USERS_SHOWN = 5
+ITEMS_SHOWN = 8
+PLACES_SHOWN = 5
+
+LEDGER = "SELECT step, rows_in, kept, refused, duplicates, superseded FROM ledger WHERE date = $night ORDER BY step"
+QUARANTINE = """
+    SELECT stage, reason, count(*) AS rows, any_value(detail ORDER BY source, position) AS example
+    FROM quarantine WHERE date = $night GROUP BY 1, 2 ORDER BY 1, rows DESC
+"""
+FEATURES = " UNION ALL ".join(
+    f"SELECT '{m}' AS modality, encoder, count(*) AS contents, count(*) FILTER (date = $night) AS new "
+    f"FROM features_{m} GROUP BY ALL"
+    for m in MODALITIES
+)
+MODEL = "SELECT * EXCLUDE (date) FROM models WHERE date = $night"
+METRICS = """
+    PIVOT (SELECT model, segment, metric || coalesce('@' || k, '') AS figure, value FROM metrics
+           WHERE date = $night AND segment = 'all')
+    ON figure USING any_value(value) GROUP BY model
+"""
+SEGMENTS = """
+    SELECT segment, model, value FROM metrics
+    WHERE date = $night AND metric = 'ndcg' AND k = (SELECT max(k) FROM metrics WHERE date = $night)
+    ORDER BY segment, value DESC
+"""
+SHELVES = f"""
+    SELECT r.user_id, r.shelf, r.rank, r.item_id, i.title, r.score, r.modalities,
+        r.contribution_history AS history, {", ".join(f"r.contribution_{m} AS {m}" for m in MODALITIES)}
+    FROM recommendations r LEFT JOIN latest i USING (item_id)
+    WHERE r.date = $night AND r.rank <= $places AND r.user_id IN
+        (SELECT user_id FROM recommendations WHERE date = $night GROUP BY 1 ORDER BY hash(user_id) LIMIT $users)
+    ORDER BY r.user_id, r.shelf, r.rank
+"""
+NEIGHBOURS = """
+    SELECT i.title, s.item_id, list({'title': n.title, 'score': s.score} ORDER BY s.rank) AS neighbours
+    FROM similar_items s LEFT JOIN latest i ON i.item_id = s.item_id LEFT JOIN latest n ON n.item_id = s.similar_item_id
+    WHERE s.date = $night AND s.rank <= $places AND s.item_id IN
+        (SELECT item_id FROM similar_items WHERE date = $night GROUP BY 1 ORDER BY hash(item_id) LIMIT $items)
+    GROUP BY ALL ORDER BY s.item_id
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of the report."""
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+def write_report(lake: Lake, night: date) -> str:
+    """Write LAKE/reports/DATE.html and return where it is.
+
+    Raises:
+        UserError: the lake has nothing of that night.
+    """
+    connection = views.connect(lake)
+    create_latest(connection, night)
+    limits = {"users": USERS_SHOWN, "items": ITEMS_SHOWN, "places": PLACES_SHOWN}
+
+    def ask(title: str, sql: str) -> Section:
+        parameters = {"night": night} | {name: value for name, value in limits.items() if f"${name}" in sql}
+        result = connection.execute(sql, parameters)
+        return Section(title, [column[0] for column in result.description], result.fetchall())
+
+    accounts = ask("What became of the rows", LEDGER)
+    if not accounts.rows:
+        raise UserError(
+            f"the lake {lake.uri} has nothing of the night {night}; run it: nightweave night --date {night}"
+        )
+    page = (
+        Environment(loader=PackageLoader("jobs"), autoescape=True, undefined=StrictUndefined)
+        .get_template("report.html")
+        .render(
+            night=night,
+            models=_dicts(ask("The model", MODEL)),
+            sections=[
+                accounts,
+                ask("What was refused", QUARANTINE),
+                ask("Features in the store", FEATURES),
+                _metrics(connection, night),
+                ask("ndcg by segment", SEGMENTS),
+            ],
+            shelves=_dicts(ask("Some shelves", SHELVES)),
+            neighbours=_dicts(ask("Some neighbours", NEIGHBOURS)),
+            parts=("history", *MODALITIES),
+        )
+    )
+    filesystem, root = pafs.FileSystem.from_uri(lake.uri)
+    filesystem.create_dir(f"{root}/reports", recursive=True)
+    with filesystem.open_output_stream(f"{root}/reports/{night}.html") as out:
+        out.write(page.encode())
+    return f"{root}/reports/{night}.html"
+
+
+def _metrics(connection: duckdb.DuckDBPyConnection, night: date) -> Section:
+    """Models as rows, figures as columns; empty on a night without held-out likes."""
+    title = "The model beside the baselines, on the same held-out likes"
+    any_row = connection.execute("SELECT 1 FROM metrics WHERE date = $night LIMIT 1", {"night": night}).fetchall()
+    if not any_row:
+        return Section(title, [], [])
+    result = connection.execute(METRICS.replace("$night", f"DATE '{night}'"))
+    return Section(title, [column[0] for column in result.description], result.fetchall())
+
+
+def _dicts(section: Section) -> list[dict[str, Any]]:
+    return [dict(zip(section.columns, row, strict=True)) for row in section.rows]
+
+
+def run(night: Night, _: argparse.Namespace) -> None:
+    log.info("report: %s", write_report(night.lake, night.date))
+
+
+if __name__ == "__main__":
+    run_step("jobs.report")

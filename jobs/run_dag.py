@@ -1,0 +1,67 @@
+"""The nightly DAG run in this process: the same DAG as under a scheduler, no second orchestrator."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from jobs.environment import spark_environment
+from jobs.night import Night, NightError
+
+DAGS = Path(__file__).resolve().parent.parent / "dags"
+LOCAL_SPARK = json.dumps({"conn_type": "spark", "host": "local[*]"})
+
+
+def run_nightly(night: Night) -> None:
+    """Run `nightly_recommendations` for one night.
+
+    Raises:
+        NightError: a task of the night failed; the message names those that did.
+    """
+    with airflow_home() as home:
+        _configure(home, night)
+        # Airflow reads its configuration when it is first imported, so it is imported only now.
+        from airflow.utils.db import initdb
+
+        initdb()
+        from dags.nightly_recommendations import dag
+
+        run = dag.test(logical_date=datetime.combine(night.date, time(), UTC))
+        instances = run.get_task_instances()
+    failed = sorted({t.task_id for t in instances if t.state == "failed"})
+    if run.state != "success":
+        raise NightError(f"night {night.ds} failed in {', '.join(failed) or 'its DAG'}; the log above says why")
+    _say_timings(instances)
+
+
+@contextmanager
+def airflow_home() -> Iterator[str]:
+    """`AIRFLOW_HOME` where it is set, else a folder for this run alone, so that nights can run at the same time."""
+    if home := os.environ.get("AIRFLOW_HOME"):
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix="nightweave-airflow-") as folder:
+        yield folder
+
+
+def _configure(home: str, night: Night) -> None:
+    os.environ |= {
+        "AIRFLOW_HOME": home,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "NIGHTWEAVE_RAW": str(Path(night.raw.uri).resolve()) if "://" not in night.raw.uri else night.raw.uri,
+        "NIGHTWEAVE_LAKE": night.lake.uri,
+        **spark_environment(),
+    }
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("AIRFLOW_CONN_SPARK_DEFAULT", LOCAL_SPARK)
+
+
+def _say_timings(instances: list) -> None:
+    for task in sorted(instances, key=lambda t: t.start_date):
+        name = task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
+        print(f"{name:<12} {task.duration:7.1f} s")

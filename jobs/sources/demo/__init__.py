@@ -1,0 +1,29 @@
+"""A shop's catalog made from a seed: pictures, sounds, clips and texts that follow from hidden traits.
+
+>>> summary = write_catalog(Path("build/demo/raw"), items=240, users=200, nights=3, seed=7)  # doctest: +SKIP
+"""
+
+from jobs.sources.demo.catalog import FIRST_NIGHT, ITEMS, NIGHTS, SEED, USERS, write_catalog
+from jobs.sources.demo.traits import (
+    MODALITY_GROUPS,
+    item_traits,
+    modality_columns,
+    popularity,
+    trait_groups,
+    user_tastes,
+)
+
+__all__ = [
+    "FIRST_NIGHT",
+    "ITEMS",
+    "MODALITY_GROUPS",
+    "NIGHTS",
+    "SEED",
+    "USERS",
+    "item_traits",
+    "modality_columns",
+    "popularity",
+    "trait_groups",
+    "user_tastes",
+    "write_catalog",
+]

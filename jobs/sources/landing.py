@@ -1,0 +1,115 @@
+"""What every source shares: the folders of a landing zone, its three file formats, and what to say about the result."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ITEM_SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("title", pa.string()),
+        ("description", pa.string()),
+        ("category", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("language", pa.string()),
+        ("price", pa.float64()),
+        ("attributes", pa.map_(pa.string(), pa.string())),
+        ("image_uris", pa.list_(pa.string())),
+        ("audio_uris", pa.list_(pa.string())),
+        ("video_uris", pa.list_(pa.string())),
+        ("updated_at", pa.timestamp("us", tz="UTC")),
+        ("deleted", pa.bool_()),
+    ]
+)
+INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp", "event", "value", "text")
+
+
+class LandingZoneError(ValueError):
+    """A landing zone cannot be written; the message says what was found, what was expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a source wrote.
+
+    Attributes:
+        items, users: how many there are.
+        nights: the partitions' dates, ascending.
+        item_rows, interaction_rows: rows in all files, the damaged and repeated ones among them.
+        media: files by kind (`image`, `audio`, `video`).
+        planted: what was made wrong on purpose, by name; empty for real data.
+    """
+
+    items: int
+    users: int
+    nights: tuple[date, ...]
+    item_rows: int
+    interaction_rows: int
+    media: Mapping[str, int] = field(default_factory=dict)
+    planted: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        files = ", ".join(f"{count:,} {kind}" for kind, count in self.media.items() if count)
+        lines = [
+            f"{self.items:,} items in {self.item_rows:,} rows, {self.users:,} users in {self.interaction_rows:,} rows, "
+            f"nights {self.nights[0]} to {self.nights[-1]}",
+            f"media files: {files or 'none'}",
+        ]
+        if self.planted:
+            lines.append("planted: " + ", ".join(f"{name} {count:,}" for name, count in sorted(self.planted.items())))
+        return "\n".join(lines)
+
+
+def open_raw(raw: Path) -> None:
+    """Make `raw` a folder to write into.
+
+    Raises:
+        LandingZoneError: it is a file, or a folder that holds something already.
+    """
+    if raw.exists() and not raw.is_dir():
+        raise LandingZoneError(f"{raw} is a file; give a folder that is new or empty")
+    found = sorted(entry.name for entry in raw.iterdir()) if raw.is_dir() else []
+    if found:
+        shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+        raise LandingZoneError(f"{raw} already holds {shown}; give a new or empty folder, or remove these first")
+    raw.mkdir(parents=True, exist_ok=True)
+
+
+def partition(raw: Path, kind: str, night: date) -> Path:
+    """The folder of what arrived on `night`; `kind` is `items` or `interactions`."""
+    folder = raw / kind / f"ds={night.isoformat()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | str]) -> None:
+    """One line a row; a `str` is put down as it stands, however broken."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n")
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
+    """Lists and mappings become JSON text, absent values empty cells; keys outside `columns` are left out."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Keys outside `schema` are left out, absent ones are null."""
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).lower() if isinstance(value, bool) else value

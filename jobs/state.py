@@ -1,0 +1,125 @@
+"""What a model learns from on a night: the catalog's vectors and the users' history, as of that night."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from features.registry import encoder
+from fusion.data import Catalog, History
+from jobs.night import Night, NightError
+from lake import asof
+from schemas.config import Config
+from schemas.table import MODALITIES
+from schemas.tables import FEATURES, Ledger
+
+log = logging.getLogger("nightweave.state")
+
+LAST_STEP = "recommend"
+
+
+@dataclass(frozen=True)
+class State:
+    """The catalog and the history as of a night, and a hash of both."""
+
+    catalog: Catalog
+    history: History
+    fingerprint: str
+
+
+def check_complete(night: Night) -> None:
+    """See that every earlier night that the raw data has is complete: this night looks back on them.
+
+    Raises:
+        NightError: some are not; the message names them.
+    """
+    done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
+    complete = {str(day) for day in done["date"].to_pylist()}
+    arrived = {*night.raw.nights("items"), *night.raw.nights("interactions")}
+    if missing := sorted(day for day in arrived - complete if day < night.ds):
+        raise NightError(
+            f"night {night.ds} looks back on nights that are not complete: {', '.join(missing)}. "
+            "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again"
+        )
+
+
+def encoders(config: Config) -> dict[str, str]:
+    """Modality → fingerprint of the encoder that the configuration chooses."""
+    choices = config.extract.encoders
+    return {m: encoder(m, choices[m].name, **choices[m].parameters).fingerprint for m in MODALITIES}
+
+
+def load(night: Night) -> State:
+    """The state as of the night.
+
+    An item's vector of a modality is the mean over its contents of that modality; an item none of whose contents was
+    encoded has none, and its mask says so.
+    """
+    items = asof.items(night.lake, night.date)
+    ids = np.asarray(items["item_id"].to_pylist(), dtype=np.str_)
+    fingerprints = encoders(night.config)
+    vectors, masks = {}, {}
+    for modality in MODALITIES:
+        vectors[modality], masks[modality] = _vectors(night, items, modality, fingerprints[modality])
+    events = night.config.events
+    rows = asof.history(night.lake, night.date, weights=events.weights, rating_threshold=events.rating_threshold)
+    history = _history(rows, ids)
+    log.info("as of %s: %d items, %d users, %d likes", night.ds, len(ids), len(history.user_ids), len(history.likes()))
+    catalog = Catalog(ids, vectors, masks)
+    return State(catalog, history, _fingerprint(items, rows))
+
+
+def _vectors(night: Night, items: pa.Table, modality: str, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors float32 [N, d] and mask bool [N] of one modality, in the order of `items`."""
+    where = pc.field("encoder") == fingerprint
+    features = night.lake.read(FEATURES[modality], where=where, columns=["content_key", "vector"])
+    if not len(features):
+        return np.zeros((len(items), 1), np.float32), np.zeros(len(items), np.bool_)
+    contents = features["vector"].combine_chunks().flatten().to_numpy().reshape(len(features), -1)
+    owner, key = _owners(items, modality)
+    place = pc.index_in(key, value_set=features["content_key"])
+    found = pc.is_valid(place).to_numpy(zero_copy_only=False)
+    owner, place = owner[found], place.drop_null().to_numpy()
+    share = sparse.csr_matrix((np.ones(len(owner), np.float32), (owner, place)), (len(items), len(contents)))
+    counts = np.asarray(share.sum(axis=1)).ravel()
+    means = (share @ contents) / np.maximum(counts, 1)[:, None]
+    return means.astype(np.float32), counts > 0
+
+
+def _owners(items: pa.Table, modality: str) -> tuple[np.ndarray, pa.Array]:
+    """Pairs of an item's place and one of its content keys."""
+    if modality == "text":
+        return np.arange(len(items)), items["text_key"].combine_chunks()
+    keys = items[f"{modality}_keys"].combine_chunks()
+    return pc.list_parent_indices(keys).to_numpy(), pc.list_flatten(keys)
+
+
+def _history(rows: pa.Table, item_ids: np.ndarray) -> History:
+    """The rows whose item the catalog still has, by place."""
+    users = np.unique(np.asarray(rows["user_id"].to_pylist(), dtype=np.str_))
+    user = np.searchsorted(users, np.asarray(rows["user_id"].to_pylist(), dtype=np.str_))
+    item = pc.index_in(rows["item_id"], value_set=pa.array(item_ids.tolist(), pa.string()))
+    known = pc.is_valid(item).to_numpy()
+    return History(
+        users,
+        user.astype(np.int32)[known],
+        item.drop_null().to_numpy().astype(np.int32),
+        rows["timestamp"].cast(pa.int64()).to_numpy()[known],
+        rows["weight"].to_numpy().astype(np.float32)[known],
+    )
+
+
+def _fingerprint(items: pa.Table, history: pa.Table) -> str:
+    """SHA-256 over the items' ids and content keys and over the history, hex."""
+    digest = hashlib.sha256()
+    columns = ["item_id", "text_key", *(f"{m}_keys" for m in MODALITIES if m != "text")]
+    for row in items.select(columns).to_pylist():
+        digest.update(repr(tuple(row.values())).encode())
+    for batch in history.to_batches():
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            digest.update(repr(row).encode())
+    return digest.hexdigest()

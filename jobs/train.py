@@ -1,0 +1,53 @@
+"""Train the night's fusion model: the validation likes say for how long, then one model is fitted without the test
+likes, to be judged by them, and one on everything, to serve."""
+
+import argparse
+import logging
+
+from fusion.registry import create
+from fusion.splits import Split, split
+from jobs import artifacts
+from jobs.night import Night, run_step
+from jobs.state import State, check_complete, load
+
+log = logging.getLogger("nightweave.train")
+
+CONTENT_ONLY = "content"
+
+
+def strategy_of(night: Night, state: State) -> str:
+    """The configured strategy, or that of content alone where there are too few likes to learn from."""
+    enough = len(state.history.likes()) >= night.config.fusion.min_likes
+    return night.config.fusion.strategy if enough else CONTENT_ONLY
+
+
+def split_of(night: Night, state: State) -> Split:
+    """How the night holds out likes."""
+    how = night.config.fusion.split
+    return split(state.history, kind=how.kind, test_share=how.test_share, valid_share=how.valid_share)
+
+
+def run(night: Night, _: argparse.Namespace) -> None:
+    check_complete(night)
+    state = load(night)
+    made = artifacts.identity(night, state, strategy_of(night, state))
+    if artifacts.exists(night, made.path):
+        log.info("train: %s is there already, made from the same data, config and code", made.model_version)
+        return
+    parts = split_of(night, state)
+    settings = night.config.fusion
+    parameters = settings.parameters if made.strategy == settings.strategy else {}
+    tuned = create(made.strategy, parameters).fit(
+        state.catalog, parts.train, parts.valid, seed=settings.seed, progress=True
+    )
+    log.info("train: best of %d epochs is %d, %.1f s", tuned.epochs, tuned.best_epoch, tuned.seconds)
+    models = {}
+    for part, history in ((artifacts.TWIN, parts.known()), (artifacts.SERVED, state.history)):
+        models[part] = create(made.strategy, parameters)
+        models[part].fit(state.catalog, history, epochs=tuned.best_epoch, seed=settings.seed, progress=True)
+    artifacts.save(night, made, models)
+    log.info("train: made %s", made.model_version)
+
+
+if __name__ == "__main__":
+    run_step("jobs.train")

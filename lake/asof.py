@@ -1,0 +1,59 @@
+"""The state of the world as of a night: what had arrived by then, and nothing later."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from lake import views
+from lake.lake import Lake
+
+EXPLICIT = ("like", "dislike", "rating", "review")
+"""Events in which users say what they think; the last one said counts against what they did."""
+
+LATEST_VERSION = """
+    SELECT * FROM items WHERE date <= $night
+    QUALIFY row_number() OVER (
+        PARTITION BY item_id ORDER BY coalesce(updated_at, date::TIMESTAMPTZ) DESC, date DESC
+    ) = 1
+"""
+
+HISTORY = """
+    WITH weighed AS (
+        SELECT user_id, item_id, timestamp, event IN (SELECT unnest($explicit)) AS explicit,
+            CASE WHEN event IN ('rating', 'review') AND value < $threshold THEN 0 ELSE weights.weight END AS weight
+        FROM interactions JOIN weights USING (event)
+        WHERE date <= $night
+    )
+    SELECT user_id, item_id, max(timestamp) AS timestamp,
+        CASE WHEN arg_max(weight, timestamp) FILTER (explicit) = 0 THEN 0 ELSE max(weight) END AS weight
+    FROM weighed GROUP BY user_id, item_id ORDER BY user_id, timestamp, item_id
+"""
+
+
+def create_latest(connection: duckdb.DuckDBPyConnection, night: date) -> None:
+    """Make a temporary table `latest`: of every item the latest version as of the night, deleted ones included."""
+    connection.execute(f"CREATE TEMP TABLE latest AS {LATEST_VERSION}", {"night": night})
+
+
+def items(lake: Lake, night: date) -> pa.Table:
+    """The latest version of every item that is not deleted, ascending by `item_id`.
+
+    A version with the later `updated_at` wins, whichever night it arrived on; one without counts as of its night.
+    """
+    connection = views.connect(lake)
+    create_latest(connection, night)
+    return connection.sql("SELECT * FROM latest WHERE NOT deleted ORDER BY item_id").to_arrow_table()
+
+
+def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_threshold: float) -> pa.Table:
+    """One row a (user, item) pair: `user_id`, `item_id`, `timestamp` of its latest event, `weight`.
+
+    `weight` is that of the pair's strongest event; 0 where the last explicit one was negative (a dislike, or a rating
+    below the threshold). Ascending by user, timestamp, item.
+    """
+    connection = views.connect(lake)
+    connection.register("weights", pa.table({"event": list(weights), "weight": list(map(float, weights.values()))}))
+    parameters = {"night": night, "threshold": rating_threshold, "explicit": list(EXPLICIT)}
+    return connection.sql(HISTORY, params=parameters).to_arrow_table()

@@ -1,0 +1,251 @@
+"""The lake: Delta tables of plain Parquet files, each partition replaced in one commit.
+
+Files are written first, wherever the writer runs, and mean nothing until a commit names them. A commit is made for
+exactly one version of the table: when another writer was faster, it is made again from what that writer left.
+"""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from operator import and_
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from schemas.table import Table
+
+if TYPE_CHECKING:
+    # Its import brings pandas along, seconds that Spark's workers need not pay.
+    from pyarrow.dataset import Dataset
+
+COMMIT_ATTEMPTS = 50
+
+
+class LakeError(Exception):
+    """A table cannot be read or written; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A Parquet file that no commit names yet. `path` is relative to its table."""
+
+    path: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The tables under one URI or path (`file`, `s3`, `gs`, `hdfs`)."""
+
+    uri: str
+
+    def __post_init__(self) -> None:
+        uri = self.uri if "://" in self.uri else Path(self.uri).resolve().as_uri()
+        object.__setattr__(self, "uri", uri.rstrip("/"))
+
+    def table_uri(self, table: type[Table]) -> str:
+        return f"{self.uri}/{table.name}"
+
+    def delta(self, table: type[Table]) -> DeltaTable | None:
+        """The table as of now, or None before its first commit."""
+        try:
+            return DeltaTable(self.table_uri(table))
+        except TableNotFoundError:
+            return None
+
+    def dataset(self, table: type[Table]) -> "Dataset":
+        """The table as of now, as a lazy Arrow dataset; an empty one before its first commit."""
+        from pyarrow.dataset import dataset
+
+        delta = self.delta(table)
+        if delta is None:
+            return dataset(table.schema.empty_table())
+        return delta.to_pyarrow_dataset()
+
+    def read(
+        self, table: type[Table], *, where: pc.Expression | None = None, columns: list[str] | None = None
+    ) -> pa.Table:
+        """Rows of the table as of now, with the schema's types; partitions that `where` excludes are not opened."""
+        rows = self.dataset(table).to_table(filter=where, columns=columns)
+        return rows.cast(pa.schema([table.schema.field(name) for name in rows.column_names]))
+
+    def count(self, table: type[Table], partition: Mapping[str, str]) -> int:
+        """Rows of one partition as of now, from the transaction log."""
+        actions = self.files(table)
+        for column, value in partition.items():
+            values = actions[f"partition.{column}"]
+            actions = actions.filter(pc.equal(values, pa.scalar(value).cast(values.type)))
+        return pc.sum(actions["num_records"]).as_py() or 0
+
+    def files(self, table: type[Table]) -> pa.Table:
+        """The table's live files as of now: `path`, `size_bytes`, `num_records`, and `partition.COLUMN` each."""
+        delta = self.delta(table)
+        if delta is not None:
+            return pa.table(delta.get_add_actions(flatten=True))
+        columns = {"path": pa.string(), "size_bytes": pa.int64(), "num_records": pa.int64()}
+        partition = {f"partition.{column}": table.schema.field(column).type for column in table.partition_by}
+        return pa.schema([*(columns | partition).items()]).empty_table()
+
+    def stage(
+        self, table: type[Table], rows: Iterable[pa.RecordBatch], partition: Mapping[str, str]
+    ) -> StagedFile | None:
+        """Write rows (partition columns included) of one partition as one Parquet file, zstd; None without rows."""
+        folder = "/".join(f"{column}={partition[column]}" for column in table.partition_by)
+        path = f"{folder}/part-{uuid.uuid4().hex}.parquet"
+        filesystem, root = self.filesystem(table)
+        filesystem.create_dir(f"{root}/{folder}", recursive=True)
+        writer, count = None, 0
+        try:
+            for body in _bodies(table, rows):
+                writer = writer or pq.ParquetWriter(
+                    f"{root}/{path}", body.schema, filesystem=filesystem, compression="zstd"
+                )
+                writer.write_table(body)
+                count += body.num_rows
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            return None
+        return StagedFile(path, filesystem.get_file_info(f"{root}/{path}").size, count)
+
+    def replace(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
+        """Make `files` the whole content of a partition, in one commit; returns the table's new version."""
+        actions: list[AddAction | RemoveAction] = [_add_action(file, partition) for file in files]
+        filters = [(column, "=", value) for column, value in partition.items()]
+        for _ in self._attempts():
+            try:
+                delta = self._create(table)
+                delta.create_write_transaction(
+                    actions,
+                    "overwrite",
+                    delta.schema(),
+                    list(table.partition_by),
+                    filters,
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+            except CommitFailedError:
+                continue
+            return delta.version() + 1
+        raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
+
+    def append_new(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
+        """Add the rows of `files` whose key the partition lacks, in one commit; returns how many were added.
+
+        Two nights that extract the same content at the same time both arrive here: the later one leaves out what the
+        earlier one has committed, so that no key ever stands twice.
+        """
+        files = [file for file in files if file.rows]
+        if not files:
+            return 0
+        same_partition = reduce(and_, (pc.field(column) == value for column, value in partition.items()))
+        (key,) = (column for column in table.key if column not in partition)
+        for _ in self._attempts():
+            try:
+                delta = self._create(table)
+                present = delta.to_pyarrow_dataset().to_table(filter=same_partition, columns=[key])[key]
+                files = self._without(table, files, key, present, partition)
+                if not files:
+                    return 0
+                delta.create_write_transaction(
+                    [_add_action(file, partition) for file in files],
+                    "append",
+                    delta.schema(),
+                    list(table.partition_by),
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+            except CommitFailedError:
+                continue
+            return sum(file.rows for file in files)
+        raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
+
+    def write(self, table: type[Table], rows: pa.Table, partition: Mapping[str, date | str]) -> int:
+        """Replace a partition with `rows`, sorted by the table's key; returns the table's new version."""
+        values = {column: str(value) for column, value in partition.items()}
+        rows = rows.cast(table.schema).sort_by([(column, "ascending") for column in table.key])
+        file = self.stage(table, rows.to_batches(), values)
+        return self.replace(table, [file] if file else [], values)
+
+    def filesystem(self, table: type[Table]) -> tuple[pafs.FileSystem, str]:
+        """Where the table's files are: a file system, and the table's folder in it."""
+        return pafs.FileSystem.from_uri(self.table_uri(table))
+
+    def _create(self, table: type[Table]) -> DeltaTable:
+        return self.delta(table) or DeltaTable.create(
+            self.table_uri(table),
+            schema=table.schema,
+            partition_by=list(table.partition_by),
+            mode="ignore",
+            name=table.name,
+            description=table.grain(),
+        )
+
+    @staticmethod
+    def _attempts() -> Iterator[int]:
+        """Attempts at a commit, further and further apart, so that many writers get through."""
+        spread = random.Random(uuid.uuid4().int)
+        for attempt in range(COMMIT_ATTEMPTS):
+            if attempt:
+                time.sleep(spread.uniform(0, min(1.0, 0.02 * 2**attempt)))
+            yield attempt
+
+    def _without(
+        self,
+        table: type[Table],
+        files: list[StagedFile],
+        key: str,
+        present: pa.ChunkedArray,
+        partition: Mapping[str, str],
+    ) -> list[StagedFile]:
+        """The staged files less the rows whose key is `present`; only files that hold such rows are written anew."""
+        filesystem, root = self.filesystem(table)
+        kept = []
+        for file in files:
+            path = f"{root}/{file.path}"
+            keys = pq.read_table(path, filesystem=filesystem, columns=[key], partitioning=None)[key]
+            known = pc.is_in(keys, present)
+            if not pc.any(known).as_py():
+                kept.append(file)
+                continue
+            rows = pq.read_table(path, filesystem=filesystem, partitioning=None)
+            filesystem.delete_file(path)
+            if fresh := self.stage(table, rows.filter(pc.invert(known)).to_batches(), partition):
+                kept.append(fresh)
+        return kept
+
+
+def _bodies(table: type[Table], rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches with the types of the table's files; vectors of one width as fixed-size lists of it."""
+    schema = None
+    for batch in rows:
+        if not batch.num_rows:
+            continue
+        body = pa.Table.from_batches([batch])
+        schema = schema or _fixed_width(table.file_schema(), body)
+        yield body.select(schema.names).cast(schema)
+
+
+def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
+    if "vector" not in schema.names:
+        return schema
+    width = len(rows["vector"][0])
+    place = schema.get_field_index("vector")
+    return schema.set(place, pa.field("vector", pa.list_(pa.float32(), width), nullable=False))
+
+
+def _add_action(file: StagedFile, partition: Mapping[str, str]) -> AddAction:
+    stats = json.dumps({"numRecords": file.rows})
+    return AddAction(file.path, file.size, dict(partition), int(time.time() * 1000), True, stats)

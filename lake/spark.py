@@ -1,0 +1,84 @@
+"""The lake's tables as Spark DataFrames.
+
+Reading: the driver lists a table's live files, Spark's workers read them. Writing: the workers put files down, the
+driver makes one commit of those that finished tasks report, so that a failed or repeated task leaves no row behind.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from lake.lake import Lake, StagedFile
+from schemas.table import Table
+
+OPERATORS = {"=": pc.equal, "<=": pc.less_equal}
+ROWS_PER_BATCH = 2000
+
+
+def read(
+    spark: SparkSession, lake: Lake, table: type[Table], *where: tuple[str, str, str], columns: Sequence[str] = ()
+) -> DataFrame:
+    """Rows of a table as of now.
+
+    Args:
+        where: conditions on partition columns, such as `("date", "<=", "2026-11-07")`; all must hold.
+        columns: those to read; all unless given.
+    """
+    schema = pa.schema([table.schema.field(name) for name in columns or table.schema.names])
+    actions = lake.files(table)
+    for column, operator, value in where:
+        values = actions[f"partition.{column}"]
+        actions = actions.filter(OPERATORS[operator](values, pa.scalar(value).cast(values.type)))
+    files = [
+        (row["path"], *(str(row[f"partition.{column}"]) for column in table.partition_by))
+        for row in actions.sort_by("path").to_pylist()
+    ]
+    partition = ", ".join(f"{column} string" for column in table.partition_by)
+    listed = spark.createDataFrame(files, f"path string, {partition}").repartition(max(1, len(files)))
+
+    def read_files(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        filesystem, root = lake.filesystem(table)
+        stored = [name for name in schema.names if name not in table.partition_by]
+        for file in (row for batch in batches for row in batch.to_pylist()):
+            with filesystem.open_input_file(f"{root}/{file['path']}") as source:
+                for rows in pq.ParquetFile(source).iter_batches(batch_size=ROWS_PER_BATCH, columns=stored):
+                    yield _with_partition(rows, schema, file)
+
+    return listed.mapInArrow(read_files, from_arrow_schema(schema))
+
+
+def replace(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
+    """Make `rows` the whole content of a partition, in one commit."""
+    lake.replace(table, _stage(rows, lake, table, partition), partition)
+
+
+def append_new(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
+    """Add those of `rows` whose key the partition lacks, in one commit."""
+    lake.append_new(table, _stage(rows, lake, table, partition), partition)
+
+
+def _stage(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> list[StagedFile]:
+    """Files that Spark's tasks have put down, one a task; columns that the table has not are left out."""
+
+    def stage(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        file = lake.stage(table, iter(batches), partition)
+        if file:
+            yield pa.RecordBatch.from_pylist([{"path": file.path, "size": file.size, "rows": file.rows}])
+
+    wanted = rows.select([field.name for field in table.schema])
+    return [StagedFile(*row) for row in wanted.mapInArrow(stage, "path string, size long, rows long").collect()]
+
+
+def _with_partition(rows: pa.RecordBatch, schema: pa.Schema, file: Mapping[str, str]) -> pa.RecordBatch:
+    """The file's rows under `schema`, partition columns filled in from the file's place."""
+    columns = [
+        pa.repeat(pa.scalar(file[field.name]).cast(field.type), rows.num_rows)
+        if field.name in file
+        else rows.column(field.name).cast(field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

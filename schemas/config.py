@@ -1,0 +1,118 @@
+"""The configuration of a night: read from one YAML file, validated once, then passed on as a value."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.table import Modality
+
+PROFILES = Path(__file__).resolve().parent.parent / "conf"
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message says which setting, what it held and what is expected."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Events(Section):
+    """How events become history. An event with weight 0 is seen (never recommended again) but not liked."""
+
+    aliases: dict[str, str] = {}
+    weights: dict[str, float] = {
+        "view": 0.5,
+        "click": 0.5,
+        "like": 1.0,
+        "dislike": 0.0,
+        "cart": 1.0,
+        "purchase": 1.0,
+        "rating": 1.0,
+        "review": 1.0,
+    }
+    rating_threshold: float = 4.0
+    """A rating or review whose `value` is below this weighs 0; one without a value counts as it stands."""
+
+
+class Clean(Section):
+    max_refused_share: float = Field(default=0.2, ge=0, le=1)
+    """Share of a night's raw rows that may be refused before the night fails."""
+    max_media_bytes: int = Field(default=256 * 2**20, gt=0)
+    max_text_chars: int = Field(default=20_000, gt=0)
+
+
+class EncoderChoice(Section):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Extract(Section):
+    encoders: dict[Modality, EncoderChoice] = {
+        "text": EncoderChoice(name="e5-small"),
+        "image": EncoderChoice(name="efficientnet-lite0"),
+        "audio": EncoderChoice(name="mel-mfcc"),
+        "video": EncoderChoice(name="frame-sequence"),
+    }
+    batch_size: int = Field(default=32, gt=0)
+    max_refused_share: float = Field(default=0.2, ge=0, le=1)
+    """Share of a night's new contents of one modality that may be refused before the night fails."""
+
+
+class Split(Section):
+    """How likes are held out. `global_time`: the newest share of all; `per_user`: the newest share of each user's."""
+
+    kind: Literal["global_time", "per_user"] = "global_time"
+    test_share: float = Field(default=0.2, gt=0, lt=1)
+    valid_share: float = Field(default=0.1, gt=0, lt=1)
+
+
+class Fusion(Section):
+    strategy: str = "concatenation"
+    parameters: dict[str, Any] = {}
+    split: Split = Split()
+    min_likes: int = Field(default=20, ge=1)
+    """With fewer likes than this there is nothing to learn from: content alone speaks."""
+    seed: int = 20261123
+
+
+class Evaluate(Section):
+    ks: tuple[int, ...] = (10, 20)
+    gate_metric: str = "ndcg"
+    gate_k: int = 20
+
+
+class Recommend(Section):
+    k: int = Field(default=20, gt=0)
+    similar_k: int = Field(default=20, gt=0)
+
+
+class Config(Section):
+    events: Events = Events()
+    clean: Clean = Clean()
+    extract: Extract = Extract()
+    fusion: Fusion = Fusion()
+    evaluate: Evaluate = Evaluate()
+    recommend: Recommend = Recommend()
+
+
+def load(source: str | Path = "embedded") -> Config:
+    """The configuration in a YAML file, or in the profile of that name under `conf/`.
+
+    Raises:
+        ConfigError: there is no such file or profile, it is not YAML, or a setting does not validate.
+    """
+    path = Path(source)
+    if not path.suffix:
+        path = PROFILES / f"{source}.yaml"
+    if not path.is_file():
+        profiles = sorted(p.stem for p in PROFILES.glob("*.yaml"))
+        raise ConfigError(f"--config {source}: no such file; give a YAML file or a profile ({', '.join(profiles)})")
+    try:
+        return Config.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error

@@ -1,0 +1,433 @@
+"""The tables of the lake, in the order in which a night writes them."""
+
+from typing import ClassVar
+
+import pyarrow as pa
+
+from schemas.table import MODALITIES, Check, Table
+
+DATE = pa.field("date", pa.date32(), nullable=False)
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+STRINGS = pa.list_(pa.string())
+BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
+VECTOR = pa.list_(pa.float32())
+"""Delta has no fixed-size list; the files hold `fixed_size_list<float32>[dim]`, the log says array of float."""
+
+
+def _string(name: str, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, pa.string(), nullable=nullable)
+
+
+def _finite(table: str) -> str:
+    return f"SELECT * FROM {table} WHERE len(list_filter(vector, lambda x: x IS NULL OR NOT isfinite(x))) > 0"
+
+
+class Items(Table):
+    """An item's version that arrived on a night.
+
+    `*_keys` name contents in the feature stores; `*_uris` are the files behind them, relative to RAW, in the same
+    order. A null `text_key` or an empty list of keys means that the item has nothing of that modality.
+    """
+
+    name = "items"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("item_id"),
+            _string("title"),
+            _string("description"),
+            _string("category", nullable=True),
+            pa.field("tags", STRINGS, nullable=False),
+            _string("language"),
+            pa.field("price", pa.float64()),
+            pa.field("attributes", pa.map_(pa.string(), pa.string()), nullable=False),
+            pa.field("updated_at", TIMESTAMP),
+            pa.field("deleted", pa.bool_(), nullable=False),
+            _string("text", nullable=True),
+            _string("text_key", nullable=True),
+            *(
+                pa.field(f"{modality}_{what}", STRINGS, nullable=False)
+                for modality in MODALITIES
+                if modality != "text"
+                for what in ("uris", "keys")
+            ),
+        ]
+    )
+    key = ("date", "item_id")
+    checks = (
+        Check(
+            "every key has its file",
+            "SELECT date, item_id FROM items WHERE len(image_uris) != len(image_keys) "
+            "OR len(audio_uris) != len(audio_keys) OR len(video_uris) != len(video_keys)",
+        ),
+        Check(
+            "every content was extracted or refused",
+            " UNION ALL ".join(
+                f"SELECT i.date, i.item_id, '{modality}' AS modality, i.key FROM "
+                f"(SELECT date, item_id, {keys} AS key FROM items WHERE NOT deleted) i "
+                f"WHERE i.key IS NOT NULL AND i.date IN (SELECT date FROM ledger WHERE step = 'extract_{modality}') "
+                f"AND i.key NOT IN (SELECT content_key FROM features_{modality}) AND i.key NOT IN "
+                f"(SELECT record_id FROM quarantine WHERE stage = 'extract_{modality}' AND record_id IS NOT NULL)"
+                for modality, keys in zip(
+                    MODALITIES,
+                    ("text_key", "unnest(image_keys)", "unnest(audio_keys)", "unnest(video_keys)"),
+                    strict=True,
+                )
+            ),
+        ),
+    )
+
+
+class Interactions(Table):
+    """One event that arrived on a night."""
+
+    name = "interactions"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("user_id"),
+            _string("item_id"),
+            pa.field("timestamp", TIMESTAMP, nullable=False),
+            _string("event"),
+            pa.field("value", pa.float64()),
+            _string("text", nullable=True),
+        ]
+    )
+    key = ("date", "user_id", "item_id", "timestamp", "event")
+
+
+class Quarantine(Table):
+    """One thing refused.
+
+    `stage` is the step that refused it, `source` the raw file (relative to RAW), `position` the line or row in it
+    (from 1; 0 for a whole file), `record_id` the item, event or content concerned where it is known.
+    """
+
+    name = "quarantine"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("stage"),
+            _string("source"),
+            pa.field("position", pa.int64(), nullable=False),
+            _string("record_id", nullable=True),
+            _string("reason"),
+            _string("detail"),
+        ]
+    )
+    partition_by = ("date", "stage")
+    key = ("date", "stage", "source", "position", "record_id")
+    nullable_key = ("record_id",)
+
+
+class Ledger(Table):
+    """What became of the rows that one step of a night was given.
+
+    A step that has its rows here is complete; the row is written last.
+    """
+
+    name = "ledger"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("step"),
+            *(
+                pa.field(name, pa.int64(), nullable=False)
+                for name in ("rows_in", "kept", "refused", "duplicates", "superseded")
+            ),
+            pa.field("unknown_columns", pa.map_(pa.string(), pa.int64()), nullable=False),
+        ]
+    )
+    partition_by = ("date", "step")
+    key = ("date", "step")
+    checks = (
+        Check(
+            "rows in = kept + refused + duplicates + superseded",
+            "SELECT * FROM ledger WHERE rows_in != kept + refused + duplicates + superseded",
+        ),
+        Check(
+            "kept rows are in the tables",
+            "SELECT l.date, l.step, l.kept, count(t.date) AS found FROM ledger l LEFT JOIN "
+            "(SELECT date, 'clean_items' AS step FROM items "
+            "UNION ALL SELECT date, 'clean_interactions' FROM interactions) t "
+            "USING (date, step) WHERE l.step IN ('clean_items', 'clean_interactions') "
+            "GROUP BY ALL HAVING count(t.date) != l.kept",
+        ),
+        Check(
+            "refused rows are in quarantine",
+            "SELECT l.date, l.step, l.refused, count(q.date) AS found FROM ledger l "
+            "LEFT JOIN quarantine q ON q.date = l.date AND q.stage = l.step "
+            "GROUP BY ALL HAVING count(q.date) != l.refused",
+        ),
+    )
+
+
+class _Features(Table):
+    """One piece of content under one encoder.
+
+    `date` is the night that first extracted it: the one value that the order of nights may change.
+    """
+
+    partition_by = ("encoder",)
+    key = ("content_key", "encoder")
+    columns: ClassVar[tuple[pa.Field, ...]]
+
+    def __init_subclass__(cls, *, modality: str, columns: tuple[pa.Field, ...]) -> None:
+        cls.__doc__ = _Features.__doc__
+        cls.name = f"features_{modality}"
+        cls.columns = columns
+        identity = [_string("content_key"), _string("encoder"), DATE, pa.field("vector", VECTOR, nullable=False)]
+        cls.schema = pa.schema([*identity, *columns])
+        cls.checks = (
+            Check("vectors are finite", _finite(cls.name)),
+            Check(
+                "vectors are not constant",
+                f"SELECT * FROM {cls.name} WHERE len(vector) > 1 AND list_max(vector) = list_min(vector)",
+            ),
+        )
+
+
+def _columns(**types: pa.DataType) -> tuple[pa.Field, ...]:
+    return tuple(pa.field(name, dtype, nullable=False) for name, dtype in types.items())
+
+
+class FeaturesText(_Features, modality="text", columns=_columns(characters=pa.int32(), words=pa.int32())):
+    pass
+
+
+class FeaturesImage(
+    _Features,
+    modality="image",
+    columns=_columns(
+        width=pa.int32(),
+        height=pa.int32(),
+        brightness=pa.float32(),
+        contrast=pa.float32(),
+        colourfulness=pa.float32(),
+        sharpness=pa.float32(),
+        animated=pa.bool_(),
+        blank=pa.bool_(),
+    ),
+):
+    pass
+
+
+class FeaturesAudio(
+    _Features,
+    modality="audio",
+    columns=_columns(
+        duration_s=pa.float32(),
+        sample_rate=pa.int32(),
+        rms_db=pa.float32(),
+        tempo_bpm=pa.float32(),
+        spectral_centroid_hz=pa.float32(),
+        mfcc=pa.list_(pa.float32()),
+        silent=pa.bool_(),
+        truncated=pa.bool_(),
+    ),
+):
+    pass
+
+
+class FeaturesVideo(
+    _Features,
+    modality="video",
+    columns=_columns(
+        duration_s=pa.float32(),
+        width=pa.int32(),
+        height=pa.int32(),
+        fps=pa.float32(),
+        frames=pa.int32(),
+        sequence=pa.list_(pa.float32()),
+        motion_mean=pa.float32(),
+        has_audio=pa.bool_(),
+        truncated=pa.bool_(),
+    ),
+):
+    pass
+
+
+FEATURES: dict[str, type[_Features]] = {
+    "text": FeaturesText,
+    "image": FeaturesImage,
+    "audio": FeaturesAudio,
+    "video": FeaturesVideo,
+}
+
+
+class Metrics(Table):
+    """One figure of one model on a night."""
+
+    name = "metrics"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("model_version"),
+            _string("model"),
+            _string("split"),
+            _string("segment"),
+            _string("metric"),
+            pa.field("k", pa.int32()),
+            pa.field("value", pa.float64(), nullable=False),
+        ]
+    )
+    key = ("date", "model_version", "model", "split", "segment", "metric", "k")
+    nullable_key = ("k",)
+
+
+class Models(Table):
+    """One trained model.
+
+    `path` is relative to LAKE. `fingerprint` names what the model was made from, so that the same night makes the
+    same model: data (what training read), encoders, config and code.
+    """
+
+    name = "models"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("model_version"),
+            pa.field("promoted", pa.bool_(), nullable=False),
+            _string("verdict"),
+            _string("strategy"),
+            _string("path"),
+            *(_string(f"fingerprint_{what}") for what in ("data", "encoders", "config", "code")),
+        ]
+    )
+    key = ("date", "model_version")
+
+
+class ItemEmbeddings(Table):
+    """An item as of a night.
+
+    `vector` is made of parts that lie side by side, one for the history and one a modality. `blocks` names each with
+    its first column and the one after its last; `neighbour_blocks` are the columns that tell which items are alike.
+    `is_new` says that nobody has interacted with the item yet.
+    """
+
+    name = "item_embeddings"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("item_id"),
+            _string("model_version"),
+            pa.field("vector", VECTOR, nullable=False),
+            pa.field("blocks", BLOCKS, nullable=False),
+            pa.field("neighbour_blocks", BLOCKS, nullable=False),
+            pa.field("modalities", STRINGS, nullable=False),
+            pa.field("is_new", pa.bool_(), nullable=False),
+        ]
+    )
+    key = ("date", "item_id")
+    checks = (Check("vectors are finite", _finite("item_embeddings")),)
+
+
+class UserEmbeddings(Table):
+    """A user as of a night."""
+
+    name = "user_embeddings"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("user_id"),
+            _string("model_version"),
+            pa.field("vector", VECTOR, nullable=False),
+        ]
+    )
+    key = ("date", "user_id")
+
+
+class Recommendations(Table):
+    """One place on one user's shelf on a night.
+
+    The five contributions add up to `score`; that of a modality the item lacks is 0.
+    """
+
+    name = "recommendations"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("user_id"),
+            _string("shelf"),
+            pa.field("rank", pa.int32(), nullable=False),
+            _string("item_id"),
+            pa.field("score", pa.float32(), nullable=False),
+            _string("model_version"),
+            pa.field("modalities", STRINGS, nullable=False),
+            *(pa.field(f"contribution_{part}", pa.float32(), nullable=False) for part in ("history", *MODALITIES)),
+        ]
+    )
+    key = ("date", "user_id", "shelf", "rank")
+    checks = (
+        Check(
+            "ranks run from 1 without gaps",
+            "SELECT date, user_id, shelf FROM recommendations GROUP BY ALL "
+            "HAVING min(rank) != 1 OR max(rank) != count(*)",
+        ),
+        Check(
+            "an item stands once on a shelf",
+            "SELECT date, user_id, shelf, item_id FROM recommendations GROUP BY ALL HAVING count(*) > 1",
+        ),
+        Check("scores are finite", "SELECT * FROM recommendations WHERE NOT isfinite(score)"),
+        Check(
+            "scores fall with rank",
+            "SELECT * FROM (SELECT date, user_id, shelf, rank, score, "
+            "lag(score) OVER (PARTITION BY date, user_id, shelf ORDER BY rank) AS above FROM recommendations) "
+            "WHERE above < score",
+        ),
+        Check(
+            "contributions add up to the score",
+            "SELECT * FROM recommendations WHERE abs(score - (contribution_history + contribution_text + "
+            "contribution_image + contribution_audio + contribution_video)) > 1e-3 * (1 + abs(score))",
+        ),
+        Check(
+            "no deleted item is recommended",
+            "SELECT r.date, r.item_id FROM (SELECT DISTINCT date, item_id FROM recommendations) r "
+            "JOIN items i ON i.item_id = r.item_id AND i.date <= r.date "
+            "GROUP BY ALL HAVING arg_max(i.deleted, i.date)",
+        ),
+        Check(
+            "no seen item is recommended",
+            "SELECT r.date, r.user_id, r.item_id FROM recommendations r "
+            "JOIN interactions i ON i.user_id = r.user_id AND i.item_id = r.item_id AND i.date <= r.date",
+        ),
+    )
+
+
+class SimilarItems(Table):
+    """One neighbour of an item on a night."""
+
+    name = "similar_items"
+    schema = pa.schema(
+        [
+            DATE,
+            _string("item_id"),
+            pa.field("rank", pa.int32(), nullable=False),
+            _string("similar_item_id"),
+            pa.field("score", pa.float32(), nullable=False),
+        ]
+    )
+    key = ("date", "item_id", "rank")
+    checks = (
+        Check("no item is its own neighbour", "SELECT * FROM similar_items WHERE item_id = similar_item_id"),
+        Check(
+            "ranks run from 1 without gaps",
+            "SELECT date, item_id FROM similar_items GROUP BY ALL HAVING min(rank) != 1 OR max(rank) != count(*)",
+        ),
+    )
+
+
+_ALL: tuple[type[Table], ...] = (
+    Items,
+    Interactions,
+    Quarantine,
+    Ledger,
+    *FEATURES.values(),
+    Metrics,
+    Models,
+    ItemEmbeddings,
+    UserEmbeddings,
+    Recommendations,
+    SimilarItems,
+)
+TABLES: dict[str, type[Table]] = {table.name: table for table in _ALL}

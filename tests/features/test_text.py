@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from features.base import MediaError
+from features.registry import encoder
+from features.text.e5 import count_words
+from features.text.language import detect_language
+from features.text.normalise import clean_text
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        (None, ""),
+        ("", ""),
+        (" \t\n\u00a0\u3000 ", ""),
+        ("<p>Caf&eacute;&nbsp;<b>au</b>\n lait</p>", "Café au lait"),
+        ("e\u0301", "\u00e9"),
+        ("before<script>alert('<b>')</script>after", "before after"),
+        ("before<STYLE type=x>p {}</style >after", "before after"),
+        ("cut <script>never closed", "cut"),
+        ("x<!-- <b>hidden</b> -->y", "x y"),
+        ("one<br/>two", "one two"),
+        ("<ul><li>a</li><li>b</li></ul>", "a b"),
+        ("bo<b>ld</b>ly", "boldly"),
+        ("a < b > c <3", "a < b > c <3"),
+        ('<img alt="a > b" src=x>picture', "picture"),
+        ("<a title=it's>link</a>", "link"),
+        ("&lt;b&gt; &amp;amp;", "<b> &amp;"),
+        ('ends in a tag <img src="x', "ends in a tag"),
+        ("nul\x00 bell\x07 zero\u200bwidth", "nul bell zerowidth"),
+        ("lone \ud800 surrogate", "lone surrogate"),
+        ("企鹅\uff0dＬｉｎｕｘ的吉祥物。", "企鹅\uff0dＬｉｎｕｘ的吉祥物。"),
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
+    ],
+)
+def test_clean_text(raw: str | None, clean: str) -> None:
+    assert clean_text(raw) == clean
+
+
+def test_clean_text_takes_time_in_proportion_to_length() -> None:
+    for hostile in ("<" * 50_000, "<a " * 20_000, "<!--" * 20_000, "<script>" * 10_000, "&#x" * 20_000):
+        assert isinstance(clean_text(hostile), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("", "und"),
+        ("12:30 -- 45%", "und"),
+        ("青蛙。", "zh"),
+        ("iPhone 15 手机壳", "zh"),
+        ("小米 Redmi Note 12 Pro", "zh"),
+        ("蓝色连衣裙 summer dress", "zh"),
+        ("The Forbidden City (故宫) in Beijing is a palace of the emperors", "en"),
+        ("東京タワー", "ja"),
+        ("こんにちは世界", "ja"),
+        ("한국어 문장입니다", "ko"),
+        ("An albino peahen (a female peafowl, or peacock).", "en"),
+        ("Le rouge et le noir est un roman de Stendhal", "fr"),
+        ("Это предложение написано на русском языке", "ru"),
+        ("Zxqv", "und"),
+    ],
+)
+def test_detect_language(text: str, language: str) -> None:
+    assert detect_language(text) == language
+
+
+def test_count_words() -> None:
+    assert count_words("It is a well-known frog") == 6
+    assert count_words("青蛙。") == 2
+    assert count_words("iPhone手机壳") == 4
+    assert count_words("한국어 문장") == 2
+
+
+def test_sentences_lie_near_their_translations() -> None:
+    e5 = encoder("text", "e5-small")
+    texts = [
+        "A green frog sits in the pond.",
+        "一只绿色的青蛙坐在池塘里。",
+        "The stock market fell today.",
+        "今天股市下跌了。",
+    ]
+    batch = e5.encode([e5.decode(text) for text in texts])
+    vectors = np.array(batch["vector"].to_pylist())
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -1)
+    assert similarity.argmax(axis=1).tolist() == [1, 0, 3, 2]
+    assert batch["words"].to_pylist()[1] == 12
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "\u200b\x00"])
+def test_empty_text_is_refused(text: str) -> None:
+    with pytest.raises(MediaError) as refused:
+        encoder("text", "e5-small").decode(text)
+    assert refused.value.reason == "empty"
+
+
+def test_only_the_beginning_of_a_long_text_is_embedded() -> None:
+    e5 = encoder("text", "e5-small", max_characters=20)
+    batch = e5.encode([e5.decode("a frog in the garden"), e5.decode("a frog in the garden and other things")])
+    assert batch["vector"][0] == batch["vector"][1]
+    assert batch["characters"].to_pylist() == [20, 37]

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from fusion.preprocess import Projection
+
+
+def everyone(x):
+    return np.ones(len(x), bool)
+
+
+def test_by_hand():
+    """Two columns that are one: a single direction, of which each row has (1, 1)/sqrt 2 times its standard score."""
+    x = np.array([[1, 10], [3, 30]], np.float32)
+    projection = Projection.fit(x, everyone(x))
+    assert projection.dims == 1
+    np.testing.assert_allclose(projection(x, everyone(x)), [[-1], [1]], atol=1e-6)
+
+
+def test_columns_are_uncorrelated_ordered_and_of_variance_1_on_average():
+    x = (np.random.default_rng(0).normal(size=(200, 6)) @ np.diag([9, 5, 3, 2, 1, 1])).astype(np.float32)
+    x[:, 1] += x[:, 0]
+    projection = Projection.fit(x, everyone(x), dims=4)
+    covariance = np.cov(projection(x, everyone(x)), rowvar=False, ddof=0)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-4)
+    assert (np.diff(np.diag(covariance)) <= 0).all()
+    assert np.diag(covariance).mean() == pytest.approx(1, rel=1e-4)
+    whitened = projection(x, everyone(x)) @ projection.whitening(3)
+    np.testing.assert_allclose(np.cov(whitened, rowvar=False, ddof=0), np.eye(3), atol=1e-4)
+
+
+def test_only_rows_that_have_the_modality_are_fitted_and_the_others_are_0():
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    mask = np.arange(20) < 12
+    spoilt = np.where(mask[:, None], x, 1e6).astype(np.float32)
+    projection = Projection.fit(spoilt, mask)
+    np.testing.assert_array_equal(projection.axes, Projection.fit(x[:12], np.ones(12, bool)).axes)
+    assert not projection(spoilt, mask)[12:].any()
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_little_to_learn_from(rows):
+    x = np.ones((3, 4), np.float32)
+    projection = Projection.fit(x, np.arange(3) < rows)
+    assert projection(x, everyone(x)).shape == (3, 0)
+
+
+def test_constant_columns_and_fewer_rows_than_columns():
+    x = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
+    x[:, 7] = 3
+    projection = Projection.fit(x, everyone(x))
+    assert projection.dims == 4
+    changed = x.copy()
+    changed[:, 7] = -50
+    np.testing.assert_array_equal(projection(x, everyone(x)), projection(changed, everyone(x)))
+
+
+def test_order_of_rows_does_not_matter():
+    x = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32)
+    np.testing.assert_allclose(
+        Projection.fit(x, everyone(x)).axes, Projection.fit(x[::-1], everyone(x)).axes, atol=1e-5
+    )
+
+
+def test_another_width_is_refused_unless_nobody_has_it():
+    x = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    projection = Projection.fit(x, everyone(x))
+    with pytest.raises(ValueError, match="expected"):
+        projection(x[:, :2], everyone(x))
+    assert projection(x[:, :2], ~everyone(x)).shape == (9, projection.dims)

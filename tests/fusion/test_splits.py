@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusion.splits import split
+from tests.fusion.worlds import history_of
+
+
+def cut(history, kind, test=0.2, valid=0.1):
+    return split(history, kind=kind, test_share=test, valid_share=valid)
+
+
+def pairs(history):
+    return list(zip(history.user.tolist(), history.item.tolist(), strict=True))
+
+
+def test_global_time_takes_the_newest_likes():
+    parts = cut(history_of([(k % 2, k, 10 * k) for k in range(10)]), "global_time")
+    assert sorted(i for _, i in pairs(parts.test)) == [8, 9]
+    assert [i for _, i in pairs(parts.valid)] == [7]
+    assert len(parts.train) == 7
+
+
+def test_global_time_breaks_ties_by_user_then_item():
+    parts = cut(history_of([(1, 0, 5), (0, 2, 5), (0, 1, 5), (1, 3, 5), (0, 0, 5)]), "global_time")
+    assert pairs(parts.test) == [(1, 3)]
+    assert pairs(parts.valid) == [(1, 0)]
+
+
+def test_per_user_takes_each_users_newest_likes_ties_by_item():
+    rows = [(0, item, 7) for item in range(10)] + [(1, item, 10 - item) for item in range(3)]
+    parts = cut(history_of(rows), "per_user")
+    assert pairs(parts.test) == [(0, 8), (0, 9), (1, 0)]
+    assert pairs(parts.valid) == [(0, 7), (1, 1)]
+
+
+def test_a_user_with_two_likes_stays_in_train():
+    parts = cut(history_of([(0, 0, 1), (0, 1, 2)]), "per_user")
+    assert (len(parts.train), len(parts.valid), len(parts.test)) == (2, 0, 0)
+
+
+def test_a_seen_row_goes_where_its_time_puts_it():
+    seen = [(0, 20, 5, 0.0), (0, 21, 75, 0.0), (0, 22, 85, 0.0), (0, 23, 999, 0.0)]
+    parts = cut(history_of([(0, k, 10 * k) for k in range(10)] + seen), "per_user")
+    assert {20} == {i for _, i in pairs(parts.train) if i >= 20}
+    assert {21} == {i for _, i in pairs(parts.valid) if i >= 20}
+    assert {22, 23} == {i for _, i in pairs(parts.test) if i >= 20}
+
+
+def test_known_is_train_and_valid_in_order():
+    history = history_of([(0, k, 10 * k) for k in range(10)])
+    assert pairs(cut(history, "per_user").known()) == [(0, k) for k in range(8)]
+
+
+@pytest.mark.parametrize("kind", ["global_time", "per_user"])
+def test_nothing_to_cut(kind):
+    parts = cut(history_of([], users=2), kind)
+    assert (len(parts.train), len(parts.valid), len(parts.test)) == (0, 0, 0)
+
+
+def test_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match="'random'"):
+        cut(history_of([(0, 0, 0)]), "random")
+    with pytest.raises(ValueError, match="below 1"):
+        cut(history_of([(0, 0, 0)]), "per_user", test=0.6, valid=0.4)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 30), st.integers(0, 9), st.sampled_from([0.0, 0.5, 1.0])),
+        max_size=80,
+        unique_by=lambda row: row[:2],
+    ),
+    st.sampled_from(["global_time", "per_user"]),
+)
+def test_every_row_is_in_one_part_and_no_like_of_train_is_newer(rows, kind):
+    history = history_of(rows, users=5)
+    parts = cut(history, kind)
+    together = sorted(pairs(parts.train) + pairs(parts.valid) + pairs(parts.test))
+    assert together == sorted(pairs(history))
+
+    def order(part, user):
+        h = part.likes()
+        keep = np.ones(len(h), bool) if user is None else h.user == user
+        return list(zip(h.timestamp[keep], h.user[keep], h.item[keep], strict=True))
+
+    for user in [None] if kind == "global_time" else range(5):
+        old, middle, new = (order(part, user) for part in (parts.train, parts.valid, parts.test))
+        assert not (old and middle) or max(old) < min(middle)
+        assert not (middle and new) or max(middle) < min(new)

@@ -1,0 +1,178 @@
+"""MovieLens as a landing zone: a tiny source made here, and the published one where it is at hand."""
+
+import json
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.sources.landing import LandingZoneError
+from jobs.sources.movielens import natural_title, write_landing_zone
+from tests.sources.reading import fingerprints, read_rows, seconds
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = Path(os.environ.get("NIGHTWEAVE_TEST_DATA", ROOT.parent / "shared" / "data")) / "movielens-small"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "ml"
+    (folder / "posters").mkdir(parents=True)
+    files = {
+        "movies.csv": 'movieId,title,genres\n1,Toy Box (1995),Animation|Comedy\n2,"Long Road, The (1999)",Drama\n'
+        '3,Nobody Rated This,(no genres listed)\n9,"Être, L\' (Being, The) (2001)",Drama|War\n',
+        "ratings.csv": "userId,movieId,rating,timestamp\n7,1,4.5,1000000100\n7,2,3.0,1000000300\n8,1,5.0,1000000000\n"
+        "8,9,2.5,1000000400\n",
+        "links.csv": "movieId,imdbId,tmdbId\n1,0000123,5\n2,0000456,\n",
+        "tags.csv": "userId,movieId,tag,timestamp\n7,1,Funny,1\n8,1,funny,2\n8,1,toys,3\n",
+        "imdb5000_movie_metadata.csv": "plot_keywords,movie_imdb_link\ntoy|box,http://www.imdb.com/title/tt0000123/?x\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, "utf-8")
+    for name in ("1.jpg", "77.jpg"):
+        (folder / "posters" / name).write_bytes(b"picture " + name.encode())
+    return folder
+
+
+def items(raw: Path) -> dict[str, dict]:
+    return {row["item_id"]: row for row in read_rows(raw, "items")}
+
+
+def test_movies_become_items(source: Path, tmp_path: Path) -> None:
+    summary = write_landing_zone(source, tmp_path / "raw")
+    assert (summary.items, summary.users, summary.interaction_rows, summary.media) == (4, 2, 4, {"image": 1})
+    assert items(tmp_path / "raw")["1"] == {
+        "item_id": "1",
+        "title": "Toy Box",
+        "description": "toy, box",
+        "category": "Animation",
+        "tags": ["Animation", "Comedy"],
+        "language": "en",
+        "attributes": {"year": "1995", "imdb_id": "tt0000123"},
+        "image_uris": ["media/posters/1.jpg"],
+        "updated_at": "2026-11-05T00:00:00Z",
+    }
+    assert set(items(tmp_path / "raw")["3"]) == {"item_id", "title", "language", "updated_at"}
+
+
+def test_ratings_become_events_at_their_time(source: Path, tmp_path: Path) -> None:
+    write_landing_zone(source, tmp_path / "raw", nights=1)
+    events = read_rows(tmp_path / "raw", "interactions")
+    assert [(e["user_id"], e["item_id"], e["event"], e["value"], seconds(e["timestamp"])) for e in events] == [
+        ("8", "1", "rating", 5.0, 1000000000),
+        ("7", "1", "rating", 4.5, 1000000100),
+        ("7", "2", "rating", 3.0, 1000000300),
+        ("8", "9", "rating", 2.5, 1000000400),
+    ]
+
+
+def test_a_movie_arrives_no_later_than_its_first_rating(tmp_path: Path) -> None:
+    folder = tmp_path / "ml"
+    folder.mkdir()
+    (folder / "movies.csv").write_text("movieId,title,genres\n" + "".join(f"{i},M{i},Drama\n" for i in range(101)))
+    rows = "".join(f"1,{i},4,{1000000000 + i}\n" for i in range(100))
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + rows)
+    summary = write_landing_zone(folder, tmp_path / "raw", nights=3, last_night=date(2026, 3, 1))
+    assert [day.isoformat() for day in summary.nights] == ["2026-02-27", "2026-02-28", "2026-03-01"]
+    for kind, counts in {"items": [97, 2, 2], "interactions": [96, 2, 2]}.items():
+        folders = sorted((tmp_path / "raw" / kind).iterdir())
+        assert [len((path / "part-00000.jsonl").read_text().splitlines()) for path in folders] == counts
+    last = tmp_path / "raw/items/ds=2026-03-01/part-00000.jsonl"
+    assert [json.loads(line)["item_id"] for line in last.read_text().splitlines()] == ["98", "99"]
+
+
+def test_users_tags_only_on_demand(source: Path, tmp_path: Path) -> None:
+    write_landing_zone(source, tmp_path / "raw", tags=True)
+    assert items(tmp_path / "raw")["1"]["tags"] == ["Animation", "Comedy", "funny", "toys"]
+
+
+@pytest.mark.parametrize("how", ["link", "copy"])
+def test_posters_are_files_of_raw(source: Path, tmp_path: Path, how: str) -> None:
+    write_landing_zone(source, tmp_path / "raw", posters=how)
+    poster = tmp_path / "raw/media/posters/1.jpg"
+    assert poster.read_bytes() == b"picture 1.jpg" and not poster.is_symlink()
+    assert poster.samefile(source / "posters/1.jpg") == (how == "link")
+    assert len(list(poster.parent.iterdir())) == 1, "a poster without a movie stays behind"
+
+
+def test_a_bare_source_will_do(source: Path, tmp_path: Path) -> None:
+    for name in ("links.csv", "tags.csv", "imdb5000_movie_metadata.csv", "posters/1.jpg", "posters/77.jpg"):
+        (source / name).unlink()
+    assert write_landing_zone(source, tmp_path / "raw").media == {"image": 0}
+
+
+def test_the_same_source_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
+    for name in ("once", "again"):
+        write_landing_zone(source, tmp_path / name)
+    assert fingerprints(tmp_path / "once") == fingerprints(tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("ratings.csv", None, r"holds no ratings\.csv \(found: imdb5000"),
+        ("ratings.csv", "", r"ratings\.csv is not the CSV"),
+        ("ratings.csv", "user,movie\n1,2\n", r"lacks userId, movieId, rating, timestamp \(found: user, movie\)"),
+        ("ratings.csv", "userId,movieId,rating,timestamp\n1,1,good,5\n", "rating should hold numbers"),
+        ("movies.csv", "movieId,name\n1,x\n", "lacks title, genres"),
+    ],
+)
+def test_a_wrong_source_is_named_and_nothing_written(
+    source: Path, tmp_path: Path, name: str, text: str | None, said: str
+) -> None:
+    (source / name).unlink()
+    if text is not None:
+        (source / name).write_text(text)
+    with pytest.raises(LandingZoneError, match=said):
+        write_landing_zone(source, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_other_mistakes(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(LandingZoneError, match="no such folder"):
+        write_landing_zone(tmp_path / "nowhere", tmp_path / "raw")
+    with pytest.raises(LandingZoneError, match="nights is 0"):
+        write_landing_zone(source, tmp_path / "raw", nights=0)
+    with pytest.raises(LandingZoneError, match=r"already holds imdb5000\w+\.csv, links\.csv"):
+        write_landing_zone(source, source)
+
+
+@pytest.mark.parametrize(
+    ("published", "natural", "year"),
+    [
+        ("Matrix, The (1999)", "The Matrix", 1999),
+        ("City of Lost Children, The (Cité des enfants perdus, La) (1995)",
+         "The City of Lost Children (La Cité des enfants perdus)", 1995),
+        ("Avventura, L' (Adventure, The) (1960)", "L'Avventura (The Adventure)", 1960),
+        ("Good, the Bad and the Ugly, The (1966)", "The Good, the Bad and the Ugly", 1966),
+        ("Babylon 5", "Babylon 5", None),
+        ("Shows (2006\u20132007)", "Shows", 2006),
+        ("2001: A Space Odyssey (1968) ", "2001: A Space Odyssey", 1968),
+    ],
+)  # fmt: skip
+def test_titles_as_people_say_them(published: str, natural: str, year: int | None) -> None:
+    assert natural_title(published) == (natural, year)
+
+
+@given(st.text(alphabet="abc XYZ'éß-", min_size=1).map(str.strip).filter(bool), st.integers(1900, 2030))
+def test_a_plain_title_only_loses_its_year(title: str, year: int) -> None:
+    assert natural_title(f"{title} ({year})") == (title, year)
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"ml-latest-small is not at {PUBLISHED}; set NIGHTWEAVE_TEST_DATA")
+def test_the_published_data_comes_through_whole(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    summary = write_landing_zone(PUBLISHED, raw)
+    assert (summary.items, summary.users, summary.interaction_rows) == (9742, 610, 100_836)
+    assert summary.media == {"image": 4888} and len(list((raw / "media/posters").iterdir())) == 4888
+    found = items(raw)
+    assert len(found) == 9742
+    assert found["2571"]["title"] == "The Matrix" and found["2571"]["attributes"]["year"] == "1999"
+    assert sum("image_uris" in row for row in found.values()) == 4888
+    assert not any(path.is_symlink() for path in raw.rglob("*"))
+    events = read_rows(raw, "interactions")
+    assert len(events) == 100_836 and {event["event"] for event in events} == {"rating"}
+    assert sum(event["value"] >= 4 for event in events) == 48_580
