@@ -15,7 +15,7 @@ from jobs.environment import spark_environment
 JOBS = Path(__file__).resolve().parent.parent / "jobs"
 MODALITIES = ("text", "image", "audio", "video")
 NIGHT = ["--date", "{{ ds }}"]
-# A driver lives for seconds and leaves the heavy work to Python workers: compiling hard would cost it more than it gains.
+# A driver lives for seconds and leaves the heavy work to Python workers: compiling hard costs it more than it gains.
 SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 DOC = """
@@ -52,7 +52,7 @@ def spark_step(name: str, **options: object) -> dict[str, object]:
         "conn_id": "spark_default",
         "name": f"nightweave-{name}",
         "env_vars": spark_environment(),
-        "conf": {"spark.driver.extraJavaOptions": SHORT_LIVED_JVM},
+        "conf": {"spark.driver.extraJavaOptions": SHORT_LIVED_JVM, "spark.log.level": "ERROR"},
         "pool": "spark",
         **options,
     }

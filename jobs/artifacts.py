@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 
-import fusion
 from fusion import registry
 from fusion.strategies.base import Strategy
 from jobs.night import Night
@@ -92,6 +91,6 @@ def _hash(value: object) -> str:
 
 def _code() -> str:
     """A hash of all that computes a model: our own sources, and the versions of the libraries underneath."""
-    sources = sorted(Path(fusion.__file__).parent.rglob("*.py"))
+    sources = sorted(Path(registry.__file__).parent.rglob("*.py"))
     libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
     return _hash([*libraries, *(source.read_text("utf-8") for source in sources)])

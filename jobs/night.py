@@ -11,6 +11,7 @@ from datetime import date
 from importlib import import_module
 
 from jobs.raw import Raw
+from jobs.sources.landing import LandingZoneError
 from lake.lake import Lake, LakeError
 from schemas.config import Config, ConfigError, load
 
@@ -92,7 +93,7 @@ def user_errors() -> Iterator[None]:
     """Within it, a user's mistake ends the process with one line and exit code 2, a failed night with 1."""
     try:
         yield
-    except (UserError, ConfigError, FileNotFoundError, LakeError) as error:
+    except (UserError, ConfigError, LandingZoneError, FileNotFoundError, LakeError) as error:
         sys.exit(_say(error, 2))
     except NightError as error:
         sys.exit(_say(error, 1))

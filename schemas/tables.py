@@ -187,8 +187,8 @@ class _Features(Table):
         )
 
 
-def _columns(**types: pa.DataType) -> tuple[pa.Field, ...]:
-    return tuple(pa.field(name, dtype, nullable=False) for name, dtype in types.items())
+def _columns(*, nullable: bool = False, **types: pa.DataType) -> tuple[pa.Field, ...]:
+    return tuple(pa.field(name, dtype, nullable=nullable) for name, dtype in types.items())
 
 
 class FeaturesText(_Features, modality="text", columns=_columns(characters=pa.int32(), words=pa.int32())):
@@ -219,12 +219,11 @@ class FeaturesAudio(
         duration_s=pa.float32(),
         sample_rate=pa.int32(),
         rms_db=pa.float32(),
-        tempo_bpm=pa.float32(),
-        spectral_centroid_hz=pa.float32(),
         mfcc=pa.list_(pa.float32()),
         silent=pa.bool_(),
         truncated=pa.bool_(),
-    ),
+    )
+    + _columns(nullable=True, tempo_bpm=pa.float32(), spectral_centroid_hz=pa.float32()),
 ):
     pass
 

@@ -9,9 +9,7 @@ from features.base import MediaError
 from features.process import run_limited
 
 
-def test_ffmpeg_on_path_comes_first_then_the_one_in_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ffmpeg_on_path_comes_before_the_packaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "ffmpeg"
     own.write_text("#!/bin/sh\n")
     own.chmod(0o755)

@@ -30,7 +30,7 @@ from features.text.normalise import clean_text
         ('ends in a tag <img src="x', "ends in a tag"),
         ("nul\x00 bell\x07 zero\u200bwidth", "nul bell zerowidth"),
         ("lone \ud800 surrogate", "lone surrogate"),
-        ("企鹅\uff0dＬｉｎｕｘ的吉祥物。", "企鹅\uff0dＬｉｎｕｘ的吉祥物。"),
+        ("企鹅\uff0d\uff2c的吉祥物。", "企鹅\uff0d\uff2c的吉祥物。"),
         ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
     ],
 )

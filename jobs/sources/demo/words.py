@@ -1,5 +1,4 @@
 """The shop's vocabulary in English and Chinese, by trait and level. What is seen or heard only is not in it."""
-# ruff: noqa: RUF001
 
 from dataclasses import dataclass
 

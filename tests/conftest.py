@@ -1,0 +1,24 @@
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.environment import spark_environment
+from jobs.session import spark_session
+from lake.lake import Lake
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One Spark session for all tests, in UTC as in production."""
+    os.environ |= spark_environment() | {"PYSPARK_PYTHON": sys.executable}
+    with spark_session("nightweave tests") as session:
+        yield session
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))

@@ -1,0 +1,43 @@
+"""Nights run step by step in this process, under one Spark session: what the DAG does, without its process starts."""
+
+import argparse
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from jobs import clean, evaluate, extract, recommend, train
+from jobs.night import Night
+from lake.lake import Lake
+from schemas.table import MODALITIES
+from schemas.tables import TABLES
+
+
+def run_night(spark: SparkSession, night: Night) -> None:
+    prepare(spark, night)
+    finish(spark, night)
+
+
+def prepare(spark: SparkSession, night: Night) -> None:
+    clean.clean_items(spark, night)
+    clean.clean_interactions(spark, night)
+    for modality in MODALITIES:
+        extract.extract_modality(spark, night, modality)
+
+
+def finish(spark: SparkSession, night: Night) -> None:
+    train.run(night, argparse.Namespace())
+    evaluate.run(night, argparse.Namespace())
+    recommend.recommend_night(spark, night)
+
+
+def a_night(date: str, raw: Path, lake: Lake) -> Night:
+    return Night.of(date_=date, raw=str(raw), lake=lake.uri, config=None)
+
+
+def contents(lake: Lake, *, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    """Every table's rows, each as text, in one order; columns of `without` left out."""
+    rows = {}
+    for name, table in TABLES.items():
+        columns = [column for column in table.schema.names if column not in without]
+        rows[name] = sorted(map(repr, lake.read(table, columns=columns).to_pylist()))
+    return rows

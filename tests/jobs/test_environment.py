@@ -1,0 +1,55 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobs import environment
+
+
+@pytest.fixture
+def no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A PATH with every program that there was but `java`."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for program in Path(folder).glob("*"):
+            if program.name != "java" and not (programs / program.name).exists():
+                (programs / program.name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+
+
+@pytest.mark.usefixtures("no_java")
+def test_without_a_java_of_the_machine_that_of_pypi_serves() -> None:
+    told = environment.java_environment()
+    java = Path(told["JAVA_HOME"]) / "bin" / "java"
+    run = [str(java), "--add-modules=jdk.incubator.vector", "-version"]
+    shown = subprocess.run(run, env=os.environ | told, capture_output=True, text=True, check=True)
+    assert 'version "25' in shown.stderr
+
+
+def test_an_old_java_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert environment.java_version(str(java)) == 11
+    assert "NIGHTWEAVE_JRE" in environment.java_environment()
+
+
+@pytest.mark.night
+@pytest.mark.usefixtures("no_java")
+def test_spark_runs_without_a_java_of_the_machine(tmp_path: Path) -> None:
+    script = tmp_path / "count.py"
+    script.write_text(
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "print('rows', spark.range(7).count(), spark.sparkContext._jvm.System.getProperty('java.version'))\n"
+    )
+    env = os.environ | environment.spark_environment()
+    told = subprocess.run(
+        ["spark-submit", "--master", "local[1]", str(script)], env=env, capture_output=True, text=True, check=True
+    )
+    assert "rows 7 25" in told.stdout

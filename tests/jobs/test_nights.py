@@ -1,0 +1,157 @@
+"""Whole nights on the demo catalog: the laws, as a user would see them kept or broken."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.night import NightError
+from jobs.sources.demo import write_catalog
+from jobs.sources.landing import Summary
+from jobs.verify import findings
+from lake import views
+from lake.lake import Lake
+from schemas.table import MODALITIES
+from schemas.tables import FEATURES, Ledger, Models, Quarantine
+from tests.jobs.nights import a_night, contents, finish, prepare, run_night
+
+pytestmark = pytest.mark.night
+FIRST, SECOND = "2026-11-01", "2026-11-02"
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+    raw = tmp_path_factory.mktemp("demo") / "raw"
+    return raw, write_catalog(raw, items=60, users=40, nights=2, seed=3, progress=False)
+
+
+@pytest.fixture(scope="module")
+def two_nights(catalog: tuple[Path, Summary], spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(str(tmp_path_factory.mktemp("lake")))
+    for night in (FIRST, SECOND):
+        run_night(spark, a_night(night, catalog[0], lake))
+    return lake
+
+
+def ask(lake: Lake, sql: str) -> list[tuple]:
+    return views.connect(lake).sql(sql).fetchall()
+
+
+def test_what_is_promised_holds(two_nights: Lake) -> None:
+    looked, broken = findings(two_nights)
+    assert looked > 40 and not broken
+
+
+def test_every_row_of_the_landing_zone_is_accounted_for(two_nights: Lake, catalog: tuple[Path, Summary]) -> None:
+    (items,) = ask(two_nights, "SELECT sum(rows_in) FROM ledger WHERE step = 'clean_items'")
+    (events,) = ask(two_nights, "SELECT sum(rows_in) FROM ledger WHERE step = 'clean_interactions'")
+    assert (items[0], events[0]) == (catalog[1].item_rows, catalog[1].interaction_rows)
+
+
+def test_what_was_planted_is_in_quarantine_with_file_and_line(two_nights: Lake, catalog: tuple[Path, Summary]) -> None:
+    planted = catalog[1].planted
+    refused = dict(ask(two_nights, "SELECT reason, count(*) FROM quarantine GROUP BY 1"))
+    assert refused["unknown_event"] == planted["interaction_unknown_event"]
+    assert refused["timestamp_type"] == planted["interaction_bad_timestamp"]
+    for source, position, detail in ask(
+        two_nights, "SELECT source, position, detail FROM quarantine WHERE reason = 'not_json'"
+    ):
+        line = (catalog[0] / source).read_text("utf-8").splitlines()[position - 1]
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(line)
+        assert detail
+
+
+def test_each_modality_of_each_item_has_its_features(two_nights: Lake) -> None:
+    for modality in MODALITIES:
+        assert len(two_nights.read(FEATURES[modality])) > 10
+
+
+def test_shelves_hold_what_they_are_for(two_nights: Lake) -> None:
+    shelves = dict(ask(two_nights, "SELECT shelf, count(DISTINCT user_id) FROM recommendations GROUP BY 1"))
+    assert shelves["for_you"] >= 40 and shelves["new_items"] >= 40
+    known = """SELECT count(*) FROM recommendations r JOIN interactions i USING (item_id)
+               WHERE r.shelf = 'new_items' AND i.date <= r.date"""
+    assert ask(two_nights, known) == [(0,)]
+
+
+def test_a_missing_modality_adds_nothing_to_a_score(two_nights: Lake) -> None:
+    for modality in MODALITIES:
+        without = f"SELECT count(*), max(abs(contribution_{modality})) FROM recommendations "
+        count, largest = ask(two_nights, f"{without} WHERE NOT list_contains(modalities, '{modality}')")[0]
+        assert count and largest == 0
+
+
+def test_a_join_of_recommendations_with_items_is_answered(two_nights: Lake) -> None:
+    rows = ask(
+        two_nights,
+        "SELECT r.user_id, i.title FROM recommendations r JOIN items i USING (item_id) WHERE r.rank = 1 LIMIT 3",
+    )
+    assert len(rows) == 3
+
+
+def test_the_same_night_twice_changes_no_row(two_nights: Lake, catalog: tuple[Path, Summary], spark) -> None:
+    before = contents(two_nights)
+    run_night(spark, a_night(SECOND, catalog[0], two_nights))
+    assert contents(two_nights) == before
+
+
+def test_ten_more_items_cost_ten_extractions(two_nights: Lake, catalog: tuple[Path, Summary], spark) -> None:
+    before = {m: len(two_nights.read(FEATURES[m])) for m in MODALITIES}
+    folder = catalog[0] / "items" / "ds=2026-11-03"
+    folder.mkdir()
+    lines = [json.dumps({"item_id": f"extra-{n}", "title": f"Extra number {n}"}) for n in range(10)]
+    (folder / "items.jsonl").write_text("\n".join(lines))
+    prepare(spark, a_night("2026-11-03", catalog[0], two_nights))
+    after = {m: len(two_nights.read(FEATURES[m])) for m in MODALITIES}
+    assert {m: after[m] - before[m] for m in MODALITIES} == {"text": 10, "image": 0, "audio": 0, "video": 0}
+
+
+def test_cleaning_and_extracting_nights_backwards_gives_the_same_rows(
+    two_nights: Lake, catalog: tuple[Path, Summary], spark, tmp_path: Path
+) -> None:
+    backwards = Lake(str(tmp_path / "lake"))
+    nights = {night: a_night(night, catalog[0], backwards) for night in (FIRST, SECOND)}
+    prepare(spark, nights[SECOND])
+    with pytest.raises(NightError, match=f"not complete: {FIRST}"):
+        finish(spark, nights[SECOND])
+    prepare(spark, nights[FIRST])
+    kept = pc.field("date") <= date(2026, 11, 2)
+    for modality in MODALITIES:
+        columns = ["content_key", "vector"]
+        forwards = two_nights.read(FEATURES[modality], columns=columns, where=kept).sort_by("content_key")
+        assert backwards.read(FEATURES[modality], columns=columns).sort_by("content_key").equals(forwards)
+    where = kept & (pc.field("stage") != "")
+    assert sorted(map(repr, backwards.read(Quarantine).to_pylist())) == sorted(
+        map(repr, two_nights.read(Quarantine, where=where).to_pylist())
+    )
+
+
+def test_a_night_without_interactions_still_shows_what_is_alike(
+    catalog: tuple[Path, Summary], spark, tmp_path: Path
+) -> None:
+    raw = tmp_path / "raw"
+    (raw / "items" / "ds=2026-11-01").mkdir(parents=True)
+    words = ["red wine glass", "white wine glass", "steel hammer", "iron hammer", "glass of red wine", "claw hammer"]
+    lines = [json.dumps({"item_id": f"i{n}", "title": title}) for n, title in enumerate(words)]
+    (raw / "items" / "ds=2026-11-01" / "items.jsonl").write_text("\n".join(lines))
+    lake = Lake(str(tmp_path / "lake"))
+    run_night(spark, a_night(FIRST, raw, lake))
+    assert lake.read(Models)["strategy"].to_pylist() == ["content"]
+    nearest = dict(ask(lake, "SELECT item_id, similar_item_id FROM similar_items WHERE rank = 1"))
+    assert nearest["i0"] == "i4" and nearest["i2"] in ("i3", "i5")
+    assert ask(lake, "SELECT count(*) FROM recommendations") == [(0,)]
+
+
+def test_too_many_refused_rows_stop_the_night_before_anything_is_published(spark, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    (raw / "items" / "ds=2026-11-01").mkdir(parents=True)
+    (raw / "items" / "ds=2026-11-01" / "items.jsonl").write_text('{"item_id": "a"}\nbroken\nbroken\n')
+    lake = Lake(str(tmp_path / "lake"))
+    with pytest.raises(NightError, match="law 3"):
+        prepare(spark, a_night(FIRST, raw, lake))
+    assert ask(lake, "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM quarantine)") == [(0, 2)]
+    assert len(lake.read(Ledger)) == 0

@@ -1,0 +1,130 @@
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import records
+from jobs.raw import Refusal
+from schemas.config import Clean, Events
+
+NIGHT = dt.date(2026, 11, 1)
+EVENT = {"user_id": "u", "item_id": "x", "timestamp": "2026-11-01T10:00:00Z", "event": "view"}
+
+
+def item(**fields: object) -> dict:
+    return records.item({"item_id": "x", **fields}, config=Clean())
+
+
+def interaction(**fields: object) -> dict:
+    return records.interaction(
+        EVENT | fields, night=NIGHT, events=Events(aliases={"bought": "purchase"}), config=Clean()
+    )
+
+
+def test_only_the_item_id_is_required() -> None:
+    row = item()
+    assert row["item_id"] == "x" and row["text"] is None and row["text_key"] is None
+    assert row["tags"] == [] and row["deleted"] is False and row["price"] is None
+
+
+def test_texts_are_normalised() -> None:
+    row = item(title="<b>Cafe\u0301</b> &amp;  more", description="a\n\tb")
+    assert row["title"] == "Café & more"
+    assert row["text"] == "Café & more\na b"
+
+
+def test_equal_texts_have_equal_keys() -> None:
+    assert (
+        item(title="Tea &amp; cake")["text_key"]
+        == item(title="Tea & cake")["text_key"]
+        != item(title="Tea")["text_key"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "number"),
+    [
+        (12, 12.0), ("12", 12.0), ("1,299.00", 1299.0), ("1.299,00 €", 1299.0), ("¥ 59", 59.0), ("$1,299", 1299.0),
+        ("9,5", 9.5), ("1 000", 1000.0), (0, 0.0), (None, None),
+    ],
+)  # fmt: skip
+def test_prices(price: object, number: float | None) -> None:
+    assert item(price=price)["price"] == number
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "2026-11-01T10:00:00Z",
+        "2026-11-01T18:00:00+08:00",
+        "2026-11-01 10:00:00",
+        1793527200,
+        1793527200000,
+        "1793527200",
+    ],
+)
+def test_timestamps_mean_one_moment(timestamp: object) -> None:
+    assert interaction(timestamp=timestamp)["timestamp"] == dt.datetime(2026, 11, 1, 10, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "values"), [("a", ["a"]), (["b", "a", "b"], ["b", "a"]), (None, []), (["", " "], [])]
+)
+def test_a_bare_string_is_a_list_of_one(value: object, values: list[str]) -> None:
+    assert item(tags=value)["tags"] == values
+
+
+def test_a_language_is_detected_where_none_is_given() -> None:
+    assert item(title="海洋系列书架音箱，适合生日或婚礼送礼")["language"] == "zh"
+    assert item(title="海洋", language="en-GB")["language"] == "en"
+
+
+def test_events_can_be_renamed() -> None:
+    assert interaction(event="Bought")["event"] == "purchase"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"item_id": None}, "item_id_missing"), ({"item_id": " "}, "item_id_missing"), ({"title": {}}, "title_type"),
+        ({"price": "free"}, "price_type"), ({"price": -1}, "price_negative"), ({"tags": [1.5]}, "tags_type"),
+        ({"updated_at": "soon"}, "updated_at_type"), ({"deleted": "perhaps"}, "deleted_type"),
+        ({"attributes": "red"}, "attributes_type"),
+    ],
+)  # fmt: skip
+def test_items_are_refused_with_a_reason(fields: dict, reason: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        item(**fields)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"user_id": ""}, "user_id_missing"), ({"item_id": None}, "item_id_missing"),
+        ({"event": "hover"}, "unknown_event"),
+        ({"timestamp": None}, "timestamp_type"), ({"timestamp": "yesterday"}, "timestamp_type"),
+        ({"timestamp": "2026-11-09T00:00:00Z"}, "timestamp_in_future"), ({"value": "five"}, "value_type"),
+        ({"value": float("nan")}, "value_type"),
+    ],
+)  # fmt: skip
+def test_interactions_are_refused_with_a_reason(fields: dict, reason: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        interaction(**fields)
+    assert refused.value.reason == reason
+
+
+SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
+JSON = SCALAR | st.lists(SCALAR, max_size=3) | st.dictionaries(st.text(max_size=5), SCALAR, max_size=3)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(records.ITEM_FIELDS)), JSON, max_size=5))
+def test_any_json_object_is_a_row_or_refused(record: dict) -> None:
+    try:
+        row = records.item(record, config=Clean())
+    except Refusal as refusal:
+        assert refusal.reason
+    else:
+        assert row["item_id"]
+        assert records.digest(row) == records.digest(records.item(record, config=Clean()))

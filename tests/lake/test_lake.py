@@ -1,0 +1,123 @@
+"""Law 2: a partition changes in one commit, and no key of a feature store ever stands twice."""
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from lake import views
+from lake.lake import Lake
+from schemas.tables import FeaturesText, UserEmbeddings
+
+NIGHT = dt.date(2026, 11, 1)
+
+
+def embeddings(*users: str, night: dt.date = NIGHT, value: float = 1.0) -> pa.Table:
+    rows = [{"date": night, "user_id": u, "model_version": "m", "vector": [value, 0.0]} for u in users]
+    return pa.Table.from_pylist(rows, schema=UserEmbeddings.schema)
+
+
+def texts(*keys: str, night: dt.date = NIGHT) -> pa.Table:
+    rows = [
+        {"content_key": k, "encoder": "e", "date": night, "vector": [1.0, 2.0], "characters": 1, "words": 1}
+        for k in keys
+    ]
+    return pa.Table.from_pylist(rows, schema=FeaturesText.schema)
+
+
+def users(lake: Lake) -> list[str]:
+    return sorted(lake.read(UserEmbeddings)["user_id"].to_pylist())
+
+
+def test_a_table_before_its_first_commit_is_empty(lake: Lake) -> None:
+    assert lake.read(UserEmbeddings).schema == UserEmbeddings.schema
+    assert lake.count(UserEmbeddings, {"date": "2026-11-01"}) == 0
+
+
+def test_writing_replaces_the_partition_and_no_other(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a", "b"), {"date": NIGHT})
+    lake.write(UserEmbeddings, embeddings("c", night=dt.date(2026, 11, 2)), {"date": "2026-11-02"})
+    lake.write(UserEmbeddings, embeddings("z"), {"date": NIGHT})
+    assert users(lake) == ["c", "z"]
+    assert lake.count(UserEmbeddings, {"date": "2026-11-01"}) == 1
+
+
+def test_a_partition_can_become_empty(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    lake.write(UserEmbeddings, embeddings(), {"date": NIGHT})
+    assert users(lake) == []
+
+
+def test_staged_files_mean_nothing_until_a_commit_names_them(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    lake.stage(UserEmbeddings, embeddings("b").to_batches(), {"date": "2026-11-01"})
+    assert users(lake) == ["a"]
+
+
+def test_nights_that_write_at_the_same_time_all_arrive(lake: Lake) -> None:
+    nights = [NIGHT + dt.timedelta(days=i) for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: lake.write(UserEmbeddings, embeddings(str(n), night=n), {"date": n}), nights))
+    assert users(lake) == [str(n) for n in nights]
+
+
+def test_a_reader_sees_the_old_partition_or_the_new_one(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a", "b", value=1.0), {"date": NIGHT})
+
+    def rewrite() -> None:
+        for value in range(2, 8):
+            lake.write(UserEmbeddings, embeddings("a", "b", value=float(value)), {"date": NIGHT})
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(rewrite)
+        while not writing.done():
+            vectors = lake.read(UserEmbeddings)["vector"].to_pylist()
+            assert len(vectors) == 2 and vectors[0] == vectors[1]
+        writing.result()
+
+
+def test_content_extracted_by_two_nights_at_once_stands_once(lake: Lake) -> None:
+    def extract(first: int) -> int:
+        rows = texts(*(f"k{i}" for i in range(first, first + 4)))
+        file = lake.stage(FeaturesText, rows.to_batches(), {"encoder": "e"})
+        assert file
+        return lake.append_new(FeaturesText, [file], {"encoder": "e"})
+
+    with ThreadPoolExecutor(6) as pool:
+        added = list(pool.map(extract, range(6)))
+    keys = lake.read(FeaturesText)["content_key"].to_pylist()
+    assert sorted(keys) == sorted(set(keys)) == [f"k{i}" for i in range(9)]
+    assert sum(added) == 9
+
+
+def test_the_files_hold_vectors_of_a_fixed_width(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    (file,) = DeltaTable(lake.table_uri(UserEmbeddings)).file_uris()
+    assert pq.read_schema(file.removeprefix("file://")).field("vector").type == pa.list_(pa.float32(), 2)
+
+
+def test_partitions_outside_the_condition_are_left_alone(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    lake.write(UserEmbeddings, embeddings("b", night=dt.date(2026, 11, 2)), {"date": "2026-11-02"})
+    rows = lake.read(UserEmbeddings, where=pc.field("date") <= pa.scalar(NIGHT), columns=["user_id"])
+    assert rows["user_id"].to_pylist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "COPY user_embeddings TO '/tmp/nightweave-leak.csv'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+    ],
+)
+def test_sql_reaches_the_tables_and_nothing_else(lake: Lake, sql: str) -> None:
+    import duckdb
+
+    with pytest.raises(duckdb.Error):
+        views.connect(lake).sql(sql)

@@ -1,0 +1,50 @@
+import pytest
+
+from features.registry import encoder
+from lake import views
+from lake.lake import Lake
+from schemas.config import Config, ConfigError, load
+from schemas.table import MODALITIES
+from schemas.tables import FEATURES, TABLES
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_table_states_its_grain_and_its_key(table) -> None:
+    assert table.grain().endswith(".") and len(table.grain().split()) > 2
+    assert set(table.key) | set(table.partition_by) <= set(table.schema.names)
+
+
+def test_every_promise_can_be_asked_of_an_empty_lake(lake: Lake) -> None:
+    connection = views.connect(lake)
+    for table in TABLES.values():
+        for check in table.all_checks():
+            assert connection.sql(check.sql).fetchall() == [], check.name
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_feature_store_has_the_columns_of_its_encoder(modality) -> None:
+    chosen = Config().extract.encoders[modality]
+    given = {field.name: field for field in encoder(modality, chosen.name).columns}
+    stored = {field.name: field for field in FEATURES[modality].columns}
+    assert given.keys() == stored.keys()
+    assert {n for n, f in given.items() if f.nullable} <= {n for n, f in stored.items() if f.nullable}
+
+
+def test_the_default_profile_is_the_default_config() -> None:
+    assert load("embedded") == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("fusion: {stratgy: x}", "stratgy"), ("clean: {max_refused_share: 2}", "max_refused_share"), ("a: [", "YAML")],
+)
+def test_a_wrong_setting_is_named(tmp_path, text: str, says: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load(path)
+
+
+def test_an_unknown_profile_lists_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="embedded"):
+        load("nosuch")
