@@ -1,0 +1,48 @@
+"""The night as a user runs it: the DAG itself, its Spark steps through spark-submit."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.sources.demo import write_catalog
+from schemas.tables import TABLES
+
+READ_EVERY_TABLE = """
+import sys
+from deltalake import DeltaTable
+for name in sys.argv[2:]:
+    print(name, DeltaTable(f"{sys.argv[1]}/{name}").to_pyarrow_table().num_rows)
+"""
+
+
+@pytest.mark.night
+@pytest.mark.timeout(1200)
+def test_nightweave_night(tmp_path: Path) -> None:
+    raw, lake = tmp_path / "raw", tmp_path / "lake"
+    write_catalog(raw, items=24, users=20, nights=1, seed=5, progress=False)
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.cli",
+        "night",
+        "--date",
+        "2026-11-01",
+        "--raw",
+        str(raw),
+        "--lake",
+        str(lake),
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
+    told = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+    for step in ("clean", "extract[0]", "extract[3]", "train", "evaluate", "recommend", "verify", "report"):
+        assert f"\n{step} " in told.stdout
+    assert (lake / "reports" / "2026-11-01.html").stat().st_size > 5000
+
+    read = [sys.executable, "-c", READ_EVERY_TABLE, str(lake), *TABLES]
+    rows = dict(line.split() for line in subprocess.check_output(read, text=True).splitlines())
+    assert rows.keys() == TABLES.keys()
+    assert int(rows["recommendations"]) > 0 and int(rows["similar_items"]) > 0 and int(rows["metrics"]) > 0
