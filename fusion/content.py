@@ -16,8 +16,10 @@ WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5}
 
 
 class Content(Strategy):
-    """Whitened modality vectors side by side, each of length 1 times the root of its weight; a user is the mean of the
+    """Projected modality vectors side by side, each of length 1 times the root of its weight; a user is the mean of the
     items they like.
+
+    The projections are not whitened: with as many directions as items, whitening makes all items equally far apart.
 
     An item's whole vector has length 1 whatever it lacks, so that items with more modalities are not ahead.
 
@@ -81,7 +83,7 @@ class Content(Strategy):
 
     def _unit(self, catalog: Catalog, modality: str) -> NDArray[np.float32]:
         projection = self._projections[modality]
-        return _of_length_one(projection(catalog.vectors[modality], catalog.masks[modality]) * projection.whitener)
+        return _of_length_one(projection(catalog.vectors[modality], catalog.masks[modality]))
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {"prior": self._prior, **projections_state(self._projections)}

@@ -184,7 +184,11 @@ def extract_modality(spark: SparkSession, night: Night, modality: str) -> None:
     if count:
         log.info("%s: %d extracted, %d refused, %.1f s", step, count - failed, failed, time.monotonic() - started)
     _quarantine(night, step, refused.filter("arrives"), fingerprint)
-    check_share(night, step, refused=failed, rows_in=count, limit=night.config.extract.max_refused_share)
+    # A rerun tries again what was refused and nothing else, so the share is of all that the night answers for.
+    arriving = known.filter("arrives").select("content_key")
+    arrived = arriving.count()
+    answered_for = arrived + todo.filter("NOT arrives").count()
+    check_share(night, step, refused=failed, rows_in=answered_for, limit=night.config.extract.max_refused_share)
     if count > failed:
         features = (
             done.filter("reason IS NULL")
@@ -193,10 +197,9 @@ def extract_modality(spark: SparkSession, night: Night, modality: str) -> None:
         )
         names = [field.name for field in table.schema]
         tables.append_new(features.select(names).sortWithinPartitions("content_key"), night.lake, table, partition)
-    arriving = known.filter("arrives").select("content_key")
     stored = tables.read(spark, night.lake, table, ("encoder", "=", fingerprint), columns=["content_key"])
     kept = arriving.join(stored, "content_key", "left_semi").count()
-    close(night, step, Account(rows_in=arriving.count(), kept=kept, refused=refused.filter("arrives").count()))
+    close(night, step, Account(rows_in=arrived, kept=kept, refused=refused.filter("arrives").count()))
 
 
 def _lacking(spark: SparkSession, night: Night, step: str, known: DataFrame, fingerprint: str) -> DataFrame:

@@ -25,12 +25,12 @@ class Account:
 
 
 def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: float) -> None:
-    """Stop the night before anything is published when too much of its input was refused.
+    """Stop the night before anything is published when too much of its input was refused; one thing never is.
 
     Raises:
         NightError: the share of refused rows is above `limit`.
     """
-    if refused > limit * rows_in:
+    if refused > max(1, limit * rows_in):
         raise NightError(
             f"{step} of {night.ds}: {refused} of {rows_in} refused, above the set share of {limit:.0%} (law 3). "
             f"See why with: nightweave query \"SELECT reason, count(*) FROM quarantine WHERE stage = '{step}' "

@@ -58,7 +58,7 @@ class Extract(Section):
     }
     batch_size: int = Field(default=32, gt=0)
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
-    """Share of a night's new contents of one modality that may be refused before the night fails."""
+    """Share of a night's contents of one modality that may be refused before the night fails."""
 
 
 class Split(Section):
