@@ -22,7 +22,7 @@ for name in sys.argv[2:]:
 @pytest.mark.timeout(1200)
 def test_nightweave_night(tmp_path: Path) -> None:
     raw, lake = tmp_path / "raw", tmp_path / "lake"
-    write_catalog(raw, items=24, users=20, nights=1, seed=5, progress=False)
+    write_catalog(raw, items=120, users=100, nights=2, progress=False)
     command = [
         sys.executable,
         "-m",
