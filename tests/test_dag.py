@@ -37,7 +37,7 @@ def test_partitions_are_keyed_on_the_logical_date(dag) -> None:
     assert "{{ ds }}" in dag.get_task("train").bash_command
 
 
-def test_a_backfill_of_three_days_is_three_runs(dag) -> None:
+def test_a_run_covers_one_day(dag) -> None:
     first = dag.timetable.infer_manual_data_interval(run_after=_day(6))
     assert first.end - first.start == timedelta(days=1)
 
