@@ -14,6 +14,9 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from schemas.features import FEATURES
+from schemas.table import Modality
+
 
 class MediaError(Exception):
     """A piece of content cannot be decoded. `reason` is a short stable slug, `detail` the decoder's own words."""
@@ -28,14 +31,13 @@ class Encoder(ABC):
     """Base of every encoder.
 
     Class attributes: `modality` (text, image, audio, video), `name` (unique within the modality), `version` (raised by
-    whoever changes what the encoder computes) and `columns`, the Arrow fields of the readable features and quality
-    flags that stand beside `vector` in the feature store. `columns` is the same for every encoder of a modality.
+    whoever changes what the encoder computes). The readable features and quality flags that stand beside `vector` are
+    the same for every encoder of a modality: the columns of its feature store in `schemas.features`.
     """
 
-    modality: ClassVar[str]
+    modality: ClassVar[Modality]
     name: ClassVar[str]
     version: ClassVar[int]
-    columns: ClassVar[tuple[pa.Field, ...]]
 
     @property
     @abstractmethod
@@ -73,4 +75,6 @@ class Encoder(ABC):
 
     def schema(self) -> pa.Schema:
         """Fields of a batch that `encode` returns."""
-        return pa.schema([pa.field("vector", pa.list_(pa.float32(), self.dim), nullable=False), *self.columns])
+        return pa.schema(
+            [pa.field("vector", pa.list_(pa.float32(), self.dim), nullable=False), *FEATURES[self.modality].columns]
+        )

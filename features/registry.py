@@ -5,8 +5,6 @@ from typing import Any
 
 from features.base import Encoder
 
-MODALITIES = ("text", "image", "audio", "video")
-
 ENCODERS = {
     ("text", "e5-small"): "features.text.e5:E5Small",
     ("image", "efficientnet-lite0"): "features.image.efficientnet:EfficientNetLite0",

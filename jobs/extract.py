@@ -25,7 +25,8 @@ from jobs.ledger import Account, check_share, close
 from jobs.night import Night, run_step
 from jobs.raw import Raw, Refusal
 from jobs.session import spark_session
-from schemas.tables import FEATURES, Items, Quarantine
+from schemas.features import FEATURES
+from schemas.tables import Items, Quarantine
 
 log = logging.getLogger("nightweave.extract")
 

@@ -14,8 +14,9 @@ from fusion.data import Catalog, History
 from jobs.night import Night, NightError
 from lake import asof
 from schemas.config import Config
+from schemas.features import FEATURES
 from schemas.table import MODALITIES
-from schemas.tables import FEATURES, Ledger
+from schemas.tables import Ledger
 
 log = logging.getLogger("nightweave.state")
 

@@ -1,25 +1,10 @@
 """The tables of the lake, in the order in which a night writes them."""
 
-from typing import ClassVar
-
 import pyarrow as pa
 
+from schemas.columns import BLOCKS, DATE, STRINGS, TIMESTAMP, VECTOR, finite, string
+from schemas.features import FEATURES
 from schemas.table import MODALITIES, Check, Table
-
-DATE = pa.field("date", pa.date32(), nullable=False)
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-STRINGS = pa.list_(pa.string())
-BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
-VECTOR = pa.list_(pa.float32())
-"""Delta has no fixed-size list; the files hold `fixed_size_list<float32>[dim]`, the log says array of float."""
-
-
-def _string(name: str, *, nullable: bool = False) -> pa.Field:
-    return pa.field(name, pa.string(), nullable=nullable)
-
-
-def _finite(table: str) -> str:
-    return f"SELECT * FROM {table} WHERE len(list_filter(vector, lambda x: x IS NULL OR NOT isfinite(x))) > 0"
 
 
 class Items(Table):
@@ -33,18 +18,18 @@ class Items(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("item_id"),
-            _string("title"),
-            _string("description"),
-            _string("category", nullable=True),
+            string("item_id"),
+            string("title"),
+            string("description"),
+            string("category", nullable=True),
             pa.field("tags", STRINGS, nullable=False),
-            _string("language"),
+            string("language"),
             pa.field("price", pa.float64()),
             pa.field("attributes", pa.map_(pa.string(), pa.string()), nullable=False),
             pa.field("updated_at", TIMESTAMP),
             pa.field("deleted", pa.bool_(), nullable=False),
-            _string("text", nullable=True),
-            _string("text_key", nullable=True),
+            string("text", nullable=True),
+            string("text_key", nullable=True),
             *(
                 pa.field(f"{modality}_{what}", STRINGS, nullable=False)
                 for modality in MODALITIES
@@ -85,12 +70,12 @@ class Interactions(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("user_id"),
-            _string("item_id"),
+            string("user_id"),
+            string("item_id"),
             pa.field("timestamp", TIMESTAMP, nullable=False),
-            _string("event"),
+            string("event"),
             pa.field("value", pa.float64()),
-            _string("text", nullable=True),
+            string("text", nullable=True),
         ]
     )
     key = ("date", "user_id", "item_id", "timestamp", "event")
@@ -107,12 +92,12 @@ class Quarantine(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("stage"),
-            _string("source"),
+            string("stage"),
+            string("source"),
             pa.field("position", pa.int64(), nullable=False),
-            _string("record_id", nullable=True),
-            _string("reason"),
-            _string("detail"),
+            string("record_id", nullable=True),
+            string("reason"),
+            string("detail"),
         ]
     )
     partition_by = ("date", "stage")
@@ -130,7 +115,7 @@ class Ledger(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("step"),
+            string("step"),
             *(
                 pa.field(name, pa.int64(), nullable=False)
                 for name in ("rows_in", "kept", "refused", "duplicates", "superseded")
@@ -162,98 +147,6 @@ class Ledger(Table):
     )
 
 
-class _Features(Table):
-    """One piece of content under one encoder.
-
-    `date` is the night that first extracted it: the one value that the order of nights may change.
-    """
-
-    partition_by = ("encoder",)
-    key = ("content_key", "encoder")
-    columns: ClassVar[tuple[pa.Field, ...]]
-
-    def __init_subclass__(cls, *, modality: str, columns: tuple[pa.Field, ...]) -> None:
-        cls.__doc__ = _Features.__doc__
-        cls.name = f"features_{modality}"
-        cls.columns = columns
-        identity = [_string("content_key"), _string("encoder"), DATE, pa.field("vector", VECTOR, nullable=False)]
-        cls.schema = pa.schema([*identity, *columns])
-        cls.checks = (
-            Check("vectors are finite", _finite(cls.name)),
-            Check(
-                "vectors are not constant",
-                f"SELECT * FROM {cls.name} WHERE len(vector) > 1 AND list_max(vector) = list_min(vector)",
-            ),
-        )
-
-
-def _columns(*, nullable: bool = False, **types: pa.DataType) -> tuple[pa.Field, ...]:
-    return tuple(pa.field(name, dtype, nullable=nullable) for name, dtype in types.items())
-
-
-class FeaturesText(_Features, modality="text", columns=_columns(characters=pa.int32(), words=pa.int32())):
-    pass
-
-
-class FeaturesImage(
-    _Features,
-    modality="image",
-    columns=_columns(
-        width=pa.int32(),
-        height=pa.int32(),
-        brightness=pa.float32(),
-        contrast=pa.float32(),
-        colourfulness=pa.float32(),
-        sharpness=pa.float32(),
-        animated=pa.bool_(),
-        blank=pa.bool_(),
-    ),
-):
-    pass
-
-
-class FeaturesAudio(
-    _Features,
-    modality="audio",
-    columns=_columns(
-        duration_s=pa.float32(),
-        sample_rate=pa.int32(),
-        rms_db=pa.float32(),
-        mfcc=pa.list_(pa.float32()),
-        silent=pa.bool_(),
-        truncated=pa.bool_(),
-    )
-    + _columns(nullable=True, tempo_bpm=pa.float32(), spectral_centroid_hz=pa.float32()),
-):
-    pass
-
-
-class FeaturesVideo(
-    _Features,
-    modality="video",
-    columns=_columns(
-        duration_s=pa.float32(),
-        width=pa.int32(),
-        height=pa.int32(),
-        fps=pa.float32(),
-        frames=pa.int32(),
-        sequence=pa.list_(pa.float32()),
-        motion_mean=pa.float32(),
-        has_audio=pa.bool_(),
-        truncated=pa.bool_(),
-    ),
-):
-    pass
-
-
-FEATURES: dict[str, type[_Features]] = {
-    "text": FeaturesText,
-    "image": FeaturesImage,
-    "audio": FeaturesAudio,
-    "video": FeaturesVideo,
-}
-
-
 class Metrics(Table):
     """One figure of one model on a night."""
 
@@ -261,11 +154,11 @@ class Metrics(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("model_version"),
-            _string("model"),
-            _string("split"),
-            _string("segment"),
-            _string("metric"),
+            string("model_version"),
+            string("model"),
+            string("split"),
+            string("segment"),
+            string("metric"),
             pa.field("k", pa.int32()),
             pa.field("value", pa.float64(), nullable=False),
         ]
@@ -285,12 +178,12 @@ class Models(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("model_version"),
+            string("model_version"),
             pa.field("promoted", pa.bool_(), nullable=False),
-            _string("verdict"),
-            _string("strategy"),
-            _string("path"),
-            *(_string(f"fingerprint_{what}") for what in ("data", "encoders", "config", "code")),
+            string("verdict"),
+            string("strategy"),
+            string("path"),
+            *(string(f"fingerprint_{what}") for what in ("data", "encoders", "config", "code")),
         ]
     )
     key = ("date", "model_version")
@@ -308,8 +201,8 @@ class ItemEmbeddings(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("item_id"),
-            _string("model_version"),
+            string("item_id"),
+            string("model_version"),
             pa.field("vector", VECTOR, nullable=False),
             pa.field("blocks", BLOCKS, nullable=False),
             pa.field("neighbour_blocks", BLOCKS, nullable=False),
@@ -318,7 +211,7 @@ class ItemEmbeddings(Table):
         ]
     )
     key = ("date", "item_id")
-    checks = (Check("vectors are finite", _finite("item_embeddings")),)
+    checks = (Check("vectors are finite", finite("item_embeddings")),)
 
 
 class UserEmbeddings(Table):
@@ -328,8 +221,8 @@ class UserEmbeddings(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("user_id"),
-            _string("model_version"),
+            string("user_id"),
+            string("model_version"),
             pa.field("vector", VECTOR, nullable=False),
         ]
     )
@@ -346,12 +239,12 @@ class Recommendations(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("user_id"),
-            _string("shelf"),
+            string("user_id"),
+            string("shelf"),
             pa.field("rank", pa.int32(), nullable=False),
-            _string("item_id"),
+            string("item_id"),
             pa.field("score", pa.float32(), nullable=False),
-            _string("model_version"),
+            string("model_version"),
             pa.field("modalities", STRINGS, nullable=False),
             *(pa.field(f"contribution_{part}", pa.float32(), nullable=False) for part in ("history", *MODALITIES)),
         ]
@@ -400,9 +293,9 @@ class SimilarItems(Table):
     schema = pa.schema(
         [
             DATE,
-            _string("item_id"),
+            string("item_id"),
             pa.field("rank", pa.int32(), nullable=False),
-            _string("similar_item_id"),
+            string("similar_item_id"),
             pa.field("score", pa.float32(), nullable=False),
         ]
     )

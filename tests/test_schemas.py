@@ -1,11 +1,9 @@
 import pytest
 
-from features.registry import encoder
 from lake import views
 from lake.lake import Lake
 from schemas.config import Config, ConfigError, load
-from schemas.table import MODALITIES
-from schemas.tables import FEATURES, TABLES
+from schemas.tables import TABLES
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
@@ -19,15 +17,6 @@ def test_every_promise_can_be_asked_of_an_empty_lake(lake: Lake) -> None:
     for table in TABLES.values():
         for check in table.all_checks():
             assert connection.sql(check.sql).fetchall() == [], check.name
-
-
-@pytest.mark.parametrize("modality", MODALITIES)
-def test_a_feature_store_has_the_columns_of_its_encoder(modality) -> None:
-    chosen = Config().extract.encoders[modality]
-    given = {field.name: field for field in encoder(modality, chosen.name).columns}
-    stored = {field.name: field for field in FEATURES[modality].columns}
-    assert given.keys() == stored.keys()
-    assert {n for n, f in given.items() if f.nullable} <= {n for n, f in stored.items() if f.nullable}
 
 
 def test_the_default_profile_is_the_default_config() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,19 +45,9 @@ class MelMfcc(Encoder):
         timeout_s: a sound that takes longer to decode is refused; not part of the fingerprint.
     """
 
-    modality: ClassVar[str] = "audio"
-    name: ClassVar[str] = "mel-mfcc"
-    version: ClassVar[int] = 1
-    columns: ClassVar[tuple[pa.Field, ...]] = (
-        pa.field("duration_s", pa.float32(), nullable=False),
-        pa.field("sample_rate", pa.int32(), nullable=False),
-        pa.field("rms_db", pa.float32(), nullable=False),
-        pa.field("tempo_bpm", pa.float32()),
-        pa.field("spectral_centroid_hz", pa.float32()),
-        pa.field("mfcc", pa.list_(pa.float32(), COEFFICIENTS), nullable=False),
-        pa.field("silent", pa.bool_(), nullable=False),
-        pa.field("truncated", pa.bool_(), nullable=False),
-    )
+    modality = "audio"
+    name = "mel-mfcc"
+    version = 1
 
     def __init__(self, *, max_seconds: float = 60.0, timeout_s: float = 60.0) -> None:
         self.max_seconds = max_seconds

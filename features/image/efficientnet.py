@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,19 +17,9 @@ from features.image.look import look
 class EfficientNetLite0(Encoder):
     """EfficientNet-Lite0's globally average-pooled head, 1280 wide, of the first frame squashed to 224 x 224."""
 
-    modality: ClassVar[str] = "image"
-    name: ClassVar[str] = "efficientnet-lite0"
-    version: ClassVar[int] = 1
-    columns: ClassVar[tuple[pa.Field, ...]] = (
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("brightness", pa.float32(), nullable=False),
-        pa.field("contrast", pa.float32(), nullable=False),
-        pa.field("colourfulness", pa.float32(), nullable=False),
-        pa.field("sharpness", pa.float32(), nullable=False),
-        pa.field("animated", pa.bool_(), nullable=False),
-        pa.field("blank", pa.bool_(), nullable=False),
-    )
+    modality = "image"
+    name = "efficientnet-lite0"
+    version = 1
 
     @property
     def dim(self) -> int:

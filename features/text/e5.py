@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -46,13 +46,9 @@ class E5Small(Encoder):
             512 tokens is embedded window by window and averaged.
     """
 
-    modality: ClassVar[str] = "text"
-    name: ClassVar[str] = "e5-small"
-    version: ClassVar[int] = 1
-    columns: ClassVar[tuple[pa.Field, ...]] = (
-        pa.field("characters", pa.int32(), nullable=False),
-        pa.field("words", pa.int32(), nullable=False),
-    )
+    modality = "text"
+    name = "e5-small"
+    version = 1
 
     def __init__(self, *, max_characters: int = MAX_CHARACTERS) -> None:
         self.max_characters = max_characters

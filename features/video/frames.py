@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,20 +27,9 @@ class FrameSequence(Encoder):
         timeout_s: a film that takes longer to decode is refused; not part of the fingerprint.
     """
 
-    modality: ClassVar[str] = "video"
-    name: ClassVar[str] = "frame-sequence"
-    version: ClassVar[int] = 1
-    columns: ClassVar[tuple[pa.Field, ...]] = (
-        pa.field("duration_s", pa.float32(), nullable=False),
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("fps", pa.float32(), nullable=False),
-        pa.field("frames", pa.int32(), nullable=False),
-        pa.field("sequence", pa.list_(pa.float32()), nullable=False),
-        pa.field("motion_mean", pa.float32(), nullable=False),
-        pa.field("has_audio", pa.bool_(), nullable=False),
-        pa.field("truncated", pa.bool_(), nullable=False),
-    )
+    modality = "video"
+    name = "frame-sequence"
+    version = 1
 
     def __init__(self, *, moments: int = 16, max_seconds: float = 60.0, timeout_s: float = 120.0) -> None:
         self.moments = moments

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.arrays import feature_batch
 from features.base import Encoder
-from features.registry import ENCODERS, MODALITIES, encoder
+from features.registry import ENCODERS, encoder
+from schemas.table import MODALITIES
 from tests.features.conftest import clicks, panned, save, sine, texture
 
 DIMS = {"text": 384, "image": 1280, "audio": 231, "video": 1314}
@@ -83,12 +85,6 @@ def test_empty_batch(made: Encoder) -> None:
     assert (batch.num_rows, batch.schema) == (0, made.schema())
 
 
-def test_readable_columns_agree_within_a_modality() -> None:
-    for modality in MODALITIES:
-        columns = {encoder(m, name).columns for m, name in ENCODERS if m == modality}
-        assert len(columns) == 1
-
-
 def test_a_new_encoder_is_one_class_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENCODERS, ("text", "length"), "tests.features.test_encoders:Length")
     length = encoder("text", "length")
@@ -96,7 +92,7 @@ def test_a_new_encoder_is_one_class_and_one_line(monkeypatch: pytest.MonkeyPatch
 
 
 class Length(Encoder):
-    modality, name, version, columns = "text", "length", 1, ()
+    modality, name, version = "text", "length", 1
     dim = 1
 
     def parameters(self) -> dict[str, Any]:
@@ -106,5 +102,5 @@ class Length(Encoder):
         return content
 
     def encode(self, decoded: Any) -> pa.RecordBatch:
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array([float(len(text)) for text in decoded], pa.float32()), 1)
-        return pa.RecordBatch.from_arrays([vectors], schema=self.schema())
+        rows = [{"characters": len(text), "words": 1} for text in decoded]
+        return feature_batch(self.schema(), np.array([[len(text)] for text in decoded], np.float32), rows)

@@ -14,8 +14,9 @@ from jobs.sources.landing import Summary
 from jobs.verify import findings
 from lake import views
 from lake.lake import Lake
+from schemas.features import FEATURES
 from schemas.table import MODALITIES
-from schemas.tables import FEATURES, Ledger, Models, Quarantine
+from schemas.tables import Ledger, Models, Quarantine
 from tests.jobs.nights import a_night, contents, finish, prepare, run_night
 
 pytestmark = pytest.mark.night
