@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import MODALITIES, Catalog, History
+from fusion.data import Catalog, History
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.profiles import profiles, recency_matrix
 from fusion.strategies.base import FitLog, Strategy
+from schemas.table import MODALITIES
 
 WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5}
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MODALITIES = ("text", "image", "audio", "video")
-
 
 @dataclass(frozen=True)
 class Catalog:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import MODALITIES, Catalog
+from fusion.data import Catalog
+from schemas.table import MODALITIES
 
 MAX_ROWS = 20_000
 """The covariance is estimated from at most so many rows, evenly spaced."""

@@ -72,7 +72,7 @@ def _figures(
     night: Night, state: State, parts: Split, made: artifacts.Identity, last: dict[str, Any] | None
 ) -> list[Figure]:
     known = parts.known()
-    catalog = state.catalog
+    catalog = state.catalog(known)
     scorers: dict[str, Scores] = {
         made.strategy: _scorer(artifacts.load(night, made.path, artifacts.TWIN), catalog, known)
     }
@@ -133,7 +133,7 @@ def _embed(night: Night, state: State, serving: dict[str, Any] | None) -> None:
 
     Before any model was promoted, content alone places the items, and no user is placed.
     """
-    catalog, history = state.catalog, state.history
+    catalog, history = state.catalog(state.history), state.history
     if serving:
         model = artifacts.load(night, serving["path"], artifacts.SERVED)
         version, users = serving["model_version"], model.user_vectors(catalog, history)

@@ -26,7 +26,7 @@ from jobs.night import Night, run_step
 from jobs.raw import Raw, Refusal
 from jobs.session import spark_session
 from schemas.features import FEATURES
-from schemas.tables import Items, Quarantine
+from schemas.tables import Interactions, Items, Quarantine
 
 log = logging.getLogger("nightweave.extract")
 
@@ -125,12 +125,18 @@ class Extraction:
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def contents(items: DataFrame, *, modality: str, night: Night) -> DataFrame:
-    """The distinct contents of `items`: `content_key`, `content` (the text, or a path relative to RAW) and `arrives`,
-    which says that the night's own items bring it."""
+def contents(spark: SparkSession, night: Night, modality: str) -> DataFrame:
+    """The distinct contents as of the night, of items and, for text, of what users wrote: `content_key`, `content` (the
+    text, or a path relative to RAW) and `arrives`, which says that the night's own rows bring it."""
+    arrived = ("date", "<=", night.ds)
     if modality == "text":
-        pairs = items.select("date", F.col("text_key").alias("content_key"), F.col("text").alias("content"))
+        columns = ["date", "text_key", "text"]
+        items = tables.read(spark, night.lake, Items, arrived, columns=["deleted", *columns]).filter("NOT deleted")
+        written = tables.read(spark, night.lake, Interactions, arrived, columns=columns)
+        pairs = items.select(columns).union(written).toDF("date", "content_key", "content")
     else:
+        columns = ["date", "deleted", f"{modality}_keys", f"{modality}_uris"]
+        items = tables.read(spark, night.lake, Items, arrived, columns=columns).filter("NOT deleted")
         zipped = F.explode(F.arrays_zip(f"{modality}_keys", f"{modality}_uris")).alias("file")
         pairs = items.select("date", zipped).select(
             "date", F.col(f"file.{modality}_keys").alias("content_key"), F.col(f"file.{modality}_uris").alias("content")
@@ -152,7 +158,7 @@ def extract_modality(spark: SparkSession, night: Night, modality: str) -> None:
     """Add to the feature store what it lacks of the contents known as of the night.
 
     Contents that were refused under the same encoder on an earlier night are not tried again, unless the night's own
-    items bring them: what a night puts into quarantine follows from its own items, whatever ran before.
+    rows bring them: what a night puts into quarantine follows from its own rows, whatever ran before.
     """
     step, table = f"extract_{modality}", FEATURES[modality]
     choice = night.config.extract.encoders[modality]
@@ -166,13 +172,7 @@ def extract_modality(spark: SparkSession, night: Night, modality: str) -> None:
     )
     fingerprint = extraction.encoder().fingerprint
     partition = {"encoder": fingerprint}
-    columns = [
-        "date",
-        "deleted",
-        *(("text_key", "text") if modality == "text" else (f"{modality}_keys", f"{modality}_uris")),
-    ]
-    items = tables.read(spark, night.lake, Items, ("date", "<=", night.ds), columns=columns).filter("NOT deleted")
-    known = contents(items, modality=modality, night=night).persist(StorageLevel.DISK_ONLY)
+    known = contents(spark, night, modality).persist(StorageLevel.DISK_ONLY)
     todo = _lacking(spark, night, step, known, fingerprint).persist(StorageLevel.DISK_ONLY)
     count = todo.count()
     log.info("%s: %d contents to extract under %s", step, count, fingerprint)

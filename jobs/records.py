@@ -46,7 +46,7 @@ def item(record: Mapping[str, Any], *, config: Clean) -> dict[str, Any]:
         "updated_at": _timestamp(record["updated_at"], "updated_at") if record.get("updated_at") is not None else None,
         "deleted": _flag(record.get("deleted", False)),
         "text": text or None,
-        "text_key": hashlib.sha256(text.encode()).hexdigest() if text else None,
+        "text_key": _key(text),
         "image_uris": _strings(record, "image_uris", clean=False),
         "audio_uris": _strings(record, "audio_uris", clean=False),
         "video_uris": _strings(record, "video_uris", clean=False),
@@ -63,6 +63,7 @@ def interaction(record: Mapping[str, Any], *, night: date, events: Events, confi
     event = events.aliases.get(event, event)
     if event not in events.weights:
         raise Refusal("unknown_event", f"event {record.get('event')!r}; expected one of {', '.join(events.weights)}")
+    text = _text(record, "text", config)
     timestamp = _timestamp(record.get("timestamp"), "timestamp")
     if timestamp.date() >= night + LATEST_ARRIVAL:
         raise Refusal("timestamp_in_future", f"{timestamp.isoformat()} in the night of {night}")
@@ -72,13 +73,19 @@ def interaction(record: Mapping[str, Any], *, night: date, events: Events, confi
         "timestamp": timestamp,
         "event": event,
         "value": _number(record.get("value"), "value"),
-        "text": _text(record, "text", config) or None,
+        "text": text or None,
+        "text_key": _key(text),
     }
 
 
 def digest(row: Mapping[str, Any]) -> str:
     """A hash of all that a row says: two rows with one digest are duplicates."""
     return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _key(text: str) -> str | None:
+    """What names a text in the feature store: SHA-256 of its UTF-8 bytes, hex; None for an empty one."""
+    return hashlib.sha256(text.encode()).hexdigest() if text else None
 
 
 def _identifier(record: Mapping[str, Any], field: str) -> str:

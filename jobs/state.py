@@ -11,11 +11,12 @@ from scipy import sparse
 
 from features.registry import encoder
 from fusion.data import Catalog, History
+from fusion.reviews import Reviews, with_reviews
 from jobs.night import Night, NightError
 from lake import asof
 from schemas.config import Config
 from schemas.features import FEATURES
-from schemas.table import MODALITIES
+from schemas.table import MODALITIES, Modality
 from schemas.tables import Ledger
 
 log = logging.getLogger("nightweave.state")
@@ -25,11 +26,17 @@ LAST_STEP = "recommend"
 
 @dataclass(frozen=True)
 class State:
-    """The catalog and the history as of a night, and a hash of both."""
+    """The catalog, the history and the reviews as of a night, and a hash of all three."""
 
-    catalog: Catalog
+    items: Catalog
     history: History
+    reviews: Reviews
+    review_share: float
     fingerprint: str
+
+    def catalog(self, known: History) -> Catalog:
+        """The catalog as whoever knows so much of the history sees it: with the reviews that came with that part."""
+        return with_reviews(self.items, self.reviews, known, share=self.review_share)
 
 
 def check_complete(night: Night) -> None:
@@ -65,30 +72,59 @@ def load(night: Night) -> State:
     fingerprints = encoders(night.config)
     vectors, masks = {}, {}
     for modality in MODALITIES:
-        vectors[modality], masks[modality] = _vectors(night, items, modality, fingerprints[modality])
+        keys, contents = _contents(night, modality, fingerprints[modality])
+        vectors[modality], masks[modality] = _means(items, modality, keys, contents)
     events = night.config.events
     rows = asof.history(night.lake, night.date, weights=events.weights, rating_threshold=events.rating_threshold)
     history = _history(rows, ids)
     log.info("as of %s: %d items, %d users, %d likes", night.ds, len(ids), len(history.user_ids), len(history.likes()))
-    catalog = Catalog(ids, vectors, masks)
-    return State(catalog, history, _fingerprint(items, rows))
+    written = asof.reviews(night.lake, night.date)
+    reviews = _reviews(written, ids, history.user_ids, *_contents(night, "text", fingerprints["text"]))
+    return State(
+        Catalog(ids, vectors, masks),
+        history,
+        reviews,
+        night.config.fusion.review_share,
+        _fingerprint(items, rows, written),
+    )
 
 
-def _vectors(night: Night, items: pa.Table, modality: str, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors float32 [N, d] and mask bool [N] of one modality, in the order of `items`."""
+def _contents(night: Night, modality: Modality, fingerprint: str) -> tuple[pa.ChunkedArray, np.ndarray]:
+    """The keys [c] of a modality's contents and their vectors, float32 [c, d]; d is 1 where there are none."""
     where = pc.field("encoder") == fingerprint
     features = night.lake.read(FEATURES[modality], where=where, columns=["content_key", "vector"])
     if not len(features):
-        return np.zeros((len(items), 1), np.float32), np.zeros(len(items), np.bool_)
-    contents = features["vector"].combine_chunks().flatten().to_numpy().reshape(len(features), -1)
+        return features["content_key"], np.zeros((0, 1), np.float32)
+    vectors = features["vector"].combine_chunks().flatten().to_numpy()
+    return features["content_key"], vectors.reshape(len(features), -1)
+
+
+def _means(
+    items: pa.Table, modality: Modality, keys: pa.ChunkedArray, contents: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors float32 [N, d] and mask bool [N] of one modality, in the order of `items`."""
     owner, key = _owners(items, modality)
-    place = pc.index_in(key, value_set=features["content_key"])
+    place = pc.index_in(key, value_set=keys)
     found = pc.is_valid(place).to_numpy(zero_copy_only=False)
     owner, place = owner[found], place.drop_null().to_numpy()
     share = sparse.csr_matrix((np.ones(len(owner), np.float32), (owner, place)), (len(items), len(contents)))
     counts = np.asarray(share.sum(axis=1)).ravel()
     means = (share @ contents) / np.maximum(counts, 1)[:, None]
     return means.astype(np.float32), counts > 0
+
+
+def _reviews(
+    written: pa.Table, item_ids: np.ndarray, user_ids: np.ndarray, keys: pa.ChunkedArray, contents: np.ndarray
+) -> Reviews:
+    """The reviews whose user, item and vector are known, by place."""
+    values = (user_ids.tolist(), item_ids.tolist(), keys)
+    columns = (written["user_id"], written["item_id"], written["text_key"])
+    places = [
+        pc.index_in(column, value_set=known if isinstance(known, pa.ChunkedArray) else pa.array(known, pa.string()))
+        for column, known in zip(columns, values, strict=True)
+    ]
+    table = pa.table(places, names=["user", "item", "content"]).drop_null()
+    return Reviews(*(table[name].to_numpy() for name in table.column_names), contents)
 
 
 def _owners(items: pa.Table, modality: str) -> tuple[np.ndarray, pa.Array]:
@@ -114,13 +150,13 @@ def _history(rows: pa.Table, item_ids: np.ndarray) -> History:
     )
 
 
-def _fingerprint(items: pa.Table, history: pa.Table) -> str:
-    """SHA-256 over the items' ids and content keys and over the history, hex."""
+def _fingerprint(items: pa.Table, history: pa.Table, written: pa.Table) -> str:
+    """SHA-256 over the items' ids and content keys, over the history and over what users wrote, hex."""
     digest = hashlib.sha256()
     columns = ["item_id", "text_key", *(f"{m}_keys" for m in MODALITIES if m != "text")]
     for row in items.select(columns).to_pylist():
         digest.update(repr(tuple(row.values())).encode())
-    for batch in history.to_batches():
+    for batch in (*history.to_batches(), *written.to_batches()):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             digest.update(repr(row).encode())
     return digest.hexdigest()

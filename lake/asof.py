@@ -12,6 +12,11 @@ from lake.lake import Lake
 EXPLICIT = ("like", "dislike", "rating", "review")
 """Events in which users say what they think; the last one said counts against what they did."""
 
+REVIEWS = """
+    SELECT user_id, item_id, text_key FROM interactions WHERE date <= $night AND text_key IS NOT NULL
+    GROUP BY ALL ORDER BY ALL
+"""
+
 LATEST_VERSION = """
     SELECT * FROM items WHERE date <= $night
     QUALIFY row_number() OVER (
@@ -57,3 +62,8 @@ def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_thr
     connection.register("weights", pa.table({"event": list(weights), "weight": list(map(float, weights.values()))}))
     parameters = {"night": night, "threshold": rating_threshold, "explicit": list(EXPLICIT)}
     return connection.sql(HISTORY, params=parameters).to_arrow_table()
+
+
+def reviews(lake: Lake, night: date) -> pa.Table:
+    """What users wrote: `user_id`, `item_id`, `text_key`, each different triple once, in that order."""
+    return views.connect(lake).sql(REVIEWS, params={"night": night}).to_arrow_table()

@@ -73,6 +73,8 @@ class Fusion(Section):
     strategy: str = "concatenation"
     parameters: dict[str, Any] = {}
     split: Split = Split()
+    review_share: float = Field(default=0.3, ge=0, le=1)
+    """Weight of the mean of an item's reviews beside the item's own text."""
     min_likes: int = Field(default=20, ge=1)
     """With fewer likes than this there is nothing to learn from: content alone speaks."""
     seed: int = 20261123

@@ -7,6 +7,15 @@ from schemas.features import FEATURES
 from schemas.table import MODALITIES, Check, Table
 
 
+def _lost(modality: str, key: str) -> str:
+    """The condition that a row's content is neither in its feature store nor refused, though its night extracted."""
+    return (
+        f"i.{key} IS NOT NULL AND i.date IN (SELECT date FROM ledger WHERE step = 'extract_{modality}') "
+        f"AND i.{key} NOT IN (SELECT content_key FROM features_{modality}) AND i.{key} NOT IN "
+        f"(SELECT record_id FROM quarantine WHERE stage = 'extract_{modality}' AND record_id IS NOT NULL)"
+    )
+
+
 class Items(Table):
     """An item's version that arrived on a night.
 
@@ -50,9 +59,7 @@ class Items(Table):
             " UNION ALL ".join(
                 f"SELECT i.date, i.item_id, '{modality}' AS modality, i.key FROM "
                 f"(SELECT date, item_id, {keys} AS key FROM items WHERE NOT deleted) i "
-                f"WHERE i.key IS NOT NULL AND i.date IN (SELECT date FROM ledger WHERE step = 'extract_{modality}') "
-                f"AND i.key NOT IN (SELECT content_key FROM features_{modality}) AND i.key NOT IN "
-                f"(SELECT record_id FROM quarantine WHERE stage = 'extract_{modality}' AND record_id IS NOT NULL)"
+                f"WHERE {_lost(modality, 'key')}"
                 for modality, keys in zip(
                     MODALITIES,
                     ("text_key", "unnest(image_keys)", "unnest(audio_keys)", "unnest(video_keys)"),
@@ -64,7 +71,10 @@ class Items(Table):
 
 
 class Interactions(Table):
-    """One event that arrived on a night."""
+    """One event that arrived on a night.
+
+    `text` is what the user wrote with it, and `text_key` names it in `features_text`.
+    """
 
     name = "interactions"
     schema = pa.schema(
@@ -76,9 +86,16 @@ class Interactions(Table):
             string("event"),
             pa.field("value", pa.float64()),
             string("text", nullable=True),
+            string("text_key", nullable=True),
         ]
     )
     key = ("date", "user_id", "item_id", "timestamp", "event")
+    checks = (
+        Check(
+            "every text was extracted or refused",
+            f"SELECT date, user_id, item_id FROM interactions i WHERE {_lost('text', 'text_key')}",
+        ),
+    )
 
 
 class Quarantine(Table):

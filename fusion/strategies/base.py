@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import MODALITIES, Catalog, History
+from fusion.data import Catalog, History
+from schemas.table import MODALITIES
 
 BLOCKS = ("history", *MODALITIES)
 

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.data import MODALITIES, Catalog, History
+from fusion.data import Catalog, History
 from fusion.factors import autoencoder_factors
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.strategies.base import FitLog, Strategy
 from fusion.training import Items, Recipe, Towers, train
 from fusion.validation import Holdout
+from schemas.table import MODALITIES
 
 SOURCE_SCALE = 1 / 64
 """Root mean square of the history factors of known items, so that one learning rate suits any size of catalog."""

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from fusion import registry
-from fusion.data import MODALITIES, Catalog, History
+from fusion.data import Catalog, History
 from fusion.evaluation import evaluate
 from fusion.explain import contributions
 from fusion.splits import split
 from fusion.strategies.base import BLOCKS
+from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 QUICK = {"concatenation": {"rank": 8, "epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}, "content": {}}

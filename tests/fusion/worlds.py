@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fusion.data import MODALITIES, Catalog, History
+from fusion.data import Catalog, History
+from schemas.table import MODALITIES
 
 
 def catalog_of(text=None, *, n=None, ids=None, masks=None, **others) -> Catalog:

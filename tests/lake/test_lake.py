@@ -11,9 +11,21 @@ from deltalake import DeltaTable
 
 from lake import views
 from lake.lake import Lake
-from schemas.tables import FeaturesText, UserEmbeddings
+from schemas.table import Table
+from schemas.tables import UserEmbeddings
 
 NIGHT = dt.date(2026, 11, 1)
+
+
+class Contents(Table):
+    """One content, which outlives its night."""
+
+    name = "contents"
+    schema = pa.schema(
+        [pa.field("content_key", pa.string()), pa.field("encoder", pa.string()), pa.field("date", pa.date32())]
+    )
+    partition_by = ("encoder",)
+    key = ("content_key", "encoder")
 
 
 def embeddings(*users: str, night: dt.date = NIGHT, value: float = 1.0) -> pa.Table:
@@ -22,11 +34,8 @@ def embeddings(*users: str, night: dt.date = NIGHT, value: float = 1.0) -> pa.Ta
 
 
 def texts(*keys: str, night: dt.date = NIGHT) -> pa.Table:
-    rows = [
-        {"content_key": k, "encoder": "e", "date": night, "vector": [1.0, 2.0], "characters": 1, "words": 1}
-        for k in keys
-    ]
-    return pa.Table.from_pylist(rows, schema=FeaturesText.schema)
+    rows = [{"content_key": k, "encoder": "e", "date": night} for k in keys]
+    return pa.Table.from_pylist(rows, schema=Contents.schema)
 
 
 def users(lake: Lake) -> list[str]:
@@ -83,13 +92,13 @@ def test_a_reader_sees_the_old_partition_or_the_new_one(lake: Lake) -> None:
 def test_content_extracted_by_two_nights_at_once_stands_once(lake: Lake) -> None:
     def extract(first: int) -> int:
         rows = texts(*(f"k{i}" for i in range(first, first + 4)))
-        file = lake.stage(FeaturesText, rows.to_batches(), {"encoder": "e"})
+        file = lake.stage(Contents, rows.to_batches(), {"encoder": "e"})
         assert file
-        return lake.append_new(FeaturesText, [file], {"encoder": "e"})
+        return lake.append_new(Contents, [file], {"encoder": "e"})
 
     with ThreadPoolExecutor(6) as pool:
         added = list(pool.map(extract, range(6)))
-    keys = lake.read(FeaturesText)["content_key"].to_pylist()
+    keys = lake.read(Contents)["content_key"].to_pylist()
     assert sorted(keys) == sorted(set(keys)) == [f"k{i}" for i in range(9)]
     assert sum(added) == 9
 
