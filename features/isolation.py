@@ -1,0 +1,148 @@
+"""Decoding in child processes, which may hang, crash or eat memory without harm to whoever waits for them.
+
+A child imports one encoder's class and decodes one file after the other: paths come in over a pipe, what was decoded,
+or why it was refused, goes back.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from features.base import MediaError
+
+DECODED, REFUSED = "decoded", "refused"
+_START_TIMEOUT_S = 120.0
+
+
+class Decoders:
+    """So many child processes that decode files for one encoder, each replaced when it dies. A context manager.
+
+    Args:
+        encoder: where the encoder's class is, as `module:Class`.
+        parameters: what the class is made with; JSON-serialisable.
+        count: number of children; each is started when it is first needed.
+        timeout_s: a file that takes longer, in seconds of wall-clock time, is refused and its child killed.
+        memory_bytes: address space of a child; a file that needs more is refused.
+    """
+
+    def __init__(
+        self, encoder: str, parameters: Mapping[str, Any], *, count: int, timeout_s: float, memory_bytes: int
+    ) -> None:
+        self._command = (encoder, json.dumps(dict(parameters)), str(memory_bytes))
+        self._timeout_s = timeout_s
+        self._own = threading.local()
+        self._children: set[_Child] = set()
+        self._threads = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for child in self._children:
+            child.end()
+
+    def submit(self, path: Path) -> Future:
+        """The decoded content of a file, in the future.
+
+        Its `result()` raises MediaError: what the encoder's `decode` says, or "timeout", "out-of-memory" or
+        "decoder-died".
+        """
+        return self._threads.submit(self.decode, path)
+
+    def decode(self, path: Path) -> Any:
+        """The same, waited for. Safe in threads: each has a child of its own."""
+        child = getattr(self._own, "child", None)
+        if child is None or child.ended:
+            child = self._own.child = _Child(self._command)
+            self._children = {c for c in self._children if not c.ended} | {child}
+        return child.decode(path, self._timeout_s)
+
+
+class _Child:
+    """One decoding process, seen from its parent."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self._pipe, theirs = Pipe()
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            (sys.executable, "-m", "features.isolation", str(theirs.fileno()), *command),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+        theirs.close()
+        self.ended = False
+        try:
+            ready = self._pipe.poll(_START_TIMEOUT_S) and self._pipe.recv()
+        except (EOFError, OSError):
+            ready = False
+        if not ready:
+            self.end()
+            raise RuntimeError(f"the decoding process for {command[0]} did not start; its own words are in the log")
+
+    def decode(self, path: Path, timeout_s: float) -> Any:
+        try:
+            self._pipe.send(os.fspath(path))
+            if not self._pipe.poll(timeout_s):
+                self.end()
+                raise MediaError("timeout", f"the decoder was still running after {timeout_s:g} s")
+            kind, *answer = self._pipe.recv()
+        except (EOFError, OSError):
+            raise MediaError("decoder-died", self._last_words()) from None
+        if kind == REFUSED:
+            raise MediaError(*answer)
+        return answer[0]
+
+    def end(self) -> None:
+        """Kills the process, if it still runs, and waits for it."""
+        self.ended = True
+        self._process.kill()
+        self._process.wait()
+        self._pipe.close()
+
+    def _last_words(self) -> str:
+        self.ended = True
+        self._pipe.close()
+        status = self._process.wait()
+        return f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+
+
+def serve(pipe: Connection, encoder: str, parameters: str, memory_bytes: int) -> None:
+    """The child's life: decodes the paths that arrive, until there are no more."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    module, _, name = encoder.partition(":")
+    decode = getattr(import_module(module), name)(**json.loads(parameters)).decode
+    pipe.send(True)
+    while True:
+        try:
+            path = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = (DECODED, decode(Path(path)))
+        except MediaError as error:
+            answer = (REFUSED, error.reason, error.detail)
+        except MemoryError:
+            answer = (REFUSED, "out-of-memory", f"more than {memory_bytes >> 20} MiB were asked for")
+        except Exception as error:
+            answer = (REFUSED, "undecodable", f"{type(error).__name__}: {error}")
+        pipe.send(answer)
+
+
+if __name__ == "__main__":
+    serve(Connection(int(sys.argv[1])), sys.argv[2], sys.argv[3], int(sys.argv[4]))
