@@ -33,11 +33,16 @@ class Encoder(ABC):
     Class attributes: `modality` (text, image, audio, video), `name` (unique within the modality), `version` (raised by
     whoever changes what the encoder computes). The readable features and quality flags that stand beside `vector` are
     the same for every encoder of a modality: the columns of its feature store in `schemas.features`.
+
+    Attributes:
+        untrained: weights play a part into which nothing was learnt; the fingerprint says so, and with it every table
+            and report that names it.
     """
 
     modality: ClassVar[Modality]
     name: ClassVar[str]
     version: ClassVar[int]
+    untrained: bool = False
 
     @property
     @abstractmethod
@@ -54,9 +59,10 @@ class Encoder(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """`name-` and 12 hex digits of SHA-256 over name, version, weights and parameters."""
+        """`name-` or `name-untrained-`, then 12 hex digits of SHA-256 over name, version, weights and parameters."""
         identity = json.dumps([self.name, self.version, self.weights_hash(), self.parameters()], sort_keys=True)
-        return f"{self.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+        name = f"{self.name}-untrained" if self.untrained else self.name
+        return f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
     @abstractmethod
     def decode(self, content: Any) -> Any:

@@ -12,13 +12,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from features.base import MediaError
 
@@ -27,49 +25,32 @@ _START_TIMEOUT_S = 120.0
 
 
 class Decoders:
-    """So many child processes that decode files for one encoder, each replaced when it dies. A context manager.
+    """Child processes that decode files for one encoder, one for each thread that asks; one that dies is replaced.
+
+    Children end with their parent, however that ends.
 
     Args:
         encoder: where the encoder's class is, as `module:Class`.
         parameters: what the class is made with; JSON-serialisable.
-        count: number of children; each is started when it is first needed.
         timeout_s: a file that takes longer, in seconds of wall-clock time, is refused and its child killed.
         memory_bytes: address space of a child; a file that needs more is refused.
     """
 
-    def __init__(
-        self, encoder: str, parameters: Mapping[str, Any], *, count: int, timeout_s: float, memory_bytes: int
-    ) -> None:
+    def __init__(self, encoder: str, parameters: Mapping[str, Any], *, timeout_s: float, memory_bytes: int) -> None:
         self._command = (encoder, json.dumps(dict(parameters)), str(memory_bytes))
         self._timeout_s = timeout_s
         self._own = threading.local()
-        self._children: set[_Child] = set()
-        self._threads = ThreadPoolExecutor(count)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._threads.shutdown(cancel_futures=True)
-        for child in self._children:
-            child.end()
-
-    def submit(self, path: Path) -> Future:
-        """The decoded content of a file, in the future.
-
-        Its `result()` raises MediaError: what the encoder's `decode` says, or "timeout", "out-of-memory" or
-        "decoder-died".
-        """
-        return self._threads.submit(self.decode, path)
 
     def decode(self, path: Path) -> Any:
-        """The same, waited for. Safe in threads: each has a child of its own."""
+        """What the encoder's `decode` makes of a file.
+
+        Raises:
+            MediaError: what the encoder's `decode` says, or "timeout", "out-of-memory" or "decoder-died".
+            RuntimeError: the child cannot make the encoder.
+        """
         child = getattr(self._own, "child", None)
         if child is None or child.ended:
             child = self._own.child = _Child(self._command)
-            self._children = {c for c in self._children if not c.ended} | {child}
         return child.decode(path, self._timeout_s)
 
 
@@ -108,6 +89,9 @@ class _Child:
             raise MediaError(*answer)
         return answer[0]
 
+    def __del__(self) -> None:
+        self.end()
+
     def end(self) -> None:
         """Kills the process, if it still runs, and waits for it."""
         self.ended = True
@@ -133,6 +117,7 @@ def serve(pipe: Connection, encoder: str, parameters: str, memory_bytes: int) ->
             path = pipe.recv()
         except EOFError:
             return
+        answer: tuple[Any, ...]
         try:
             answer = (DECODED, decode(Path(path)))
         except MediaError as error:

@@ -1,7 +1,8 @@
 """Reading sound and moving pictures that nobody vouches for.
 
-FFmpeg decodes in a process of its own. It opens exactly one local file: formats that name other files (playlists,
-concatenations, image sequences) aren't on the list of containers, and no protocol but a file's is allowed.
+FFmpeg, the program or its libraries through PyAV, opens exactly one local file: formats that name other files
+(playlists, concatenations, image sequences) aren't on the list of containers, no protocol but a file's is allowed, and
+pictures have a largest size. The libraries work in the process that calls: see `features.isolation`.
 """
 
 import os
@@ -21,11 +22,11 @@ CONTAINERS = (
     "hevc", "ivf", "m4v", "matroska", "mjpeg", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "mpegvideo", "mxf",
     "nut", "ogg", "rm", "tak", "tta", "w64", "wav", "webm", "wv", "yuv4mpegpipe",
 )  # fmt: skip
+MAX_PIXELS = 64_000_000
 _PROTOCOLS = "file,pipe"
-_MAX_PIXELS = 64_000_000
 _OPEN_TIMEOUT_S = 20.0
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
-_LAST_LINES = 3
+_FIRST_LINES = 2
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ def open_media(path: Path) -> Any:
     try:
         if path.stat().st_size == 0:
             raise MediaError("empty", "the file has no bytes")
-        options = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": _PROTOCOLS}
+        options = {
+            "format_whitelist": ",".join(CONTAINERS),
+            "protocol_whitelist": _PROTOCOLS,
+            "max_pixels": str(MAX_PIXELS),
+        }
         return av.open(_url(path), options=options, timeout=_OPEN_TIMEOUT_S, metadata_errors="replace")
     except FileNotFoundError as error:
         raise MediaError("missing", "no such file") from error
@@ -86,10 +91,10 @@ def open_media(path: Path) -> Any:
 
 
 def probe(path: Path) -> Probe:
-    """The streams of a media file; cover art counts as no video. Errors as in `open_media`."""
+    """The streams of a media file that can be decoded; cover art is no video. Errors as in `open_media`."""
     with open_media(path) as container:
         duration = container.duration / 1e6 if container.duration and container.duration > 0 else None
-        sound = next((s for s in container.streams.audio), None)
+        sound = next((s for s in container.streams.audio if s.codec_context), None)
         moving = video_stream(container)
         return Probe(
             duration,
@@ -99,14 +104,23 @@ def probe(path: Path) -> Probe:
 
 
 def video_stream(container: Any) -> Any:
-    """The first moving picture of an opened file, None where there is none (cover art is none)."""
+    """The first moving picture of an opened file that there is a decoder for, or None; cover art doesn't move."""
     from av.stream import Disposition
 
-    return next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
+    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next((s for s in moving if s.codec_context), None)
 
 
-def run_ffmpeg(path: Path, *, max_seconds: float, timeout_s: float, output: Mapping[str, Any], max_bytes: int) -> bytes:
-    """What ffmpeg writes when it decodes the first `max_seconds` of `path` with the `output` options.
+def run_ffmpeg(
+    path: Path,
+    *,
+    max_seconds: float,
+    timeout_s: float,
+    output: Mapping[str, Any],
+    max_bytes: int,
+    start_s: float = 0.0,
+) -> bytes:
+    """What ffmpeg writes when it decodes `max_seconds` of `path` from `start_s` on with the `output` options.
 
     One thread, no standard input, at most `max_bytes` of output.
 
@@ -119,9 +133,10 @@ def run_ffmpeg(path: Path, *, max_seconds: float, timeout_s: float, output: Mapp
         _url(path),
         format_whitelist=",".join(CONTAINERS),
         protocol_whitelist=_PROTOCOLS,
-        max_pixels=_MAX_PIXELS,
+        max_pixels=MAX_PIXELS,
         threads=1,
         t=max_seconds,
+        **({"ss": start_s} if start_s > 0 else {}),
     )
     target = source.output("pipe:1", threads=1, fs=max_bytes, **output)
     options = ("-hide_banner", "-nostdin", "-loglevel", "error", "-filter_threads", "1")
@@ -132,11 +147,19 @@ def run_ffmpeg(path: Path, *, max_seconds: float, timeout_s: float, output: Mapp
 
 
 def _url(path: Path) -> str:
-    """The path in a form in which no character of a file's name means anything to ffmpeg."""
-    return f"file:{os.path.abspath(path)}"
+    """The path in a form in which no character of a file's name means anything to ffmpeg.
+
+    Raises:
+        MediaError: "undecodable" for a name that isn't UTF-8.
+    """
+    url = f"file:{os.path.abspath(path)}"
+    if any("\ud800" <= character <= "\udfff" for character in url):
+        raise MediaError("undecodable", "the file's name isn't UTF-8")
+    return url
 
 
 def _last_words(words: str, path: Path) -> str:
-    """The end of ffmpeg's messages, without what differs from run to run (addresses) or machine to machine (paths)."""
+    """The first of the last things that ffmpeg said, without what differs from run to run (addresses, and the order in
+    which its threads then end) or machine to machine (paths)."""
     plain = _ADDRESS.sub("", words).replace(_url(path), path.name)
-    return "; ".join(plain.splitlines()[-_LAST_LINES:])
+    return "; ".join(plain.splitlines()[:_FIRST_LINES])

@@ -7,21 +7,38 @@ from features.base import Encoder
 
 ENCODERS = {
     ("text", "e5-small"): "features.text.e5:E5Small",
+    ("text", "word-vectors"): "features.text.word_vectors:WordVectors",
+    ("text", "bag-of-words"): "features.text.bag:BagOfWords",
+    ("text", "bert"): "features.text.bert:Bert",
     ("image", "efficientnet-lite0"): "features.image.efficientnet:EfficientNetLite0",
+    ("image", "resnet50"): "features.image.resnet:ResNet50",
+    ("image", "vgg16"): "features.image.vgg:VGG16",
+    ("image", "hog"): "features.image.hog:Hog",
     ("audio", "mel-mfcc"): "features.audio.mel:MelMfcc",
+    ("audio", "mfcc"): "features.audio.mfcc:Mfcc",
     ("video", "frame-sequence"): "features.video.frames:FrameSequence",
+    ("video", "frame-rnn"): "features.video.recurrent:FrameRnn",
 }
 
 
-def encoder(modality: str, name: str, **parameters: Any) -> Encoder:
-    """The encoder registered as `name` for `modality`, made with `parameters`.
+def locate(modality: str, name: str) -> str:
+    """Where the class of an encoder is, as `module:Class`: that registered as `name`, or `name` itself in that form.
 
     Raises:
         ValueError: nothing is registered under that name.
     """
+    if ":" in name:
+        return name
     try:
-        module, _, cls = ENCODERS[modality, name].partition(":")
+        return ENCODERS[modality, name]
     except KeyError:
-        known = sorted(n for m, n in ENCODERS if m == modality)
-        raise ValueError(f"no {modality} encoder is called {name!r}; there are: {', '.join(known)}") from None
+        known = ", ".join(sorted(n for m, n in ENCODERS if m == modality))
+        raise ValueError(
+            f"no {modality} encoder is called {name!r}; there are: {known}; one of your own is named as module:Class"
+        ) from None
+
+
+def encoder(modality: str, name: str, **parameters: Any) -> Encoder:
+    """The encoder called `name` for `modality`, made with `parameters`; errors as in `locate`."""
+    module, _, cls = locate(modality, name).partition(":")
     return getattr(import_module(module), cls)(**parameters)

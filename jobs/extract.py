@@ -1,131 +1,34 @@
 """Extract one modality of a night: contents that the feature store lacks are decoded, encoded and added to it."""
 
 import argparse
-import json
 import logging
 import math
+import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.storagelevel import StorageLevel
 
 import lake.spark as tables
-from features.base import Encoder, MediaError
-from features.registry import encoder
+from jobs.encoding import Encoding
 from jobs.ledger import Account, check_share, close
 from jobs.night import Night, run_step
-from jobs.raw import Raw, Refusal
 from jobs.session import spark_session
 from schemas.features import FEATURES
+from schemas.table import Modality
 from schemas.tables import Interactions, Items, Quarantine
 
 log = logging.getLogger("nightweave.extract")
 
-CONTENTS_PER_TASK = 2000
-DECODERS_PER_TASK = 2
-REFUSAL = pa.schema([pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+CONTENTS_PER_TASK = 256
+PROGRESS_EVERY_S = 10.0
 
 
-@cache
-def _encoder(modality: str, name: str, parameters: str) -> Encoder:
-    """One encoder a process, so that a Spark worker loads its weights once."""
-    return encoder(modality, name, **json.loads(parameters))
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """What a Spark task needs to encode contents: picklable, the model itself is loaded where it runs."""
-
-    raw: Raw
-    modality: str
-    name: str
-    parameters: dict[str, Any]
-    batch_size: int
-    max_media_bytes: int
-
-    def encoder(self) -> Encoder:
-        return _encoder(self.modality, self.name, json.dumps(self.parameters, sort_keys=True))
-
-    def schema(self) -> pa.Schema:
-        """The contents' own columns, the features, and why there are none."""
-        content = [
-            pa.field("content_key", pa.string()),
-            pa.field("content", pa.string()),
-            pa.field("arrives", pa.bool_()),
-        ]
-        features = [pa.field("vector", pa.list_(pa.float32())), *FEATURES[self.modality].columns]
-        return pa.schema([*content, *(f.with_nullable(True) for f in features), *REFUSAL])
-
-    def decode(self, row: dict[str, Any]) -> Any:
-        """One content, decoded; a media file must still be the one that was cleaned.
-
-        Raises:
-            MediaError: it cannot be decoded.
-            Refusal: it is no longer there, or its bytes have changed.
-        """
-        if self.modality == "text":
-            return self.encoder().decode(row["content"])
-        found = self.raw.media(row["content"], max_bytes=self.max_media_bytes)
-        if found != row["content_key"]:
-            raise Refusal("media_changed", f"{row['content']}: its bytes are not those that were cleaned")
-        with self.raw.local(row["content"]) as path:
-            return self.encoder().decode(path)
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Features of the contents in `batches`; batches are filled across files, decoding runs ahead of encoding."""
-        schema = self.schema()
-        good: list[tuple[dict[str, Any], Any]] = []
-        for row, decoded in self._decoded(row for batch in batches for row in batch.to_pylist()):
-            if isinstance(decoded, MediaError | Refusal):
-                refused = row | {"reason": decoded.reason, "detail": decoded.detail}
-                yield pa.RecordBatch.from_pylist([refused], schema=schema)
-                continue
-            good.append((row, decoded))
-            if len(good) == self.batch_size:
-                yield self._encoded(good, schema)
-                good = []
-        if good:
-            yield self._encoded(good, schema)
-
-    def _decoded(self, rows: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Any]]:
-        """Rows with their decoded content in order, at most one batch ahead of whoever takes them."""
-        ahead: deque[tuple[dict[str, Any], Future]] = deque()
-        with ThreadPoolExecutor(DECODERS_PER_TASK) as pool:
-            for row in rows:
-                ahead.append((row, pool.submit(self._attempt, row)))
-                if len(ahead) > self.batch_size:
-                    first, decoded = ahead.popleft()
-                    yield first, decoded.result()
-            for row, decoded in ahead:
-                yield row, decoded.result()
-
-    def _attempt(self, row: dict[str, Any]) -> Any:
-        try:
-            return self.decode(row)
-        except (MediaError, Refusal) as refusal:
-            return refusal
-
-    def _encoded(self, good: list[tuple[dict[str, Any], Any]], schema: pa.Schema) -> pa.RecordBatch:
-        features = self.encoder().encode([decoded for _, decoded in good])
-        rows = pa.RecordBatch.from_pylist([row for row, _ in good])
-        columns = []
-        for field in schema:
-            source = features if field.name in features.schema.names else rows
-            known = field.name in source.schema.names
-            columns.append(source.column(field.name).cast(field.type) if known else pa.nulls(len(good), field.type))
-        return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def contents(spark: SparkSession, night: Night, modality: str) -> DataFrame:
+def contents(spark: SparkSession, night: Night, modality: Modality) -> DataFrame:
     """The distinct contents as of the night, of items and, for text, of what users wrote: `content_key`, `content` (the
     text, or a path relative to RAW) and `arrives`, which says that the night's own rows bring it."""
     arrived = ("date", "<=", night.ds)
@@ -150,70 +53,109 @@ def contents(spark: SparkSession, night: Night, modality: str) -> DataFrame:
 
 def run(night: Night, arguments: argparse.Namespace) -> None:
     modality = arguments.modality
-    with spark_session(f"nightweave extract {modality} {night.ds}") as spark:
+    name = f"nightweave extract {modality} {night.ds}"
+    with spark_session(name, night.config.extract.spark_settings()) as spark:
         extract_modality(spark, night, modality)
 
 
-def extract_modality(spark: SparkSession, night: Night, modality: str) -> None:
+def extract_modality(spark: SparkSession, night: Night, modality: Modality) -> None:
     """Add to the feature store what it lacks of the contents known as of the night.
 
     Contents that were refused under the same encoder on an earlier night are not tried again, unless the night's own
     rows bring them: what a night puts into quarantine follows from its own rows, whatever ran before.
     """
-    step, table = f"extract_{modality}", FEATURES[modality]
-    choice = night.config.extract.encoders[modality]
-    extraction = Extraction(
-        night.raw,
-        modality,
-        choice.name,
-        choice.parameters,
-        night.config.extract.batch_size,
-        night.config.clean.max_media_bytes,
-    )
-    fingerprint = extraction.encoder().fingerprint
-    partition = {"encoder": fingerprint}
-    known = contents(spark, night, modality).persist(StorageLevel.DISK_ONLY)
-    todo = _lacking(spark, night, step, known, fingerprint).persist(StorageLevel.DISK_ONLY)
-    count = todo.count()
+    step, counter = f"extract_{modality}", spark.sparkContext.accumulator
+    media_bytes = night.config.clean.max_media_bytes
+    encoding = Encoding(night.raw, modality, night.config.extract, media_bytes, done=counter(0), refused=counter(0))
+    fingerprint = encoding.encoder().fingerprint
+    known = _with_lacking(contents(spark, night, modality), spark, night, modality, fingerprint)
+    known = known.persist(StorageLevel.DISK_ONLY)
+    arrived, count, late = _counts(known, "arrives", "lacking", "lacking AND NOT arrives")
     log.info("%s: %d contents to extract under %s", step, count, fingerprint)
-    started = time.monotonic()
-    tasks = _tasks(count, batch_size=extraction.batch_size, parallelism=spark.sparkContext.defaultParallelism)
-    spread = todo.repartition(tasks, "content_key")
-    done = spread.mapInArrow(extraction, from_arrow_schema(extraction.schema())).persist(StorageLevel.DISK_ONLY)
+    if not count:
+        night.lake.write(Quarantine, Quarantine.schema.empty_table(), {"date": night.ds, "stage": step})
+        close(night, step, Account(rows_in=arrived, kept=arrived))
+        return
+    done = _encoded(known.filter("lacking"), count, encoding, description=f"{step}: {count} contents, {fingerprint}")
     refused = done.filter("reason IS NOT NULL")
-    failed = refused.count()
-    if count:
-        log.info("%s: %d extracted, %d refused, %.1f s", step, count - failed, failed, time.monotonic() - started)
+    with _progress(step, count, encoding):
+        failed = refused.count()
     _quarantine(night, step, refused.filter("arrives"), fingerprint)
     # A rerun tries again what was refused and nothing else, so the share is of all that the night answers for.
-    arriving = known.filter("arrives").select("content_key")
-    arrived = arriving.count()
-    answered_for = arrived + todo.filter("NOT arrives").count()
-    check_share(night, step, refused=failed, rows_in=answered_for, limit=night.config.extract.max_refused_share)
-    if count > failed:
-        features = (
-            done.filter("reason IS NULL")
-            .withColumn("encoder", F.lit(fingerprint))
-            .withColumn("date", F.lit(night.date))
-        )
-        names = [field.name for field in table.schema]
-        tables.append_new(features.select(names).sortWithinPartitions("content_key"), night.lake, table, partition)
-    stored = tables.read(spark, night.lake, table, ("encoder", "=", fingerprint), columns=["content_key"])
-    kept = arriving.join(stored, "content_key", "left_semi").count()
+    check_share(night, step, refused=failed, rows_in=arrived + late, limit=night.config.extract.max_refused_share)
+    _store(spark, night, modality, done.filter("reason IS NULL"), fingerprint)
+    stored = _stored(spark, night, modality, fingerprint)
+    kept = known.filter("arrives").join(stored, "content_key", "left_semi").count()
     close(night, step, Account(rows_in=arrived, kept=kept, refused=refused.filter("arrives").count()))
 
 
-def _lacking(spark: SparkSession, night: Night, step: str, known: DataFrame, fingerprint: str) -> DataFrame:
-    table = FEATURES[step.removeprefix("extract_")]
-    stored = tables.read(spark, night.lake, table, ("encoder", "=", fingerprint), columns=["content_key"])
+def _counts(rows: DataFrame, *conditions: str) -> list[int]:
+    """How many rows meet each condition."""
+    found = rows.agg(*(F.count_if(F.expr(c)).alias(str(n)) for n, c in enumerate(conditions))).first()
+    return list(found) if found else [0] * len(conditions)
+
+
+def _with_lacking(
+    known: DataFrame, spark: SparkSession, night: Night, modality: Modality, fingerprint: str
+) -> DataFrame:
+    """The contents with a column `lacking`: whether this night is to extract them."""
     hopeless = (
-        tables.read(spark, night.lake, Quarantine, ("stage", "=", step), ("date", "<=", night.ds))
+        tables.read(spark, night.lake, Quarantine, ("stage", "=", f"extract_{modality}"), ("date", "<=", night.ds))
         .filter((F.col("date") < F.lit(night.date)) & F.startswith("detail", F.lit(fingerprint)))
         .select(F.col("record_id").alias("content_key"), F.lit(True).alias("hopeless"))
         .distinct()
     )
-    lacking = known.join(stored, "content_key", "left_anti").join(hopeless, "content_key", "left")
-    return lacking.filter("arrives OR hopeless IS NULL").drop("hopeless")
+    stored = _stored(spark, night, modality, fingerprint).withColumn("stored", F.lit(True))
+    marked = known.join(stored, "content_key", "left").join(hopeless, "content_key", "left")
+    lacking = F.col("stored").isNull() & (F.col("arrives") | F.col("hopeless").isNull())
+    return marked.withColumn("lacking", lacking).drop("stored", "hopeless")
+
+
+def _stored(spark: SparkSession, night: Night, modality: Modality, fingerprint: str) -> DataFrame:
+    where = ("encoder", "=", fingerprint)
+    return tables.read(spark, night.lake, FEATURES[modality], where, columns=["content_key"])
+
+
+def _encoded(todo: DataFrame, count: int, encoding: Encoding, *, description: str) -> DataFrame:
+    """Features of contents or why there are none, one Spark task for so many of them, computed once."""
+    context = todo.sparkSession.sparkContext
+    context.setJobDescription(description)
+    tasks = _tasks(count, batch_size=encoding.choice.batch_size, parallelism=context.defaultParallelism)
+    spread = todo.drop("lacking").repartition(tasks, "content_key")
+    return spread.mapInArrow(encoding, from_arrow_schema(encoding.schema())).persist(StorageLevel.DISK_ONLY)
+
+
+def _store(spark: SparkSession, night: Night, modality: Modality, features: DataFrame, fingerprint: str) -> None:
+    table = FEATURES[modality]
+    rows = features.withColumn("encoder", F.lit(fingerprint)).withColumn("date", F.lit(night.date))
+    rows = rows.coalesce(spark.sparkContext.defaultParallelism).sortWithinPartitions("content_key")
+    tables.append_new(rows, night.lake, table, {"encoder": fingerprint})
+
+
+@contextmanager
+def _progress(step: str, count: int, encoding: Encoding) -> Iterator[None]:
+    """Within it, the log says every few seconds how many contents are done, how many a second, and how many refused.
+
+    Tasks report when they end. Spark's interface shows the same in its SQL tab, as rows out of the step `MapInArrow`.
+    """
+    started, over = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        done, seconds = encoding.done.value, time.monotonic() - started
+        log.info("%s: %d of %d done, %.1f/s, %d refused", step, done, count, done / seconds, encoding.refused.value)
+
+    def tell_now_and_then() -> None:
+        while not over.wait(PROGRESS_EVERY_S):
+            tell()
+
+    teller = threading.Thread(target=tell_now_and_then, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+    tell()
 
 
 def _tasks(contents: int, *, batch_size: int, parallelism: int) -> int:
@@ -223,7 +165,7 @@ def _tasks(contents: int, *, batch_size: int, parallelism: int) -> int:
 
 def _quarantine(night: Night, step: str, refused: DataFrame, fingerprint: str) -> None:
     """What the encoder refused; `detail` begins with the encoder's fingerprint, since another may do better."""
-    source = F.lit("items") if step == "extract_text" else F.col("content")
+    source = F.lit("text") if step == "extract_text" else F.col("content")
     rows = refused.select(
         F.lit(night.date).alias("date"),
         F.lit(step).alias("stage"),

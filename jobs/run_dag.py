@@ -12,7 +12,7 @@ from jobs.environment import spark_environment
 from jobs.night import Night, NightError
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
-LOCAL_SPARK = json.dumps({"conn_type": "spark", "host": "local[*]"})
+LOCAL_SPARK = json.dumps({"conn_type": "spark", "host": "local[*,4]"})
 
 
 def run_nightly(night: Night) -> None:

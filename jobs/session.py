@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
@@ -11,17 +11,17 @@ log = logging.getLogger("nightweave.spark")
 
 
 @contextmanager
-def spark_session(name: str) -> Iterator[SparkSession]:
-    """A session in UTC, under whatever master and resources spark-submit was given."""
+def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
+    """A session in UTC, under whatever master spark-submit was given, with further Spark `settings`."""
     started = time.monotonic()
-    spark = (
+    builder = (
         SparkSession.builder.appName(name)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "2000")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.adaptive.enabled", "true")
-        .getOrCreate()
     )
+    spark = builder.config(map=dict(settings or {})).getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
     spark.sparkContext.setLogLevel("ERROR")
     log.info("session ready after %.1f s on %s", time.monotonic() - started, spark.sparkContext.master)

@@ -45,8 +45,12 @@ class Clean(Section):
 
 
 class EncoderChoice(Section):
+    """An encoder by the name that `features/registry.py` gives it, or one of your own as `module:Class`."""
+
     name: str
     parameters: dict[str, Any] = {}
+    batch_size: int = Field(default=32, gt=0)
+    """Contents that are encoded together; a Spark task holds up to twice as many decoded ones."""
 
 
 class Extract(Section):
@@ -56,9 +60,17 @@ class Extract(Section):
         "audio": EncoderChoice(name="mel-mfcc"),
         "video": EncoderChoice(name="frame-sequence"),
     }
-    batch_size: int = Field(default=32, gt=0)
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
     """Share of a night's contents of one modality that may be refused before the night fails."""
+    decode_timeout_s: float = Field(default=300.0, gt=0)
+    decode_memory_mib: int = Field(default=4096, gt=0)
+    """Wall-clock time and address space of one file's decoding; a file that needs more is refused."""
+    spark: dict[str, str] = {}
+    """Settings of the Spark session, such as GPUs a task; `{profiles}` stands for the folder of the profiles."""
+
+    def spark_settings(self) -> dict[str, str]:
+        """`spark` with its placeholders filled in."""
+        return {name: value.replace("{profiles}", str(PROFILES)) for name, value in self.spark.items()}
 
 
 class Split(Section):

@@ -1,5 +1,4 @@
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from lake.lake import Lake
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One Spark session for all tests, in UTC as in production."""
-    os.environ |= spark_environment() | {"PYSPARK_PYTHON": sys.executable}
+    os.environ |= spark_environment() | {"PYSPARK_SUBMIT_ARGS": "--master local[2,4] pyspark-shell"}
     with spark_session("nightweave tests") as session:
         yield session
 

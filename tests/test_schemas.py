@@ -2,7 +2,8 @@ import pytest
 
 from lake import views
 from lake.lake import Lake
-from schemas.config import Config, ConfigError, load
+from schemas.config import PROFILES, ConfigError, load
+from schemas.describe import page
 from schemas.tables import TABLES
 
 
@@ -19,10 +20,6 @@ def test_every_promise_can_be_asked_of_an_empty_lake(lake: Lake) -> None:
             assert connection.sql(check.sql).fetchall() == [], check.name
 
 
-def test_the_default_profile_is_the_default_config() -> None:
-    assert load("embedded") == Config()
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [("fusion: {stratgy: x}", "stratgy"), ("clean: {max_refused_share: 2}", "max_refused_share"), ("a: [", "YAML")],
@@ -37,3 +34,7 @@ def test_a_wrong_setting_is_named(tmp_path, text: str, says: str) -> None:
 def test_an_unknown_profile_lists_those_there_are() -> None:
     with pytest.raises(ConfigError, match="embedded"):
         load("nosuch")
+
+
+def test_the_page_about_the_tables_says_what_the_schemas_say() -> None:
+    assert (PROFILES.parent / "docs" / "tables.md").read_text("utf-8") == page()

@@ -17,38 +17,82 @@ class Clip:
     """Decoded sound.
 
     `samples` is float32 [n], mono, at 22,050 Hz, within -1 and 1. `sample_rate` is the file's own, in Hz. `duration_s`
-    is the length of the samples, in seconds; `truncated` says that the file went on.
+    is the length of the samples, in seconds; `truncated` says that they are not the whole file. `header_duration_s` is
+    the file's length as its header tells it, which may be wrong, or None.
     """
 
     samples: np.ndarray
     sample_rate: int
     truncated: bool
+    header_duration_s: float | None = None
 
     @property
     def duration_s(self) -> float:
         return len(self.samples) / SAMPLE_RATE
 
 
-def decode_audio(path: Path, *, max_seconds: float = 60.0, timeout_s: float = 60.0) -> Clip:
-    """The first sound track of the file at `path`, at most `max_seconds` of it. Safe in threads.
+def decode_audio(
+    path: Path, *, max_seconds: float = 60.0, timeout_s: float = 60.0, window_s: float = 10.0, windows: int = 6
+) -> Clip:
+    """The first sound track of the file at `path`: all of it, or of a long one windows joined. Safe in threads.
+
+    A file of more than `max_seconds` is cut into `windows` equal parts, and `window_s` seconds (at most `max_seconds` /
+    `windows`) are read from the middle of each; time and memory don't grow with its length. Where a window turns out to
+    lie beyond the file's end, the header was wrong: the first `max_seconds` are read then, as they are of a file whose
+    header says less than there is.
 
     Raises:
         MediaError: "no-audio" for a file without a sound track, "missing", "empty", "unknown-format", "undecodable"
             with ffmpeg's last words, or "timeout" after `timeout_s` seconds.
     """
-    sound = probe(path).sound
-    if sound is None:
+    header = probe(path)
+    if header.sound is None:
         raise MediaError("no-audio", "the file has no sound track")
+    if windows > 1 and header.duration_s is not None and header.duration_s > max_seconds + _SPARE_S:
+        length_s = min(window_s, max_seconds / windows)
+        starts = (np.arange(windows) + 0.5) * (header.duration_s / windows) - length_s / 2
+        parts = _windows(path, starts.tolist(), length_s, timeout_s)
+        if len(parts) == windows:
+            return Clip(np.concatenate(parts), header.sound.sample_rate, True, header.duration_s)
+    samples = _samples(path, start_s=0.0, seconds=max_seconds + _SPARE_S, timeout_s=timeout_s)
     most = round(max_seconds * SAMPLE_RATE)
+    return Clip(samples[:most], header.sound.sample_rate, len(samples) > most, header.duration_s)
+
+
+def _windows(path: Path, starts: list[float], length_s: float, timeout_s: float) -> list[np.ndarray]:
+    """Samples of the windows that begin at `starts`, each whole; the list ends before the first that isn't there.
+
+    They share the time limit.
+
+    Raises:
+        MediaError: "timeout".
+    """
+    wanted = round(length_s * SAMPLE_RATE)
+    parts: list[np.ndarray] = []
+    for start in starts:
+        try:
+            part = _samples(path, start_s=start, seconds=length_s + _SPARE_S, timeout_s=timeout_s / len(starts))
+        except MediaError as error:
+            if error.reason == "timeout":
+                raise
+            return parts
+        if len(part) < wanted:
+            return parts
+        parts.append(part[:wanted])
+    return parts
+
+
+def _samples(path: Path, *, start_s: float, seconds: float, timeout_s: float) -> np.ndarray:
+    """Samples of `seconds` of the file from `start_s` on, float32 [n], n > 0, finite and within -1 and 1."""
     data = run_ffmpeg(
         path,
-        max_seconds=max_seconds + _SPARE_S,
+        start_s=start_s,
+        max_seconds=seconds,
         timeout_s=timeout_s,
         output={"map": "0:a:0", "ac": 1, "ar": SAMPLE_RATE, "format": "f32le", "acodec": "pcm_f32le"},
-        max_bytes=4 * (most + SAMPLE_RATE),
+        max_bytes=4 * (round(seconds * SAMPLE_RATE) + SAMPLE_RATE),
     )
     samples = np.frombuffer(data[: len(data) // 4 * 4], "<f4")
     if not len(samples):
         raise MediaError("undecodable", "the sound track has no samples")
-    clean = np.nan_to_num(samples[:most], nan=0.0, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)
-    return Clip(clean, sound.sample_rate, truncated=len(samples) > most)
+    return np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)

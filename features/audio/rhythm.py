@@ -19,6 +19,12 @@ class Rhythm:
     pulse: np.ndarray
 
 
+def onset_envelope(mel_db: np.ndarray) -> np.ndarray:
+    """Rise of each frame of `mel_db` [bands, frames] over the one before, in dB averaged over bands, [frames]."""
+    rises = np.maximum(np.diff(mel_db, axis=1), 0.0).mean(axis=0)
+    return np.concatenate([np.zeros(1), rises])
+
+
 def rhythm(envelope: np.ndarray, frames_per_s: float) -> Rhythm:
     """The rhythm of an onset envelope [frames], not negative.
 

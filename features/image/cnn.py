@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.forward import forward
 from features.image.checkpoint import read_checkpoint
 from features.weights import file_sha256, package_file
 
@@ -46,9 +47,9 @@ def weights_hash() -> str:
 
 
 @cache
-def _network() -> "keras.Model":
-    """The network with its weights, built at the first call of a process."""
-    return build_network(read_checkpoint(weights_path()))
+def network(precision: str = "float32") -> "keras.Model":
+    """The network with its weights, as `build_network` makes it; built at the first call of a process."""
+    return build_network(read_checkpoint(weights_path()), precision)
 
 
 def embed(pictures: np.ndarray) -> np.ndarray:
@@ -67,30 +68,20 @@ def classify(pictures: np.ndarray) -> np.ndarray:
     return _forward(pictures)[1]
 
 
-def _forward(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both outputs. Every call of the network has exactly `BATCH` pictures, the last one filled up with black ones.
-
-    One shape means one trace and one choice of kernels, so that a picture's embedding doesn't depend on its companions.
-    """
+def _forward(pictures: np.ndarray) -> list[np.ndarray]:
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIDE, SIDE, 3):
         raise ValueError(f"pictures must be uint8 [n, {SIDE}, {SIDE}, 3], not {pictures.dtype} {pictures.shape}")
-    count = len(pictures)
-    features = np.empty((count, DIM), np.float32)
-    scores = np.empty((count, CLASSES), np.float32)
-    for start in range(0, count, BATCH):
-        part = pictures[start : start + BATCH]
-        batch = np.zeros((BATCH, SIDE, SIDE, 3), np.uint8)
-        batch[: len(part)] = part
-        outputs = _network().predict_on_batch(batch)
-        features[start : start + BATCH], scores[start : start + BATCH] = (out[: len(part)] for out in outputs)
-    return features, scores
+    return forward(network(), [pictures], batch=BATCH)
 
 
-def build_network(checkpoint: dict[str, np.ndarray]) -> "keras.Model":
-    """The network [n, 224, 224, 3] → ([n, 1280], [n, 1000]) with the weights of `checkpoint`, names as published."""
+def build_network(checkpoint: dict[str, np.ndarray], precision: str = "float32") -> "keras.Model":
+    """The network [n, 224, 224, 3] → ([n, 1280], [n, 1000]) with the weights of `checkpoint`, names as published.
+
+    `precision` is the dtype policy of its convolutions; pooling and scores are float32 in any case.
+    """
     import keras
 
-    build = _Builder(checkpoint)
+    build = _Builder(checkpoint, precision)
     pictures = keras.Input((SIDE, SIDE, 3), dtype="uint8")
     x = (keras.ops.cast(pictures, "float32") - 127.0) / 128.0
     x = build.convolution(x, "_conv_stem", "_bn0", strides=2)
@@ -101,15 +92,16 @@ def build_network(checkpoint: dict[str, np.ndarray]) -> "keras.Model":
             x = build.block(x, f"_blocks.{number}", kernel=kernel, strides=strides, expansion=expansion, out=channels)
             number += 1
     x = build.convolution(x, "_conv_head", "_bn1")
-    features = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(pictures, (features, build.classifier(features)))
+    features = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
+    return keras.Model([pictures], (features, build.classifier(features)))
 
 
 class _Builder:
     """Layers that take their weights from a checkpoint as they are made."""
 
-    def __init__(self, checkpoint: dict[str, np.ndarray]) -> None:
+    def __init__(self, checkpoint: dict[str, np.ndarray], precision: str) -> None:
         self.checkpoint = checkpoint
+        self.precision = precision
 
     def block(self, x: Any, name: str, *, kernel: int, strides: int, expansion: int, out: int) -> Any:
         """Inverted residual: widen, filter each channel by itself, narrow; added to its input where shapes agree."""
@@ -127,7 +119,7 @@ class _Builder:
         scale, bias = self._scale_and_bias(norm)
         weights = self.checkpoint[f"{conv}.weight"].transpose(2, 3, 1, 0) * scale
         size, filters = weights.shape[:2], weights.shape[3]
-        layer = keras.layers.Conv2D(filters, size, strides, padding="same", activation=activation)
+        layer = keras.layers.Conv2D(filters, size, strides, padding="same", activation=activation, dtype=self.precision)
         return _with_weights(layer, x, weights, bias)
 
     def depthwise(self, x: Any, conv: str, norm: str, *, kernel: int, strides: int) -> Any:
@@ -136,7 +128,7 @@ class _Builder:
 
         scale, bias = self._scale_and_bias(norm)
         weights = self.checkpoint[f"{conv}.weight"].transpose(2, 3, 0, 1) * scale[:, None]
-        layer = keras.layers.DepthwiseConv2D(kernel, strides, padding="same", activation="relu6")
+        layer = keras.layers.DepthwiseConv2D(kernel, strides, padding="same", activation="relu6", dtype=self.precision)
         return _with_weights(layer, x, weights, bias)
 
     def classifier(self, features: Any) -> Any:
@@ -144,7 +136,7 @@ class _Builder:
         import keras
 
         weights, bias = self.checkpoint["_fc.weight"].T, self.checkpoint["_fc.bias"]
-        return _with_weights(keras.layers.Dense(CLASSES), features, weights, bias)
+        return _with_weights(keras.layers.Dense(CLASSES, dtype="float32"), features, weights, bias)
 
     def _scale_and_bias(self, norm: str) -> tuple[np.ndarray, np.ndarray]:
         gamma, beta, mean, variance = (

@@ -1,27 +1,43 @@
-"""Any picture file → upright RGB pixels of the network's size."""
+"""Any picture file → upright RGB pixels of the size that an encoder wants.
+
+Sizes are limited by what Pillow's decoders take, measured in bytes a pixel: at most 8 for JPEG (progressive CMYK), 5
+for TIFF, PNG, GIF and BMP, 12 for AVIF, 16 for WebP, 25 for JPEG 2000. So a picture takes up to 512 MiB.
+"""
 
 import contextlib
+import math
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 from PIL import Image
 
 from features.base import MediaError
+from features.image.flatten import flatten
 from features.image.svg import HEAD_BYTES, is_svg, rasterise
+
+Fit = Literal["squash", "crop"]
 
 SIDE = 224
 MAX_BYTES = 256 << 20
-MAX_PIXELS = 128_000_000
+MAX_PIXELS = 64_000_000
+MAX_PIXELS_OF = {"AVIF": 32_000_000, "JPEG2000": 16_000_000, "WEBP": 24_000_000}
+MAX_SIDE = 65_535
+MAX_TILE_PIXELS = 16_000_000  # of a TIFF, whose tiles are unpacked whole however small the picture is
+
+# Pillow refuses twice this, wherever it learns of a size: pictures inside icons and animations are covered too.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 # Everything else that Pillow knows is left out: EPS runs another program, and the rest is not found in catalogs.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _MOVING = ("AVIF", "GIF", "PNG", "WEBP")
-_ORIENTATION = 0x0112
+_ORIENTATION, _TILE_WIDTH, _TILE_HEIGHT = 0x0112, 0x0142, 0x0143
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,7 +47,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = (5, 6, 7, 8)
+_SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+# The part of the short side that is kept: ImageNet networks are tested on 224 of 256 pixels.
+_MIDDLE = 224 / 256
 # What Pillow's parsers raise on files that aren't what they claim to be.
 _PARSER_ERRORS = (
     OSError,
@@ -54,40 +72,71 @@ _SVG_TIMEOUT_S = 30.0
 class Picture:
     """A decoded picture.
 
-    `pixels` is uint8 [224, 224, 3], RGB, upright, transparent parts white. `width` and `height` are the file's own, in
-    pixels, as seen upright (an SVG's are those of its raster). `animated` says that the file has more frames; only the
-    first is decoded.
+    `pixels` is uint8 [side, side, 3], RGB, upright, transparent parts white: the picture, or the middle of it, as the
+    encoder asked. `whole` is uint8 [224, 224, 3], all of the picture squashed, for the readable features. `width` and
+    `height` are the file's own, in pixels, as seen upright (an SVG's are those of its raster). `animated` says that the
+    file has more frames; only the first is decoded.
     """
 
     pixels: np.ndarray
+    whole: np.ndarray
     width: int
     height: int
     animated: bool
 
 
-def load_picture(path: Path) -> Picture:
+def load_picture(path: Path, *, side: int = SIDE, fit: Fit = "squash") -> Picture:
     """Decodes the picture at `path`, whose name doesn't matter.
 
-    The whole picture is squashed to a square: cropping loses the top and bottom of a 2:3 poster, and on drawings and
-    posters alike neighbours agree more often on squashed pictures than on cropped ones. Resampling is bicubic, after
-    transparent parts have been laid on white.
+    Args:
+        side: height and width of `Picture.pixels`.
+        fit: `squash` takes all of the picture and changes its proportions: cropping loses the top and bottom of a 2:3
+            poster. `crop` keeps the proportions: the short side is scaled to 256/224 of `side`, then the middle is cut
+            out, as ImageNet networks were tested.
+
+    Resampling is bicubic, after transparent parts have been laid on white.
 
     Raises:
-        MediaError: "missing", "empty", "too-large", "unknown-format", "undecodable" or "timeout", with the decoder's
-            own words.
+        MediaError: "missing", "empty", "too-large", "unknown-format", "undecodable", "timeout" or "out-of-memory", with
+            the decoder's own words.
     """
-    with _words_of_the_decoder(), _raster(path) as file, Image.open(file, formats=FORMATS) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise MediaError("too-large", f"{width} x {height} pixels, at most {MAX_PIXELS} are decoded")
+    wanted = max(side, SIDE)
+    with _words_of_the_decoder(), _raster(path, side=2 * wanted) as file, Image.open(file, formats=FORMATS) as image:
+        size = image.size
+        _check_size(image)
         animated = image.format in _MOVING and bool(getattr(image, "is_animated", False))
-        image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG is scaled while it is decoded; others ignore this
+        image.draft("RGB", (2 * wanted, 2 * wanted))  # a JPEG is scaled while it is decoded; others ignore this
         image.load()
-        orientation = _orientation(image)
-        small = flatten(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    if orientation in _SIDEWAYS:
-        width, height = height, width
-    return Picture(np.asarray(_upright(small, orientation)), width, height, animated)
+        turn = _TURNS.get(_orientation(image))
+        small = flatten(image, least=3 * wanted)
+    whole = _square(small, size, side=SIDE, fit="squash", turn=turn)
+    same = (side, fit) == (SIDE, "squash")
+    pixels = whole if same else _square(small, size, side=side, fit=fit, turn=turn)
+    width, height = reversed(size) if turn in _SIDEWAYS else size
+    return Picture(pixels, whole, width, height, animated)
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    pixels = MAX_PIXELS_OF.get(str(image.format), MAX_PIXELS)
+    if width * height > pixels or max(width, height) > MAX_SIDE:
+        limits = f"at most {pixels} pixels and {MAX_SIDE} a side of {image.format} are decoded"
+        raise MediaError("too-large", f"{width} x {height} pixels; {limits}")
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    tile = math.prod(int(tags.get(tag, 1)) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+    if tile > MAX_TILE_PIXELS:
+        raise MediaError("too-large", f"tiles of {tile} pixels; at most {MAX_TILE_PIXELS} are decoded")
+
+
+def _square(
+    image: Image.Image, size: tuple[int, int], *, side: int, fit: Fit, turn: Image.Transpose | None
+) -> np.ndarray:
+    """uint8 [side, side, 3], upright: all of `image` or the middle of it, `size` being its true proportions."""
+    across, down = (1.0, 1.0) if fit == "squash" else (_MIDDLE * min(size) / length for length in size)
+    left, top = (1 - across) / 2 * image.width, (1 - down) / 2 * image.height
+    box = (left, top, image.width - left, image.height - top)
+    scaled = image.resize((side, side), Image.Resampling.BICUBIC, box=box)
+    return np.asarray(scaled if turn is None else scaled.transpose(turn))
 
 
 @contextlib.contextmanager
@@ -103,12 +152,14 @@ def _words_of_the_decoder() -> Iterator[None]:
         raise MediaError("too-large", str(error)) from error
     except Image.UnidentifiedImageError as error:
         raise MediaError("unknown-format", "the content is of no picture format that is read here") from error
+    except MemoryError as error:
+        raise MediaError("out-of-memory", "the decoder asked for more memory than there is") from error
     except _PARSER_ERRORS as error:
         raise MediaError("undecodable", str(error) or type(error).__name__) from error
 
 
 @contextlib.contextmanager
-def _raster(path: Path) -> Iterator[IO[bytes]]:
+def _raster(path: Path, *, side: int) -> Iterator[IO[bytes]]:
     """The file, or the drawing of it where it is an SVG."""
     size = path.stat().st_size
     if size == 0:
@@ -118,37 +169,7 @@ def _raster(path: Path) -> Iterator[IO[bytes]]:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         file.seek(0)
-        yield rasterise(path, side=2 * SIDE, timeout_s=_SVG_TIMEOUT_S) if is_svg(head) else file
-
-
-def flatten(image: Image.Image) -> Image.Image:
-    """The picture as RGB, 8 bits a channel, transparent parts laid on white, or on black where white hides it all."""
-    image = _eight_bits(image)
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    on_white, on_black = _laid_on("white", image), _laid_on("black", image)
-    hidden = on_white.getextrema() == ((255, 255),) * 3 and on_black.getbbox() is not None
-    return on_black if hidden else on_white
-
-
-def _laid_on(colour: str, image: Image.Image) -> Image.Image:
-    ground = Image.new("RGBA", image.size, colour)
-    ground.alpha_composite(image)
-    return ground.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey pictures of more than 8 bits a pixel as "L": integers from 0 to 65535, floats from their least to most."""
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.float64).clip(0, 65535) / 257
-    elif image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
-        low, high = values.min(), values.max()
-        values = (values - low) * (255 / (high - low) if high > low else 0.0)
-    else:
-        return image
-    return Image.fromarray(values.round().astype(np.uint8))
+        yield rasterise(path, side=side, timeout_s=_SVG_TIMEOUT_S) if is_svg(head) else file
 
 
 def _orientation(image: Image.Image) -> int:
@@ -157,8 +178,3 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except _PARSER_ERRORS:
         return 1
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)

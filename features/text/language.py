@@ -20,6 +20,7 @@ _LATIN_LANGUAGES = frozenset(
     ("cs", "da", "de", "en", "es", "fi", "fr", "hu", "id", "it", "nl", "no", "pl", "pt", "ro", "sv", "tr", "vi")
 )
 _LEAST_PROBABILITY = 0.4
+_LEAST_ENGLISH = 0.05
 _ENOUGH_CHARACTERS = 2000
 
 
@@ -44,16 +45,38 @@ def detect_language(text: str) -> str:
     return _by_statistics(" ".join(others)) if others else UNKNOWN
 
 
+def may_be_english(text: str) -> bool:
+    """Whether `text` is in Latin letters and English can't be ruled out.
+
+    A title of a few words, or a sentence full of names, looks like no language or like a wrong one; but English keeps
+    some probability if it is English, and next to none if it isn't.
+
+    >>> may_be_english("Angela Merkel met Emmanuel Macron in Paris."), may_be_english("La vie est belle")
+    (True, False)
+    """
+    words = " ".join(_WORD.findall(text[:_ENOUGH_CHARACTERS]))
+    return _mostly_latin(words) and _shares(words)["en"] >= _LEAST_ENGLISH
+
+
+def _mostly_latin(words: str) -> bool:
+    return 2 * len(_LATIN.findall(words)) > len(words.replace(" ", ""))
+
+
 def _by_statistics(words: str) -> str:
-    latin = 2 * len(_LATIN.findall(words)) > len(words.replace(" ", ""))
-    candidates = [
-        (language, probability)
+    best, share = next(iter(_shares(words).items()))
+    return best if share >= _LEAST_PROBABILITY else UNKNOWN
+
+
+def _shares(words: str) -> dict[str, float]:
+    """The probability of each language that `words` may be in, the most probable first."""
+    latin = _mostly_latin(words)
+    candidates = {
+        language: probability
         for language, probability in _identifier().rank(words)
         if (language in _LATIN_LANGUAGES if latin else len(language) == 2)
-    ]
-    best, most = candidates[0]
-    share = most / sum(probability for _, probability in candidates)
-    return best if share >= _LEAST_PROBABILITY else UNKNOWN
+    }
+    total = sum(candidates.values())
+    return {language: probability / total for language, probability in candidates.items()}
 
 
 @cache

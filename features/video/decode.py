@@ -1,154 +1,192 @@
-"""Any video file → a few frames, spread evenly over time."""
+"""Any video file → a few frames of each scene, and how things move between frames."""
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from av.error import FFmpegError
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from features.base import MediaError
-from features.media import open_media, probe, run_ffmpeg, video_stream
+from features.media import open_media, video_stream
+from features.video.scenes import CutDetector, pick
+from features.video.tape import Tape
+from features.video.vectors import MotionVectors
 
 SIDE = 224
 GAP_S = 0.08
-_MAX_PACKETS = 100_000
-_FRAME_BYTES = SIDE * SIDE * 3
+MOST_LOOKED_AT = 1000
+_SMALL = 32
+_FINE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+_TOLERANCE_S = 1e-3
 
 
 @dataclass(frozen=True)
 class Film:
-    """Frames of a video.
+    """What was read of a film.
 
-    `pairs` is uint8 [n, 2, 224, 224, 3], RGB, upright, squashed to a square: n moments, each with the first frame
-    that is shown `GAP_S` seconds later or more, so that motion is seen whatever the length of the film. `gap_s` is the
-    time between the two, in seconds. `duration_s` is the length of what was read; `truncated` says that there is more.
-    `width` and `height` are pixels as the file stores them, `fps` its mean frame rate.
+    `pairs` is uint8 [n, 2, side, side, 3], RGB, upright, squashed to a square: n frames that stand for the film, each
+    with the first frame of the same scene that is shown `GAP_S` seconds later or more. `times` [n] are the frames'
+    seconds since the first, `gaps` [n] the seconds between the two of a pair, 0 where a frame has no partner and is
+    its own. `cuts` are the seconds at which a scene ends and another begins, be it where pieces of a long film meet.
+
+    `fields` is float32 [m, 8, 8, 2]: how far a grid of cells moved, right and down in pixels a frame, NaN where
+    unknown, as the film's own code tells (m is 0 for many codecs); `frame_s` [m] the seconds between frames there.
+
+    `duration_s` is when the last frame that was read ended; `truncated` says that something was left unread. `width`
+    and `height` are pixels as the file stores them, `aspect` is width over height as the film is shown, `fps` the mean
+    frame rate of what was read. `sound` is the sound track, where someone has decoded it.
     """
 
     pairs: np.ndarray
-    gap_s: float
+    times: np.ndarray
+    gaps: np.ndarray
+    cuts: np.ndarray
+    fields: np.ndarray
+    frame_s: np.ndarray
     duration_s: float
     width: int
     height: int
+    aspect: float
     fps: float
     has_audio: bool
     truncated: bool
+    sound: Any = None
 
 
-@dataclass(frozen=True)
-class _Timing:
-    """What the packets of a video track say: seconds covered, whether there are later ones, mean frames a second."""
+def decode_video(
+    path: Path,
+    *,
+    rate: float = 4.0,
+    moments: int = 16,
+    max_seconds: float = 60.0,
+    pieces: int = 8,
+    side: int = SIDE,
+    timeout_s: float = 120.0,
+) -> Film:
+    """The film in the file at `path`. Safe in threads.
 
-    span_s: float
-    more: bool
-    fps: float
+    Memory and work are bounded whatever the file (`Tape` says how). Frame times are read from the frames, since headers
+    lie. FFmpeg decodes in this process: whoever doesn't trust a file calls from a process that may die of it, as
+    `features.isolation` does.
 
-
-def decode_video(path: Path, *, moments: int = 16, max_seconds: float = 60.0, timeout_s: float = 120.0) -> Film:
-    """Up to `moments` pairs of frames from the first `max_seconds` of the video at `path`. Safe in threads.
-
-    Memory is bounded by the number of frames, not by the file. Frame times are read from the packets, as headers lie.
+    Args:
+        rate: frames a second that are looked at.
+        moments: at most so many of them are kept, every scene's among them.
+        max_seconds: so much of the film is read: of a longer one, so many `pieces` spread evenly over it.
+        side: height and width of the frames.
+        timeout_s: wall-clock limit.
 
     Raises:
         MediaError: "no-video" for a file without moving pictures, "missing", "empty", "unknown-format", "undecodable"
-            with ffmpeg's last words, or "timeout" after `timeout_s` seconds.
+            with FFmpeg's words, or "timeout".
     """
-    header = probe(path)
-    if header.moving is None:
-        raise MediaError("no-video", "the file has no video track")
-    timing = _timing(path, max_seconds)
-    data = run_ffmpeg(
-        path,
-        max_seconds=max_seconds,
-        timeout_s=timeout_s,
-        output=_sampling(moments, timing.span_s),
-        max_bytes=(2 * moments + 1) * _FRAME_BYTES,
-    )
-    frames = np.frombuffer(data[: len(data) // _FRAME_BYTES * _FRAME_BYTES], np.uint8)
-    return Film(
-        pairs=_paired(frames.reshape(-1, SIDE, SIDE, 3)),
-        gap_s=_gap_s(timing.fps),
-        duration_s=timing.span_s,
-        width=header.moving.width,
-        height=header.moving.height,
-        fps=timing.fps,
-        has_audio=header.sound is not None,
-        truncated=timing.more,
-    )
-
-
-def _timing(path: Path, max_seconds: float) -> _Timing:
-    """Reads packets without decoding them, up to the first that is later than `max_seconds`."""
     with open_media(path) as container:
         stream = video_stream(container)
-        rate = float(stream.average_rate or 0)
-        times, more = _packet_times(container, stream, max_seconds)
-    if not times:
-        return _Timing(max_seconds, more, rate)
-    span = min(max(max(end for _, end in times) - min(start for start, _ in times), 1e-3), max_seconds)
-    return _Timing(span, more, len(times) / span if len(times) > 1 else rate)
-
-
-def _packet_times(container: Any, stream: Any, max_seconds: float) -> tuple[list[tuple[float, float]], bool]:
-    """Start and end of the packets in the first `max_seconds`, in seconds, and whether there are more packets.
-
-    A broken packet ends the list: ffmpeg decides later what can be decoded, and says what can't.
-    """
-    times: list[tuple[float, float]] = []
-    with contextlib.suppress(FFmpegError):
-        for packet in container.demux(stream):
-            stamp = packet.dts if packet.pts is None else packet.pts
-            if packet.size == 0 or stamp is None:
-                continue
-            start = float(stamp * packet.time_base)
-            if len(times) == _MAX_PACKETS or (times and start - times[0][0] >= max_seconds):
-                return times, True
-            times.append((start, start + float((packet.duration or 0) * packet.time_base)))
-    return times, False
-
-
-def _sampling(moments: int, span_s: float) -> dict[str, Any]:
-    """ffmpeg's output options that pick the frames.
-
-    Time is cut into `moments` equal parts. Of each part the first frame is taken, and with it the first frame that
-    comes `GAP_S` later: an odd number of frames taken so far means that the second of a pair is still to come.
-    """
-    part = f"floor(t*{moments / span_s:.9f})"
-    before = f"floor(prev_selected_t*{moments / span_s:.9f})"
-    partner = f"gte(t-prev_selected_t,{GAP_S - 1e-3:.4f})"
-    wanted = f"if(isnan(prev_selected_t),1,if(mod(selected_n,2),{partner},gt({part},{before})))"
-    steps = (
-        "setpts=PTS-STARTPTS",
-        f"select='{wanted}'",
-        f"scale={SIDE}:{SIDE}:flags=bicubic+accurate_rnd+full_chroma_int",
-        "setsar=1",
-        "setpts=N/(25*TB)",  # so that no frame is repeated or dropped at the output's 25 frames a second
+        if stream is None:
+            raise MediaError("no-video", "the file has no video track that can be decoded")
+        tape = Tape(container, stream, max_seconds=max_seconds, pieces=pieces, timeout_s=timeout_s)
+        film = _film(tape, View(rate=rate, moments=moments, side=side), container, stream)
+    if not tape.lied:
+        return film
+    return decode_video(
+        path, rate=rate, moments=moments, max_seconds=max_seconds, pieces=1, side=side, timeout_s=timeout_s
     )
-    return {
-        "map": "0:V:0",
-        "vf": ",".join(steps),
-        "r": 25,
-        "frames:v": 2 * moments,
-        "format": "rawvideo",
-        "pix_fmt": "rgb24",
-    }
 
 
-def _paired(frames: np.ndarray) -> np.ndarray:
-    """Frames [m, ...] as pairs [ceil(m / 2), 2, ...]; a last frame without a partner is its own.
+def _film(tape: Tape, view: "View", container: Any, stream: Any) -> Film:
+    """The film on `tape`, seen through `view`.
 
     Raises:
-        MediaError: "undecodable" when there are no frames.
+        MediaError: "undecodable" or "timeout".
     """
-    if not len(frames):
-        raise MediaError("undecodable", "the video track has no whole frame")
-    if len(frames) % 2:
-        frames = np.concatenate([frames, frames[-1:]])
-    return frames.reshape(-1, 2, *frames.shape[1:])
+    try:
+        for time, frame in tape:
+            view.see(time, frame, follows=not tape.jumped)
+    except (OSError, ValueError, ArithmeticError) as error:
+        raise MediaError("undecodable", getattr(error, "strerror", None) or str(error)) from error
+    width, height = max(1, stream.codec_context.width), max(1, stream.codec_context.height)
+    aspect = width / height * float(stream.sample_aspect_ratio or 1)
+    return Film(
+        **view.result(),
+        duration_s=tape.end,
+        width=width,
+        height=height,
+        aspect=1 / aspect if view.turns % 2 else aspect,
+        fps=tape.frames / max(tape.seconds, _TOLERANCE_S),
+        has_audio=len(container.streams.audio) > 0,
+        truncated=tape.more,
+    )
 
 
-def _gap_s(fps: float) -> float:
-    """Seconds between the frames of a pair: the least multiple of the mean frame time that isn't below `GAP_S`."""
-    return float(np.ceil(GAP_S * fps - 1e-2) / fps) if fps > 0 else GAP_S
+@dataclass
+class _Moment:
+    """A frame that may stand for the film, and its partner; without one, it is its own and `gap_s` is 0."""
+
+    time: float
+    pixels: np.ndarray
+    partner: np.ndarray
+    gap_s: float = 0.0
+
+
+class View:
+    """What is kept of a film that passes by frame by frame.
+
+    Moments are the first frame of every 1 / `rate` seconds and of every scene; in the end at most `moments` of them are
+    chosen. `turns` says how many quarters, counterclockwise, make the film upright.
+    """
+
+    def __init__(self, *, rate: float, moments: int, side: int) -> None:
+        self._rate, self._most, self._side = rate, moments, side
+        self._cuts, self._vectors = CutDetector(), MotionVectors()
+        self._scaler, self._miniature = VideoReformatter(), VideoReformatter()
+        self._moments: list[_Moment] = []
+        self._alone: list[_Moment] = []
+        self._due = 0.0
+        self.turns = 0
+
+    def see(self, time: float, frame: Any, *, follows: bool) -> None:
+        """Takes in the frame shown at `time` seconds, which `follows` upon the last one or doesn't."""
+        begins = self._cuts.see(time, _scaled(self._miniature, frame, _SMALL, Interpolation.AREA))
+        self._vectors.see(time, frame, follows=follows)
+        self.turns = round(frame.rotation / 90)
+        if begins or not follows:
+            self._alone.clear()
+        due = begins or time >= self._due - _TOLERANCE_S
+        ready = [moment for moment in self._alone if time - moment.time >= GAP_S - _TOLERANCE_S]
+        if not due and not ready:
+            return
+        pixels = _scaled(self._scaler, frame, self._side, _FINE)
+        for moment in ready:
+            moment.partner, moment.gap_s = pixels, time - moment.time
+            self._alone.remove(moment)
+        if due:
+            self._moments.append(_Moment(time, pixels, pixels))
+            self._alone.append(self._moments[-1])
+            self._due = (np.floor(time * self._rate + _TOLERANCE_S) + 1) / self._rate
+
+    def result(self) -> dict[str, Any]:
+        """What was seen, upright, by the names of the fields of `Film`.
+
+        Raises:
+            MediaError: "undecodable" when there was no frame.
+        """
+        if not self._moments:
+            raise MediaError("undecodable", "the video track has no whole frame")
+        self._cuts.settle()
+        chosen = pick([moment.time for moment in self._moments], self._cuts.cuts, most=self._most)
+        moments = [self._moments[index] for index in chosen]
+        pairs = np.array([(moment.pixels, moment.partner) for moment in moments])
+        return {
+            "pairs": np.ascontiguousarray(np.rot90(pairs, self.turns, axes=(2, 3))),
+            "times": np.array([moment.time for moment in moments]),
+            "gaps": np.array([moment.gap_s for moment in moments]),
+            "cuts": np.array(self._cuts.cuts),
+            "fields": self._vectors.turned(self.turns),
+            "frame_s": np.array(self._vectors.frame_s),
+        }
+
+
+def _scaled(scaler: VideoReformatter, frame: Any, side: int, how: Interpolation) -> np.ndarray:
+    """The frame squashed to uint8 [side, side, 3], RGB."""
+    return scaler.reformat(frame, width=side, height=side, format="rgb24", interpolation=how, threads=1).to_ndarray()

@@ -1,27 +1,78 @@
 """What holds for every registered encoder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.arrays import feature_batch
 from features.base import Encoder
 from features.registry import ENCODERS, encoder
+from features.text.analysis import Analysis
+from features.text.encoder import TextEncoder
 from schemas.table import MODALITIES
+from tests.features import tiny_bert
 from tests.features.conftest import clicks, panned, save, sine, texture
 
-DIMS = {"text": 384, "image": 1280, "audio": 231, "video": 1314}
-OTHER_PARAMETERS = {"text": {"max_characters": 9}, "audio": {"max_seconds": 9.0}, "video": {"moments": 9}}
-NOT_IN_THE_FINGERPRINT = {"audio": {"timeout_s": 9.0}, "video": {"timeout_s": 9.0}}
+DIMS = {
+    "e5-small": 384,
+    "word-vectors": 384,
+    "bag-of-words": 1024,
+    "bert": tiny_bert.WIDTH,
+    "efficientnet-lite0": 1280,
+    "hog": 386,
+    "resnet50": 2048,
+    "vgg16": 4096,
+    "mel-mfcc": 311,
+    "mfcc": 80,
+    "frame-sequence": 1314,
+    "frame-rnn": 1058,
+}
+CHECKPOINT = TemporaryDirectory()
+# What an encoder cannot be made without, and what keeps its test short.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "bert": {"weights": tiny_bert.write(Path(CHECKPOINT.name))},
+    "resnet50": {"weights": "none", "batch": 2},
+    "vgg16": {"weights": "none", "batch": 2},
+}
+OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
+    "e5-small": {"max_characters": 9},
+    "word-vectors": {"max_characters": 9},
+    "bag-of-words": {"dim": 64},
+    "bert": {"pooling": "cls"},
+    "efficientnet-lite0": {"fit": "crop"},
+    "hog": {"fit": "crop"},
+    "resnet50": {"fit": "squash"},
+    "vgg16": {"precision": "mixed_bfloat16"},
+    "mel-mfcc": {"denoise": "gate"},
+    "mfcc": {"windows": 3},
+    "frame-sequence": {"moments": 9},
+    "frame-rnn": {"units": 8},
+}
+NOT_IN_THE_FINGERPRINT: dict[str, dict[str, Any]] = {
+    "e5-small": {"batch": 3},
+    "bert": {"batch": 3},
+    "efficientnet-lite0": {"batch": 3},
+    "resnet50": {"batch": 3},
+    "vgg16": {"batch": 3},
+    "mel-mfcc": {"timeout_s": 9.0},
+    "mfcc": {"timeout_s": 9.0},
+    "frame-sequence": {"timeout_s": 9.0},
+    "frame-rnn": {"timeout_s": 9.0},
+}
+
+
+def make(name: str, modality: str, **parameters: Any) -> Encoder:
+    return encoder(modality, name, **(PARAMETERS.get(name, {}) | parameters))
 
 
 @pytest.fixture(params=sorted(ENCODERS), ids=lambda key: key[1])
 def made(request: pytest.FixtureRequest) -> Encoder:
-    return encoder(*request.param)
+    modality, name = request.param
+    return make(name, modality)
 
 
 @pytest.fixture
@@ -49,22 +100,22 @@ def test_unknown_encoder_is_named_with_those_there_are() -> None:
 
 def test_name_modality_and_width(made: Encoder) -> None:
     assert (made.modality, made.name) in ENCODERS
-    assert made.dim == DIMS[made.modality]
+    assert made.dim == DIMS[made.name]
     assert made.fingerprint.startswith(f"{made.name}-")
     assert made.schema().field("vector").type == pa.list_(pa.float32(), made.dim)
 
 
 def test_fingerprint_follows_what_changes_the_vectors(made: Encoder) -> None:
-    same = encoder(made.modality, made.name)
-    assert same.fingerprint == made.fingerprint
-    changed = type("Changed", (type(made),), {"version": made.version + 1})()
+    parameters = PARAMETERS.get(made.name, {})
+    assert make(made.name, made.modality).fingerprint == made.fingerprint
+    changed = type("Changed", (type(made),), {"version": made.version + 1})(**parameters)
     assert changed.fingerprint != made.fingerprint
-    retrained = type("Retrained", (type(made),), {"weights_hash": lambda self: "other"})()
+    retrained = type("Retrained", (type(made),), {"weights_hash": lambda self: "other"})(**parameters)
     assert retrained.fingerprint != made.fingerprint
-    if other := OTHER_PARAMETERS.get(made.modality):
-        assert encoder(made.modality, made.name, **other).fingerprint != made.fingerprint
-    for name, value in NOT_IN_THE_FINGERPRINT.get(made.modality, {}).items():
-        assert encoder(made.modality, made.name, **{name: value}).fingerprint == made.fingerprint
+    if other := OTHER_PARAMETERS.get(made.name):
+        assert make(made.name, made.modality, **other).fingerprint != made.fingerprint
+    for name, value in NOT_IN_THE_FINGERPRINT.get(made.name, {}).items():
+        assert make(made.name, made.modality, **{name: value}).fingerprint == made.fingerprint
 
 
 def test_batch_has_the_schema_and_its_companions_change_nothing(made: Encoder, decoded: list[Any]) -> None:
@@ -91,16 +142,9 @@ def test_a_new_encoder_is_one_class_and_one_line(monkeypatch: pytest.MonkeyPatch
     assert length.encode([length.decode("frog")])["vector"].to_pylist() == [[4.0]]
 
 
-class Length(Encoder):
-    modality, name, version = "text", "length", 1
+class Length(TextEncoder):
+    name, version = "length", 1
     dim = 1
 
-    def parameters(self) -> dict[str, Any]:
-        return {}
-
-    def decode(self, content: str) -> str:
-        return content
-
-    def encode(self, decoded: Any) -> pa.RecordBatch:
-        rows = [{"characters": len(text), "words": 1} for text in decoded]
-        return feature_batch(self.schema(), np.array([[len(text)] for text in decoded], np.float32), rows)
+    def vectors(self, texts: Sequence[Analysis]) -> np.ndarray:
+        return np.array([[len(text.text)] for text in texts], np.float32)

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +38,12 @@ class Moody:
                 return {"pid": os.getpid(), "said": f"{self.greeting} {content.name}", "pixels": np.ones((2, 2))}
 
 
+MOODY = "tests.features.test_isolation:Moody"
+
+
 @pytest.fixture
-def decoders() -> Iterator[Decoders]:
-    made = Decoders(
-        "tests.features.test_isolation:Moody", {"greeting": "hi"}, count=2, timeout_s=3.0, memory_bytes=4 << 30
-    )
-    with made:
-        yield made
+def decoders() -> Decoders:
+    return Decoders(MOODY, {"greeting": "hi"}, timeout_s=3.0, memory_bytes=4 << 30)
 
 
 def test_a_child_serves_file_after_file(decoders: Decoders) -> None:
@@ -73,21 +74,33 @@ def test_what_goes_wrong_is_told_and_the_next_file_is_served(
     assert decoders.decode(Path("next"))["said"] == "hi next"
 
 
-def test_many_files_at_once_are_told_apart(decoders: Decoders) -> None:
+def test_each_thread_has_a_child_of_its_own(decoders: Decoders) -> None:
     names = [f"file {n}" for n in range(40)]
-    futures = [decoders.submit(Path(name)) for name in names]
-    assert [f.result()["said"] for f in futures] == [f"hi {name}" for name in names]
-    assert len({f.result()["pid"] for f in futures}) <= 2
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda name: decoders.decode(Path(name)), names))
+    assert [answer["said"] for answer in answers] == [f"hi {name}" for name in names]
+    assert len({answer["pid"] for answer in answers}) <= 2
 
 
 def test_an_encoder_that_cannot_be_made_is_not_the_files_fault() -> None:
-    broken = Decoders("tests.features.test_isolation:Absent", {}, count=1, timeout_s=3.0, memory_bytes=4 << 30)
-    with broken, pytest.raises(RuntimeError, match="Absent"):
+    broken = Decoders("tests.features.test_isolation:Absent", {}, timeout_s=3.0, memory_bytes=4 << 30)
+    with pytest.raises(RuntimeError, match="Absent"):
         broken.decode(Path("a"))
 
 
-def test_no_child_outlives_its_decoders() -> None:
-    with Decoders("tests.features.test_isolation:Moody", {}, count=1, timeout_s=3.0, memory_bytes=4 << 30) as made:
-        pid = made.submit(Path("a")).result()["pid"]
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+def test_children_end_with_their_parent() -> None:
+    parent = f"""
+from pathlib import Path
+from features.isolation import Decoders
+made = Decoders("{MOODY}", {{}}, timeout_s=3.0, memory_bytes=4 << 30)
+print(made.decode(Path("a"))["pid"], flush=True)
+import os, signal
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    told = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=False).stdout
+    child = Path(f"/proc/{int(told)}")
+    for _ in range(100):
+        if not child.exists():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"process {told.strip()} still runs")

@@ -1,11 +1,10 @@
-import numpy as np
 import pytest
 
 from features.base import MediaError
 from features.registry import encoder
-from features.text.e5 import count_words
-from features.text.language import detect_language
+from features.text.language import detect_language, may_be_english
 from features.text.normalise import clean_text
+from features.text.words import count_words
 
 
 @pytest.mark.parametrize(
@@ -66,28 +65,28 @@ def test_detect_language(text: str, language: str) -> None:
     assert detect_language(text) == language
 
 
+@pytest.mark.parametrize(
+    ("text", "may_be"),
+    [
+        ("A frog.", True),
+        ("A camera. hobbies", True),
+        ("Pablo Picasso painted Guernica in 1937.", True),
+        ("Das Leben der Anderen", False),
+        ("Vestido azul de verano para mujer", False),
+        ("Привет мир", False),
+        ("12:30", False),
+    ],
+)
+def test_a_short_text_counts_as_english_unless_it_cannot_be(text: str, may_be: bool) -> None:
+    assert may_be_english(text) == may_be
+
+
 def test_count_words() -> None:
     assert count_words("It is a well-known frog") == 6
     assert count_words("青蛙。") == 2
     assert count_words("iPhone手机壳") == 4
     assert count_words("한국어 문장") == 2
-
-
-def test_sentences_lie_near_their_translations() -> None:
-    e5 = encoder("text", "e5-small")
-    texts = [
-        "A green frog sits in the pond.",
-        "一只绿色的青蛙坐在池塘里。",
-        "The stock market fell today.",
-        "今天股市下跌了。",
-    ]
-    batch = e5.encode([e5.decode(text) for text in texts])
-    vectors = np.array(batch["vector"].to_pylist())
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    similarity = vectors @ vectors.T
-    np.fill_diagonal(similarity, -1)
-    assert similarity.argmax(axis=1).tolist() == [1, 0, 3, 2]
-    assert batch["words"].to_pylist()[1] == 12
+    assert count_words("हिन्दी में") == 2
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "\u200b\x00"])
@@ -97,8 +96,20 @@ def test_empty_text_is_refused(text: str) -> None:
     assert refused.value.reason == "empty"
 
 
-def test_only_the_beginning_of_a_long_text_is_embedded() -> None:
-    e5 = encoder("text", "e5-small", max_characters=20)
-    batch = e5.encode([e5.decode("a frog in the garden"), e5.decode("a frog in the garden and other things")])
+def test_lines_stay_apart_when_a_text_is_decoded() -> None:
+    decoded = encoder("text", "bag-of-words").decode("A  frog.\r\n \n青蛙\x00。\x0bpond")
+    assert decoded == "A frog.\n青蛙 。\npond"
+
+
+def test_only_the_beginning_of_a_long_text_is_read() -> None:
+    bag = encoder("text", "bag-of-words", max_characters=20)
+    batch = bag.encode([bag.decode("a frog in the garden"), bag.decode("a frog in the garden and other things")])
     assert batch["vector"][0] == batch["vector"][1]
     assert batch["characters"].to_pylist() == [20, 37]
+    assert batch["tokens"].to_pylist()[1] == ["a", "frog", "in", "the", "garden"]
+
+
+@pytest.mark.parametrize("name", ["e5-small", "word-vectors", "bag-of-words"])
+def test_a_text_must_have_room(name: str) -> None:
+    with pytest.raises(ValueError, match="max_characters is 0"):
+        encoder("text", name, max_characters=0)

@@ -30,8 +30,8 @@ def finish(spark: SparkSession, night: Night) -> None:
     recommend.recommend_night(spark, night)
 
 
-def a_night(date: str, raw: Path, lake: Lake) -> Night:
-    return Night.of(date_=date, raw=str(raw), lake=lake.uri, config=None)
+def a_night(date: str, raw: Path, lake: Lake, *, config: str | None = None) -> Night:
+    return Night.of(date_=date, raw=str(raw), lake=lake.uri, config=config)
 
 
 def contents(lake: Lake, *, without: tuple[str, ...] = ()) -> dict[str, list[str]]:

@@ -1,0 +1,186 @@
+"""How fast contents become feature rows, beside a plain loop, a naive Spark function and the network alone.
+
+Prints, for each modality, contents a second of
+  night    `jobs.extract` from cleaned items to committed rows, in a warm Spark session;
+  loop     one content after the other: decode, encode, no batches;
+  udf      the same inside a Spark function that is called row by row;
+  forward  the encoder on contents that are decoded already, in batches: what no pipeline around it can beat.
+and what a second run on the same contents costs beside the first. Medians of `--repeats` runs.
+
+    python -m benchmarks.extraction --posters movielens-small --stamps stamps
+"""
+
+import argparse
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType
+
+from features.base import Encoder
+from features.registry import encoder
+from jobs import records
+from jobs.environment import spark_environment
+from jobs.extract import extract_modality
+from jobs.night import Night
+from jobs.raw import Raw
+from jobs.session import spark_session
+from lake.lake import Lake
+from schemas.config import Config, load
+from schemas.table import MODALITIES, Modality
+from schemas.tables import Items
+
+DATE = "2026-11-01"
+UNBATCHED = {"text": {"batch": 1}, "image": {"batch": 1}}
+"""Networks fill their batches up, so that who has one content at a time is fair to ask for batches of one."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Contents of one modality: texts, or paths relative to `root`."""
+
+    modality: Modality
+    root: Path
+    contents: list[str]
+
+    def local(self, content: str) -> str | Path:
+        return content if self.modality == "text" else self.root / content
+
+
+def main() -> None:
+    options = _options()
+    samples = {
+        "image": _of_folder(options.posters, options.items),
+        **{m: _of_landing_zone(options.stamps, m, options.items) for m in ("text", "audio", "video")},
+    }
+    config = load(options.config)
+    with spark_session("benchmark of extraction") as spark:
+        for modality in options.modalities:
+            _report(spark, samples[modality], config, options.repeats)
+
+
+def _report(spark: SparkSession, sample: Sample, config: Config, repeats: int) -> None:
+    choice = config.extract.encoders[sample.modality]
+    whole = encoder(sample.modality, choice.name, **choice.parameters)
+    single = (sample.modality, choice.name, choice.parameters | UNBATCHED.get(sample.modality, {}))
+    first, second = zip(*(_night(spark, sample, config) for _ in range(repeats)), strict=True)
+    rates = {
+        "night": len(sample.contents) / statistics.median(first),
+        "loop": _rate(lambda: _loop(sample, encoder(single[0], single[1], **single[2])), sample, repeats),
+        "udf": _rate(lambda: _udf(spark, sample, *single), sample, repeats),
+        "forward": _forward(sample, whole, repeats),
+    }
+    print(f"\n{sample.modality}: {len(sample.contents)} contents, {whole.fingerprint}")
+    for name, rate in rates.items():
+        print(f"  {name:<8} {rate:8.1f}/s   night is {rates['night'] / rate:5.2f} x")
+    again = statistics.median(second)
+    print(f"  a second run takes {again:.2f} s, {again / statistics.median(first):.1%} of the first")
+
+
+def _night(spark: SparkSession, sample: Sample, config: Config) -> tuple[float, float]:
+    """Seconds of a first and of a second extraction of the sample into a lake of its own, workers warm."""
+    with tempfile.TemporaryDirectory() as folder:
+        for warm, contents in ((True, sample.contents[:40]), (False, sample.contents)):
+            lake = Lake(f"{folder}/{'warm' if warm else 'measured'}")
+            night = Night.of(date_=DATE, raw=str(sample.root), lake=lake.uri, config=None)
+            night = Night(night.date, night.raw, night.lake, config)
+            lake.write(Items, _items(sample, contents, night), {"date": DATE})
+            seconds = [_seconds(lambda night=night: extract_modality(spark, night, sample.modality)) for _ in range(2)]
+    return seconds[0], seconds[1]
+
+
+def _items(sample: Sample, contents: list[str], night: Night) -> pa.Table:
+    """One cleaned item a content."""
+    rows = []
+    for number, content in enumerate(contents):
+        row = {field.name: None if field.nullable else [] for field in Items.schema}
+        row |= {"date": night.date, "item_id": f"{number:05d}", "title": "", "description": "", "language": "und"}
+        row |= {"deleted": False}
+        if sample.modality == "text":
+            row |= {"text": content, "text_key": hashlib.sha256(content.encode()).hexdigest()}
+        else:
+            key = night.raw.media(content, max_bytes=1 << 30)
+            row |= {f"{sample.modality}_uris": [content], f"{sample.modality}_keys": [key]}
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=Items.schema)
+
+
+def _loop(sample: Sample, one: Encoder) -> None:
+    for content in sample.contents:
+        one.encode([one.decode(sample.local(content))])
+
+
+def _udf(spark: SparkSession, sample: Sample, modality: Modality, name: str, parameters: dict) -> None:
+    def vector(content: str) -> list[float]:
+        one = _cached(modality, name, tuple(parameters.items()))
+        return one.encode([one.decode(sample.local(content))])["vector"][0].as_py()
+
+    rows = spark.createDataFrame([(content,) for content in sample.contents], "content string")
+    called = F.udf(vector, ArrayType(FloatType()), useArrow=False)
+    mapped = rows.repartition(spark.sparkContext.defaultParallelism).select(called("content").alias("vector"))
+    mapped.write.format("noop").mode("overwrite").save()
+
+
+@cache
+def _cached(modality: Modality, name: str, parameters: tuple) -> Encoder:
+    return encoder(modality, name, **dict(parameters))
+
+
+def _forward(sample: Sample, whole: Encoder, repeats: int) -> float:
+    decoded = [whole.decode(sample.local(content)) for content in sample.contents]
+    whole.vectors(decoded[:64])
+    return len(decoded) / statistics.median(_seconds(lambda: whole.vectors(decoded)) for _ in range(repeats))
+
+
+def _rate(work: Callable[[], None], sample: Sample, repeats: int) -> float:
+    """Contents a second, the first run left out as a warm-up."""
+    return len(sample.contents) / statistics.median([_seconds(work) for _ in range(repeats + 1)][1:])
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _of_folder(root: Path, most: int) -> Sample:
+    """The pictures under a folder, in the order of their names."""
+    found = sorted(str(path.relative_to(root)) for path in root.rglob("*.jpg"))
+    return Sample("image", root, found[:most])
+
+
+def _of_landing_zone(root: Path, modality: Modality, most: int) -> Sample:
+    """The different contents of a landing zone's items, in the order of its files."""
+    raw, settings, found = Raw(str(root)), Config().clean, {}
+    for night in raw.nights("items"):
+        for path in raw.files("items", night):
+            for _, record in raw.records(path):
+                item = records.item(record, config=settings)
+                contents = [item["text"]] if modality == "text" else item[f"{modality}_uris"]
+                found |= dict.fromkeys(content for content in contents if content)
+    return Sample(modality, root, list(found)[:most])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--posters", type=Path, required=True, help="a folder with pictures, at any depth")
+    parser.add_argument("--stamps", type=Path, required=True, help="a landing zone with texts, sounds and films")
+    parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=MODALITIES)
+    parser.add_argument("--items", type=int, default=500, help="contents of each modality, at most")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--config", default="embedded")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    os.environ |= spark_environment()
+    main()

@@ -1,0 +1,171 @@
+"""What all sound encoders share: reading a file, preparing and analysing its samples, the readable columns."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.arrays import feature_batch
+from features.audio.decode import SAMPLE_RATE, Clip, decode_audio
+from features.audio.loudness import integrated_loudness
+from features.audio.prepare import DENOISE, TARGET_LUFS, Denoise, denoised, levelled, trimmed
+from features.audio.rhythm import Rhythm, onset_envelope, rhythm
+from features.audio.spectrum import BANDS, FLOOR_DB, FRAMES_PER_S, HOP, WINDOW, Spectrum, spectrum, steps
+from features.base import Encoder
+
+SEQUENCE_STEPS, SEQUENCE_BANDS = 32, 32
+_SILENT_DB, _LOWEST_DB = -70.0, -100.0
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A clip, prepared and analysed.
+
+    `samples` float32 [n] are denoised, trimmed and at -23 LUFS; `spectrum` and `beat` are theirs. `rms_db` and
+    `loudness_lufs` (None in silence) are those of the clip as it was; `trimmed_s` is what was cut off its ends.
+    """
+
+    samples: np.ndarray
+    spectrum: Spectrum
+    beat: Rhythm
+    rms_db: float
+    loudness_lufs: float | None
+    trimmed_s: float
+
+    @property
+    def silent(self) -> bool:
+        return self.rms_db < _SILENT_DB
+
+
+class AudioEncoder(Encoder):
+    """Base of the sound encoders: an encoder is a subclass that says in `embed` what vector a `Sound` gets.
+
+    Args:
+        max_seconds: so much of a sound is read at most.
+        window_s, windows: of a longer sound so many windows of so many seconds are read, spread evenly over all of it.
+        denoise: "gate" lowers steady noise, "none" doesn't; see `features.audio.prepare.denoised` for when to use it.
+        trim_db: what is so many dB below the loudest moment is cut off the beginning and the end.
+        timeout_s: a sound that takes longer to decode is refused; not part of the fingerprint.
+
+    Raises:
+        ValueError: a parameter is out of its range.
+    """
+
+    modality = "audio"
+
+    def __init__(
+        self,
+        *,
+        max_seconds: float = 60.0,
+        window_s: float = 10.0,
+        windows: int = 6,
+        denoise: Denoise = "none",
+        trim_db: float = 40.0,
+        timeout_s: float = 60.0,
+    ) -> None:
+        positive = {"max_seconds": max_seconds, "window_s": window_s, "trim_db": trim_db, "timeout_s": timeout_s}
+        for name, value in positive.items():
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value!r}; give a number above 0")
+        if windows < 1:
+            raise ValueError(f"windows is {windows!r}; give 1 or more")
+        if denoise not in DENOISE:
+            raise ValueError(f"denoise is {denoise!r}; give one of {', '.join(DENOISE)}")
+        self.max_seconds = max_seconds
+        self.window_s = window_s
+        self.windows = windows
+        self.denoise = denoise
+        self.trim_db = trim_db
+        self.timeout_s = timeout_s
+
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "max_seconds": self.max_seconds,
+            "window_s": self.window_s,
+            "windows": self.windows,
+            "denoise": self.denoise,
+            "trim_db": self.trim_db,
+            "target_lufs": TARGET_LUFS,
+            "sample_rate": SAMPLE_RATE,
+            "window": WINDOW,
+            "hop": HOP,
+            "floor_db": FLOOR_DB,
+        }
+
+    @abstractmethod
+    def embed(self, sounds: Sequence[Sound]) -> np.ndarray:
+        """Vectors of prepared sounds, float32 [n, dim], in order; a row must not depend on the other sounds."""
+
+    def decode(self, content: Path) -> Clip:
+        """The sound of the file `content`; errors as in `decode_audio`. Safe in threads."""
+        return decode_audio(
+            content,
+            max_seconds=self.max_seconds,
+            timeout_s=self.timeout_s,
+            window_s=self.window_s,
+            windows=self.windows,
+        )
+
+    def vectors(self, decoded: Sequence[Clip]) -> np.ndarray:
+        """Vectors of clips, float32 [n, dim], in order, for whoever needs no columns."""
+        return self.embed([self._sound(clip) for clip in decoded])
+
+    def encode(self, decoded: Sequence[Clip]) -> pa.RecordBatch:
+        """Features of clips, in order; `schemas.features.FeaturesAudio` says what the columns are."""
+        sounds = [self._sound(clip) for clip in decoded]
+        rows = [_columns(clip, sound) for clip, sound in zip(decoded, sounds, strict=True)]
+        return feature_batch(self.schema(), self.embed(sounds), rows)
+
+    def _sound(self, clip: Clip) -> Sound:
+        rms_db = _decibels(float(np.mean(np.square(clip.samples, dtype=np.float64))))
+        quiet = denoised(clip.samples) if self.denoise == "gate" else clip.samples
+        kept = trimmed(quiet, self.trim_db)
+        samples = levelled(kept)
+        seen = spectrum(samples)
+        return Sound(
+            samples=samples,
+            spectrum=seen,
+            beat=rhythm(onset_envelope(seen.mel_db), FRAMES_PER_S),
+            rms_db=rms_db,
+            loudness_lufs=integrated_loudness(clip.samples),
+            trimmed_s=(len(clip.samples) - len(kept)) / SAMPLE_RATE,
+        )
+
+
+def _columns(clip: Clip, sound: Sound) -> dict[str, Any]:
+    """The readable columns of one sound."""
+    seen, beat = sound.spectrum, sound.beat
+    bands = seen.mel_db.reshape(SEQUENCE_BANDS, BANDS // SEQUENCE_BANDS, -1).mean(axis=1)
+    heard = {
+        "tempo_bpm": beat.tempo_bpm,
+        "loudness_lufs": sound.loudness_lufs,
+        "spectral_centroid_hz": seen.mean(seen.centroid) * SAMPLE_RATE / 2,
+        "spectral_bandwidth_hz": seen.mean(seen.bandwidth) * SAMPLE_RATE / 2,
+        "spectral_rolloff_hz": seen.mean(seen.rolloff) * SAMPLE_RATE / 2,
+        "spectral_flatness": seen.mean(seen.flatness),
+        "zero_crossing_rate": seen.mean(seen.crossings),
+        "chroma": seen.mean(seen.chroma),
+        "spectral_contrast": seen.mean(seen.contrast),
+    }
+    return {
+        **(dict.fromkeys(heard) if sound.silent else heard),
+        "duration_s": clip.duration_s,
+        "header_duration_s": clip.header_duration_s,
+        "sample_rate": clip.sample_rate,
+        "rms_db": sound.rms_db,
+        "onsets_per_s": 0.0 if sound.silent else beat.onsets_per_s,
+        "mfcc": seen.mfcc.mean(axis=1),
+        "mel_sequence": steps(bands, SEQUENCE_STEPS).T.ravel(),
+        "trimmed_s": sound.trimmed_s,
+        "silent": sound.silent,
+        "truncated": clip.truncated,
+    }
+
+
+def _decibels(power: float) -> float:
+    """Power in dB, at least -100."""
+    return max(10.0 * np.log10(max(power, 1e-20)), _LOWEST_DB)

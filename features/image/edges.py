@@ -1,0 +1,31 @@
+"""Edges: how many a picture has, and which way they run."""
+
+import numpy as np
+
+from features.image.luma import luma
+
+DIRECTIONS = 8
+_SIGMA = 1.0
+_LOW, _HIGH = 0.1, 0.2
+
+
+def edges(pixels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Canny's edges (1986) of a picture, uint8 [h, w, 3], reduced to 112 x 112.
+
+    Returns:
+        density: the share of pixels that lie on an edge, 0 to 1.
+        directions: float32 [8], the share of edge pixels by the direction in which the edge runs, in steps of 22.5
+            degrees counted anticlockwise: value 0 is for level edges, 2 for rising ones, 4 for upright ones, 6 for
+            falling ones. They sum to 1, or are all 0 where there is no edge.
+    """
+    from skimage.feature import canny
+    from skimage.filters import sobel_h, sobel_v
+
+    grey = luma(pixels) / 255
+    on_edge = canny(grey, sigma=_SIGMA, low_threshold=_LOW, high_threshold=_HIGH)
+    downwards, rightwards = sobel_h(grey)[on_edge], sobel_v(grey)[on_edge]
+    # An edge runs at right angles to its gradient, whose row component points down.
+    turns = np.arctan2(-downwards, rightwards) / np.pi + 0.5
+    bins = np.round(turns * DIRECTIONS).astype(int) % DIRECTIONS
+    counts = np.bincount(bins, minlength=DIRECTIONS)
+    return float(on_edge.mean()), (counts / max(1, counts.sum())).astype(np.float32)

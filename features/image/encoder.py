@@ -1,0 +1,79 @@
+"""What every image encoder has in common: how files are decoded, and the readable columns."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from features.arrays import feature_batch
+from features.base import Encoder
+from features.image.colour import colour
+from features.image.edges import edges
+from features.image.gradients import gradients
+from features.image.load import Fit, Picture, load_picture
+from features.image.look import look
+from features.image.perceptual import perceptual_hash
+from features.image.texture import texture
+
+
+class ImageEncoder(Encoder):
+    """Base of every image encoder: a concrete one adds its name, version, `dim` and `embed`.
+
+    Args:
+        fit: how a picture becomes a square: `squash` takes all of it and changes its proportions, `crop` keeps them and
+            takes the middle of it (see `load_picture`).
+
+    Attributes:
+        side: height and width of the squares that `embed` takes.
+
+    Raises:
+        ValueError: `fit` is neither.
+    """
+
+    modality = "image"
+    side: ClassVar[int] = 224
+
+    def __init__(self, *, fit: Fit = "squash") -> None:
+        if fit not in get_args(Fit):
+            raise ValueError(f"fit is {' or '.join(get_args(Fit))}, not {fit!r}")
+        self.fit = fit
+
+    def parameters(self) -> dict[str, Any]:
+        return {"side": self.side, "fit": self.fit, "ground": "white, else black"}
+
+    def decode(self, content: Path) -> Picture:
+        """The picture in the file `content`; errors as in `load_picture`. Safe in threads."""
+        return load_picture(content, side=self.side, fit=self.fit)
+
+    def encode(self, decoded: Sequence[Picture]) -> pa.RecordBatch:
+        """Features of pictures, in order; the columns are explained in `schemas.features.FeaturesImage`."""
+        return feature_batch(self.schema(), self.vectors(decoded), [_columns(picture) for picture in decoded])
+
+    def vectors(self, decoded: Sequence[Picture]) -> np.ndarray:
+        """float32 [n, dim]: `embed` of the pictures' pixels."""
+        pixels = np.array([picture.pixels for picture in decoded], np.uint8)
+        return self.embed(pixels.reshape(-1, self.side, self.side, 3))
+
+    @abstractmethod
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Vectors float32 [n, dim] of RGB pixels, uint8 [n, side, side, 3]; n may be 0."""
+
+
+def _columns(picture: Picture) -> dict[str, Any]:
+    """The readable columns: of the whole picture, so that they agree between encoders."""
+    density, directions = edges(picture.whole)
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "animated": picture.animated,
+        **look(picture.whole),
+        "gradients": gradients(picture.whole),
+        "texture": texture(picture.whole),
+        "edge_density": density,
+        "edges": directions,
+        "colour": colour(picture.whole),
+        "perceptual_hash": perceptual_hash(picture.whole),
+    }

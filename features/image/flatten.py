@@ -1,0 +1,73 @@
+"""Pictures of any colour mode → RGB of 8 bits a channel, in little memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+_STRIP_PIXELS = 1 << 20
+_DEEP = 65535
+
+
+def flatten(image: Image.Image, *, least: int) -> Image.Image:
+    """A decoded picture as RGB, transparent parts laid on white, or on black where white hides it all.
+
+    Large pictures shrink: each side is divided by the largest integer that leaves at least `least` pixels of it. The
+    picture is taken strip by strip, so that beside it there is never more than a strip and the small result.
+    """
+    factors = (max(1, image.width // least), max(1, image.height // least))
+    small = _shrunk(image, factors)
+    if small.mode == "RGB":
+        return small
+    on_white, on_black = _laid_on("white", small), _laid_on("black", small)
+    hidden = on_white.getextrema() == ((255, 255),) * 3 and on_black.getbbox() is not None
+    return on_black if hidden else on_white
+
+
+def _shrunk(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
+    """RGB or RGBA; means of blocks of `factors` pixels, colours weighted by their alpha."""
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    tones = _tones(image)
+    size = tuple(-(-length // factor) for length, factor in zip(image.size, factors, strict=True))
+    small = Image.new(mode, (size[0], size[1]))
+    for top, strip in _strips(image, factors[1]):
+        plain = strip if tones is None else _eight_bits(strip, *tones)
+        small.paste(plain.convert(mode).reduce(factors), (0, top // factors[1]))
+    return small
+
+
+def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
+    """The picture from top to bottom in strips of a multiple of `multiple` rows, each with the row it begins at."""
+    rows = multiple * max(1, _STRIP_PIXELS // (image.width * multiple))
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _tones(image: Image.Image) -> tuple[float, float] | None:
+    """What is black and what is white in grey pictures of more than 8 bits a pixel; None for all others.
+
+    Integers run from 0 to 65535, floats from their least to their most.
+    """
+    if image.mode.startswith("I"):
+        return 0.0, _DEEP
+    if image.mode != "F":
+        return None
+    black, white = np.inf, -np.inf
+    for _, strip in _strips(image, 1):
+        values = np.asarray(strip)
+        numbers = values[np.isfinite(values)]
+        black, white = min(black, numbers.min(initial=np.inf)), max(white, numbers.max(initial=-np.inf))
+    return (float(black), float(white)) if black <= white else (0.0, 1.0)
+
+
+def _eight_bits(image: Image.Image, black: float, white: float) -> Image.Image:
+    """A grey picture as "L"; what isn't a number is black."""
+    values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=black, posinf=white, neginf=black)
+    scale = 255 / (white - black) if white > black else 0.0
+    return Image.fromarray(((values - black) * scale).clip(0, 255).round().astype(np.uint8))
+
+
+def _laid_on(colour: str, image: Image.Image) -> Image.Image:
+    ground = Image.new("RGBA", image.size, colour)
+    ground.alpha_composite(image)
+    return ground.convert("RGB")

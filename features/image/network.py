@@ -1,0 +1,56 @@
+"""Image encoders that run a Keras network."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from features.forward import forward
+from features.image.encoder import ImageEncoder
+from features.image.load import Fit
+
+if TYPE_CHECKING:
+    import keras
+
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+
+
+class NetworkEncoder(ImageEncoder):
+    """Base of encoders whose vectors are a network's output.
+
+    Args:
+        fit: as in `ImageEncoder`.
+        batch: pictures a call of the network; not part of the fingerprint.
+        precision: Keras' dtype policy. The mixed ones are for GPUs.
+
+    Raises:
+        ValueError: a value that isn't among those named here.
+    """
+
+    def __init__(self, *, fit: Fit = "squash", batch: int = 16, precision: Precision = "float32") -> None:
+        super().__init__(fit=fit)
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"batch is an integer from 1, not {batch!r}")
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision is {', '.join(get_args(Precision))}, not {precision!r}")
+        self.batch = batch
+        self.precision = precision
+
+    def parameters(self) -> dict[str, Any]:
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
+        return super().parameters() | precision
+
+    @abstractmethod
+    def network(self) -> "keras.Model":
+        """uint8 [n, side, side, 3] → [n, dim] (or several outputs, that one first); built once a process."""
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Vectors float32 [n, dim] of RGB pixels, uint8 [n, side, side, 3]; n may be 0.
+
+        Raises:
+            ValueError: the array has another dtype or shape.
+        """
+        wanted = (self.side, self.side, 3)
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
+            raise ValueError(f"pixels are uint8 [n, {', '.join(map(str, wanted))}], not {pixels.dtype} {pixels.shape}")
+        return forward(self.network(), [pixels], batch=self.batch)[0]

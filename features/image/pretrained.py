@@ -1,0 +1,168 @@
+"""Networks of `keras.applications`, with weights that the user brings; nothing is ever downloaded."""
+
+import importlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from features.image.load import Fit
+from features.image.network import NetworkEncoder, Precision
+from features.weights import file_sha256
+
+if TYPE_CHECKING:
+    import keras
+
+SUFFIXES = (".h5", ".keras")
+_CHOICES = f"the path of a weight file ({', '.join(SUFFIXES)}), imagenet (the file in Keras' cache) or none (random)"
+_SEED = 0
+
+
+class PretrainedEncoder(NetworkEncoder):
+    """Base of encoders whose network is one of `keras.applications`.
+
+    Args:
+        weights: the path of a weight file (`.weights.h5`, `.h5` or `.keras`), the same on every machine; its 1000-class
+            head may be left out where `layer` lies below it. Or `imagenet`, the file that Keras itself has cached. Or
+            `none`, random weights from a fixed seed: `untrained` is then True. There is no default.
+        fit, batch, precision: as in `NetworkEncoder`.
+
+    Attributes:
+        module, function: where `keras.applications` has the network.
+        layer: the layer whose output is the vector.
+        cached: Keras' names of the ImageNet weight files that will do, the smallest first.
+
+    Raises:
+        ValueError: no such weights.
+    """
+
+    module: ClassVar[str]
+    function: ClassVar[str]
+    layer: ClassVar[str]
+    cached: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        *,
+        weights: str | None = None,
+        fit: Fit = "crop",
+        batch: int = 16,
+        precision: Precision = "float32",
+    ) -> None:
+        super().__init__(fit=fit, batch=batch, precision=precision)
+        self.path = self._find(weights)
+        self.untrained = self.path is None
+
+    def parameters(self) -> dict[str, Any]:
+        return super().parameters() | ({"weights": "none", "seed": _SEED} if self.untrained else {})
+
+    def weights_hash(self) -> str:
+        return "" if self.path is None else file_sha256(self.path)
+
+    def network(self) -> "keras.Model":
+        """uint8 [n, 224, 224, 3] → [n, dim].
+
+        Raises:
+            ValueError: the weight file isn't this network's.
+        """
+        return _network(self.module, self.function, self.layer, self.path, self.precision)
+
+    def _find(self, weights: str | None) -> Path | None:
+        """The weight file, None for random weights."""
+        if weights == "none":
+            return None
+        if weights == "imagenet":
+            return self._find_cached()
+        if not isinstance(weights, str) or not weights.endswith(SUFFIXES):
+            raise ValueError(f"{self.name} wants weights: {_CHOICES}, not {weights!r}")
+        if not Path(weights).is_file():
+            raise ValueError(f"{self.name} finds no weight file at {weights}; weights is {_CHOICES}")
+        return Path(weights)
+
+    def _find_cached(self) -> Path:
+        folder = keras_home() / "models"
+        for name in self.cached:
+            if (folder / name).is_file():
+                return folder / name
+        raise ValueError(
+            f"{self.name} finds no ImageNet weights in Keras' cache: {folder} holds no {' or '.join(self.cached)}. Put"
+            f" the file there (keras.applications.{self.function}(), run where there is a network, downloads it), or"
+            " give its path as weights"
+        )
+
+
+def keras_home() -> Path:
+    """Where Keras keeps its files, found without importing it (which takes seconds)."""
+    if "KERAS_HOME" in os.environ:
+        return Path(os.environ["KERAS_HOME"])
+    home = Path.home()
+    return (home if os.access(home, os.W_OK) else Path("/tmp")) / ".keras"
+
+
+@cache
+def _network(module: str, function: str, layer: str, path: Path | None, precision: Precision) -> "keras.Model":
+    """The network up to `layer`, behind its own preprocessing; built at the first call of a process."""
+    import keras
+
+    application = importlib.import_module(f"keras.applications.{module}")
+    with _dtype_policy(precision):
+        body = _random(application, function) if path is None else _loaded(application, function, path)
+        body = keras.Model(body.input, keras.ops.cast(body.get_layer(layer).output, "float32"))
+        pictures = keras.Input(body.input_shape[1:], dtype="uint8")
+        return keras.Model([pictures], body(application.preprocess_input(keras.ops.cast(pictures, "float32"))))
+
+
+@contextmanager
+def _dtype_policy(precision: Precision) -> Iterator[None]:
+    """`keras.applications` take no policy of their own, so the global one changes while a network is built."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _loaded(application: Any, function: str, path: Path) -> "keras.Model":
+    """The network with the weights of a file, with the 1000-class head or without, as the file is."""
+    words = []
+    for head in ({"include_top": True}, {"include_top": False, "pooling": "avg"}):
+        network = getattr(application, function)(weights=None, **head)
+        try:
+            _load(network, path)
+        except (ValueError, OSError, KeyError) as error:
+            words.append(str(error).partition("\n")[0])
+            continue
+        return network
+    raise ValueError(f"{path} holds no weights of {function}: {'; '.join(words)}")
+
+
+def _load(network: "keras.Model", path: Path) -> None:
+    """Fills every weight from a file: Keras only warns of those that it leaves as they were."""
+    import keras
+
+    for variable in network.weights:
+        variable.assign(np.full(variable.shape, np.nan, np.float32))
+    with warnings.catch_warnings(action="ignore"):
+        network.load_weights(path)
+    for variable in network.weights:
+        if np.isnan(keras.ops.convert_to_numpy(variable)).any():
+            raise ValueError(f"the file has no numbers for {variable.path}")
+
+
+def _random(application: Any, function: str) -> "keras.Model":
+    """The network with LeCun-normal kernels (variance 1 / fan-in) from a fixed seed, the same on every backend."""
+    network = getattr(application, function)(weights=None)
+    draw = np.random.default_rng(_SEED)
+    for variable in network.weights:
+        if variable.name == "kernel":
+            scale = np.float32(1 / np.sqrt(np.prod(variable.shape[:-1])))
+            variable.assign(draw.standard_normal(variable.shape, np.float32) * scale)
+    return network

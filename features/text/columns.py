@@ -1,0 +1,44 @@
+"""The readable features of a text."""
+
+from collections import Counter
+from typing import Any
+
+from features.text.analysis import Analysis
+from features.text.phrases import key_phrases
+from features.text.terms import normal_form, term_counts
+from features.text.tokens import ENTITY_TYPES
+from features.text.words import count_words
+
+MAX_TOKENS = 2000
+"""A row holds so many words of a text at most, and what follows from them; a few kilobytes of Chinese or English."""
+MAX_ENTITIES = 100
+
+
+def readable(whole: str, analysis: Analysis) -> dict[str, Any]:
+    """The columns of `schemas.features.FeaturesText` for a text, of which the beginning has been analysed."""
+    tokens = analysis.tokens[:MAX_TOKENS]
+    ids, counts = term_counts(terms(analysis)[:MAX_TOKENS])
+    return {
+        "characters": len(whole),
+        "words": count_words(whole),
+        "language": analysis.language,
+        "tokens": analysis.words()[:MAX_TOKENS],
+        "pos": sorted(Counter(token.pos for token in tokens if token.pos).items()),
+        "entities": _by_type(analysis),
+        "key_phrases": key_phrases(analysis.text, tokens),
+        "term_ids": ids,
+        "term_counts": counts,
+    }
+
+
+def terms(analysis: Analysis) -> list[str]:
+    """The terms of a bag of words: the normal forms of the tokens' dictionary forms."""
+    return [normal_form(token.lemma) for token in analysis.tokens]
+
+
+def _by_type(analysis: Analysis) -> list[tuple[str, list[str]]]:
+    """The names of each type that occurs, each name once, in the order of the text."""
+    found = [(entity.type, analysis.text[entity.start : entity.end]) for entity in analysis.entities]
+    distinct = list(dict.fromkeys(found))[:MAX_ENTITIES]
+    by_type = ((kind, [name for other, name in distinct if other == kind]) for kind in ENTITY_TYPES)
+    return [(kind, names) for kind, names in by_type if names]

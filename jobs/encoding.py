@@ -1,0 +1,154 @@
+"""What a Spark task of extraction does: contents in; out come their features, or why there are none."""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.accumulators import Accumulator
+
+from features.base import Encoder, MediaError
+from features.isolation import Decoders
+from features.registry import encoder, locate
+from jobs import gpu
+from jobs.raw import Raw, Refusal
+from schemas.config import EncoderChoice, Extract
+from schemas.features import FEATURES
+from schemas.table import Modality
+
+log = logging.getLogger("nightweave.encoding")
+
+DECODERS_PER_TASK = 2
+CONTENT = pa.schema([("content_key", pa.string()), ("content", pa.string()), ("arrives", pa.bool_())])
+REFUSAL = pa.schema([("reason", pa.string()), ("detail", pa.string())])
+Row = dict[str, Any]
+
+
+@cache
+def _encoder(modality: str, name: str, parameters: str) -> Encoder:
+    """One encoder a process, so that a Spark worker loads its weights once."""
+    return encoder(modality, name, **json.loads(parameters))
+
+
+@cache
+def _decoders(modality: str, name: str, parameters: str, timeout_s: float, memory_bytes: int) -> Decoders:
+    """The child processes of this process, kept from task to task."""
+    where = locate(modality, name)
+    return Decoders(where, json.loads(parameters), timeout_s=timeout_s, memory_bytes=memory_bytes)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads of this process that wait for its decoders."""
+    return ThreadPoolExecutor(DECODERS_PER_TASK)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Maps batches of contents to batches of features; picklable, models are loaded where they run.
+
+    `done` and `refused` count contents on the driver, as tasks end.
+    """
+
+    raw: Raw
+    modality: Modality
+    settings: Extract
+    max_media_bytes: int
+    done: Accumulator[int]
+    refused: Accumulator[int]
+
+    @property
+    def choice(self) -> EncoderChoice:
+        return self.settings.encoders[self.modality]
+
+    def encoder(self) -> Encoder:
+        return _encoder(self.modality, self.choice.name, _json(self.choice.parameters))
+
+    def schema(self) -> pa.Schema:
+        """The contents' own columns, the features, and why there are none."""
+        features = [pa.field("vector", pa.list_(pa.float32())), *FEATURES[self.modality].columns]
+        return pa.schema([*CONTENT, *(f.with_nullable(True) for f in features), *REFUSAL])
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Features of the contents in `batches`; batches are filled across files, decoding runs ahead of encoding."""
+        context = TaskContext.get()
+        gpu.pin(context.resources() if context else {})
+        good: list[tuple[Row, Any]] = []
+        for row, decoded in self._decoded(row for batch in batches for row in batch.to_pylist()):
+            if isinstance(decoded, MediaError | Refusal):
+                yield self._refusal(row, decoded.reason, decoded.detail)
+                continue
+            good.append((row, decoded))
+            if len(good) == self.choice.batch_size:
+                yield from self._encoded(good)
+                good = []
+        if good:
+            yield from self._encoded(good)
+
+    def _decoded(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Any]]:
+        """Rows with what was decoded, or why it was refused, in order; at most a batch ahead of whoever takes them."""
+        ahead: deque[tuple[Row, Future]] = deque()
+        for row in rows:
+            ahead.append((row, _threads().submit(self._attempt, row)))
+            if len(ahead) > self.choice.batch_size:
+                first, decoded = ahead.popleft()
+                yield first, decoded.result()
+        for row, decoded in ahead:
+            yield row, decoded.result()
+
+    def _attempt(self, row: Row) -> Any:
+        try:
+            return self.encoder().decode(row["content"]) if self.modality == "text" else self._decode_file(row)
+        except (MediaError, Refusal) as refusal:
+            return refusal
+
+    def _decode_file(self, row: Row) -> Any:
+        """A media file decoded; it must still be the one that was cleaned.
+
+        Raises:
+            MediaError: it cannot be decoded.
+            Refusal: it is no longer there, or its bytes have changed.
+        """
+        found = self.raw.media(row["content"], max_bytes=self.max_media_bytes)
+        if found != row["content_key"]:
+            raise Refusal("media_changed", f"{row['content']}: its bytes are not those that were cleaned")
+        limits = (self.settings.decode_timeout_s, self.settings.decode_memory_mib << 20)
+        decoders = _decoders(self.modality, self.choice.name, _json(self.choice.parameters), *limits)
+        with self.raw.local(row["content"]) as path:
+            return decoders.decode(path)
+
+    def _encoded(self, good: list[tuple[Row, Any]]) -> Iterator[pa.RecordBatch]:
+        """Features of decoded contents; where a batch fails, its contents are tried one by one."""
+        try:
+            features = self.encoder().encode([decoded for _, decoded in good])
+        except Exception as error:
+            if len(good) == 1:
+                log.exception("%s cannot be encoded", good[0][0]["content_key"])
+                yield self._refusal(good[0][0], "unencodable", f"{type(error).__name__}: {error}")
+                return
+            for one in good:
+                yield from self._encoded([one])
+            return
+        self.done.add(len(good))
+        rows = pa.RecordBatch.from_pylist([row for row, _ in good])
+        columns = []
+        for field in self.schema():
+            source = features if field.name in features.schema.names else rows
+            known = field.name in source.schema.names
+            columns.append(source.column(field.name).cast(field.type) if known else pa.nulls(len(good), field.type))
+        yield pa.RecordBatch.from_arrays(columns, schema=self.schema())
+
+    def _refusal(self, row: Row, reason: str, detail: str) -> pa.RecordBatch:
+        self.done.add(1)
+        self.refused.add(1)
+        return pa.RecordBatch.from_pylist([row | {"reason": reason, "detail": detail}], schema=self.schema())
+
+
+def _json(parameters: dict[str, Any]) -> str:
+    return json.dumps(parameters, sort_keys=True)
