@@ -10,13 +10,11 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.environment import spark_environment
+from jobs.environment import driver_options, spark_environment
 
 JOBS = Path(__file__).resolve().parent.parent / "jobs"
 MODALITIES = ("text", "image", "audio", "video")
 NIGHT = ["--date", "{{ ds }}"]
-# A driver lives for seconds and leaves the heavy work to Python workers: compiling hard costs it more than it gains.
-SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 DOC = """
 ### What it makes
@@ -52,7 +50,7 @@ def spark_step(name: str, **options: object) -> dict[str, object]:
         "conn_id": "spark_default",
         "name": f"nightweave-{name}",
         "env_vars": spark_environment(),
-        "conf": {"spark.driver.extraJavaOptions": SHORT_LIVED_JVM, "spark.log.level": "ERROR"},
+        "conf": {"spark.driver.extraJavaOptions": driver_options(), "spark.log.level": "ERROR"},
         "pool": "spark",
         **options,
     }

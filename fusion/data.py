@@ -1,7 +1,7 @@
 """What fusion learns from, as arrays: the catalog's vectors with their masks, and who liked what when."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,17 @@ class Catalog:
         item_ids: str [N], ascending, unique.
         vectors: modality → float32 [N, d_m]; rows that the mask hides hold zeros and mean nothing.
         masks: modality → bool [N], True where the item has that modality.
+        categories: str [N], "" where unknown; left out, none is known.
     """
 
     item_ids: NDArray[np.str_]
     vectors: Mapping[str, NDArray[np.float32]]
     masks: Mapping[str, NDArray[np.bool_]]
+    categories: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
+
+    def __post_init__(self) -> None:
+        if not len(self.categories):
+            object.__setattr__(self, "categories", np.full(len(self.item_ids), ""))
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -34,6 +40,7 @@ class History:
         user, item: int32 [n], places in `user_ids` and in the catalog's `item_ids`.
         timestamp: int64 [n], microseconds since 1970 UTC, of the pair's latest event.
         weight: float32 [n], the pair's strongest event; 0 means seen but not liked.
+        rating: float32 [n], the value of the pair's latest rating or review; NaN where the user gave none.
     """
 
     user_ids: NDArray[np.str_]
@@ -41,13 +48,21 @@ class History:
     item: NDArray[np.int32]
     timestamp: NDArray[np.int64]
     weight: NDArray[np.float32]
+    rating: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def where(self, keep: NDArray[np.bool_]) -> "History":
-        """The rows that `keep` (bool [n]) marks, under the same `user_ids`."""
-        return History(self.user_ids, self.user[keep], self.item[keep], self.timestamp[keep], self.weight[keep])
+    def where(self, keep: NDArray[np.bool_] | NDArray[np.integer]) -> "History":
+        """The rows that `keep` marks (bool [n]) or names (places, taken in that order), under the same `user_ids`."""
+        return replace(
+            self,
+            user=self.user[keep],
+            item=self.item[keep],
+            timestamp=self.timestamp[keep],
+            weight=self.weight[keep],
+            rating=self.rating[keep],
+        )
 
     def likes(self) -> "History":
         """The rows whose weight is above 0."""

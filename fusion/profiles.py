@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from fusion.data import History
 
+BLOCK = 4096
+"""Users whose profiles are held at once."""
+
 
 def recency_matrix(likes: History, n_items: int, *, decay: float | None) -> sp.csr_matrix:
     """CSR float32 [U, n_items]: each like's weight, times e^(-p / decay) where p counts the user's later likes.
@@ -39,3 +42,29 @@ def profiles(
         total = weights @ mask.astype(np.float32)
         means.append((weights @ source) / np.where(total > 0, total, 1)[:, None])
     return np.hstack(means).astype(np.float32)
+
+
+def mapped_profiles(
+    likes: History,
+    sources: Sequence[NDArray[np.float32]],
+    masks: Sequence[NDArray[np.bool_]],
+    *,
+    decays: Sequence[float | None],
+    kernel: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    users: NDArray[np.integer],
+) -> NDArray[np.float32]:
+    """float32 [len(users), D]: profiles @ kernel + bias, computed in bounded blocks of users.
+
+    Args:
+        sources, masks: as in `profiles`; a profile repeats them for each of `decays`.
+        kernel: float32 [P, D].
+        bias: float32 [D].
+    """
+    weights = [recency_matrix(likes, len(sources[0]), decay=decay) for decay in decays]
+    vectors = np.empty((len(users), len(bias)), np.float32)
+    for start in range(0, len(users), BLOCK):
+        rows = users[start : start + BLOCK]
+        profile = np.hstack([profiles(w[rows], sources, masks) for w in weights])
+        vectors[start : start + BLOCK] = profile @ kernel + bias
+    return vectors

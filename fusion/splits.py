@@ -24,10 +24,9 @@ class Split:
     def known(self) -> History:
         """Train and valid together: what may be known when the test begins."""
         parts = (self.train, self.valid)
-        rows = [np.concatenate([getattr(p, name) for p in parts]) for name in ("user", "item", "timestamp", "weight")]
-        user, item, timestamp, _ = rows
-        order = np.lexsort((item, timestamp, user))
-        return History(self.train.user_ids, *(column[order] for column in rows))
+        names = ("user", "item", "timestamp", "weight", "rating")
+        both = History(self.train.user_ids, *(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+        return both.where(np.lexsort((both.item, both.timestamp, both.user)))
 
 
 def split(history: History, *, kind: Kind, test_share: float, valid_share: float) -> Split:

@@ -1,9 +1,10 @@
-"""Trains the linear two-tower model with Keras. Nothing but this file needs TensorFlow, and only while fitting."""
+"""Trains the linear two-tower model with Keras. Only this file and `fusion.multitask.training` need TensorFlow, and
+only while fitting."""
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,13 +12,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fusion.data import History
-from fusion.profiles import profiles, recency_matrix
+from fusion.profiles import mapped_profiles, profiles, recency_matrix
 from fusion.strategies.base import FitLog
 
 HORIZON = 0.25
 """A training example's targets are the next so much of the user's likes after a random moment, at least one."""
-BLOCK = 4096
-"""Users whose profiles are held at once."""
+Weights = TypeVar("Weights")
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,15 @@ class Items:
 
     def user_vectors(self, likes: History, towers: Towers, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(users), D], computed in bounded blocks of users."""
-        weights = [recency_matrix(likes, len(self.known), decay=decay) for decay in self.decays]
-        vectors = np.empty((len(users), len(towers.user_bias)), np.float32)
-        for start in range(0, len(users), BLOCK):
-            rows = users[start : start + BLOCK]
-            parts = [profiles(w[rows], self.sources, self.source_masks) for w in weights]
-            vectors[start : start + BLOCK] = np.hstack(parts) @ towers.user_kernel + towers.user_bias
-        return vectors
+        return mapped_profiles(
+            likes,
+            self.sources,
+            self.source_masks,
+            decays=self.decays,
+            kernel=towers.user_kernel,
+            bias=towers.user_bias,
+            users=users,
+        )
 
     def item_vectors(self, towers: Towers) -> NDArray[np.float32]:
         """float32 [N, D], the history columns 0 where the item is not known."""
@@ -99,40 +101,55 @@ class Recipe:
     steps_per_epoch: tuple[int, int]
 
 
-class Examples:
-    """Draws training examples: a user's likes up to a random moment, and those that followed."""
+@dataclass(frozen=True)
+class Example:
+    """Users at a moment each; row i of the histories and of `targets` is of the i-th of them.
 
-    def __init__(self, likes: History, n_items: int) -> None:
-        order = np.lexsort((likes.item, likes.timestamp, likes.user))
-        self._likes = _take(likes, order)
-        self._count = np.bincount(likes.user, minlength=len(likes.user_ids))
+    Attributes:
+        past: their likes before the moment.
+        targets: CSR float32 [B, N], the likes that came next, every row summing to 1.
+        later: everything from the moment on, likes or not.
+    """
+
+    past: History
+    targets: sp.csr_matrix
+    later: History
+
+
+class Examples:
+    """Draws training examples: a user's likes up to a random moment, and what followed."""
+
+    def __init__(self, history: History, n_items: int) -> None:
+        self._rows = history.where(np.lexsort((history.item, history.timestamp, history.user)))
+        self._like_rows = np.nonzero(self._rows.weight > 0)[0]
+        self._likes = self._rows.where(self._like_rows)
+        self._count = np.bincount(self._likes.user, minlength=len(history.user_ids))
         self._first = np.cumsum(self._count) - self._count
+        self._end = np.cumsum(np.bincount(history.user, minlength=len(history.user_ids)))
         self._n_items = n_items
         self.users = np.nonzero(self._count)[0]
 
-    def draw(self, users: NDArray[np.int64], random: np.random.Generator) -> tuple[History, sp.csr_matrix]:
-        """What was known of each of `users`, and CSR float32 [B, N] of what came next, every row summing to 1.
-
-        The moment is uniform over the likes, so an example may start from nothing.
-        """
+    def draw(self, users: NDArray[np.int64], random: np.random.Generator) -> Example:
+        """Each of `users` at a moment uniform over their likes, so that an example may start from nothing."""
         count = self._count[users]
         cut = random.integers(0, count)
         ahead = np.minimum(np.maximum(1, (HORIZON * count).astype(np.int64)), count - cut)
-        given, _ = _ranges(self._first[users], cut)
-        owner = np.repeat(np.arange(len(users)), cut)
-        past = _take(self._likes, given)
-        past = History(users.astype(np.str_), owner.astype(np.int32), past.item, past.timestamp, past.weight)
+        given, owner = _ranges(self._first[users], cut)
+        past = _of(users, owner, self._likes.where(given))
+        moment = self._like_rows[self._first[users] + cut]
+        after, owner = _ranges(moment, self._end[users] - moment)
+        later = _of(users, owner, self._rows.where(after))
         wanted, row = _ranges(self._first[users] + cut, ahead)
         weight = self._likes.weight[wanted]
         share = weight / np.bincount(row, weight, minlength=len(users))[row]
         shape = (len(users), self._n_items)
-        return past, sp.csr_matrix((share.astype(np.float32), (row, self._likes.item[wanted])), shape=shape)
+        targets = sp.csr_matrix((share.astype(np.float32), (row, self._likes.item[wanted])), shape=shape)
+        return Example(past, targets, later)
 
 
-def _take(history: History, rows: NDArray[np.int64]) -> History:
-    """The rows of a history at the places `rows`, in that order."""
-    h = history
-    return History(h.user_ids, h.user[rows], h.item[rows], h.timestamp[rows], h.weight[rows])
+def _of(users: NDArray[np.int64], owner: NDArray[np.int64], rows: History) -> History:
+    """`rows` as a history of `users` alone, row i belonging to the user at place `owner[i]`."""
+    return replace(rows, user_ids=users.astype(np.str_), user=owner.astype(np.int32))
 
 
 def _ranges(first: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -179,35 +196,52 @@ def train(
     progress: bool,
 ) -> tuple[Towers, FitLog]:
     """Fits the towers by softmax cross-entropy; with `validate`, keeps the weights of the best epoch."""
-    began = time.monotonic()
     model = _Model(start, items, recipe=recipe, seed=seed)
     random = np.random.default_rng(seed)
     examples = Examples(likes, len(items.known))
     candidates = Candidates(likes, len(items.known), recipe=recipe)
-    best, best_epoch, history = start, 0, [] if validate is None else [validate(start)]
+
+    def epoch() -> tuple[Towers, float]:
+        losses = [
+            model.step(items, examples.draw(users, random), candidates=candidates, random=random)
+            for users in batches(examples.users, random, recipe=recipe)
+        ]
+        return model.towers(), float(np.mean(losses))
+
+    return best_epoch(epoch, start, recipe=recipe, validate=validate, progress=progress)
+
+
+def best_epoch(
+    run: Callable[[], tuple[Weights, float]],
+    start: Weights,
+    *,
+    recipe: Recipe,
+    validate: Callable[[Weights], float] | None,
+    progress: bool,
+) -> tuple[Weights, FitLog]:
+    """Runs epochs, each of which gives the weights after it and its loss, and keeps the weights that validate best,
+    those at the start among them; without `validate`, the last."""
+    began = time.monotonic()
+    best, best_at, history = start, 0, [] if validate is None else [validate(start)]
     bar = tqdm(range(1, recipe.epochs + 1), desc="train", unit="epoch", disable=not progress)
     epoch = 0
     for epoch in bar:
-        losses = [
-            model.step(items, *examples.draw(users, random), candidates=candidates, random=random)
-            for users in _batches(examples.users, random, recipe=recipe)
-        ]
-        weights = model.towers()
-        shown = {"loss": f"{np.mean(losses):.4f}"}
+        weights, loss = run()
+        shown = {"loss": f"{loss:.4f}"}
         if validate is None:
-            best, best_epoch = weights, epoch
+            best, best_at = weights, epoch
         else:
             history.append(validate(weights))
             shown["ndcg"] = f"{history[-1]:.4f}"
             if history[-1] > max(history[:-1]):
-                best, best_epoch = weights, epoch
+                best, best_at = weights, epoch
         bar.set_postfix(shown)
-        if validate is not None and epoch - best_epoch >= recipe.patience:
+        if validate is not None and epoch - best_at >= recipe.patience:
             break
-    return best, FitLog(epoch, best_epoch, time.monotonic() - began, history[1:])
+    return best, FitLog(epoch, best_at, time.monotonic() - began, history[1:])
 
 
-def _batches(users: NDArray[np.int64], random: np.random.Generator, *, recipe: Recipe) -> Iterator[NDArray[np.int64]]:
+def batches(users: NDArray[np.int64], random: np.random.Generator, *, recipe: Recipe) -> Iterator[NDArray[np.int64]]:
     """Users in random order, every one once before any twice."""
     least, most = recipe.steps_per_epoch
     steps = min(most, max(least, -(-len(users) // recipe.batch_size)))
@@ -245,8 +279,7 @@ class _Model:
     def step(
         self,
         items: Items,
-        past: History,
-        targets: sp.csr_matrix,
+        example: Example,
         *,
         candidates: Candidates,
         random: np.random.Generator,
@@ -254,9 +287,15 @@ class _Model:
         """One update; returns the batch's mean loss."""
         import tensorflow as tf
 
-        rows, log_p = candidates.draw(targets, random)
+        rows, log_p = candidates.draw(example.targets, random)
         shown = self._known[rows] & (random.random(len(rows)) >= self._recipe.item_dropout)
-        arrays = (items.profiles(past), targets[:, rows].toarray(), rows, log_p, shown.astype(np.float32))
+        arrays = (
+            items.profiles(example.past),
+            example.targets[:, rows].toarray(),
+            rows,
+            log_p,
+            shown.astype(np.float32),
+        )
         return float(self._compiled(*(tf.convert_to_tensor(array) for array in arrays)))
 
     def _update(self, profile: Any, targets: Any, rows: Any, log_p: Any, shown: Any) -> Any:

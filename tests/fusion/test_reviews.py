@@ -24,7 +24,8 @@ def reviews() -> Reviews:
 
 def history(*pairs: tuple[int, int]) -> History:
     user, item = np.array(pairs, np.int32).reshape(-1, 2).T
-    return History(np.array(["u", "v"]), user, item, np.arange(len(pairs)), np.ones(len(pairs), np.float32))
+    ones = np.ones(len(pairs), np.float32)
+    return History(np.array(["u", "v"]), user, item, np.arange(len(pairs)), ones, ones * np.nan)
 
 
 def test_reviews_are_averaged_and_weigh_their_share(catalog: Catalog, reviews: Reviews) -> None:

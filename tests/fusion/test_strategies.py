@@ -1,4 +1,4 @@
-"""What every strategy promises, and what the default one must reach."""
+"""What every strategy promises, and what those that learn must reach."""
 
 import json
 import os
@@ -17,8 +17,14 @@ from fusion.strategies.base import BLOCKS
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
-QUICK = {"concatenation": {"rank": 8, "epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}, "content": {}}
+FEW_STEPS = {"epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}
+QUICK = {
+    "concatenation": FEW_STEPS | {"rank": 8},
+    "content": {},
+    "multitask": FEW_STEPS | {"width": 8, "hidden": 16},
+}
 NAMES = sorted(registry.STRATEGIES)
+LEARNING = ["concatenation", "multitask"]
 
 
 def fitted(name, catalog, history, **more):
@@ -35,7 +41,7 @@ def world():
     masks["image"][::3] = False
     masks["text"][::5] = False
     vectors = {m: catalog.vectors[m] * masks[m][:, None] for m in MODALITIES}
-    return Catalog(catalog.item_ids, vectors, masks), history
+    return replace(catalog, vectors=vectors, masks=masks), history
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -48,6 +54,7 @@ def pick(catalog: Catalog, rows) -> Catalog:
         catalog.item_ids[rows],
         {m: v[rows] for m, v in catalog.vectors.items()},
         {m: v[rows] for m, v in catalog.masks.items()},
+        catalog.categories[rows],
     )
 
 
@@ -154,9 +161,10 @@ def test_an_empty_catalog(name):
     assert model.user_vectors(catalog, history).shape[0] == 2
 
 
-def test_without_validation_likes_it_trains_for_the_given_epochs(world):
+@pytest.mark.parametrize("name", LEARNING)
+def test_without_validation_likes_it_trains_for_the_given_epochs(name, world):
     catalog, history = world
-    model = registry.create("concatenation", QUICK["concatenation"])
+    model = registry.create(name, QUICK[name])
     nobody = history.where(np.zeros(len(history), bool))
     assert model.fit(catalog, history, nobody, seed=1).epochs == 2
     log = model.fit(catalog, history, None, seed=1, epochs=3)
@@ -164,14 +172,16 @@ def test_without_validation_likes_it_trains_for_the_given_epochs(world):
     assert model.fit(catalog, history, None, seed=1, epochs=0).epochs == 0
 
 
-def test_sampled_softmax_learns_too(world):
+@pytest.mark.parametrize("name", LEARNING)
+def test_learning_from_samples_of_the_catalog_works_too(name, world):
     catalog, history = world
-    _, log = fitted("concatenation", catalog, history, items_per_step=16, epochs=6)
+    _, log = fitted(name, catalog, history, items_per_step=16, epochs=6)
     assert max(log.valid_ndcg) > 0.3
 
 
-def test_the_log_speaks_of_every_epoch(world):
-    _, log = fitted("concatenation", *world)
+@pytest.mark.parametrize("name", LEARNING)
+def test_the_log_speaks_of_every_epoch(name, world):
+    _, log = fitted(name, *world)
     assert len(log.valid_ndcg) == log.epochs >= log.best_epoch
     assert json.loads(json.dumps(log.as_dict()))["epochs"] == log.epochs
 
@@ -186,7 +196,8 @@ def ndcg(models, parts, catalog, segment):
     return {f.model: f.value for f in found if f.metric == "ndcg"}
 
 
-def test_content_that_explains_taste_is_used():
+@pytest.mark.parametrize("name", LEARNING)
+def test_content_that_explains_taste_is_used(name):
     """Half the items are new at the test: only their content tells who will like them."""
     catalog, history = tastes(users=120, items=80, likes=12, seed=1)
     new = np.arange(len(catalog)) % 8 >= 4
@@ -194,9 +205,9 @@ def test_content_that_explains_taste_is_used():
     parts = replace(parts, test=history.where(new[history.item]))
     blind = Catalog(catalog.item_ids, {m: v * 0 for m, v in catalog.vectors.items()}, catalog_of(n=80).masks)
     models = {}
-    for name, seen in (("with", catalog), ("without", blind)):
-        models[name] = registry.create("concatenation", QUICK["concatenation"])
-        models[name].fit(seen, parts.train, parts.valid, seed=3)
+    for what, seen in (("with", catalog), ("without", blind)):
+        models[what] = registry.create(name, QUICK[name])
+        models[what].fit(seen, parts.train, parts.valid, seed=3)
     found = ndcg({"with": models["with"]}, parts, catalog, "cold_items")["with"]
     assert found > ndcg({"without": models["without"]}, parts, blind, "cold_items")["without"] + 0.2
 
@@ -231,16 +242,20 @@ def movielens() -> tuple[Catalog, History]:
         item[order].astype(np.int32),
         rows[order, 3].astype(np.int64) * 1_000_000,
         (rows[order, 2] >= 4).astype(np.float32),
+        rows[order, 2].astype(np.float32),
     )
     return catalog_of(ids=[f"{int(i):06d}" for i in items], n=len(items)), history
 
 
-def test_history_alone_beats_the_baselines_on_movielens():
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("concatenation", {"epochs": 5}), ("multitask", {"epochs": 3, "items_per_step": 1024})]
+)
+def test_history_alone_beats_the_baselines_on_movielens(name, parameters):
     from fusion.baselines import ItemKNN, Popularity
 
     catalog, history = movielens()
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
-    model = registry.create("concatenation", {"epochs": 5})
+    model = registry.create(name, parameters)
     model.fit(catalog, parts.train, parts.valid, seed=1)
     known, n = parts.known(), len(catalog)
     users, items = model.user_vectors(catalog, known), model.item_vectors(catalog)

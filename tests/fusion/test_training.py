@@ -47,13 +47,24 @@ def test_examples_ask_for_what_came_next():
     assert examples.users.tolist() == [0, 2]
     random = np.random.default_rng(0)
     for _ in range(30):
-        past, targets = examples.draw(np.array([2, 0]), random)
+        example = examples.draw(np.array([2, 0]), random)
+        past, targets, later = example.past, example.targets, example.later
         assert targets[0].indices.tolist() == [5]
         wanted, given = targets[1].indices, past.item[past.user == 1]
         cut = wanted.min()
         assert given.tolist() == list(range(cut))
         assert wanted.tolist() == list(range(cut, min(8, cut + 2)))
         np.testing.assert_allclose(targets.sum(axis=1), 1)
+        assert later.item[later.user == 1].tolist() == list(range(cut, 8))
+        assert later.user_ids.tolist() == ["2", "0"]
+
+
+def test_what_followed_holds_what_was_not_liked():
+    """Seen, liked, seen, liked: the moment is one of the likes, and what was seen before it is past."""
+    examples = Examples(history_of([(0, k, k, k % 2) for k in range(4)]), 4)
+    random = np.random.default_rng(0)
+    drawn = {tuple(examples.draw(np.array([0]), random).later.item) for _ in range(20)}
+    assert drawn == {(1, 2, 3), (3,)}
 
 
 def test_sampled_partition_is_unbiased():

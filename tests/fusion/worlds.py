@@ -6,7 +6,7 @@ from fusion.data import Catalog, History
 from schemas.table import MODALITIES
 
 
-def catalog_of(text=None, *, n=None, ids=None, masks=None, **others) -> Catalog:
+def catalog_of(text=None, *, n=None, ids=None, masks=None, categories=(), **others) -> Catalog:
     """A catalog whose modalities are what is given; one not given is there for no item."""
     given = {m: np.asarray(v, np.float32) for m, v in {"text": text, **others}.items() if v is not None}
     n = n if n is not None else len(next(iter(given.values())))
@@ -14,23 +14,29 @@ def catalog_of(text=None, *, n=None, ids=None, masks=None, **others) -> Catalog:
     hidden = masks or {}
     mask = {m: np.asarray(hidden.get(m, np.full(n, m in given)), np.bool_) for m in MODALITIES}
     vectors = {m: given.get(m, np.zeros((n, 3), np.float32)) * mask[m][:, None] for m in MODALITIES}
-    return Catalog(ids, vectors, mask)
+    return Catalog(ids, vectors, mask, np.asarray(categories, np.str_))
 
 
 def history_of(rows, *, users=None) -> History:
-    """A history from (user, item, timestamp[, weight]) tuples."""
-    rows = [(*row, 1.0)[:4] for row in rows]
+    """A history from (user, item, timestamp[, weight[, rating]]) tuples."""
+    rows = [(*row, *(1.0, np.nan)[len(row) - 3 :]) for row in rows]
     rows.sort(key=lambda row: (row[0], row[2], row[1]))
-    user, item, timestamp, weight = (np.array([row[c] for row in rows]) for c in range(4))
+    user, item, timestamp, weight, rating = (np.array([row[c] for row in rows]) for c in range(5))
     n = users if users is not None else (max((row[0] for row in rows), default=-1) + 1)
     ids = np.array([f"u{k:04d}" for k in range(n)], np.str_)
     return History(
-        ids, user.astype(np.int32), item.astype(np.int32), timestamp.astype(np.int64), weight.astype(np.float32)
+        ids,
+        user.astype(np.int32),
+        item.astype(np.int32),
+        timestamp.astype(np.int64),
+        weight.astype(np.float32),
+        rating.astype(np.float32),
     )
 
 
 def tastes(*, users=80, items=60, likes=12, groups=4, seed=0) -> tuple[Catalog, History]:
-    """Users who like only items of their own group; text and image tell an item's group, with noise."""
+    """Users who like only items of their own group, which is the item's category; text and image tell it, with noise.
+    Every second item gets 5 stars from whoever likes it, the others 4."""
     random = np.random.default_rng(seed)
     group = np.arange(items) % groups
     text = np.eye(groups)[group] * 3 + random.normal(size=(items, groups)) * 0.3
@@ -39,5 +45,5 @@ def tastes(*, users=80, items=60, likes=12, groups=4, seed=0) -> tuple[Catalog, 
     for user in range(users):
         own = np.nonzero(group == user % groups)[0]
         for at, item in enumerate(random.choice(own, min(likes, len(own)), replace=False)):
-            rows.append((user, int(item), at * 1000 + user))
-    return catalog_of(text, image=image), history_of(rows, users=users)
+            rows.append((user, int(item), at * 1000 + user, 1.0, 4 + item // groups % 2))
+    return catalog_of(text, image=image, categories=[f"group {g}" for g in group]), history_of(rows, users=users)

@@ -62,7 +62,31 @@ def test_items_as_of_a_night(timeline: Lake, night: int, expected: dict[str, str
 
 
 @pytest.mark.parametrize(("night", "expected"), [(1, {"x": 1.0}), (2, {"x": 0.0}), (3, {"x": 0.0, "y": 1.0})])
-def test_history_as_of_a_night(timeline: Lake, night: int, expected: dict[str, float]) -> None:
+def test_weights_as_of_a_night(timeline: Lake, night: int, expected: dict[str, float]) -> None:
     events = Events()
     rows = asof.history(timeline, day(night), weights=events.weights, rating_threshold=4.0).to_pylist()
     assert {row["item_id"]: row["weight"] for row in rows} == expected
+
+
+@pytest.mark.parametrize(("night", "expected"), [(1, {"x": 5.0}), (2, {"x": 5.0}), (3, {"x": 5.0, "y": None})])
+def test_what_is_not_a_rating_leaves_the_rating_as_it_was(
+    timeline: Lake, night: int, expected: dict[str, float | None]
+) -> None:
+    rows = asof.history(timeline, day(night), weights=Events().weights, rating_threshold=4.0).to_pylist()
+    assert {row["item_id"]: row["rating"] for row in rows} == expected
+
+
+@pytest.mark.parametrize(("night", "expected"), [(1, 5.0), (2, 3.0), (3, 3.0), (4, 2.0)])
+def test_the_latest_rating_or_review_with_a_value_counts(lake: Lake, night: int, expected: float) -> None:
+    """5 on 1 Nov, a review with 3 on 2 Nov, one without a value on 3 Nov; on 4 Nov 2, and a 1 that arrives late."""
+    late = event("x", "rating", 1, 1.0) | {"date": day(4)}
+    events = {
+        1: [event("x", "rating", 1, 5.0)],
+        2: [event("x", "review", 2, 3.0)],
+        3: [event("x", "review", 3)],
+        4: [late, event("x", "rating", 4, 2.0)],
+    }
+    for number, rows in events.items():
+        lake.write(Interactions, pa.Table.from_pylist(rows, schema=Interactions.schema), {"date": day(number)})
+    (row,) = asof.history(lake, day(night), weights=Events().weights, rating_threshold=4.0).to_pylist()
+    assert row["rating"] == expected

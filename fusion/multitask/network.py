@@ -1,0 +1,111 @@
+"""The multi-task network as functions of its named weights: a trunk that all share, a head a task, and their losses.
+
+An item's trunk is the sum of its parts, z = q + b + sum over modalities of mask_m φ_m(x_m): exactly W F + b over the
+concatenation F of the parts' last hidden layers. A user is a linear map of the mean parts of what they like.
+
+Every function takes `xp`, which is NumPy where a model is used and `keras.ops` where it is trained, so that both
+compute the same by the same lines. Arrays are float32 unless said otherwise; d is the width of the trunk, M the number
+of modalities that play a part. The weights:
+
+| name | shape | of |
+| --- | --- | --- |
+| `history` | [K, d + 1] | q of every known item, and its bias |
+| `<modality>/hidden`, `/hidden_bias`, `/out`, `/out_bias` | [p, h], [h], [h, d], [d] | φ_m |
+| `user`, `user_bias` | [P, d], [d] | profile → user; the vector of a user without a like |
+| `offset` | [] | the interaction head: sigmoid(u · z + bias + offset) |
+| `rating`, `rating_bias` | [3 d], [] | the rating head |
+| `category`, `category_bias` | [d, C], [C] | the category head |
+| `uncertainty` | [3] | s of each of `TASKS` |
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+TASKS = ("interaction", "rating", "category")
+
+Arrays = Mapping[str, Any]
+
+
+def tower(weights: Arrays, modality: str, x: Any, *, xp: Any) -> Any:
+    """φ_m: [n, p] → [n, d], one hidden layer of rectified linear units."""
+    hidden = xp.maximum(xp.matmul(x, weights[f"{modality}/hidden"]) + weights[f"{modality}/hidden_bias"], 0)
+    return xp.matmul(hidden, weights[f"{modality}/out"]) + weights[f"{modality}/out_bias"]
+
+
+def parts(weights: Arrays, history: Any, content: Mapping[str, Any], shown: Any, *, xp: Any) -> list[Any]:
+    """An item's parts: [n, d + 1] of history (q and the bias) and [n, d] a modality, exactly 0 where not shown.
+
+    Args:
+        history: [n, d + 1].
+        content: modality → [n, p_m].
+        shown: [n, 1 + M], 1 or 0: whether each part plays, history first.
+    """
+    towers = (tower(weights, modality, x, xp=xp) for modality, x in content.items())
+    return [part * shown[:, place : place + 1] for place, part in enumerate((history, *towers))]
+
+
+def without_bias(items: Sequence[Any]) -> list[Any]:
+    """The parts of items, [n, d] each."""
+    history, *content = items
+    return [history[:, :-1], *content]
+
+
+def users(weights: Arrays, profiles: Any, *, xp: Any) -> Any:
+    """Profiles [n, P] → users [n, d]."""
+    return xp.matmul(profiles, weights["user"]) + weights["user_bias"]
+
+
+def interaction(weights: Arrays, user: Any, items: Sequence[Any], *, xp: Any) -> Any:
+    """Users [B, d] and the parts of R items → logits [B, R] of a like."""
+    trunk = sum(without_bias(items))
+    return xp.matmul(user, xp.transpose(trunk)) + items[0][:, -1] + weights["offset"]
+
+
+def rating(weights: Arrays, user: Any, trunk: Any, *, xp: Any) -> Any:
+    """Users and items in pairs, both [n, d] → standardised ratings [n]."""
+    return xp.matmul(xp.concatenate([user * trunk, user, trunk], axis=1), weights["rating"]) + weights["rating_bias"]
+
+
+def category(weights: Arrays, items: Sequence[Any], *, xp: Any) -> Any:
+    """The parts of items → logits [n, C], from the content parts alone."""
+    return xp.matmul(sum(items[1:]), weights["category"]) + weights["category_bias"]
+
+
+def interaction_loss(logits: Any, targets: Any, negatives: Any, *, xp: Any) -> Any:
+    """Binary cross-entropy, a mean over users [].
+
+    Args:
+        logits: [B, R].
+        targets: [B, R], how much each positive counts.
+        negatives: [B, R], how much each negative counts.
+    """
+    softplus = xp.logaddexp(logits, 0.0)
+    return xp.mean(xp.sum(targets * (softplus - logits) + negatives * softplus, axis=1))
+
+
+def rating_loss(predicted: Any, rated: Any, *, xp: Any) -> Any:
+    """Mean squared error [] of ratings [n], 0 of none."""
+    return xp.sum((predicted - rated) ** 2) / xp.maximum(xp.sum(xp.ones_like(rated)), 1.0)
+
+
+def category_loss(logits: Any, labels: Any, *, xp: Any) -> Any:
+    """Softmax cross-entropy [], a mean over the rows that have a label.
+
+    Args:
+        logits: [n, C].
+        labels: [n, C], 1 at a row's category; all 0 where it has none.
+    """
+    top = xp.max(logits, axis=1, keepdims=True)
+    log_odds = logits - top - xp.log(xp.sum(xp.exp(logits - top), axis=1, keepdims=True))
+    return -xp.sum(labels * log_odds) / xp.maximum(xp.sum(labels), 1.0)
+
+
+def total_loss(losses: Any, uncertainty: Any, present: Any, *, xp: Any) -> Any:
+    """sum over the present tasks of exp(-s_t) L_t + s_t [] (Kendall, Gal and Cipolla 2018, arXiv:1705.07115): least at
+    s_t = log L_t, so that every task comes to weigh 1 / L_t.
+
+    Args:
+        losses, uncertainty: [T].
+        present: [T], 1 or 0; a task without data adds nothing and its s stays as it is.
+    """
+    return xp.sum(present * (xp.exp(-uncertainty) * losses + uncertainty))
