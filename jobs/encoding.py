@@ -31,8 +31,8 @@ Row = dict[str, Any]
 
 
 @cache
-def _encoder(modality: str, name: str, parameters: str) -> Encoder:
-    """One encoder a process, so that a Spark worker loads its weights once."""
+def encoder_of_process(modality: str, name: str, parameters: str) -> Encoder:
+    """One encoder a process, so that a Spark worker loads its weights once; `parameters` are JSON."""
     return encoder(modality, name, **json.loads(parameters))
 
 
@@ -68,7 +68,7 @@ class Encoding:
         return self.settings.encoders[self.modality]
 
     def encoder(self) -> Encoder:
-        return _encoder(self.modality, self.choice.name, _json(self.choice.parameters))
+        return encoder_of_process(self.modality, self.choice.name, _json(self.choice.parameters))
 
     def schema(self) -> pa.Schema:
         """The contents' own columns, the features, and why there are none."""

@@ -2,12 +2,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs.environment import spark_environment
 from jobs.session import spark_session
 from lake.lake import Lake
+
+# The same examples on every machine, however slow it is.
+hypothesis.settings.register_profile(
+    "nightweave", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("nightweave")
 
 
 @pytest.fixture(scope="session")
