@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,6 +50,19 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(DECODERS_PER_TASK)
 
 
+def _settle() -> None:
+    """Make this process use what Spark gave its task: its GPU, and as many threads as it has cores.
+
+    A network in one thread a core does more than one whose threads wait for each other, and gives the same bits on
+    machines with more cores.
+    """
+    context = TaskContext.get()
+    if context is None:
+        return
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(context.cpus()))
+    gpu.pin(context.resources())
+
+
 @dataclass(frozen=True)
 class Encoding:
     """Maps batches of contents to batches of features; picklable, models are loaded where they run.
@@ -77,8 +91,7 @@ class Encoding:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Features of the contents in `batches`; batches are filled across files, decoding runs ahead of encoding."""
-        context = TaskContext.get()
-        gpu.pin(context.resources() if context else {})
+        _settle()
         good: list[tuple[Row, Any]] = []
         for row, decoded in self._decoded(row for batch in batches for row in batch.to_pylist()):
             if isinstance(decoded, MediaError | Refusal):

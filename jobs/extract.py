@@ -73,20 +73,19 @@ def extract_modality(spark: SparkSession, night: Night, modality: Modality) -> N
     arrived, count, late = _counts(known, "arrives", "lacking", "lacking AND NOT arrives")
     log.info("%s: %d contents to extract under %s", step, count, fingerprint)
     if not count:
-        night.lake.write(Quarantine, Quarantine.schema.empty_table(), {"date": night.ds, "stage": step})
+        _quarantine(night, step, None, fingerprint)
         close(night, step, Account(rows_in=arrived, kept=arrived))
         return
     done = _encoded(known.filter("lacking"), count, encoding, description=f"{step}: {count} contents, {fingerprint}")
-    refused = done.filter("reason IS NOT NULL")
     with _progress(step, count, encoding):
-        failed = refused.count()
-    _quarantine(night, step, refused.filter("arrives"), fingerprint)
+        failed, refused = _counts(done, "reason IS NOT NULL", "reason IS NOT NULL AND arrives")
+    _quarantine(night, step, done.filter("reason IS NOT NULL AND arrives") if refused else None, fingerprint)
     # A rerun tries again what was refused and nothing else, so the share is of all that the night answers for.
     check_share(night, step, refused=failed, rows_in=arrived + late, limit=night.config.extract.max_refused_share)
     _store(spark, night, modality, done.filter("reason IS NULL"), fingerprint)
     stored = _stored(spark, night, modality, fingerprint)
     kept = known.filter("arrives").join(stored, "content_key", "left_semi").count()
-    close(night, step, Account(rows_in=arrived, kept=kept, refused=refused.filter("arrives").count()))
+    close(night, step, Account(rows_in=arrived, kept=kept, refused=refused))
 
 
 def _counts(rows: DataFrame, *conditions: str) -> list[int]:
@@ -163,8 +162,12 @@ def _tasks(contents: int, *, batch_size: int, parallelism: int) -> int:
     return max(1, min(parallelism, math.ceil(contents / batch_size)), contents // CONTENTS_PER_TASK)
 
 
-def _quarantine(night: Night, step: str, refused: DataFrame, fingerprint: str) -> None:
-    """What the encoder refused; `detail` begins with the encoder's fingerprint, since another may do better."""
+def _quarantine(night: Night, step: str, refused: DataFrame | None, fingerprint: str) -> None:
+    """What the encoder refused, if anything; `detail` begins with the encoder's fingerprint: another may do better."""
+    partition = {"date": night.ds, "stage": step}
+    if refused is None:
+        night.lake.write(Quarantine, Quarantine.schema.empty_table(), partition)
+        return
     source = F.lit("text") if step == "extract_text" else F.col("content")
     rows = refused.select(
         F.lit(night.date).alias("date"),
@@ -176,7 +179,7 @@ def _quarantine(night: Night, step: str, refused: DataFrame, fingerprint: str) -
         F.concat(F.lit(f"{fingerprint}: "), F.coalesce("detail", F.lit(""))).alias("detail"),
     )
     rows = rows.coalesce(1).sortWithinPartitions("source", "record_id")
-    tables.replace(rows, night.lake, Quarantine, {"date": night.ds, "stage": step})
+    tables.replace(rows, night.lake, Quarantine, partition)
 
 
 if __name__ == "__main__":
