@@ -1,12 +1,32 @@
 """Running a network over many rows so that a row's result doesn't depend on its companions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
+
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+"""Keras' dtype policies; the mixed ones are for GPUs."""
+
+
+def check_options(*, batch: int, precision: str) -> None:
+    """Lets pass what a network can be run with.
+
+    Raises:
+        ValueError: `batch` is no number of rows, or `precision` no policy.
+    """
+    if not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch is {batch!r}; expected a number of rows, 1 or more")
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision is {precision!r}; expected one of {', '.join(get_args(Precision))}")
+
+
+def told(precision: str) -> dict[str, str]:
+    """What an encoder's parameters say of the precision: nothing of the usual one."""
+    return {} if precision == "float32" else {"precision": precision}
 
 
 def forward(network: "keras.Model", inputs: Sequence[np.ndarray], *, batch: int) -> list[np.ndarray]:

@@ -1,18 +1,16 @@
 """Image encoders that run a Keras network."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.forward import forward
+from features.forward import Precision, check_options, forward, told
 from features.image.encoder import ImageEncoder
 from features.image.load import Fit
 
 if TYPE_CHECKING:
     import keras
-
-Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 
 
 class NetworkEncoder(ImageEncoder):
@@ -29,16 +27,12 @@ class NetworkEncoder(ImageEncoder):
 
     def __init__(self, *, fit: Fit = "squash", batch: int = 16, precision: Precision = "float32") -> None:
         super().__init__(fit=fit)
-        if not isinstance(batch, int) or batch < 1:
-            raise ValueError(f"batch is an integer from 1, not {batch!r}")
-        if precision not in get_args(Precision):
-            raise ValueError(f"precision is {', '.join(get_args(Precision))}, not {precision!r}")
+        check_options(batch=batch, precision=precision)
         self.batch = batch
         self.precision = precision
 
     def parameters(self) -> dict[str, Any]:
-        precision = {} if self.precision == "float32" else {"precision": self.precision}
-        return super().parameters() | precision
+        return super().parameters() | told(self.precision)
 
     @abstractmethod
     def network(self) -> "keras.Model":

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.forward import check_options, told
 from features.text.analysis import Analysis
 from features.text.encoder import MAX_CHARACTERS, TextEncoder
-from features.text.windows import BATCH, SentenceNetwork, check_network_options
+from features.text.windows import BATCH, SentenceNetwork
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -51,7 +52,7 @@ class Bert(TextEncoder):
         precision: str = "float32",
     ) -> None:
         super().__init__(max_characters=max_characters)
-        check_network_options(batch=batch, precision=precision)
+        check_options(batch=batch, precision=precision)
         if pooling not in _POOLINGS:
             raise ValueError(f"pooling is {pooling!r}; expected one of {', '.join(_POOLINGS)}")
         self.folder = checked_folder(weights)
@@ -67,8 +68,7 @@ class Bert(TextEncoder):
 
     def parameters(self) -> dict[str, Any]:
         """The folder counts by its files, not by where it lies."""
-        precision = {} if self.precision == "float32" else {"precision": self.precision}
-        return super().parameters() | {"pooling": self.pooling, "prefix": self.prefix} | precision
+        return super().parameters() | {"pooling": self.pooling, "prefix": self.prefix} | told(self.precision)
 
     def weight_files(self) -> Sequence[Path]:
         """The configuration, the weights and the tokenizer's files."""

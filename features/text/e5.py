@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.forward import check_options, told
 from features.text.analysis import Analysis
 from features.text.e5_file import E5File, e5_file, e5_path
 from features.text.encoder import MAX_CHARACTERS, TextEncoder
 from features.text.unigram import token_ids
-from features.text.windows import BATCH, SentenceNetwork, check_network_options
+from features.text.windows import BATCH, SentenceNetwork
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,7 @@ class E5Small(TextEncoder):
 
     def __init__(self, *, max_characters: int = MAX_CHARACTERS, batch: int = BATCH, precision: str = "float32") -> None:
         super().__init__(max_characters=max_characters)
-        check_network_options(batch=batch, precision=precision)
+        check_options(batch=batch, precision=precision)
         self.batch = batch
         self.precision = precision
 
@@ -48,8 +49,7 @@ class E5Small(TextEncoder):
         return _DIM
 
     def parameters(self) -> dict[str, Any]:
-        precision = {} if self.precision == "float32" else {"precision": self.precision}
-        return super().parameters() | {"prefix": "query"} | precision
+        return super().parameters() | {"prefix": "query"} | told(self.precision)
 
     def weight_files(self) -> Sequence[Path]:
         return (e5_path(),)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import keras
 
 BATCH = 4
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 # A sequence is filled up to the next of these, so that short ones cost little and the shapes are few.
 _LENGTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 _AT_LENGTH = 32
@@ -74,15 +73,3 @@ class SentenceNetwork:
 
     def _length(self, tokens: int) -> int:
         return next((length for length in _LENGTHS if tokens <= length < self.longest), self.longest)
-
-
-def check_network_options(*, batch: int, precision: str) -> None:
-    """Lets pass what a network can be run with.
-
-    Raises:
-        ValueError: `batch` is no number of rows, or `precision` none that Keras knows.
-    """
-    if batch < 1:
-        raise ValueError(f"batch is {batch}; expected a number of rows, 1 or more")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")

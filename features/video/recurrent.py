@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from features.arrays import stacked
-from features.forward import forward
-from features.image.network import Precision
+from features.forward import Precision, check_options, forward, told
 from features.video.decode import Film
 from features.video.encoder import VideoEncoder
 from features.video.motion import DIM as MOTION_DIM
@@ -48,10 +47,9 @@ class FrameRnn(VideoEncoder):
     untrained = True
 
     def __init__(self, *, units: int = 512, batch: int = 8, precision: Precision = "float32", **reading: Any) -> None:
-        if units < 1 or batch < 1:
-            raise ValueError(f"units is {units!r} and batch {batch!r}; give 1 or more")
-        if precision not in get_args(Precision):
-            raise ValueError(f"precision is {precision!r}; give one of {', '.join(get_args(Precision))}")
+        check_options(batch=batch, precision=precision)
+        if units < 1:
+            raise ValueError(f"units is {units!r}; give 1 or more")
         self.units = units
         self.batch = batch
         self.precision = precision
@@ -62,9 +60,8 @@ class FrameRnn(VideoEncoder):
         return 2 * self.units + MOTION_DIM
 
     def parameters(self) -> dict[str, Any]:
-        precision = {} if self.precision == "float32" else {"precision": self.precision}
         own = {"units": self.units, "seed": SEED, "contraction": CONTRACTION}
-        return super().parameters() | own | precision
+        return super().parameters() | own | told(self.precision)
 
     def vectors(self, decoded: Sequence[Film], sequences: Sequence[np.ndarray]) -> np.ndarray:
         if not decoded:
