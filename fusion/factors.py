@@ -1,9 +1,37 @@
-"""Item factors from history alone, in closed form: where the learnt history block starts from."""
+"""Item factors from history alone, in closed form: where learnt history blocks start from."""
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import svds
+
+EXACT = 1500
+"""A matrix whose shorter side is at most this is decomposed exactly, a longer one by a randomised method."""
+
+
+def principal_axes(
+    likes: sp.csr_matrix, *, rank: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The right singular vectors of the likes, float64 [N, r], and their singular values [r], largest first.
+
+    r is the least of `rank` and the number of directions that there are. The sign of a vector is such that its largest
+    entry by size is positive. Large matrices are decomposed as Halko, Martinsson and Tropp (2011) do.
+
+    Args:
+        likes: CSR float32 [U, N].
+        seed: of the random test vectors.
+    """
+    if likes.nnz == 0:
+        return np.zeros((likes.shape[1], 0)), np.zeros(0)
+    if min(likes.shape) <= EXACT:
+        _, values, right = np.linalg.svd(likes.toarray().astype(np.float64), full_matrices=False)
+    else:
+        from sklearn.utils.extmath import randomized_svd
+
+        _, values, right = randomized_svd(likes.astype(np.float64), rank, n_iter=4, random_state=seed)
+    order = np.argsort(-values, kind="stable")[:rank]
+    order = order[values[order] > 1e-6 * values.max()]
+    axes = right[order].T
+    return axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]), values[order]
 
 
 def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int) -> NDArray[np.float32]:
@@ -15,18 +43,7 @@ def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: 
 
     Args:
         likes: CSR float32 [U, N].
-        seed: of the Lanczos start vector.
+        seed: of `principal_axes`.
     """
-    limit = min(likes.shape)
-    if likes.nnz == 0:
-        return np.zeros((likes.shape[1], 0), np.float32)
-    if rank >= limit or limit <= 64:
-        _, values, right = np.linalg.svd(likes.toarray().astype(np.float64), full_matrices=False)
-    else:
-        start = np.random.default_rng(seed).normal(size=limit)
-        _, values, right = svds(likes.astype(np.float64), k=rank, v0=start, solver="arpack")
-    order = np.argsort(-values, kind="stable")[:rank]
-    order = order[values[order] > 1e-6 * values.max()]
-    axes = right[order].T
-    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    return (axes * np.sqrt(values[order] ** 2 / (values[order] ** 2 + ridge))).astype(np.float32)
+    axes, values = principal_axes(likes, rank=rank, seed=seed)
+    return (axes * np.sqrt(values**2 / (values**2 + ridge))).astype(np.float32)
