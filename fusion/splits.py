@@ -94,7 +94,8 @@ def split(
         raise ValueError(f"kind {kind!r}: expected one of {', '.join(get_args(Kind))}")
     part = np.zeros(len(history), np.int8)
     part[order] = _parts(group[order], history.weight[order] > 0, test_share=test_share, valid_share=valid_share)
-    return Split(*(history.where(part == which) for which in range(3)))
+    train, valid, test = (history.where(part == which) for which in range(3))
+    return Split(train, valid, test)
 
 
 def _cold_items(history: History, n_items: int, *, test_share: float, valid_share: float, seed: int) -> Split:
