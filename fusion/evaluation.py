@@ -54,11 +54,12 @@ class _Question:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Some users' answers: their rankings int64 [B, K], `midranks` float64 [B, N] and numbers of candidates [B]."""
+    """Some users' answers: rankings int64 [B, K], the `midranks` of their test likes as CSR float64 [B, N], and numbers
+    of candidates int [B]."""
 
     users: NDArray[np.int64]
     ranking: NDArray[np.int64]
-    midranks: NDArray[np.float64]
+    midranks: sp.csr_matrix
     n_candidates: NDArray[np.int64]
 
 
@@ -100,12 +101,13 @@ def evaluate(
     judgements = Judgements.of(split, n_items)
     questions = _questions(judgements, rows_of(judgements, segments=segments, masks=masks))
     asked = np.unique(np.concatenate([np.zeros(0, np.int64), *(q.users for q in questions)]))
+    likes = judgements.relevant(np.ones(len(judgements.test), np.bool_))
     width = max(n_items, content.shape[1] if content is not None else 0)
     figures: list[Figure] = []
     for name, scorer in scorers.items():
         answers = _Answers()
         for users in batches(asked, width):
-            batch = _answered(judgements, name, scorer, users, k=max(ks))
+            batch = _answered(judgements, name, scorer, users, likes=likes[users], k=max(ks))
             for question in questions:
                 here = np.flatnonzero(np.isin(users, question.users))
                 values = _found(question, batch, here, ks=ks)
@@ -160,11 +162,15 @@ def _questions(judgements: Judgements, rows: Mapping[str, NDArray[np.bool_]]) ->
     ]
 
 
-def _answered(judgements: Judgements, name: str, scorer: Scorer, users: NDArray[np.int64], *, k: int) -> _Batch:
+def _answered(
+    judgements: Judgements, name: str, scorer: Scorer, users: NDArray[np.int64], *, likes: sp.csr_matrix, k: int
+) -> _Batch:
     scores = judgements.scores(name, scorer, users)
     candidates = judgements.candidates(users)
     ranking, _ = top_k(scores, k, exclude=~candidates)
-    return _Batch(users, ranking, metrics.midranks(scores, candidates), candidates.sum(axis=1))
+    places = metrics.midranks(scores, candidates, likes)
+    midranks = sp.csr_matrix((places, likes.indices, likes.indptr), shape=likes.shape)
+    return _Batch(users, ranking, midranks, candidates.sum(axis=1))
 
 
 def _found(question: _Question, batch: _Batch, here: NDArray[np.int64], *, ks: Sequence[int]) -> Values:
@@ -173,9 +179,8 @@ def _found(question: _Question, batch: _Batch, here: NDArray[np.int64], *, ks: S
     relevant = question.relevant[batch.users[here]]
     n_relevant = np.diff(relevant.indptr).astype(np.int64)
     hits = np.take_along_axis(relevant.toarray(), np.maximum(first, 0), axis=1) & (first >= 0)
-    row = np.repeat(np.arange(len(here)), n_relevant)
-    rank_sums = np.bincount(row, weights=batch.midranks[here[row], relevant.indices], minlength=len(here))
-    values: Values = {("auc", None): metrics.auc(rank_sums.astype(np.float64), n_relevant, n_candidates)}
+    rank_sums = np.asarray(batch.midranks[here].multiply(relevant).sum(axis=1)).ravel()
+    values: Values = {("auc", None): metrics.auc(rank_sums, n_relevant, n_candidates)}
     for k in ks:
         values |= {
             ("recall", k): metrics.recall(hits, n_relevant, k=k),

@@ -5,8 +5,8 @@
 """
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Hits = NDArray[np.bool_]
 PerUser = NDArray[np.float64]
@@ -70,20 +70,24 @@ def accuracy(hits: Hits, n_relevant: NDArray[np.int64], n_candidates: NDArray[np
     return 1 - wrong / n_candidates
 
 
-def midranks(scores: NDArray[np.float32], candidates: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Every candidate's place among its row's candidates from the worst, 1, upwards, ties sharing their mean place.
+def midranks(scores: NDArray[np.float32], candidates: NDArray[np.bool_], asked: sp.csr_matrix) -> NDArray[np.float64]:
+    """The places of some candidates among all of their row, from the worst, 1, upwards; ties share their mean place.
 
     Args:
         scores: float [B, N]; NaN is worse than any number, as in `fusion.rank.top_k`.
         candidates: bool [B, N].
+        asked: CSR [B, N], an entry for every candidate whose place is asked for.
 
     Returns:
-        float64 [B, N], 0 where there is no candidate.
+        float64 [n], a place an entry of `asked`, in its order.
     """
-    ranks = np.zeros(scores.shape)
-    for row, (line, allowed) in enumerate(zip(scores, candidates, strict=True)):
-        ranks[row, allowed] = rankdata(np.where(np.isnan(line[allowed]), -np.inf, line[allowed]))
-    return ranks
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    places = np.empty(asked.nnz)
+    for row, (start, stop) in enumerate(zip(asked.indptr[:-1], asked.indptr[1:], strict=True)):
+        rising, own = np.sort(scores[row, candidates[row]]), scores[row, asked.indices[start:stop]]
+        worse, not_better = (np.searchsorted(rising, own, side=side) for side in ("left", "right"))
+        places[start:stop] = (worse + 1 + not_better) / 2
+    return places
 
 
 def auc(rank_sums: NDArray[np.float64], n_relevant: NDArray[np.int64], n_candidates: NDArray[np.int64]) -> PerUser:

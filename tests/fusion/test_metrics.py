@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
@@ -43,15 +44,18 @@ def test_reciprocal_rank_by_hand():
 
 
 def auc(scores, relevant, candidates):
-    ranks = metrics.midranks(np.asarray(scores, np.float32), candidates)
     relevant = relevant & candidates
-    return metrics.auc((ranks * relevant).sum(axis=1), relevant.sum(axis=1), candidates.sum(axis=1))
+    places = metrics.midranks(np.asarray(scores, np.float32), candidates, sp.csr_matrix(relevant))
+    sums = np.bincount(np.nonzero(relevant)[0], places, minlength=len(relevant))
+    return metrics.auc(sums, relevant.sum(axis=1), candidates.sum(axis=1))
 
 
 def test_midranks_by_hand_with_ties_and_what_is_no_number():
     scores = np.array([[3.0, 2.0, 2.0, np.nan, 9.0, -np.inf]], np.float32)
     candidates = np.array([[True, True, True, True, False, True]])
-    assert metrics.midranks(scores, candidates).tolist() == [[5, 3.5, 3.5, 1.5, 0, 1.5]]
+    assert metrics.midranks(scores, candidates, sp.csr_matrix(candidates)).tolist() == [5, 3.5, 3.5, 1.5, 1.5]
+    asked = sp.csr_matrix(np.array([[False, True, False, True, False, False]]))
+    assert metrics.midranks(scores, candidates, asked).tolist() == [3.5, 1.5]
 
 
 def test_auc_by_hand_with_a_tie_and_an_excluded_column():
