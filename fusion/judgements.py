@@ -39,8 +39,10 @@ class Judgements:
 
     @classmethod
     def of(cls, split: Split, n_items: int) -> "Judgements":
-        """Raises:
-        ValueError: the split's candidates are not `n_items` many.
+        """The questions that a split asks of a catalog of `n_items` items.
+
+        Raises:
+            ValueError: the split's candidates are not one for every item.
         """
         ranked = np.ones(n_items, np.bool_) if split.test_candidates is None else split.test_candidates
         if ranked.shape != (n_items,):

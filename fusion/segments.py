@@ -6,19 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.judgements import Judgements
-from schemas.table import MODALITIES
-
-SEGMENTS = ("all", "warm_users", "cold_users", "warm_items", "cold_items", "head_items", "middle_items", "tail_items")
-MODALITY_SEGMENTS = tuple(f"{which}_{modality}" for modality in MODALITIES for which in ("with", "without"))
-"""Only where it is said which items have which modality."""
 
 
 def popularity_thirds(likes: NDArray[np.int64]) -> NDArray[np.int8]:
     """Which third of all likes an item belongs to: 0 the head, 1 the middle, 2 the tail, -1 for an item without a like.
 
     Items stand in order of likes, falling, ties by index. An item is of the head where those before it have less than a
-    third of all likes, of the middle where they have less than two thirds, and else of the tail; so each third of the
-    likes falls on fewer items than the next.
+    third of all likes, of the middle where they have less than two thirds, and else of the tail.
 
     Args:
         likes: int [N], how many users like each item.
@@ -36,11 +30,11 @@ def rows_of(
     segments: Sequence[str] | None,
     masks: Mapping[str, NDArray[np.bool_]] | None,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Segment → which of the test likes it asks for, bool [n].
+    """Segment → which of the test likes it asks for, bool [n]; `fusion.evaluation.evaluate` says what each is.
 
     Args:
         segments: those wanted, None for all that there are.
-        masks: modality → bool [N], True where the item has it; None leaves the `MODALITY_SEGMENTS` out.
+        masks: modality → bool [N], True where the item has it; None leaves out `with_text` and its like.
 
     Raises:
         ValueError: an unknown segment, or a mask of the wrong length.
