@@ -1,23 +1,20 @@
 """Models side by side on one split: whole-catalog rankings, one figure a metric and segment."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion import metrics
-from fusion.baselines import like_matrix
+from fusion import exposure, metrics
+from fusion.judgements import Judgements, Scorer, batches
 from fusion.rank import top_k
+from fusion.segments import rows_of
 from fusion.splits import Split
 
-Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Users int64 [B] → scores [B, N] of every item of the catalog."""
-
-SEGMENTS = ("all", "warm_users", "cold_users", "warm_items", "cold_items")
-CELLS = 8_000_000
-"""How many scores may be held at once."""
+Values = dict[tuple[str, int | None], NDArray[np.float64]]
+"""(metric, k) → one value a user."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +23,9 @@ class Figure:
 
     Attributes:
         k: the cut, or None for a metric without one (auc).
-        value: the mean of `per_user`; for coverage, of which there is one for all users, the figure itself.
+        value: the mean of `per_user`; for what is one for all users, such as coverage, the figure itself.
         users: int64 [n], places in the history's `user_ids`, ascending.
-        per_user: float64 [n], the metric of each of `users`; empty for coverage.
+        per_user: float64 [n], the metric of each of `users`; empty for what is one for all users.
     """
 
     model: str
@@ -40,6 +37,11 @@ class Figure:
     users: NDArray[np.int64] = field(repr=False)
     per_user: NDArray[np.float64] = field(repr=False)
 
+    @classmethod
+    def of_all(cls, model: str, split: str, metric: str, k: int | None, value: float) -> "Figure":
+        """A figure that is no mean over users."""
+        return cls(model, split, "all", metric, k, float(value), np.zeros(0, np.int64), np.zeros(0))
+
 
 @dataclass(frozen=True)
 class _Question:
@@ -50,6 +52,17 @@ class _Question:
     users: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Some users' answers: rankings int64 [B, K], the `midranks` of their test likes as CSR float64 [B, N], and numbers
+    of candidates int [B]."""
+
+    users: NDArray[np.int64]
+    ranking: NDArray[np.int64]
+    midranks: sp.csr_matrix
+    n_candidates: NDArray[np.int64]
+
+
 def evaluate(
     scorers: Mapping[str, Scorer],
     *,
@@ -57,137 +70,145 @@ def evaluate(
     split_name: str,
     n_items: int,
     ks: Sequence[int] = (10, 20),
-    segments: Sequence[str] = SEGMENTS,
+    segments: Sequence[str] | None = None,
+    masks: Mapping[str, NDArray[np.bool_]] | None = None,
+    content: NDArray[np.float32] | None = None,
 ) -> list[Figure]:
-    """Every model's recall, precision, f1, ndcg, hit_rate and accuracy at each k, auc, and (segment `all`) coverage.
+    """Every model's recall, precision, f1, ndcg, map, mrr, hit_rate and accuracy at each k, and auc, in every segment.
 
-    A user is asked who likes an item of the test. Candidates are the whole catalog without what the user has had,
-    liked or only seen, in train or valid; a test like among those had is no longer to be found, and is left out.
-    Segments: `all`; `warm_users` and `cold_users`, with and without a like in train or valid; `warm_items` and
-    `cold_items`, where only the relevant items with or without a like in train or valid count, still ranked among the
-    whole catalog. A segment without users gives no figure.
+    Who is asked, and about what, is said by `fusion.judgements.Judgements`. Segments: `all`; `warm_users` and
+    `cold_users`, with and without a like in train or valid; `warm_items` and `cold_items`, where only the relevant
+    items with or without a like in train or valid count, still ranked among all candidates; in the same way
+    `head_items`, `middle_items` and `tail_items` (`fusion.segments.popularity_thirds`), and with masks `with_image`,
+    `without_image` and so on. A segment without users gives no figure.
+
+    The segment `all` also says at each k what the lists show: novelty, popularity_bias (of users with a like in train
+    or valid) and with `content` diversity, a value a user; coverage and exposure_gini over the items that may be
+    ranked.
+
+    Args:
+        segments: those wanted, None for all that there are.
+        masks: modality → bool [N], True where the item has it.
+        content: float32 [N, d], the items' content, each of length 1, or all 0 for an item without any.
 
     Raises:
-        ValueError: an unknown segment, no k or one below 1, or a scorer's answer of the wrong shape.
+        ValueError: an unknown segment, no k or one below 1, or masks, content or a scorer's answer of the wrong shape.
     """
     if not ks or min(ks) < 1:
         raise ValueError(f"ks {list(ks)}: expected at least one, each 1 or more")
-    had = _pairs(split, n_items)
-    questions = _questions(split, had, n_items=n_items, segments=segments)
+    if content is not None and (content.ndim != 2 or len(content) != n_items):
+        raise ValueError(f"content of shape {content.shape}: expected [{n_items}, d], one row for every item")
+    judgements = Judgements.of(split, n_items)
+    questions = _questions(judgements, rows_of(judgements, segments=segments, masks=masks))
     asked = np.unique(np.concatenate([np.zeros(0, np.int64), *(q.users for q in questions)]))
+    likes = judgements.relevant(np.ones(len(judgements.test), np.bool_))
+    width = max(n_items, content.shape[1] if content is not None else 0)
     figures: list[Figure] = []
     for name, scorer in scorers.items():
         answers = _Answers()
-        for users in _batches(asked, n_items):
-            scores = _scores(name, scorer, users, n_items=n_items)
-            _ask(answers, questions, users, scores=scores, had=had[users], ks=ks)
-        figures += answers.figures(name, split_name, n_items=n_items, ks=ks)
+        for users in batches(asked, width):
+            batch = _answered(judgements, name, scorer, users, likes=likes[users], k=max(ks))
+            for question in questions:
+                here = np.flatnonzero(np.isin(users, question.users))
+                values = _found(question, batch, here, ks=ks)
+                if question.segment == "all":
+                    values |= _shown(judgements, batch, here, content=content, ks=ks)
+                    answers.show({k: exposure.exposure(batch.ranking[here], n_items, k=k) for k in ks})
+                answers.add(question.segment, users[here], values)
+        figures += answers.figures(name, split_name, judgements.ranked)
     return figures
 
 
 class _Answers:
-    """Collects per-user values by (segment, metric, k), batch by batch."""
+    """Collects per-user values and what was shown, batch by batch."""
 
     def __init__(self) -> None:
-        self._users: dict[tuple[str, str, int | None], list[NDArray[np.int64]]] = {}
+        self._users: dict[str, list[NDArray[np.int64]]] = {}
         self._values: dict[tuple[str, str, int | None], list[NDArray[np.float64]]] = {}
-        self.shown: list[NDArray[np.int64]] = []
+        self._exposures: dict[int, NDArray[np.int64]] = {}
 
-    def add(self, key: tuple[str, str, int | None], users: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        self._users.setdefault(key, []).append(users)
-        self._values.setdefault(key, []).append(values)
+    def add(self, segment: str, users: NDArray[np.int64], values: Values) -> None:
+        self._users.setdefault(segment, []).append(users)
+        for (metric, k), per_user in values.items():
+            self._values.setdefault((segment, metric, k), []).append(per_user)
 
-    def figures(self, model: str, split: str, *, n_items: int, ks: Sequence[int]) -> list[Figure]:
+    def show(self, exposures: Mapping[int, NDArray[np.int64]]) -> None:
+        for k, counts in exposures.items():
+            self._exposures[k] = self._exposures.get(k, 0) + counts
+
+    def figures(self, model: str, split: str, ranked: NDArray[np.bool_]) -> list[Figure]:
+        users = {segment: np.concatenate(parts) for segment, parts in self._users.items()}
         figures = []
         for (segment, metric, k), parts in self._values.items():
-            users, values = np.concatenate(self._users[segment, metric, k]), np.concatenate(parts)
+            who, values = users[segment], np.concatenate(parts)
             defined = ~np.isnan(values)
-            if defined.any():
-                users, values = users[defined], values[defined]
-                figures.append(Figure(model, split, segment, metric, k, float(values.mean()), users, values))
-        none, nothing = np.zeros(0, np.int64), np.zeros(0)
-        for k in ks if self.shown else ():
-            value = metrics.coverage(self.shown, n_items, k=k)
-            figures.append(Figure(model, split, "all", "coverage", k, value, none, nothing))
+            if not defined.all():
+                who, values = who[defined], values[defined]
+            if len(values):
+                figures.append(Figure(model, split, segment, metric, k, float(values.mean()), who, values))
+        for k, exposures in self._exposures.items():
+            figures.append(Figure.of_all(model, split, "coverage", k, exposure.coverage(exposures[ranked])))
+            inequality = exposure.gini(exposures[ranked])
+            if not np.isnan(inequality):
+                figures.append(Figure.of_all(model, split, "exposure_gini", k, inequality))
         return figures
 
 
-def _ask(
-    answers: _Answers,
-    questions: Sequence[_Question],
-    users: NDArray[np.int64],
+def _questions(judgements: Judgements, rows: Mapping[str, NDArray[np.bool_]]) -> list[_Question]:
+    return [
+        _Question(segment, judgements.relevant(chosen), np.unique(judgements.test.user[chosen]).astype(np.int64))
+        for segment, chosen in rows.items()
+        if chosen.any()
+    ]
+
+
+def _answered(
+    judgements: Judgements, name: str, scorer: Scorer, users: NDArray[np.int64], *, likes: sp.csr_matrix, k: int
+) -> _Batch:
+    scores = judgements.scores(name, scorer, users)
+    candidates = judgements.candidates(users)
+    ranking, _ = top_k(scores, k, exclude=~candidates)
+    places = metrics.midranks(scores, candidates, likes)
+    midranks = sp.csr_matrix((places, likes.indices, likes.indptr), shape=likes.shape)
+    return _Batch(users, ranking, midranks, candidates.sum(axis=1))
+
+
+def _found(question: _Question, batch: _Batch, here: NDArray[np.int64], *, ks: Sequence[int]) -> Values:
+    """How well the rankings in the rows `here` find what is relevant to the question."""
+    first, n_candidates = batch.ranking[here], batch.n_candidates[here]
+    relevant = question.relevant[batch.users[here]]
+    n_relevant = np.diff(relevant.indptr).astype(np.int64)
+    hits = np.take_along_axis(relevant.toarray(), np.maximum(first, 0), axis=1) & (first >= 0)
+    rank_sums = np.asarray(batch.midranks[here].multiply(relevant).sum(axis=1)).ravel()
+    values: Values = {("auc", None): metrics.auc(rank_sums, n_relevant, n_candidates)}
+    for k in ks:
+        values |= {
+            ("recall", k): metrics.recall(hits, n_relevant, k=k),
+            ("precision", k): metrics.precision(hits, k=k),
+            ("f1", k): metrics.f1(hits, n_relevant, k=k),
+            ("ndcg", k): metrics.ndcg(hits, n_relevant, k=k),
+            ("map", k): metrics.average_precision(hits, n_relevant, k=k),
+            ("mrr", k): metrics.reciprocal_rank(hits, k=k),
+            ("hit_rate", k): metrics.hit_rate(hits, k=k),
+            ("accuracy", k): metrics.accuracy(hits, n_relevant, n_candidates, k=k),
+        }
+    return values
+
+
+def _shown(
+    judgements: Judgements,
+    batch: _Batch,
+    here: NDArray[np.int64],
     *,
-    scores: NDArray[np.float32],
-    had: sp.csr_matrix,
+    content: NDArray[np.float32] | None,
     ks: Sequence[int],
-) -> None:
-    ranked, _ = top_k(scores, max(ks), exclude=had)
-    candidates = had.toarray() == 0
-    for question in questions:
-        here = np.isin(users, question.users)
-        if not here.any():
-            continue
-        who, first, allowed = users[here], ranked[here], candidates[here]
-        relevant = question.relevant[who].toarray()
-        hits = np.take_along_axis(relevant, np.maximum(first, 0), axis=1) & (first >= 0)
-        n_relevant, n_candidates = relevant.sum(axis=1), allowed.sum(axis=1)
-        for k in ks:
-            answers.add((question.segment, "recall", k), who, metrics.recall(hits, n_relevant, k=k))
-            answers.add((question.segment, "precision", k), who, metrics.precision(hits, k=k))
-            answers.add((question.segment, "f1", k), who, metrics.f1(hits, n_relevant, k=k))
-            answers.add((question.segment, "ndcg", k), who, metrics.ndcg(hits, n_relevant, k=k))
-            answers.add((question.segment, "hit_rate", k), who, metrics.hit_rate(hits, k=k))
-            answers.add((question.segment, "accuracy", k), who, metrics.accuracy(hits, n_relevant, n_candidates, k=k))
-        answers.add((question.segment, "auc", None), who, metrics.auc(scores[here], relevant, allowed))
-        if question.segment == "all":
-            answers.shown.append(first)
-
-
-def _pairs(split: Split, n_items: int) -> sp.csr_matrix:
-    """CSR float32 [U, N], an entry for every pair in train or valid, liked or seen."""
-    known = split.known()
-    ones = np.ones(len(known), np.float32)
-    return sp.csr_matrix((ones, (known.user, known.item)), shape=(len(known.user_ids), n_items))
-
-
-def _questions(split: Split, had: sp.csr_matrix, *, n_items: int, segments: Sequence[str]) -> list[_Question]:
-    likes = like_matrix(split.known(), n_items)
-    test = split.test.likes()
-    known = had.tocoo()
-    test = test.where(~np.isin(_codes(test.user, test.item, n_items), _codes(known.row, known.col, n_items)))
-    warm_user = (np.diff(likes.indptr) > 0)[test.user]
-    warm_item = (np.bincount(likes.indices, minlength=n_items) > 0)[test.item]
-    chosen = {
-        "all": np.ones(len(test), np.bool_),
-        "warm_users": warm_user,
-        "cold_users": ~warm_user,
-        "warm_items": warm_item,
-        "cold_items": ~warm_item,
-    }
-    questions = []
-    for segment in segments:
-        if segment not in chosen:
-            raise ValueError(f"segment {segment!r}: expected one of {', '.join(chosen)}")
-        rows = test.where(chosen[segment])
-        if len(rows):
-            relevant = like_matrix(rows, n_items).astype(np.bool_)
-            questions.append(_Question(segment, relevant, np.unique(rows.user).astype(np.int64)))
-    return questions
-
-
-def _codes(user: NDArray[np.integer], item: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
-    """One number a (user, item) pair."""
-    return user.astype(np.int64) * n_items + item
-
-
-def _batches(users: NDArray[np.int64], n_items: int) -> Iterator[NDArray[np.int64]]:
-    size = max(1, CELLS // max(1, n_items))
-    for start in range(0, len(users), size):
-        yield users[start : start + size]
-
-
-def _scores(name: str, scorer: Scorer, users: NDArray[np.int64], *, n_items: int) -> NDArray[np.float32]:
-    scores = np.asarray(scorer(users), np.float32)
-    if scores.shape != (len(users), n_items):
-        raise ValueError(f"scores of {name} have shape {scores.shape}, expected {(len(users), n_items)}")
-    return scores
+) -> Values:
+    """What the rankings in the rows `here` show, relevant or not."""
+    shown, liked, likes = batch.ranking[here], judgements.likes[batch.users[here]], judgements.popularity
+    values: Values = {}
+    for k in ks:
+        values["novelty", k] = exposure.novelty(shown, likes, int(judgements.warm.sum()), k=k)
+        values["popularity_bias", k] = exposure.popularity_bias(shown, likes, liked, k=k)
+        if content is not None:
+            values["diversity", k] = exposure.diversity(shown, content, k=k)
+    return values

@@ -1,12 +1,11 @@
-"""Ranking metrics, one value a user. Every function takes whole-catalog rankings; none averages.
+"""Ranking metrics, one value a user: how well whole-catalog rankings find what is relevant. None averages.
 
 `hits` is bool [B, K]: place j of a row says whether the item ranked j-th is relevant; a place without an item is False.
 `n_relevant` is int [B], at least 1: how many of a user's candidates are relevant. Results are float64 [B].
 """
 
-from collections.abc import Iterable
-
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 Hits = NDArray[np.bool_]
@@ -45,6 +44,20 @@ def ndcg(hits: Hits, n_relevant: NDArray[np.int64], *, k: int) -> PerUser:
     return (hits[:, :places] * discount[:places]).sum(axis=1) / ideal
 
 
+def average_precision(hits: Hits, n_relevant: NDArray[np.int64], *, k: int) -> PerUser:
+    """Sum of the precisions at the places of the hits among the first k (Manning et al. 2008, eq. 8.8, cut at k), over
+    min(k, n_relevant): 1 for a ranking that could not be better. Its mean over users is MAP@k."""
+    first = hits[:, :k]
+    precisions = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
+    return (precisions * first).sum(axis=1) / np.minimum(n_relevant, k)
+
+
+def reciprocal_rank(hits: Hits, *, k: int) -> PerUser:
+    """1 over the place of the first hit, 0 without one in the first k (Voorhees 1999). Its mean over users is MRR@k."""
+    first = hits[:, :k]
+    return first.any(axis=1) / (1 + first.argmax(axis=1)) if first.shape[1] else np.zeros(len(first))
+
+
 def accuracy(hits: Hits, n_relevant: NDArray[np.int64], n_candidates: NDArray[np.int64], *, k: int) -> PerUser:
     """Share of candidates decided rightly when the first k are called relevant and the others not:
     (TP + TN) / candidates (Manning et al. 2008, section 8.3).
@@ -57,36 +70,39 @@ def accuracy(hits: Hits, n_relevant: NDArray[np.int64], n_candidates: NDArray[np
     return 1 - wrong / n_candidates
 
 
-def auc(scores: NDArray[np.float32], relevant: NDArray[np.bool_], candidates: NDArray[np.bool_]) -> PerUser:
+def midranks(scores: NDArray[np.float32], candidates: NDArray[np.bool_], asked: sp.csr_matrix) -> NDArray[np.float64]:
+    """The places of some candidates among all of their row, from the worst, 1, upwards; ties share their mean place.
+
+    Args:
+        scores: float [B, N]; NaN is worse than any number, as in `fusion.rank.top_k`.
+        candidates: bool [B, N].
+        asked: CSR [B, N], an entry for every candidate whose place is asked for.
+
+    Returns:
+        float64 [n], a place an entry of `asked`, in its order.
+    """
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    places = np.empty(asked.nnz)
+    for row, (start, stop) in enumerate(zip(asked.indptr[:-1], asked.indptr[1:], strict=True)):
+        rising, own = np.sort(scores[row, candidates[row]]), scores[row, asked.indices[start:stop]]
+        worse, not_better = (np.searchsorted(rising, own, side=side) for side in ("left", "right"))
+        places[start:stop] = (worse + 1 + not_better) / 2
+    return places
+
+
+def auc(rank_sums: NDArray[np.float64], n_relevant: NDArray[np.int64], n_candidates: NDArray[np.int64]) -> PerUser:
     """Area under each user's ROC curve over the candidates: the chance that a relevant one outscores another, a tie
     counting half (Hanley and McNeil 1982; the Mann-Whitney statistic).
 
+    With n relevant candidates and q others it is (rank sum - n(n + 1)/2) / nq (Mann and Whitney 1947).
+
     Args:
-        scores: float [B, N].
-        relevant: bool [B, N]; only those among the candidates count.
-        candidates: bool [B, N].
+        rank_sums: float64 [B], the sum of the relevant candidates' `midranks`.
+        n_candidates: int [B].
 
     Returns:
         float64 [B]; NaN for a user whose candidates are all relevant or all not.
     """
-    values = np.full(len(scores), np.nan)
-    for row, (line, wanted, allowed) in enumerate(zip(scores, relevant, candidates, strict=True)):
-        positive, negative = line[wanted & allowed], np.sort(line[allowed & ~wanted])
-        if len(positive) and len(negative):
-            below = np.searchsorted(negative, positive, side="left").mean()
-            not_above = np.searchsorted(negative, positive, side="right").mean()
-            values[row] = (below + not_above) / 2 / len(negative)
-    return values
-
-
-def coverage(rankings: Iterable[NDArray[np.int64]], n_items: int, *, k: int) -> float:
-    """Share of the catalog that stands among the first k of any user (Ge et al. 2010, catalog coverage).
-
-    Args:
-        rankings: blocks of int [B, K], items in ranked order, negative where there is none.
-    """
-    shown = np.zeros(n_items, np.bool_)
-    for ranking in rankings:
-        first = ranking[:, :k]
-        shown[first[first >= 0]] = True
-    return float(shown.mean())
+    outscored = rank_sums - n_relevant * (n_relevant + 1) / 2
+    pairs = n_relevant * (n_candidates - n_relevant)
+    return np.divide(outscored, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)

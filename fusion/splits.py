@@ -1,25 +1,34 @@
 """Who is asked about which of their likes: the held-out likes that validate and test a model."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data import History
 
-Kind = Literal["global_time", "per_user"]
+Kind = Literal["global_time", "per_user", "cold_items"]
 MIN_LIKES_PER_USER = 3
 """A user with fewer likes cannot give one to each of train, valid and test, and stays wholly in train (`per_user`)."""
+MIN_LIKED_ITEMS = 3
+"""With fewer liked items, train, valid and test cannot have one each, and everything is train (`cold_items`)."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One history cut in three; together the parts hold every row once, under the same `user_ids`."""
+    """One history cut in three; together the parts hold every row once, under the same `user_ids`.
+
+    Attributes:
+        valid_candidates, test_candidates: bool [N], the items of the catalog that may be ranked when validating and
+            when testing; None for all.
+    """
 
     train: History
     valid: History
     test: History
+    valid_candidates: NDArray[np.bool_] | None = None
+    test_candidates: NDArray[np.bool_] | None = None
 
     def known(self) -> History:
         """Train and valid together: what may be known when the test begins."""
@@ -28,9 +37,24 @@ class Split:
         both = History(self.train.user_ids, *(np.concatenate([getattr(p, name) for p in parts]) for name in names))
         return both.where(np.lexsort((both.item, both.timestamp, both.user)))
 
+    def tuning(self) -> "Split":
+        """What choices are made on: train is all that is known, and the validation likes are the test."""
+        nothing = self.train.where(np.zeros(len(self.train), np.bool_))
+        return replace(
+            self, valid=nothing, test=self.valid, valid_candidates=None, test_candidates=self.valid_candidates
+        )
 
-def split(history: History, *, kind: Kind, test_share: float, valid_share: float) -> Split:
-    """Cuts a history by time.
+
+def split(
+    history: History,
+    *,
+    kind: Kind,
+    test_share: float,
+    valid_share: float,
+    n_items: int | None = None,
+    seed: int = 0,
+) -> Split:
+    """Cuts a history by time, or by items.
 
     `global_time`: likes are put in the order (timestamp, user, item); the newest `floor(test_share * n)` of them, at
     least one, are the test, the `floor(valid_share * n)` before them, at least one, validate. A row that was seen but
@@ -41,13 +65,25 @@ def split(history: History, *, kind: Kind, test_share: float, valid_share: float
 
     With too few likes for a cut (under `MIN_LIKES_PER_USER`), everything is train.
 
+    `cold_items`: of the n items that anyone likes, `round(test_share * n)` drawn by the seed are the test with all
+    their rows, and of the m others `round(valid_share * m)` validate with all theirs; at least one each, and one at
+    least is left to train. Those items alone are the candidates, so that new items compete with new items.
+
+    Args:
+        n_items: how many the catalog has; only `cold_items` asks for it.
+        seed: draws the items of `cold_items`; the other kinds draw nothing.
+
     Raises:
-        ValueError: an unknown kind, or shares outside (0, 1) or adding up to 1 or more.
+        ValueError: an unknown kind, shares outside (0, 1) or adding up to 1 or more, or `cold_items` without `n_items`.
     """
     if not (0 < test_share < 1 and 0 < valid_share < 1 and test_share + valid_share < 1):
         raise ValueError(
             f"test_share {test_share} and valid_share {valid_share}: expected shares above 0 whose sum is below 1"
         )
+    if kind == "cold_items":
+        if n_items is None:
+            raise ValueError("kind 'cold_items' without n_items: expected how many items the catalog has")
+        return _cold_items(history, n_items, test_share=test_share, valid_share=valid_share, seed=seed)
     if kind == "global_time":
         order = np.lexsort((history.item, history.user, history.timestamp))
         group = np.zeros(len(history), np.int64)
@@ -55,10 +91,25 @@ def split(history: History, *, kind: Kind, test_share: float, valid_share: float
         order = np.lexsort((history.item, history.timestamp, history.user))
         group = history.user.astype(np.int64)
     else:
-        raise ValueError(f"kind {kind!r}: expected 'global_time' or 'per_user'")
+        raise ValueError(f"kind {kind!r}: expected one of {', '.join(get_args(Kind))}")
     part = np.zeros(len(history), np.int8)
     part[order] = _parts(group[order], history.weight[order] > 0, test_share=test_share, valid_share=valid_share)
-    return Split(*(history.where(part == which) for which in range(3)))
+    train, valid, test = (history.where(part == which) for which in range(3))
+    return Split(train, valid, test)
+
+
+def _cold_items(history: History, n_items: int, *, test_share: float, valid_share: float, seed: int) -> Split:
+    part = np.zeros(n_items, np.int8)
+    liked = np.unique(history.likes().item)
+    if len(liked) >= MIN_LIKED_ITEMS:
+        drawn = liked[np.random.default_rng(seed).permutation(len(liked))]
+        n_test = min(max(1, round(test_share * len(drawn))), len(drawn) - 2)
+        n_valid = min(max(1, round(valid_share * (len(drawn) - n_test))), len(drawn) - n_test - 1)
+        part[drawn[:n_test]] = 2
+        part[drawn[n_test : n_test + n_valid]] = 1
+    rows = part[history.item]
+    train, valid, test = (history.where(rows == which) for which in range(3))
+    return Split(train, valid, test, valid_candidates=part == 1, test_candidates=part == 2)
 
 
 def _parts(

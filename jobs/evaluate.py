@@ -16,6 +16,7 @@ from fusion.data import Catalog, History
 from fusion.evaluation import Figure
 from fusion.evaluation import evaluate as judge
 from fusion.gate import holds_its_own
+from fusion.intervals import intervals
 from fusion.registry import create
 from fusion.splits import Split
 from fusion.strategies.base import Strategy
@@ -122,8 +123,10 @@ def _write_metrics(night: Night, figures: list[Figure], made: artifacts.Identity
             "metric": figure.metric,
             "k": figure.k,
             "value": figure.value,
+            "low": interval and interval.low,
+            "high": interval and interval.high,
         }
-        for figure in figures
+        for figure, interval in zip(figures, intervals(figures, seed=night.config.fusion.seed), strict=True)
     ]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
 

@@ -74,9 +74,10 @@ class Extract(Section):
 
 
 class Split(Section):
-    """How likes are held out. `global_time`: the newest share of all; `per_user`: the newest share of each user's."""
+    """How likes are held out. `global_time`: the newest share of all; `per_user`: the newest share of each user's;
+    `cold_items`: those of a share of the items, drawn by the seed, which are then ranked among themselves."""
 
-    kind: Literal["global_time", "per_user"] = "global_time"
+    kind: Literal["global_time", "per_user", "cold_items"] = "global_time"
     test_share: float = Field(default=0.2, gt=0, lt=1)
     valid_share: float = Field(default=0.1, gt=0, lt=1)
 

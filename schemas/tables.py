@@ -165,7 +165,12 @@ class Ledger(Table):
 
 
 class Metrics(Table):
-    """One figure of one model on a night."""
+    """One figure of one model on a night.
+
+    `value` is a mean over users, and `low` and `high` bound it with 95% confidence; they are null where it is no mean
+    over users. `k` is the length of the list that is judged, of a curve (`roc`, `pr`) the percent on its first axis, of
+    a calibration the bin, and null for a figure without a cut.
+    """
 
     name = "metrics"
     schema = pa.schema(
@@ -178,10 +183,20 @@ class Metrics(Table):
             string("metric"),
             pa.field("k", pa.int32()),
             pa.field("value", pa.float64(), nullable=False),
+            pa.field("low", pa.float64()),
+            pa.field("high", pa.float64()),
         ]
     )
     key = ("date", "model_version", "model", "split", "segment", "metric", "k")
     nullable_key = ("k",)
+    checks = (
+        Check("figures are finite", "SELECT * FROM metrics WHERE NOT isfinite(value)"),
+        Check(
+            "an interval has two ends, in order",
+            "SELECT * FROM metrics WHERE (low IS NULL) != (high IS NULL) OR NOT isfinite(low) OR NOT isfinite(high) "
+            "OR low > high",
+        ),
+    )
 
 
 class Models(Table):

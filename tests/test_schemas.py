@@ -1,10 +1,13 @@
+from datetime import date
+
+import pyarrow as pa
 import pytest
 
 from lake import views
 from lake.lake import Lake
 from schemas.config import PROFILES, ConfigError, load
 from schemas.describe import page
-from schemas.tables import TABLES
+from schemas.tables import TABLES, Metrics
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
@@ -18,6 +21,26 @@ def test_every_promise_can_be_asked_of_an_empty_lake(lake: Lake) -> None:
     for table in TABLES.values():
         for check in table.all_checks():
             assert connection.sql(check.sql).fetchall() == [], check.name
+
+
+@pytest.mark.parametrize(
+    ("broken", "promise"),
+    [
+        ({"low": 0.6, "high": 0.4}, "an interval has two ends, in order"),
+        ({"low": 0.6}, "an interval has two ends, in order"),
+        ({"low": 0.6, "high": float("inf")}, "an interval has two ends, in order"),
+        ({"value": float("nan")}, "figures are finite"),
+    ],
+)
+def test_a_figure_that_cannot_be_breaks_a_promise(lake: Lake, broken: dict, promise: str) -> None:
+    base = {name: "x" for name in Metrics.schema.names if pa.types.is_string(Metrics.schema.field(name).type)}
+    base |= {"date": date(2026, 11, 1), "value": 0.5, "low": 0.4, "high": 0.6}
+    whole = [base | {"k": 1}, base | {"k": 2, "low": None, "high": None}]
+    wrong = base | {"low": None, "high": None, "k": 3} | broken
+    lake.write(Metrics, pa.Table.from_pylist([*whole, wrong], schema=Metrics.schema), {"date": "2026-11-01"})
+    connection = views.connect(lake)
+    found = {check.name: connection.sql(check.sql).project("k").fetchall() for check in Metrics.checks}
+    assert {name: rows for name, rows in found.items() if rows} == {promise: [(3,)]}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
@@ -29,22 +30,45 @@ def test_accuracy_by_hand():
     np.testing.assert_allclose(metrics.accuracy(HITS, RELEVANT, np.array([10, 10, 3]), k=4), [0.7, 0.7, 1 - 5 / 3])
 
 
+def test_average_precision_by_hand():
+    """Hits at places 1 and 3 of three relevant items: (1/1 + 2/3) over min(k, 3)."""
+    np.testing.assert_allclose(metrics.average_precision(HITS, RELEVANT, k=4), [(1 + 2 / 3) / 3, 1 / 4, 0])
+    np.testing.assert_allclose(metrics.average_precision(HITS, RELEVANT, k=2), [1 / 2, 0, 0])
+    np.testing.assert_allclose(metrics.average_precision(HITS, RELEVANT, k=9), [(1 + 2 / 3) / 3, 1 / 4, 0])
+
+
+def test_reciprocal_rank_by_hand():
+    np.testing.assert_allclose(metrics.reciprocal_rank(HITS, k=4), [1, 1 / 4, 0])
+    np.testing.assert_allclose(metrics.reciprocal_rank(HITS, k=3), [1, 0, 0])
+    np.testing.assert_allclose(metrics.reciprocal_rank(HITS[:, :0], k=3), [0, 0, 0])
+
+
+def auc(scores, relevant, candidates):
+    relevant = relevant & candidates
+    places = metrics.midranks(np.asarray(scores, np.float32), candidates, sp.csr_matrix(relevant))
+    sums = np.bincount(np.nonzero(relevant)[0], places, minlength=len(relevant))
+    return metrics.auc(sums, relevant.sum(axis=1), candidates.sum(axis=1))
+
+
+def test_midranks_by_hand_with_ties_and_what_is_no_number():
+    scores = np.array([[3.0, 2.0, 2.0, np.nan, 9.0, -np.inf]], np.float32)
+    candidates = np.array([[True, True, True, True, False, True]])
+    assert metrics.midranks(scores, candidates, sp.csr_matrix(candidates)).tolist() == [5, 3.5, 3.5, 1.5, 1.5]
+    asked = sp.csr_matrix(np.array([[False, True, False, True, False, False]]))
+    assert metrics.midranks(scores, candidates, asked).tolist() == [3.5, 1.5]
+
+
 def test_auc_by_hand_with_a_tie_and_an_excluded_column():
-    scores = np.array([[3.0, 2.0, 2.0, 1.0, 9.0]], np.float32)
+    scores = np.array([[3.0, 2.0, 2.0, 1.0, 9.0]])
     relevant = np.array([[False, True, False, False, False]])
     candidates = np.array([[True, True, True, True, False]])
-    np.testing.assert_allclose(metrics.auc(scores, relevant, candidates), [(0 + 0.5 + 1) / 3])
+    np.testing.assert_allclose(auc(scores, relevant, candidates), [(0 + 0.5 + 1) / 3])
 
 
 def test_auc_without_both_kinds_is_nan():
     everything = np.ones((1, 2), bool)
-    assert np.isnan(metrics.auc(np.zeros((1, 2), np.float32), everything, everything)).all()
-
-
-def test_coverage_counts_each_item_once_and_no_padding():
-    rankings = [np.array([[0, 1, 2]]), np.array([[1, 3, -1]])]
-    assert metrics.coverage(rankings, 8, k=2) == 3 / 8
-    assert metrics.coverage(rankings, 8, k=3) == 4 / 8
+    assert np.isnan(auc(np.zeros((1, 2)), everything, everything)).all()
+    assert np.isnan(auc(np.zeros((1, 2)), ~everything, everything)).all()
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
@@ -58,7 +82,7 @@ def test_agrees_with_scikit_learn(k, seed):
     expected = [ndcg_score([r.astype(float)], [s], k=k) for r, s in zip(relevant, scores, strict=True)]
     np.testing.assert_allclose(metrics.ndcg(hits[:, :k], relevant.sum(axis=1), k=k), expected)
     areas = [roc_auc_score(r, s) for r, s in zip(relevant, scores, strict=True)]
-    np.testing.assert_allclose(metrics.auc(scores, relevant, np.ones_like(relevant)), areas)
+    np.testing.assert_allclose(auc(scores, relevant, np.ones_like(relevant)), areas)
 
 
 @given(st.lists(st.booleans(), min_size=5, max_size=5), st.integers(0, 4), st.integers(1, 5))
@@ -70,6 +94,8 @@ def test_all_lie_between_0_and_1(row, more, k):
         metrics.precision(hits, k=k),
         metrics.f1(hits, relevant, k=k),
         metrics.ndcg(hits, relevant, k=k),
+        metrics.average_precision(hits, relevant, k=k),
+        metrics.reciprocal_rank(hits, k=k),
         metrics.accuracy(hits, relevant, relevant + 5, k=k),
     ]
     assert all(0 <= value[0] <= 1 + 1e-12 for value in values)

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from fusion.splits import split
 from tests.fusion.worlds import history_of
 
+N = 31
 
-def cut(history, kind, test=0.2, valid=0.1):
-    return split(history, kind=kind, test_share=test, valid_share=valid)
+
+def cut(history, kind, test=0.2, valid=0.1, seed=0):
+    return split(history, kind=kind, test_share=test, valid_share=valid, n_items=N, seed=seed)
 
 
 def pairs(history):
@@ -53,7 +55,7 @@ def test_known_is_train_and_valid_in_order():
     assert pairs(cut(history, "per_user").known()) == [(0, k) for k in range(8)]
 
 
-@pytest.mark.parametrize("kind", ["global_time", "per_user"])
+@pytest.mark.parametrize("kind", ["global_time", "per_user", "cold_items"])
 def test_nothing_to_cut(kind):
     parts = cut(history_of([], users=2), kind)
     assert (len(parts.train), len(parts.valid), len(parts.test)) == (0, 0, 0)
@@ -64,16 +66,63 @@ def test_refuses_what_it_does_not_know():
         cut(history_of([(0, 0, 0)]), "random")
     with pytest.raises(ValueError, match="below 1"):
         cut(history_of([(0, 0, 0)]), "per_user", test=0.6, valid=0.4)
+    with pytest.raises(ValueError, match="n_items"):
+        split(history_of([(0, 0, 0)]), kind="cold_items", test_share=0.2, valid_share=0.1)
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 4), st.integers(0, 30), st.integers(0, 9), st.sampled_from([0.0, 0.5, 1.0])),
-        max_size=80,
-        unique_by=lambda row: row[:2],
-    ),
-    st.sampled_from(["global_time", "per_user"]),
+def test_cold_items_leave_train_with_all_their_rows():
+    """Of 20 liked items 4 are the test, and 2 of the other 16 validate; item 20, seen only, stays in train."""
+    rows = [(u, i, 10 * i + u) for u in range(3) for i in range(20)] + [(0, 20, 5, 0.0), (4, 3, 5, 0.0)]
+    parts = cut(history_of(rows, users=5), "cold_items", seed=3)
+    of = [set(part.item.tolist()) for part in (parts.train, parts.valid, parts.test)]
+    assert [len(items) for items in of] == [15, 2, 4]
+    assert 20 in of[0]
+    assert not (of[0] & of[1] or of[0] & of[2] or of[1] & of[2])
+    assert np.nonzero(parts.test_candidates)[0].tolist() == sorted(of[2])
+    assert np.nonzero(parts.valid_candidates)[0].tolist() == sorted(of[1])
+    assert len(parts.test_candidates) == N
+
+
+def test_cold_items_are_drawn_by_the_seed_as_a_permutation():
+    history = history_of([(0, i, i) for i in range(20)])
+    drawn = np.random.default_rng(5).permutation(20)
+    parts = cut(history, "cold_items", seed=5)
+    assert sorted(parts.test.item) == sorted(drawn[:4])
+    assert sorted(parts.valid.item) == sorted(drawn[4:6])
+    assert sorted(cut(history, "cold_items", seed=6).test.item) != sorted(parts.test.item)
+
+
+def test_tuning_asks_for_the_validation_likes_knowing_train_alone():
+    parts = cut(history_of([(u, i, i) for u in range(2) for i in range(20)]), "cold_items")
+    tuning = parts.tuning()
+    assert pairs(tuning.known()) == pairs(parts.train)
+    assert pairs(tuning.test) == pairs(parts.valid)
+    assert tuning.test_candidates is parts.valid_candidates
+    assert tuning.valid_candidates is None
+
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 30), st.integers(0, 9), st.sampled_from([0.0, 0.5, 1.0])),
+    max_size=80,
+    unique_by=lambda row: row[:2],
 )
+
+
+@given(ROWS, st.floats(0.05, 0.6), st.floats(0.05, 0.35), st.integers(0, 5))
+def test_every_row_is_in_one_part_and_no_item_in_two(rows, test, valid, seed):
+    history = history_of(rows, users=5)
+    parts = cut(history, "cold_items", test=test, valid=valid, seed=seed)
+    assert sorted(pairs(parts.train) + pairs(parts.valid) + pairs(parts.test)) == sorted(pairs(history))
+    held = parts.valid_candidates | parts.test_candidates
+    assert not (parts.valid_candidates & parts.test_candidates).any()
+    assert not held[parts.train.item].any()
+    assert parts.valid_candidates[parts.valid.item].all() and parts.test_candidates[parts.test.item].all()
+    enough = len(np.unique(history.likes().item)) >= 3
+    assert all(bool(len(part.likes())) == enough for part in (parts.valid, parts.test))
+    assert not len(history.likes()) or len(parts.train.likes())
+
+
+@given(ROWS, st.sampled_from(["global_time", "per_user"]))
 def test_every_row_is_in_one_part_and_no_like_of_train_is_newer(rows, kind):
     history = history_of(rows, users=5)
     parts = cut(history, kind)

@@ -1,0 +1,99 @@
+"""Who is asked, what they may be shown, and what of it is relevant: one set of questions for all models and figures."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from fusion.baselines import like_matrix
+from fusion.data import History
+from fusion.splits import Split
+
+Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Users int64 [B] → scores [B, N] of every item of the catalog."""
+
+CELLS = 8_000_000
+"""How many scores may be held at once."""
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """A user is asked who likes an item of the test. Candidates are the items that the split lets be ranked, without
+    what the user has had, liked or only seen, in train or valid; a test like that is no candidate cannot be found, and
+    is left out.
+
+    Attributes:
+        likes: CSR float32 [U, N], 1 where the user likes the item in train or valid.
+        had: CSR float32 [U, N], an entry for every pair in train or valid.
+        ranked: bool [N], the items that may be ranked for anyone.
+        test: the test likes that can be found, in the history's order.
+    """
+
+    likes: sp.csr_matrix
+    had: sp.csr_matrix
+    ranked: NDArray[np.bool_]
+    test: History
+
+    @classmethod
+    def of(cls, split: Split, n_items: int) -> "Judgements":
+        """The questions that a split asks of a catalog of `n_items` items.
+
+        Raises:
+            ValueError: the split's candidates are not one for every item.
+        """
+        ranked = np.ones(n_items, np.bool_) if split.test_candidates is None else split.test_candidates
+        if ranked.shape != (n_items,):
+            raise ValueError(f"test_candidates of shape {ranked.shape}: expected ({n_items},), one for every item")
+        known, test = split.known(), split.test.likes()
+        ones = np.ones(len(known), np.float32)
+        had = sp.csr_matrix((ones, (known.user, known.item)), shape=(len(known.user_ids), n_items))
+        found = np.isin(_codes(test.user, test.item, n_items), _codes(known.user, known.item, n_items), invert=True)
+        return cls(like_matrix(known, n_items), had, ranked, test.where(found & ranked[test.item]))
+
+    @property
+    def n_items(self) -> int:
+        return len(self.ranked)
+
+    @cached_property
+    def popularity(self) -> NDArray[np.int64]:
+        """int64 [N]: how many users like the item in train or valid."""
+        return np.bincount(self.likes.indices, minlength=self.n_items)
+
+    @cached_property
+    def warm(self) -> NDArray[np.bool_]:
+        """bool [U]: the user likes something in train or valid."""
+        return np.asarray(np.diff(self.likes.indptr) > 0)
+
+    def relevant(self, rows: NDArray[np.bool_]) -> sp.csr_matrix:
+        """Bool CSR [U, N]: the test likes that `rows` marks."""
+        return like_matrix(self.test.where(rows), self.n_items).astype(np.bool_)
+
+    def candidates(self, users: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool [B, N]."""
+        return (self.had[users].toarray() == 0) & self.ranked
+
+    def scores(self, name: str, scorer: Scorer, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 [B, N].
+
+        Raises:
+            ValueError: the scorer's answer has another shape.
+        """
+        scores = np.asarray(scorer(users), np.float32)
+        if scores.shape != (len(users), self.n_items):
+            raise ValueError(f"scores of {name} have shape {scores.shape}, expected {(len(users), self.n_items)}")
+        return scores
+
+
+def batches(users: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]:
+    """Users, so many at once that as many rows of `width` numbers are at most `CELLS`."""
+    size = max(1, CELLS // max(1, width))
+    for start in range(0, len(users), size):
+        yield users[start : start + size]
+
+
+def _codes(user: NDArray[np.integer], item: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
+    """One number a (user, item) pair."""
+    return user.astype(np.int64) * n_items + item
