@@ -48,10 +48,10 @@ class Content(Strategy):
         valid: History | None = None,
         *,
         seed: int,
-        epochs: int | None = None,
+        tuned: FitLog | None = None,
         progress: bool = False,
     ) -> FitLog:
-        """Fits the projections; `valid`, `seed`, `epochs` and `progress` play no part."""
+        """Fits the projections; `valid`, `seed`, `tuned` and `progress` play no part."""
         started = time.monotonic()
         self._projections = fit_projections(catalog, dims=self.dims)
         vectors = self.item_vectors(catalog)

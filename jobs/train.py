@@ -44,7 +44,7 @@ def run(night: Night, _: argparse.Namespace) -> None:
     models = {}
     for part, history in ((artifacts.TWIN, parts.known()), (artifacts.SERVED, state.history)):
         models[part] = create(made.strategy, parameters)
-        models[part].fit(state.catalog(history), history, epochs=tuned.best_epoch, seed=settings.seed, progress=True)
+        models[part].fit(state.catalog(history), history, seed=settings.seed, tuned=tuned, progress=True)
     artifacts.save(night, made, models)
     log.info("train: made %s", made.model_version)
 

@@ -24,6 +24,7 @@ class FitLog:
         best_epoch: the one whose weights were kept, counted from 1; 0 where nothing was trained.
         seconds: wall-clock time.
         valid_ndcg: mean validation ndcg@10 after each epoch; empty without validation data.
+        choices: what else validation data chose, by name.
         tasks: of a multi-task model, task → the `weight` it came to have and, where there is something to validate it
             on, its `valid_loss`; a task without data is not there.
     """
@@ -32,6 +33,7 @@ class FitLog:
     best_epoch: int = 0
     seconds: float = 0.0
     valid_ndcg: list[float] = field(default_factory=list)
+    choices: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,16 +60,17 @@ class Strategy(ABC):
         valid: History | None = None,
         *,
         seed: int,
-        epochs: int | None = None,
+        tuned: "FitLog | None" = None,
         progress: bool = False,
     ) -> FitLog:
         """Learns from `train`; stops where `valid` says so.
 
         Args:
             catalog: the items that both histories speak of.
-            valid: later likes of the same users, or None (or without a like) to learn for a fixed number of epochs.
+            valid: later likes of the same users; None (or without a like) to choose nothing.
             seed: with the same seed, data and machine a fit gives the same bits.
-            epochs: the fixed number, or with `valid` the most there may be; None for the strategy's own.
+            tuned: what a fit with validation data chose, to be kept by this one, which then needs no `valid`; None for
+                the strategy's own defaults.
             progress: shows a bar on standard error.
         """
 

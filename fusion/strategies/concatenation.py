@@ -43,7 +43,7 @@ class Concatenation(Strategy):
         decay: likes after which a like weighs 1/e in the recent part of the profile.
         epochs, patience, batch_size, learning_rate, item_dropout, items_per_step, steps_per_epoch: see
             `fusion.training.Recipe`.
-        untuned_epochs: how many there are when neither `epochs` nor validation data is given to `fit`.
+        untuned_epochs: how many there are when `fit` is given neither validation data nor what it once chose.
     """
 
     name = "concatenation"
@@ -90,7 +90,7 @@ class Concatenation(Strategy):
         valid: History | None = None,
         *,
         seed: int,
-        epochs: int | None = None,
+        tuned: FitLog | None = None,
         progress: bool = False,
     ) -> FitLog:
         likes = train.likes()
@@ -99,7 +99,7 @@ class Concatenation(Strategy):
         self._towers = self._start(catalog, likes, seed=seed)
         if not len(likes):
             return FitLog()
-        return self._train(catalog, train, valid, seed=seed, epochs=epochs, progress=progress)
+        return self._train(catalog, train, valid, seed=seed, tuned=tuned, progress=progress)
 
     @property
     def blocks(self) -> dict[str, slice]:
@@ -181,13 +181,12 @@ class Concatenation(Strategy):
         valid: History | None,
         *,
         seed: int,
-        epochs: int | None,
+        tuned: FitLog | None,
         progress: bool,
     ) -> FitLog:
         items = self._items(catalog)
         validate = None if valid is None else self._validator(items, train_on, valid, seed=seed)
-        if epochs is None:
-            epochs = self.untuned_epochs if validate is None else self.recipe.epochs
+        epochs = tuned.best_epoch if tuned else self.untuned_epochs if validate is None else self.recipe.epochs
         towers, log = train(
             self._placed(catalog),
             items,

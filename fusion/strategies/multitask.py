@@ -46,7 +46,7 @@ class Multitask(Strategy):
         negatives, modality_dropout, ratings_per_step: see `fusion.multitask.training.TaskRecipe`.
         epochs, patience, batch_size, learning_rate, item_dropout, items_per_step, steps_per_epoch: see
             `fusion.training.Recipe`.
-        untuned_epochs: how many there are when neither `epochs` nor validation data is given to `fit`.
+        untuned_epochs: how many there are when `fit` is given neither validation data nor what it once chose.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -102,7 +102,7 @@ class Multitask(Strategy):
         valid: History | None = None,
         *,
         seed: int,
-        epochs: int | None = None,
+        tuned: FitLog | None = None,
         progress: bool = False,
     ) -> FitLog:
         likes = train.likes()
@@ -121,7 +121,7 @@ class Multitask(Strategy):
         )
         if not len(likes):
             return FitLog()
-        return self._train(items, train, valid, seed=seed, epochs=epochs, progress=progress)
+        return self._train(items, train, valid, seed=seed, tuned=tuned, progress=progress)
 
     @property
     def blocks(self) -> dict[str, slice]:
@@ -209,7 +209,7 @@ class Multitask(Strategy):
         valid: History | None,
         *,
         seed: int,
-        epochs: int | None,
+        tuned: FitLog | None,
         progress: bool,
     ) -> FitLog:
         holdout = None if valid is None else Holdout(train_on, valid, n_items=len(items), seed=seed)
@@ -221,8 +221,7 @@ class Multitask(Strategy):
             def validate(weights: Weights) -> float:
                 return holdout.ndcg(items.user_vectors(weights, likes, users=users), items.item_vectors(weights))
 
-        if epochs is None:
-            epochs = self.recipe.epochs if validate else self.untuned_epochs
+        epochs = tuned.best_epoch if tuned else self.recipe.epochs if validate else self.untuned_epochs
         held_out = np.random.default_rng(seed).random(len(items)) < (LABELS_HELD_OUT if validate else 0)
         self._weights, log = train(
             self._weights,

@@ -9,6 +9,7 @@ import pytest
 from fusion import registry
 from fusion.multitask import network
 from fusion.profiles import profiles, recency_matrix
+from fusion.strategies.base import FitLog
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 SMALL = {"width": 8, "hidden": 16, "steps_per_epoch": [10, 10], "learning_rate": 0.01}
@@ -101,7 +102,7 @@ def world():
 @pytest.fixture(scope="module")
 def model(world):
     model = registry.create("multitask", SMALL)
-    model.fit(*world, seed=5, epochs=15)
+    model.fit(*world, seed=5, tuned=FitLog(best_epoch=15))
     return model
 
 
@@ -136,7 +137,7 @@ def held_out(history):
 
 def test_the_log_tells_weight_and_validation_loss_of_every_task(world):
     catalog, history = world
-    log = registry.create("multitask", SMALL).fit(catalog, *held_out(history), seed=5, epochs=4)
+    log = registry.create("multitask", SMALL | {"epochs": 4}).fit(catalog, *held_out(history), seed=5)
     assert list(log.tasks) == list(network.TASKS)
     assert all(task["weight"] > 0 and np.isfinite(task["valid_loss"]) for task in log.tasks.values())
     assert log.tasks["category"]["valid_loss"] < np.log(4)
@@ -170,8 +171,8 @@ def with_equal_ratings(catalog, history):
 )
 def test_a_task_without_data_is_absent(world, change, missing):
     catalog, history = change(*world)
-    model = registry.create("multitask", SMALL)
-    log = model.fit(catalog, *held_out(history), seed=5, epochs=2)
+    model = registry.create("multitask", SMALL | {"epochs": 2})
+    log = model.fit(catalog, *held_out(history), seed=5)
     assert list(log.tasks) == [task for task in network.TASKS if task != missing]
     assert np.isfinite(model.item_vectors(catalog)).all()
     assert np.isfinite(model.user_vectors(catalog, history)).all()
@@ -182,9 +183,9 @@ def test_validation_says_when_to_stop_and_nothing_else(world):
     """Nothing of what validates is learnt: the weights are those of as many epochs without it."""
     catalog, history = without_categories(*world)
     train, valid = held_out(history)
-    tuned, plain = (registry.create("multitask", SMALL) for _ in range(2))
-    log = tuned.fit(catalog, train, valid, seed=5, epochs=3)
-    plain.fit(catalog, train, None, seed=5, epochs=log.best_epoch)
+    tuned, plain = (registry.create("multitask", SMALL | {"epochs": 3}) for _ in range(2))
+    log = tuned.fit(catalog, train, valid, seed=5)
+    plain.fit(catalog, train, None, seed=5, tuned=log)
     for name, array in plain.state().items():
         np.testing.assert_array_equal(tuned.state()[name], array)
 

@@ -13,7 +13,7 @@ from fusion.data import Catalog, History
 from fusion.evaluation import evaluate
 from fusion.explain import contributions
 from fusion.splits import split
-from fusion.strategies.base import BLOCKS
+from fusion.strategies.base import BLOCKS, FitLog
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
@@ -167,9 +167,9 @@ def test_without_validation_likes_it_trains_for_the_given_epochs(name, world):
     model = registry.create(name, QUICK[name])
     nobody = history.where(np.zeros(len(history), bool))
     assert model.fit(catalog, history, nobody, seed=1).epochs == 2
-    log = model.fit(catalog, history, None, seed=1, epochs=3)
+    log = model.fit(catalog, history, None, seed=1, tuned=FitLog(best_epoch=3))
     assert (log.epochs, log.best_epoch, log.valid_ndcg) == (3, 3, [])
-    assert model.fit(catalog, history, None, seed=1, epochs=0).epochs == 0
+    assert model.fit(catalog, history, None, seed=1, tuned=FitLog()).epochs == 0
 
 
 @pytest.mark.parametrize("name", LEARNING)
