@@ -8,9 +8,7 @@ EXACT = 1500
 """A matrix whose shorter side is at most this is decomposed exactly, a longer one by a randomised method."""
 
 
-def principal_axes(
-    likes: sp.csr_matrix, *, rank: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The right singular vectors of the likes, float64 [N, r], and their singular values [r], largest first.
 
     r is the least of `rank` and the number of directions that there are. The sign of a vector is such that its largest
