@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 
@@ -16,12 +17,14 @@ class Catalog:
         vectors: modality → float32 [N, d_m]; rows that the mask hides hold zeros and mean nothing.
         masks: modality → bool [N], True where the item has that modality.
         categories: str [N], "" where unknown; left out, none is known.
+        terms: CSR [N, terms], how often each hashed term stands in an item's text; None where nobody counted.
     """
 
     item_ids: NDArray[np.str_]
     vectors: Mapping[str, NDArray[np.float32]]
     masks: Mapping[str, NDArray[np.bool_]]
     categories: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
+    terms: sp.csr_matrix | None = None
 
     def __post_init__(self) -> None:
         if not len(self.categories):

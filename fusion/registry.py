@@ -10,6 +10,7 @@ import numpy as np
 from fusion.strategies.base import Strategy
 
 STRATEGIES = {
+    "closed_form": "fusion.strategies.closed_form:ClosedForm",
     "concatenation": "fusion.strategies.concatenation:Concatenation",
     "content": "fusion.content:Content",
     "multitask": "fusion.strategies.multitask:Multitask",

@@ -1,5 +1,6 @@
 """How well vectors rank what users liked next: the figure that stops a training."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -35,11 +36,23 @@ class Holdout:
 
     def ndcg(self, user_vectors: NDArray[np.float32], item_vectors: NDArray[np.float32], *, k: int = 10) -> float:
         """Mean ndcg@k over `users`, given their vectors float32 [V, D] and those of the items float32 [N, D]."""
-        per_user = []
+        (found,) = self.compare(lambda rows: [user_vectors[rows] @ item_vectors.T], k=k)
+        return found
+
+    def compare(self, scores: Callable[[slice], Iterable[NDArray[np.float32]]], *, k: int = 10) -> list[float]:
+        """Mean ndcg@k over `users` of each of several rivals.
+
+        Args:
+            scores: rows of `users` → every rival's scores of them, float32 [B, N] each, always in the same order.
+        """
+        per_user: list[list[NDArray[np.float64]]] = []
         for start in range(0, len(self.users), BATCH):
             rows = slice(start, start + BATCH)
-            found, _ = top_k(user_vectors[rows] @ item_vectors.T, k, exclude=self._had[rows])
             relevant = self._wanted[rows].toarray() > 0
-            hits = np.take_along_axis(relevant, np.maximum(found, 0), axis=1) & (found >= 0)
-            per_user.append(ndcg(hits, relevant.sum(axis=1), k=k))
-        return float(np.concatenate(per_user).mean())
+            answers = []
+            for rival in scores(rows):
+                found, _ = top_k(rival, k, exclude=self._had[rows])
+                hits = np.take_along_axis(relevant, np.maximum(found, 0), axis=1) & (found >= 0)
+                answers.append(ndcg(hits, relevant.sum(axis=1), k=k))
+            per_user.append(answers)
+        return [float(np.concatenate(values).mean()) for values in zip(*per_user, strict=True)]

@@ -1,0 +1,188 @@
+"""Features of a modality whose dot products are a kernel: a linear model sees more in them than in the vectors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+MAX_LANDMARKS = 2048
+ROWS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Terms:
+    """TF-IDF of hashed terms: (1 + ln tf) (1 + ln((1 + n) / (1 + df))), rows of length 1 (Salton and Buckley 1988).
+
+    Attributes:
+        vocabulary: int64 [v], the terms that the fitted items have, ascending.
+        idf: float32 [v].
+    """
+
+    vocabulary: NDArray[np.int64]
+    idf: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, counts: sp.csr_matrix) -> Self:
+        df = np.bincount(counts.indices, minlength=counts.shape[1])
+        vocabulary = np.nonzero(df)[0]
+        idf = 1 + np.log((1 + counts.shape[0]) / (1 + df[vocabulary]))
+        return cls(vocabulary, idf.astype(np.float32))
+
+    def __call__(self, counts: sp.csr_matrix) -> sp.csr_matrix:
+        """CSR float32 [n, v]; terms that were not fitted play no part."""
+        found = counts[:, self.vocabulary].tocsr().astype(np.float32)
+        found.data = 1 + np.log(found.data)
+        weighted = found.multiply(self.idf).tocsr()
+        length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+        return (sp.diags((1 / np.where(length > 0, length, 1)).astype(np.float32)) @ weighted).tocsr()
+
+
+@dataclass(frozen=True)
+class KernelFeatures:
+    """x → φ(x), where φ(x) · φ(y) is close to a kernel of x and y, centred over the landmarks: kernel principal
+    components (Schölkopf, Smola and Müller 1998) found on landmarks (Williams and Seeger 2001).
+
+    k(x, y) = 2^(degree - 1) ((1 + cos(x', y')) / 2)^degree + terms_gain cos(t_x, t_y), where x' is the vector
+    standardised by column and t the TF-IDF of an item's terms. A higher degree tells close likeness from faint.
+
+    Attributes:
+        mean, scale: float32 [d]; a column that never varied has scale infinity, and so becomes 0.
+        landmarks: float32 [m, d], standardised, of length 1.
+        terms: how terms are weighed; None where there are none.
+        landmark_terms: CSR float32 [m, v]; None where there are none.
+        level: float32 [m], the kernel's mean over the landmarks.
+        axes: float32 [m, p].
+    """
+
+    degree: int
+    terms_gain: float
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    terms: Terms | None
+    landmark_terms: sp.csr_matrix | None
+    level: NDArray[np.float32]
+    axes: NDArray[np.float32]
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: NDArray[np.float32],
+        counts: sp.csr_matrix | None = None,
+        *,
+        degree: int,
+        dims: int,
+        terms_gain: float,
+        seed: int,
+    ) -> Self:
+        """Fits the standardisation, the terms and the axes on rows that all have the modality; without a row, p is 0.
+
+        Args:
+            vectors: float32 [n, d].
+            counts: CSR [n, terms], how often each item has each term.
+            dims: p is the least of this and the number of directions that vary.
+            seed: draws the landmarks where there are more than `MAX_LANDMARKS` rows.
+        """
+        if not len(vectors):
+            none, width = np.zeros(0, np.float32), vectors.shape[1]
+            nothing = np.zeros((0, width), np.float32)
+            return cls(
+                degree, terms_gain, nothing.sum(axis=0), nothing.sum(axis=0), nothing, None, None, none, nothing[:, :0]
+            )
+        rows = np.arange(len(vectors))
+        if len(rows) > MAX_LANDMARKS:
+            rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_LANDMARKS, replace=False))
+        mean, deviation = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
+        scale = np.where(deviation > 1e-6 * np.maximum(1e-6, np.abs(mean)), deviation, np.inf)
+        unfitted = cls(
+            degree,
+            terms_gain,
+            mean.astype(np.float32),
+            scale.astype(np.float32),
+            np.zeros((0, vectors.shape[1]), np.float32),
+            Terms.fit(counts) if counts is not None and counts.nnz else None,
+            None,
+            np.zeros(0, np.float32),
+            np.zeros((0, 0), np.float32),
+        )
+        return unfitted._on_landmarks(vectors[rows], None if counts is None else counts[rows], dims=dims)
+
+    def _on_landmarks(self, vectors: NDArray[np.float32], counts: sp.csr_matrix | None, *, dims: int) -> Self:
+        landmarks = self._standardised(vectors)
+        terms = self.terms(counts) if self.terms is not None else None
+        kernel = self._kernel(landmarks, terms, landmarks, terms).astype(np.float64)
+        level = kernel.mean(axis=0)
+        centred = kernel - level - level[:, None] + level.mean()
+        values, axes = eigh(centred, subset_by_index=[max(0, len(centred) - dims), len(centred) - 1])
+        order = np.argsort(-values, kind="stable")
+        order = order[values[order] > 1e-6 * max(values.max(), 1e-12)]
+        axes = axes[:, order]
+        axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+        axes = (axes / np.sqrt(values[order])).astype(np.float32)
+        arrays = (self.degree, self.terms_gain, self.mean, self.scale, landmarks, self.terms, terms)
+        return type(self)(*arrays, level.astype(np.float32), axes)
+
+    @property
+    def dims(self) -> int:
+        return self.axes.shape[1]
+
+    def __call__(
+        self, vectors: NDArray[np.float32], mask: NDArray[np.bool_], counts: sp.csr_matrix | None = None
+    ) -> NDArray[np.float32]:
+        """float32 [N, p], rows that the mask hides exactly 0.
+
+        Raises:
+            ValueError: the vectors are of another width than those fitted.
+        """
+        features = np.zeros((len(mask), self.dims), np.float32)
+        rows = np.nonzero(mask)[0]
+        if not self.dims or not len(rows):
+            return features
+        if vectors.shape[1:] != self.mean.shape:
+            raise ValueError(f"vectors of shape {vectors.shape}: expected [N, {len(self.mean)}], as fitted")
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            here = rows[start : start + ROWS_AT_ONCE]
+            terms = self.terms(counts[here]) if self.terms is not None and counts is not None else None
+            kernel = self._kernel(self._standardised(vectors[here]), terms, self.landmarks, self.landmark_terms)
+            centred = kernel - self.level - kernel.mean(axis=1, keepdims=True) + self.level.mean()
+            features[here] = centred @ self.axes
+        return features
+
+    def _standardised(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows of length 1, or of zeros."""
+        rows = (vectors - self.mean) / self.scale
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        return (rows / np.where(length > 0, length, 1)).astype(np.float32)
+
+    def _kernel(
+        self, x: NDArray[np.float32], x_terms: Any, y: NDArray[np.float32], y_terms: Any
+    ) -> NDArray[np.float32]:
+        kernel = 2.0 ** (self.degree - 1) * ((1 + x @ y.T) / 2) ** self.degree
+        if x_terms is not None and y_terms is not None:
+            kernel += self.terms_gain * (x_terms @ y_terms.T).toarray()
+        return kernel.astype(np.float32)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        arrays = {"form": np.array([self.degree, self.terms_gain]), "mean": self.mean, "scale": self.scale}
+        arrays |= {"landmarks": self.landmarks, "level": self.level, "axes": self.axes}
+        if self.terms is not None and self.landmark_terms is not None:
+            csr = self.landmark_terms
+            arrays |= {"vocabulary": self.terms.vocabulary, "idf": self.terms.idf}
+            arrays |= {"terms/data": csr.data, "terms/indices": csr.indices, "terms/indptr": csr.indptr}
+        return arrays
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of `state`."""
+        terms = landmark_terms = None
+        if "vocabulary" in state:
+            terms = Terms(state["vocabulary"], state["idf"])
+            csr = (state["terms/data"], state["terms/indices"], state["terms/indptr"])
+            landmark_terms = sp.csr_matrix(csr, (len(state["landmarks"]), len(terms.vocabulary)))
+        degree, gain = state["form"]
+        arrays = (state["mean"], state["scale"], state["landmarks"], terms, landmark_terms)
+        return cls(int(degree), float(gain), *arrays, state["level"], state["axes"])
