@@ -6,7 +6,10 @@ from typing import Any
 from fusion.crossmodal.translator import Translator
 
 TRANSLATORS = {
+    "gan": "fusion.crossmodal.adversarial:Adversarial",
+    "network": "fusion.crossmodal.regressor:Regressor",
     "ridge": "fusion.crossmodal.ridge:Ridge",
+    "vae": "fusion.crossmodal.variational:Variational",
 }
 """Name → module:class. The module is imported when the translator is asked for."""
 

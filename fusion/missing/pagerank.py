@@ -21,7 +21,7 @@ _LINKS = ("data", "indices", "indptr")
 class PageRank(GraphPolicy):
     """The mean of the nodes that have the modality, weighted by the personalised PageRank of the item: how often a walk
     along the edges visits them that at every step starts again at the item with probability `restart` (Page et al.
-    1999; Haveliwala 2002, "Topic-Sensitive PageRank", eq. 4, with the item as its topic). Unlike a neighbourhood, it
+    1999; Haveliwala 2002, "Topic-Sensitive PageRank", with the item as its topic). Unlike a neighbourhood, it
     reaches as far as it must to find the modality.
 
     Args:

@@ -7,6 +7,7 @@ from fusion.missing.policy import Policy
 
 POLICIES = {
     "drop": "fusion.missing.masks:Drop",
+    "generator": "fusion.missing.translated:Generator",
     "mean": "fusion.missing.constant:Mean",
     "median": "fusion.missing.constant:Median",
     "neighbours": "fusion.missing.neighbours:Neighbours",

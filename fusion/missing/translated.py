@@ -12,6 +12,8 @@ from fusion.crossmodal.views import Views
 from fusion.data import Catalog, History
 from fusion.missing.projected import ProjectedPolicy
 
+KINDS = ("vae", "gan", "network")
+
 
 class _Translated(ProjectedPolicy):
     """Fills with what a translator predicts."""
@@ -46,3 +48,28 @@ class Regression(_Translated):
 
     def __init__(self, *, dims: int = 128) -> None:
         super().__init__(create("ridge"), dims=dims)
+
+
+class Generator(_Translated):
+    """A generative network conditioned on the modalities that the item has.
+
+    Args:
+        kind: `vae` (`fusion.crossmodal.variational`), `gan` (`fusion.crossmodal.adversarial`), or `network`
+            (`fusion.crossmodal.regressor`), which generates nothing and is here to be compared with.
+        dims: see `ProjectedPolicy`.
+        settings: the translator's own arguments.
+
+    Raises:
+        ValueError: another kind, or settings that it does not take.
+    """
+
+    name = "generator"
+
+    def __init__(self, *, kind: str = "vae", dims: int = 128, settings: Mapping[str, Any] | None = None) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r}: expected one of {list(KINDS)}")
+        super().__init__(create(kind, dict(settings or {})), dims=dims)
+        self.kind, self.settings = kind, dict(settings or {})
+
+    def parameters(self) -> dict[str, Any]:
+        return {"kind": self.kind, "dims": self.dims, "settings": self.settings}

@@ -12,11 +12,12 @@ from fusion.missing.policy import Fill, filled
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, history_of
 
-FILLING = ["mean", "median", "neighbours", "pagerank", "regression"]
+QUICK = {"generator": {"settings": {"hidden": 4, "epochs": 1}}}
+FILLING = ["generator", "mean", "median", "neighbours", "pagerank", "regression"]
 
 
 def fitted(name, catalog, likes, parameters=None):
-    policy = registry.create(name, parameters)
+    policy = registry.create(name, QUICK.get(name, {}) if parameters is None else parameters)
     policy.fit(catalog, likes, seed=3)
     return policy
 
@@ -32,7 +33,7 @@ def world(seed=0, n=24, *, first=0, has=0.7):
 
 
 def test_an_unknown_policy_is_refused_with_the_list():
-    with pytest.raises(ValueError, match="'mode': unknown; choose one of drop, mean, median, neighbours"):
+    with pytest.raises(ValueError, match="'mode': unknown; choose one of drop, generator, mean, median, neighbours"):
         registry.create("mode")
     with pytest.raises(ValueError, match=r"'pagerank'.*damping"):
         registry.create("pagerank", {"damping": 0.85})
@@ -49,6 +50,7 @@ def test_the_registry_makes_what_is_named(name):
         ("pagerank", {"restart": 1.0}, "restart 1.0"),
         ("neighbours", {"neighbours": 0}, "neighbours 0"),
         ("regression", {"dims": 0}, "dims 0"),
+        ("generator", {"kind": "flow"}, "kind 'flow': expected one of"),
     ],
 )
 def test_arguments_out_of_range_are_refused(name, parameters, message):
