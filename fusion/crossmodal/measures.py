@@ -30,7 +30,7 @@ def retrieval_recall(queries: NDArray[np.float32], targets: NDArray[np.float32],
     return found / len(queries) if len(queries) else float("nan")
 
 
-def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     """Rows of length 1; a row of 0 stays."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.where(length > 0, length, 1)).astype(np.float32)
