@@ -32,7 +32,7 @@ class Canonical(Alignment):
 
     name = "cca"
 
-    def __init__(self, *, dims: int = 32, ridge: float = 1.0) -> None:
+    def __init__(self, *, dims: int = 32, ridge: float = 3.0) -> None:
         if dims < 1 or not ridge > 0:
             raise ValueError(f"dims {dims} and ridge {ridge}: expected at least 1, and more than 0")
         self.dims, self.ridge = dims, ridge

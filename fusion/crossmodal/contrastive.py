@@ -37,7 +37,7 @@ class Contrastive(Alignment):
 
     name = "infonce"
 
-    def __init__(self, *, dims: int = 64, hidden: int = 0, noise: float = 0.5, **recipe: Any) -> None:
+    def __init__(self, *, dims: int = 64, hidden: int = 0, noise: float = 1.0, **recipe: Any) -> None:
         if dims < 1 or hidden < 0 or noise < 0:
             raise ValueError(f"dims {dims}, hidden {hidden} and noise {noise}: expected at least 1, 0 and 0")
         self.dims, self.hidden, self.noise, self.recipe = dims, hidden, noise, Recipe(**recipe)
