@@ -24,7 +24,7 @@ class Adversarial(Conditional):
         latent: width of z.
         draws: how many.
         reconstruction: at least 0.
-        hidden, modality_dropout, recipe: see `Conditional`.
+        settings: see `Conditional`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -32,17 +32,8 @@ class Adversarial(Conditional):
 
     name = "gan"
 
-    def __init__(
-        self,
-        *,
-        latent: int = 16,
-        draws: int = 8,
-        reconstruction: float = 10.0,
-        hidden: int = 128,
-        modality_dropout: float = 0.2,
-        **recipe: Any,
-    ) -> None:
-        super().__init__(hidden=hidden, modality_dropout=modality_dropout, **recipe)
+    def __init__(self, *, latent: int = 16, draws: int = 8, reconstruction: float = 10.0, **settings: Any) -> None:
+        super().__init__(**settings)
         if latent < 1 or draws < 1 or reconstruction < 0:
             raise ValueError(
                 f"latent {latent}, draws {draws} and reconstruction {reconstruction}: expected at least 1, 1 and 0"
@@ -80,7 +71,7 @@ class Adversarial(Conditional):
             Player(lambda name: name.startswith("generator/"), generator),
         ]
 
-    def _noise(self, random: np.random.Generator, n: int) -> dict[str, NDArray[np.float32]]:
+    def _chance(self, random: np.random.Generator, n: int) -> dict[str, NDArray[np.float32]]:
         return {"noise": random.normal(size=(n, self.latent)).astype(np.float32)}
 
     def _use(self, weights: Weights, given: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -43,6 +43,10 @@ class Condition:
         """float32 [n, P + O]: the vectors, then 1 or 0 for what is there."""
         return np.hstack([self.x * np.repeat(self.shown, self.widths, axis=1), self.shown]).astype(np.float32)
 
+    def blurred(self, random: np.random.Generator, *, noise: float) -> "Condition":
+        """Normal noise of so large a standard deviation on every entry."""
+        return replace(self, x=self.x + noise * random.normal(size=self.x.shape).astype(np.float32))
+
     def with_gaps(self, random: np.random.Generator, *, share: float) -> "Condition":
         """Each modality hidden for so large a share of the items, drawn for each alone; never the last of an item."""
         shown = self.shown & (random.random(self.shown.shape) >= share)
@@ -54,6 +58,8 @@ class Conditional(Translator):
 
     Args:
         hidden: units of every hidden layer.
+        noise: standard deviation of what is added to the condition in training, which acts like a ridge (Bishop 1995,
+            "Training with Noise is Equivalent to Tikhonov Regularization"); vectors have variance 1 on average.
         modality_dropout: see `Condition.with_gaps`.
         epochs, patience, batch_size, learning_rate, held_out: see `fusion.crossmodal.training.Recipe`.
 
@@ -61,15 +67,18 @@ class Conditional(Translator):
         ValueError: an argument is out of its range.
     """
 
-    def __init__(self, *, hidden: int, modality_dropout: float, **recipe: Any) -> None:
-        if hidden < 1 or not 0 <= modality_dropout < 1:
+    def __init__(self, *, hidden: int = 128, noise: float = 2.0, modality_dropout: float = 0.2, **recipe: Any) -> None:
+        if hidden < 1 or noise < 0 or not 0 <= modality_dropout < 1:
             raise ValueError(
-                f"hidden {hidden} and modality_dropout {modality_dropout}: expected 1 or more, and a share below 1"
+                f"hidden {hidden}, noise {noise} and modality_dropout {modality_dropout}: expected 1 or more, 0 or "
+                "more, and a share below 1"
             )
-        self.hidden, self.modality_dropout, self.recipe = hidden, modality_dropout, Recipe(**recipe)
+        self.hidden, self.noise, self.modality_dropout = hidden, noise, modality_dropout
+        self.recipe = Recipe(**recipe)
 
     def parameters(self) -> dict[str, Any]:
-        return {"hidden": self.hidden, "modality_dropout": self.modality_dropout, **vars(self.recipe)}
+        own = {"hidden": self.hidden, "noise": self.noise, "modality_dropout": self.modality_dropout}
+        return own | vars(self.recipe)
 
     @abstractmethod
     def _start(self, random: np.random.Generator, *, inputs: int, outputs: int) -> Weights:
@@ -77,13 +86,13 @@ class Conditional(Translator):
 
     @abstractmethod
     def _players(self) -> Sequence[Player]:
-        """Who learns what, from batches of `given` [B, inputs], `wanted` [B, outputs] and what `_noise` adds."""
+        """Who learns what, from batches of `given` [B, inputs], `wanted` [B, outputs] and what `_chance` adds."""
 
     @abstractmethod
     def _use(self, weights: Weights, given: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n, inputs] → [n, outputs], without chance."""
 
-    def _noise(self, random: np.random.Generator, n: int) -> dict[str, NDArray[np.float32]]:
+    def _chance(self, random: np.random.Generator, n: int) -> dict[str, NDArray[np.float32]]:
         """What chance adds to a batch of n items."""
         return {}
 
@@ -128,7 +137,8 @@ class Conditional(Translator):
         def draw(random: np.random.Generator) -> Iterable[Mapping[str, NDArray[Any]]]:
             for rows in shuffled(len(wanted), random, size=self.recipe.batch_size):
                 given = condition.where(rows).with_gaps(random, share=self.modality_dropout)
-                yield {"given": given.inputs(), "wanted": wanted[rows], **self._noise(random, len(rows))}
+                given = given.blurred(random, noise=self.noise)
+                yield {"given": given.inputs(), "wanted": wanted[rows], **self._chance(random, len(rows))}
 
         return draw
 

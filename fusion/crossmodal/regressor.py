@@ -14,14 +14,10 @@ from fusion.crossmodal.training import Batch, Player, Weights, everything
 class Regressor(Conditional):
     """One hidden layer under the mean squared error.
 
-    Args:
-        hidden, modality_dropout, recipe: see `Conditional`.
+    Its arguments are those of `Conditional`.
     """
 
     name = "network"
-
-    def __init__(self, *, hidden: int = 128, modality_dropout: float = 0.2, **recipe: Any) -> None:
-        super().__init__(hidden=hidden, modality_dropout=modality_dropout, **recipe)
 
     def _start(self, random: np.random.Generator, *, inputs: int, outputs: int) -> Weights:
         return start_perceptron(random, "net", inputs=inputs, hidden=self.hidden, outputs=outputs, silent=True)

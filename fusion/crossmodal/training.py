@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_STEPS = 6
+"""Of an epoch: over fewer, a held-out figure says little of where training goes."""
 Weights = dict[str, NDArray[np.float32]]
 Batch = Mapping[str, Any]
 
@@ -92,10 +94,12 @@ def train(
 
 
 def shuffled(n: int, random: np.random.Generator, *, size: int) -> Iterable[NDArray[np.int64]]:
-    """The n rows in random order, in batches of about equal size, none above `size`; a single row is no batch, since
-    nothing can be compared in it."""
+    """An epoch's batches: the n rows in random order, in batches of about equal size, none above `size`, and again in
+    another order until there are `LEAST_STEPS`. A single row is no batch, since nothing can be compared in it."""
     if n > 1:
-        yield from np.array_split(random.permutation(n), -(-n // max(2, size)))
+        parts = -(-n // max(2, size))
+        for _ in range(-(-LEAST_STEPS // parts)):
+            yield from np.array_split(random.permutation(n), parts)
 
 
 class _Game:

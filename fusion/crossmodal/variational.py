@@ -21,7 +21,7 @@ class Variational(Conditional):
 
     Args:
         latent: width of z.
-        hidden, modality_dropout, recipe: see `Conditional`.
+        settings: see `Conditional`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -29,8 +29,8 @@ class Variational(Conditional):
 
     name = "vae"
 
-    def __init__(self, *, latent: int = 16, hidden: int = 128, modality_dropout: float = 0.2, **recipe: Any) -> None:
-        super().__init__(hidden=hidden, modality_dropout=modality_dropout, **recipe)
+    def __init__(self, *, latent: int = 16, **settings: Any) -> None:
+        super().__init__(**settings)
         if latent < 1:
             raise ValueError(f"latent {latent}: expected 1 or more")
         self.latent = latent
@@ -50,7 +50,7 @@ class Variational(Conditional):
     def _players(self) -> Sequence[Player]:
         return [Player(everything, _loss)]
 
-    def _noise(self, random: np.random.Generator, n: int) -> dict[str, NDArray[np.float32]]:
+    def _chance(self, random: np.random.Generator, n: int) -> dict[str, NDArray[np.float32]]:
         return {"noise": random.normal(size=(n, self.latent)).astype(np.float32)}
 
     def _use(self, weights: Weights, given: NDArray[np.float32]) -> NDArray[np.float32]:

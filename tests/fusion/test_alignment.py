@@ -10,7 +10,7 @@ from fusion.crossmodal.measures import retrieval_recall
 from fusion.crossmodal.views import Views
 from tests.fusion.test_crossmodal import two_views, views_of
 
-QUICK = {"dims": 8, "epochs": 40, "batch_size": 64, "learning_rate": 0.01}
+QUICK = {"dims": 8, "noise": 0.1, "epochs": 40, "batch_size": 64, "learning_rate": 0.01}
 MAKERS = {"cca": lambda: Canonical(dims=3, ridge=0.01), "infonce": lambda: Contrastive(**QUICK)}
 
 

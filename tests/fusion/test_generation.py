@@ -61,12 +61,20 @@ def test_gaps_are_drawn_but_never_the_last():
     assert 0.5 < hidden.shown.mean() < 0.9
     gone = np.nonzero(~hidden.shown[:, 0])[0][0]
     np.testing.assert_array_equal(hidden.inputs()[gone], [0, 0, 1, 0, 1])
+    blurred = hidden.blurred(np.random.default_rng(0), noise=2.0).inputs()
+    assert not blurred[gone, :2].any()
+    assert blurred[:, 2].std() == pytest.approx(2.0 * np.sqrt(hidden.shown[:, 1].mean()), rel=0.2)
+    np.testing.assert_array_equal(blurred[:, 3:], hidden.shown)
 
 
-def test_batches_hold_every_row_once_and_none_is_a_single_row():
+def test_an_epoch_holds_every_row_as_often_as_any_and_none_alone():
+    """Three batches are too few, so that all rows come twice."""
     rows = list(shuffled(33, np.random.default_rng(0), size=16))
-    assert sorted(np.concatenate(rows)) == list(range(33))
+    assert len(rows) == 6
+    for half in (rows[:3], rows[3:]):
+        assert sorted(np.concatenate(half)) == list(range(33))
     assert all(2 <= len(batch) <= 16 for batch in rows)
+    assert len(list(shuffled(400, np.random.default_rng(0), size=40))) == 10
     assert list(shuffled(1, np.random.default_rng(0), size=16)) == []
 
 
@@ -98,7 +106,13 @@ def test_recipes_out_of_range_are_refused(arguments):
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("network", {"hidden": 0}), ("vae", {"latent": 0}), ("gan", {"draws": 0}), ("gan", {"modality_dropout": 1.0})],
+    [
+        ("network", {"hidden": 0}),
+        ("vae", {"latent": 0}),
+        ("gan", {"draws": 0}),
+        ("gan", {"modality_dropout": 1.0}),
+        ("network", {"noise": -1}),
+    ],
 )
 def test_arguments_out_of_range_are_refused(name, parameters):
     with pytest.raises(ValueError, match="expected"):
@@ -123,7 +137,9 @@ def test_two_fits_give_the_same_bits_and_come_back_from_their_state(name):
 def test_a_modality_is_told_from_another(name):
     views = two_views(400)
     train_on, rest = views.where(np.arange(300)), views.where(np.arange(300, 400))
-    translator = registry.create(name, {"hidden": 32, "epochs": 40, "batch_size": 32, "learning_rate": 0.01})
+    translator = registry.create(
+        name, {"hidden": 32, "noise": 0.1, "epochs": 40, "batch_size": 32, "learning_rate": 0.01}
+    )
     translator.fit(train_on, seed=0)
     assert r_squared(translator.predict(rest, "image"), rest.x["image"]) > 0.8
     nothing = views_of(text=np.zeros((2, 6)), image=np.ones((2, 5)), masks={"text": [False, False]})
