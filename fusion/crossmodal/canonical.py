@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 from fusion.crossmodal.alignment import Alignment
 from fusion.crossmodal.measures import unit
-from fusion.crossmodal.views import Views
-
-MAX_ROWS = 20_000
-"""Covariances are estimated from at most so many rows, evenly spaced."""
+from fusion.crossmodal.views import Views, spaced
 
 
 class Canonical(Alignment):
@@ -44,8 +41,7 @@ class Canonical(Alignment):
         """`seed` plays no part."""
         self._maps: dict[str, NDArray[np.float32]] = {}
         for first, second in views.pairs:
-            rows = np.nonzero(views.both(first, second))[0]
-            rows = rows[:: max(1, -(-len(rows) // MAX_ROWS))]
+            rows = spaced(views.both(first, second))
             x, y = (views.x[m][rows].astype(np.float64) for m in (first, second))
             found = canonical(x, y, dims=self.dims, ridge=self.ridge)
             names = ("first", "second", "first_mean", "second_mean", "correlations")

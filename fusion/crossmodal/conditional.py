@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fusion.crossmodal.training import Player, Recipe, Weights, shuffled, train
 from fusion.crossmodal.translator import Translator
-from fusion.crossmodal.views import Views, held_out
+from fusion.crossmodal.views import Views, held_out, spaced
 
 MIN_ROWS = 20
 """With fewer items to learn from, nothing is trained and the mean is predicted."""
@@ -115,7 +115,7 @@ class Conditional(Translator):
 
     def _trained(self, views: Views, modality: str, *, seed: int) -> Weights:
         condition = Condition.of(views, modality)
-        rows = np.nonzero(views.masks[modality] & condition.shown.any(axis=1))[0]
+        rows = spaced(views.masks[modality] & condition.shown.any(axis=1))
         condition, wanted = condition.where(rows), views.x[modality][rows]
         inputs = condition.inputs().shape[1]
         start = self._start(np.random.default_rng(seed), inputs=inputs, outputs=wanted.shape[1])

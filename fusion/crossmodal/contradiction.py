@@ -1,6 +1,6 @@
 """Items whose modalities contradict one another: a picture of something else than the text speaks of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,8 @@ def contradictions(
     seed: int,
     quantile: float = 0.05,
     folds: int = 5,
-    alignment: Canonical | None = None,
+    dims: int = 32,
+    ridge: float = 3.0,
 ) -> Contradictions:
     """Finds them by canonical correlation.
 
@@ -62,7 +63,7 @@ def contradictions(
         train: bool [N], the items to learn from.
         quantile: at least 0 and below 1; flags at most about so large a share of true pairs.
         folds: how many alignments there are, each fitted without one fold; at least 2.
-        alignment: gives its parameters; left out, the defaults.
+        dims, ridge: see `fusion.crossmodal.canonical.Canonical`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -72,14 +73,14 @@ def contradictions(
             f"quantile {quantile}, folds {folds} and train {train.shape}: expected a share below 1, at least 2, and "
             f"({len(views)},)"
         )
-    parameters = (alignment or Canonical()).parameters()
+    alignments = [Canonical(dims=dims, ridge=ridge) for _ in range(folds)]
     found: dict[tuple[str, str], NDArray[np.float32]] = {}
     limits: dict[tuple[str, str], float] = {}
     for pair in views.pairs:
         two = Views({m: views.x[m] for m in pair}, {m: views.masks[m] for m in pair})
         if (two.both(*pair) & train).sum() < MIN_PAIRS:
             continue
-        score, strangers = _scores(two, train=train, seed=seed, folds=folds, parameters=parameters)
+        score, strangers = _scores(two, train=train, seed=seed, alignments=alignments)
         true, null = score[train & ~np.isnan(score)], np.quantile(strangers, NULL_QUANTILE)
         if np.median(true) > null:
             found[pair], limits[pair] = score, float(min(np.quantile(true, quantile), null))
@@ -98,9 +99,10 @@ def _judged(
 
 
 def _scores(
-    views: Views, *, train: NDArray[np.bool_], seed: int, folds: int, parameters: Mapping[str, float]
+    views: Views, *, train: NDArray[np.bool_], seed: int, alignments: Sequence[Canonical]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of two modalities: float32 [N], each item's score, NaN where it lacks one, and those of shuffled pairs.
+    """Of two modalities: float32 [N], each item's score, NaN where it lacks one, and those of shuffled pairs. Fits the
+    alignments.
 
     Each fold's agreements are standardised by its own strangers, since alignments differ in what they call agreement.
     """
@@ -109,17 +111,16 @@ def _scores(
     both = views.both(first, second)
     learn = np.nonzero(train & both)[0]
     fold = np.full(len(views), -1)
-    fold[learn] = random.permutation(len(learn)) % folds
+    fold[learn] = random.permutation(len(learn)) % len(alignments)
     total, strangers = np.zeros(len(views)), []
-    for left_out in range(folds):
-        alignment = Canonical(dims=int(parameters["dims"]), ridge=parameters["ridge"])
+    for left_out, alignment in enumerate(alignments):
         alignment.fit(views.where(learn[fold[learn] != left_out]), seed=seed)
         unseen = learn[fold[learn] == left_out]
         null = _strangers(alignment, views.where(unseen), random)
         mean, deviation = null.mean(), max(float(null.std()), 1e-9)
         rows = np.concatenate([unseen, np.nonzero(both & ~train)[0]])
         agrees = (agreement(alignment, views.where(rows), first, second) - mean) / deviation
-        total[rows] += agrees / np.where(fold[rows] >= 0, 1, folds)
+        total[rows] += agrees / np.where(fold[rows] >= 0, 1, len(alignments))
         strangers.append((null - mean) / deviation)
     return np.where(both, total, np.nan).astype(np.float32), np.concatenate(strangers)
 

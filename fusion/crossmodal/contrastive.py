@@ -10,13 +10,15 @@ from fusion.crossmodal.alignment import Alignment
 from fusion.crossmodal.layers import perceptron, start_perceptron
 from fusion.crossmodal.measures import unit
 from fusion.crossmodal.training import Batch, Player, Recipe, Weights, everything, shuffled, train
-from fusion.crossmodal.views import Views, held_out
+from fusion.crossmodal.views import Views, held_out, spaced
 
 MIN_ROWS = 20
 """With fewer items that have two modalities, nothing is trained."""
 FIRST_TEMPERATURE = 0.2
 LEAST_TEMPERATURE = 0.01
 """As in Radford et al. 2021, section 2.5."""
+HIDDEN = 1e4
+"""Taken off the logit of what is not there."""
 FIGURED = 2048
 """The held-out figure is computed over at most so many items at once."""
 
@@ -46,7 +48,7 @@ class Contrastive(Alignment):
         return {"dims": self.dims, "hidden": self.hidden, "noise": self.noise, **vars(self.recipe)}
 
     def fit(self, views: Views, *, seed: int) -> None:
-        views = views.where(views.shown(list(views.x)).sum(axis=1) >= 2)
+        views = views.where(spaced(views.shown(list(views.x)).sum(axis=1) >= 2))
         random = np.random.default_rng(seed)
         self._weights: Weights = {"log_temperature": np.array(np.log(FIRST_TEMPERATURE), np.float32)}
         for m, x in views.x.items():
@@ -103,10 +105,6 @@ def contrast(logits: Any, queries: Any, targets: Any, *, xp: Any) -> Any:
     total = top[:, 0] + xp.log(xp.sum(xp.exp(shown - top), axis=1))
     both = queries * targets
     return xp.sum(both * (total - xp.diagonal(logits))) / xp.maximum(xp.sum(both), 1.0)
-
-
-HIDDEN = 1e4
-"""Taken off the logit of what is not there."""
 
 
 def symmetric(one: Any, other: Any, masks: tuple[Any, Any], temperature: Any, *, xp: Any) -> Any:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, Any]
+LIMIT = 8.0
+"""Of log variances: wide enough for any that fits, narrow enough that none overflows."""
 
 
 def perceptron(weights: Arrays, name: str, x: Any, *, xp: Any) -> Any:
@@ -44,7 +46,3 @@ def gaussian(weights: Arrays, name: str, x: Any, *, xp: Any) -> tuple[Any, Any]:
     both = perceptron(weights, name, x, xp=xp)
     half = both.shape[1] // 2
     return both[:, :half], xp.clip(both[:, half:], -LIMIT, LIMIT)
-
-
-LIMIT = 8.0
-"""Of log variances: wide enough for any that fits, narrow enough that none overflows."""

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.translator import Translator
-from fusion.crossmodal.views import Views
+from fusion.crossmodal.views import Views, spaced
 
-MAX_ROWS = 20_000
-"""A regression is fitted on at most so many rows, evenly spaced."""
 MIN_ROWS = 8
 PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 
@@ -46,7 +44,7 @@ class Ridge(Translator):
         self._fits: dict[str, NDArray[np.float32]] = {}
         for target in views.x:
             self._fits[_key(target, ())] = np.zeros((1, views.x[target].shape[1]), np.float32)
-            rows = {p: np.nonzero(_has(views, p) & views.masks[target])[0] for p in _patterns(views.others(target))}
+            rows = {p: spaced(_has(views, p) & views.masks[target]) for p in _patterns(views.others(target))}
             for pattern, there in rows.items():
                 if len(there) >= MIN_ROWS:
                     self._fits[_key(target, pattern)] = self._regression(views, target, pattern, rows=there)
@@ -78,7 +76,6 @@ class Ridge(Translator):
         """float32 [1 + P, p]: the intercepts, then the coefficients."""
         from sklearn.linear_model import RidgeCV
 
-        rows = rows[:: -(-len(rows) // MAX_ROWS)]
         given = np.hstack([views.x[o][rows] for o in pattern]).astype(np.float64)
         wanted = views.x[target][rows].astype(np.float64)
         found = RidgeCV(alphas=self.penalties).fit(given, wanted)

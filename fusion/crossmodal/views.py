@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from fusion.data import Catalog
 from fusion.preprocess import Projection, speaks
 
+MAX_ROWS = 20_000
+"""What is learnt of two modalities is learnt from at most so many items."""
+
 
 @dataclass(frozen=True)
 class Views:
@@ -54,6 +57,12 @@ class Views:
     def shown(self, modalities: list[str]) -> NDArray[np.bool_]:
         """bool [N, len(modalities)]: which of them the item has."""
         return np.stack([self.masks[m] for m in modalities], axis=1) if modalities else np.zeros((len(self), 0), bool)
+
+
+def spaced(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Ascending places of the marked rows; of more than `MAX_ROWS`, evenly spaced ones, no more than so many."""
+    rows = np.nonzero(marked)[0]
+    return rows[:: max(1, -(-len(rows) // MAX_ROWS))]
 
 
 def held_out(n: int, *, share: float, seed: int) -> NDArray[np.bool_]:

@@ -22,7 +22,7 @@ class PageRank(GraphPolicy):
     """The mean of the nodes that have the modality, weighted by the personalised PageRank of the item: how often a walk
     along the edges visits them that at every step starts again at the item with probability `restart` (Page et al.
     1999; Haveliwala 2002, "Topic-Sensitive PageRank", with the item as its topic). Unlike a neighbourhood, it
-    reaches as far as it must to find the modality.
+    goes on beyond the item's own edges, as far as a walk gets with a probability of `TOLERANCE`.
 
     Args:
         restart: above 0 and below 1.

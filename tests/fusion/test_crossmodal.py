@@ -6,7 +6,7 @@ import pytest
 from fusion.crossmodal import registry
 from fusion.crossmodal.measures import r_squared, retrieval_recall, unit
 from fusion.crossmodal.ridge import Ridge
-from fusion.crossmodal.views import Views, held_out
+from fusion.crossmodal.views import Views, held_out, spaced
 
 
 def views_of(*, masks=None, **x) -> Views:
@@ -62,6 +62,13 @@ def test_held_out_rows_are_so_many_and_the_seed_s():
     marked = held_out(10, share=0.25, seed=1)
     assert marked.sum() == 2
     np.testing.assert_array_equal(marked, held_out(10, share=0.25, seed=1))
+
+
+def test_rows_to_learn_from_are_evenly_spaced(monkeypatch):
+    monkeypatch.setattr("fusion.crossmodal.views.MAX_ROWS", 3)
+    assert spaced(np.array([0, 1, 1, 1, 0, 1, 1], bool)).tolist() == [1, 3, 6]
+    assert spaced(np.array([0, 1, 1], bool)).tolist() == [1, 2]
+    assert spaced(np.zeros(4, bool)).tolist() == []
 
 
 def test_ridge_by_hand():

@@ -158,6 +158,25 @@ def test_regression_tells_a_modality_from_another():
     np.testing.assert_allclose(full.vectors["image"][~has], image[~has], atol=0.1)
 
 
+@pytest.mark.parametrize("kind", ["vae", "gan", "network"])
+def test_what_is_generated_is_nearer_the_truth_than_the_mean_and_the_same_every_time(kind):
+    random = np.random.default_rng(0)
+    text = random.normal(size=(150, 3))
+    image = text @ random.normal(size=(3, 4))
+    has = np.arange(150) < 120
+    catalog, likes = catalog_of(text, image=image, masks={"image": has}), history_of([(0, 0, 1)])
+    settings = {"hidden": 16, "noise": 0.1, "epochs": 20, "batch_size": 32, "learning_rate": 0.01}
+    parameters = {"kind": kind, "settings": settings}
+    first, second = (fitted("generator", catalog, likes, parameters) for _ in range(2))
+    made = first.fill(catalog).vectors["image"]
+    np.testing.assert_array_equal(second.fill(catalog).vectors["image"], made)
+    error = ((made - image)[~has] ** 2).mean()
+    assert error < 0.3 * ((image[has].mean(axis=0) - image[~has]) ** 2).mean()
+    again = registry.create("generator", first.parameters())
+    again.restore(first.state())
+    np.testing.assert_array_equal(again.fill(catalog).vectors["image"], made)
+
+
 def test_neighbours_by_hand():
     """Item 3 has no content and is liked with 0 and 1, as often as they are: both count the same."""
     catalog, _ = by_hand()
@@ -171,15 +190,14 @@ def test_neighbours_by_hand():
 
 
 def test_pagerank_goes_on_where_neighbours_end():
-    """Item 3 is liked with 4 alone, which has no text either, and 4 with 2: the walk reaches 2's text."""
+    """Item 3 is liked with 4 alone, which has no text either, and 4 with 2 as often: the walk reaches 2's text, and the
+    neighbourhood knows only the mean. A tie goes to the lower item, so 4 leads to 2 when it may lead to one only."""
     text = np.array([[1, 0], [2, 1], [9, 5], [0, 0], [0, 0]], np.float32)
     catalog = catalog_of(text, masks={"text": [True, True, True, False, False]})
     likes = history_of([(0, 3, 1), (0, 4, 2), (1, 4, 1), (1, 2, 2)])
     near, far = (fitted(name, catalog, likes, {"neighbours": 1}).fill(catalog) for name in ("neighbours", "pagerank"))
     np.testing.assert_allclose(near.vectors["text"][3], [4, 2], atol=1e-5)
-    wide = fitted("pagerank", catalog, likes, {"neighbours": 2}).fill(catalog)
-    assert near.vectors["text"][3, 0] < wide.vectors["text"][3, 0]
-    assert np.isfinite(far.vectors["text"]).all()
+    np.testing.assert_allclose(far.vectors["text"][3], [9, 5], atol=1e-5)
 
 
 def test_visits_are_personalised_pagerank():
