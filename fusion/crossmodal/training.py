@@ -1,0 +1,144 @@
+"""Trains named weights with Keras. Only this file of the folder needs TensorFlow, and only while fitting."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_STEPS = 6
+"""Of an epoch: over fewer, a held-out figure says little of where training goes."""
+Weights = dict[str, NDArray[np.float32]]
+Batch = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        epochs: the most there may be.
+        patience: epochs without a better held-out figure before stopping.
+        batch_size: items a step.
+        learning_rate: of Adam (Kingma and Ba 2015).
+        held_out: share of the items that says when to stop.
+
+    Raises:
+        ValueError: an attribute is out of its range.
+    """
+
+    epochs: int = 60
+    patience: int = 8
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.patience < 1 or self.batch_size < 1:
+            raise ValueError(f"{self}: expected epochs of 0 or more, patience and batch_size of 1 or more")
+        if not (self.learning_rate > 0 and 0 < self.held_out < 1):
+            raise ValueError(f"{self}: expected a learning_rate above 0 and a held_out share between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Player:
+    """What a step does: lower `loss` by the weights that `plays` names; the others stay as they are.
+
+    Attributes:
+        plays: name of a weight → whether it is this player's.
+        loss: (weights, batch) → scalar, in `keras.ops`.
+    """
+
+    plays: Callable[[str], bool]
+    loss: Callable[[Mapping[str, Any], Batch], Any]
+
+
+def everything(name: str) -> bool:
+    """The one player of an ordinary training."""
+    return True
+
+
+def train(
+    start: Weights,
+    players: Sequence[Player],
+    *,
+    draw: Callable[[np.random.Generator], Iterable[Mapping[str, NDArray[Any]]]],
+    figure: Callable[[Weights], float],
+    recipe: Recipe,
+    seed: int,
+) -> Weights:
+    """The weights with the lowest held-out figure, those at the start among them; ties go to the earlier epoch. With
+    the same arguments and machine, the same bits.
+
+    Args:
+        players: take turns on every batch; several make a game (Goodfellow et al. 2014).
+        draw: the batches of an epoch.
+        figure: what the weights are worth on held-out items; lower is better.
+    """
+    if not recipe.epochs:
+        return start
+    game = _Game(start, players, recipe=recipe, seed=seed)
+    random = np.random.default_rng(seed)
+    best, lowest, best_at = start, figure(start), 0
+    for epoch in range(1, recipe.epochs + 1):
+        for batch in draw(random):
+            game.step(batch)
+        weights = game.weights()
+        found = figure(weights)
+        if found < lowest:
+            best, lowest, best_at = weights, found, epoch
+        if epoch - best_at >= recipe.patience:
+            break
+    return best
+
+
+def shuffled(n: int, random: np.random.Generator, *, size: int) -> Iterable[NDArray[np.int64]]:
+    """An epoch's batches: the n rows in random order, in batches of about equal size, none above `size`, and again in
+    another order until there are `LEAST_STEPS`. A single row is no batch, since nothing can be compared in it."""
+    if n > 1:
+        parts = -(-n // max(2, size))
+        for _ in range(-(-LEAST_STEPS // parts)):
+            yield from np.array_split(random.permutation(n), parts)
+
+
+class _Game:
+    """The weights as Keras variables, an Adam for every player."""
+
+    def __init__(self, start: Weights, players: Sequence[Player], *, recipe: Recipe, seed: int) -> None:
+        import keras
+        import tensorflow as tf
+
+        keras.utils.set_random_seed(seed)
+        tf.config.experimental.enable_op_determinism()
+        self._variables = {name: keras.Variable(array) for name, array in start.items()}
+        self._turns = [self._turn(player, recipe=recipe) for player in players]
+
+    def weights(self) -> Weights:
+        return {name: variable.numpy().copy() for name, variable in self._variables.items()}
+
+    def step(self, batch: Mapping[str, NDArray[Any]]) -> None:
+        import tensorflow as tf
+
+        tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}
+        for turn in self._turns:
+            turn(tensors)
+
+    def _turn(self, player: Player, *, recipe: Recipe) -> Callable[[Batch], None]:
+        """Gradients are computed operation by operation, as in `fusion.multitask.training`, for the same bits every
+        time; Adam alone is compiled."""
+        import keras
+        import tensorflow as tf
+
+        own = [variable for name, variable in self._variables.items() if player.plays(name)]
+        optimizer = keras.optimizers.Adam(recipe.learning_rate)
+        optimizer.build(own)
+        apply = tf.function(lambda gradients: optimizer.apply(gradients, own))
+
+        def turn(batch: Batch) -> None:
+            with tf.GradientTape() as tape:
+                loss = player.loss(self._variables, batch)
+            found = zip(tape.gradient(loss, own), own, strict=True)
+            apply([keras.ops.zeros_like(v) if g is None else tf.convert_to_tensor(g) for g, v in found])
+
+        return turn

@@ -1,0 +1,55 @@
+"""Policies that give every gap the same vector."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data import Catalog, History
+from fusion.missing.policy import Fill, Policy, filled
+from schemas.table import MODALITIES
+
+
+class _Constant(Policy):
+    """A modality's missing vectors are one statistic of its observed ones."""
+
+    @abstractmethod
+    def _of(self, observed: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [n, d] → float32 [d]."""
+
+    def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
+        """`likes` and `seed` play no part."""
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+        for modality in MODALITIES:
+            if catalog.masks[modality].any():
+                self._vectors[modality] = self._of(catalog.vectors[modality][catalog.masks[modality]])
+
+    def fill(self, catalog: Catalog) -> Catalog:
+        rows = {m: np.nonzero(~catalog.masks[m])[0] for m in self._vectors}
+        return filled(catalog, {m: Fill(rows[m], np.tile(x, (len(rows[m]), 1))) for m, x in self._vectors.items()})
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return dict(self._vectors)
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._vectors = dict(state)
+
+
+class Mean(_Constant):
+    """The mean of the modality's observed vectors."""
+
+    name = "mean"
+
+    def _of(self, observed: NDArray[np.float32]) -> NDArray[np.float32]:
+        return observed.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+class Median(_Constant):
+    """The median of each column of the modality's observed vectors: outliers do not move it."""
+
+    name = "median"
+
+    def _of(self, observed: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.median(observed, axis=0).astype(np.float32)

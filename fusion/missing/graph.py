@@ -1,0 +1,127 @@
+"""The item graph: who is liked together, and who is alike by what both have. Sparse throughout."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from fusion.baselines import ItemKNN
+from fusion.crossmodal.measures import unit
+from fusion.crossmodal.views import Views
+from fusion.data import Catalog, History
+from fusion.lookup import places
+from fusion.rank import top_k
+
+SHRINK = 1.0
+CELLS = 4_000_000
+"""How many scores may be held at once."""
+_CSR, _PARTS = ("data", "indices", "indptr"), ("co_likes", "x", "masks")
+
+
+class _CoLikes(ItemKNN):
+    """The similarities of `ItemKNN` themselves."""
+
+    @property
+    def rows(self) -> sp.csr_matrix:
+        """CSR float32 [N, N]: row i holds the kept similarities of item i."""
+        return self._similarity.T.tocsr()
+
+
+@dataclass(frozen=True)
+class ItemGraph:
+    """The K fitted items as nodes, and what leads to them.
+
+    Attributes:
+        item_ids: str [K], ascending.
+        views: the nodes' observed vectors.
+        co_likes: CSR float32 [K, K], the cosine of likes with shrinkage (`fusion.baselines.ItemKNN`), the best a row.
+        neighbours: how many an item has at most of each kind.
+    """
+
+    item_ids: NDArray[np.str_]
+    views: Views
+    co_likes: sp.csr_matrix
+    neighbours: int
+
+    @classmethod
+    def fit(cls, catalog: Catalog, views: Views, likes: History, *, neighbours: int) -> Self:
+        co_likes = _CoLikes(neighbours=neighbours)
+        co_likes.fit(likes, len(catalog))
+        return cls(catalog.item_ids, views, co_likes.rows, neighbours)
+
+    def edges(self, catalog: Catalog, views: Views, rows: NDArray[np.int64]) -> sp.csr_matrix:
+        """CSR float32 [len(rows), K]: from items of any catalog to nodes, never to themselves.
+
+        An item's edges to those liked with it sum to 1, and so do those to its nearest by content; an edge weighs the
+        mean of both, or what the item has of them. Every row sums to 1, or to 0 where nothing is known of the item.
+        """
+        place = places(self.item_ids, catalog)[rows]
+        together = _stochastic(_rows_at(self.co_likes, place))
+        alike = _stochastic(self._nearest(views.where(rows), place))
+        return _stochastic(together + alike)
+
+    def links(self) -> sp.csr_matrix:
+        """CSR float32 [K, K]: the edges of the nodes themselves."""
+        nodes = Catalog(self.item_ids, self.views.x, self.views.masks)
+        return self.edges(nodes, self.views, np.arange(len(self.item_ids)))
+
+    def _nearest(self, queries: Views, place: NDArray[np.int64]) -> sp.csr_matrix:
+        """CSR float32 [n, K]: similarity to the most alike nodes, where it is above 0; ties to the lower node.
+
+        It is the sum of the cosines of the modalities that both have, over their number plus `SHRINK`, as in
+        `fusion.similar`.
+
+        Args:
+            place: int64 [n], where each query is a node; -1 where it is not.
+        """
+        n = len(self.item_ids)
+        units = {m: unit(x) for m, x in self.views.x.items()}
+        blocks = [sp.csr_matrix((0 if units else len(place), n), dtype=np.float32)]
+        size = max(1, CELLS // max(1, n))
+        for start in range(0, len(queries), size):
+            block, own = queries.where(np.arange(len(queries))[start : start + size]), place[start : start + size]
+            scores, shared = np.zeros((2, len(own), n), np.float32)
+            for modality, nodes in units.items():
+                scores += unit(block.x[modality]) @ nodes.T
+                shared += np.outer(block.masks[modality], self.views.masks[modality])
+            scores /= shared + SHRINK
+            scores[own >= 0, own[own >= 0]] = 0
+            blocks.append(_best(scores, self.neighbours))
+        return sp.vstack(blocks, format="csr")
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        arrays = {f"co_likes/{name}": getattr(self.co_likes, name) for name in _CSR}
+        arrays |= {f"x/{m}": x for m, x in self.views.x.items()}
+        return arrays | {f"masks/{m}": mask for m, mask in self.views.masks.items()} | {"item_ids": self.item_ids}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, NDArray[Any]], *, neighbours: int) -> Self:
+        named = {
+            part: {n.partition("/")[2]: a for n, a in state.items() if n.startswith(f"{part}/")} for part in _PARTS
+        }
+        n = len(state["item_ids"])
+        co_likes = sp.csr_matrix(tuple(named["co_likes"][name] for name in _CSR), shape=(n, n))
+        return cls(state["item_ids"], Views(named["x"], named["masks"]), co_likes, neighbours)
+
+
+def _rows_at(matrix: sp.csr_matrix, place: NDArray[np.int64]) -> sp.csr_matrix:
+    """The rows at `place`; empty where it is -1."""
+    known = np.nonzero(place >= 0)[0]
+    ones = np.ones(len(known), np.float32)
+    return sp.csr_matrix((ones, (known, place[known])), shape=(len(place), matrix.shape[0])) @ matrix
+
+
+def _best(scores: NDArray[np.float32], k: int) -> sp.csr_matrix:
+    """The k highest of each row, those above 0 alone."""
+    column, value = top_k(scores, k) if scores.shape[1] else (np.zeros((len(scores), 0), np.int64), scores)
+    row, at = np.nonzero(value > 0)
+    return sp.csr_matrix((value[row, at], (row, column[row, at])), shape=scores.shape)
+
+
+def _stochastic(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Rows of sum 1; an empty row stays."""
+    total = np.asarray(matrix.sum(axis=1)).ravel()
+    return (sp.diags_array(1 / np.where(total > 0, total, 1)) @ matrix).astype(np.float32).tocsr()

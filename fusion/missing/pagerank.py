@@ -1,0 +1,90 @@
+"""Missing vectors from the items that a random walk from an item visits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from fusion.crossmodal.views import Views
+from fusion.data import Catalog, History
+from fusion.lookup import places
+from fusion.missing.neighbours import NEIGHBOURS, GraphPolicy
+
+TOLERANCE = 1e-4
+"""A step's probability below this is dropped, and walks end when less than a hundred times this is left."""
+BLOCK = 256
+_LINKS = ("data", "indices", "indptr")
+
+
+class PageRank(GraphPolicy):
+    """The mean of the nodes that have the modality, weighted by the personalised PageRank of the item: how often a walk
+    along the edges visits them that at every step starts again at the item with probability `restart` (Page et al.
+    1999; Haveliwala 2002, "Topic-Sensitive PageRank", with the item as its topic). Unlike a neighbourhood, it
+    goes on beyond the item's own edges, as far as a walk gets with a probability of `TOLERANCE`.
+
+    Args:
+        restart: above 0 and below 1.
+        neighbours, dims: see `GraphPolicy`.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    name = "pagerank"
+
+    def __init__(self, *, restart: float = 0.25, neighbours: int = NEIGHBOURS, dims: int = 128) -> None:
+        super().__init__(neighbours=neighbours, dims=dims)
+        if not 0 < restart < 1:
+            raise ValueError(f"restart {restart}: expected a probability above 0 and below 1")
+        self.restart = restart
+
+    def parameters(self) -> dict[str, Any]:
+        return {"restart": self.restart} | super().parameters()
+
+    def _learn(self, catalog: Catalog, views: Views, likes: History, *, seed: int) -> None:
+        super()._learn(catalog, views, likes, seed=seed)
+        self._links = self._graph.links()
+
+    def _weights(self, catalog: Catalog, views: Views, rows: NDArray[np.int64]) -> sp.csr_matrix:
+        first = self._graph.edges(catalog, views, rows)
+        place = places(self._graph.item_ids, catalog)[rows]
+        blocks = [
+            without(visits(first[i : i + BLOCK], self._links, restart=self.restart), place[i : i + BLOCK])
+            for i in range(0, len(rows), BLOCK)
+        ]
+        return sp.vstack(blocks, format="csr") if blocks else first
+
+    def _learnt(self) -> dict[str, NDArray[Any]]:
+        return super()._learnt() | {f"links/{name}": getattr(self._links, name) for name in _LINKS}
+
+    def _restore(self, learnt: Mapping[str, NDArray[Any]]) -> None:
+        super()._restore(learnt)
+        shape = (len(self._graph.item_ids),) * 2
+        self._links = sp.csr_matrix(tuple(learnt[f"links/{name}"] for name in _LINKS), shape=shape)
+
+
+def visits(first: sp.csr_matrix, links: sp.csr_matrix, *, restart: float) -> sp.csr_matrix:
+    """CSR float32 [n, K]: restart * sum over t >= 1 of (1 - restart)^t first links^(t-1), the visits after the start of
+    a walk whose first step is `first` [n, K] and whose others follow `links` [K, K].
+
+    A walk that meets a node without links starts again; that scales all its visits alike, and so no mean of them.
+    """
+    step = ((1 - restart) * first).tocsr()
+    total, left = step.copy(), 1 - restart
+    while step.nnz and left > 100 * TOLERANCE:
+        step = ((1 - restart) * (step @ links)).tocsr()
+        step.data[step.data < TOLERANCE] = 0
+        step.eliminate_zeros()
+        total, left = total + step, left * (1 - restart)
+    return (restart * total).tocsr().astype(np.float32)
+
+
+def without(weights: sp.csr_matrix, place: NDArray[np.int64]) -> sp.csr_matrix:
+    """The weights with row i's at column `place[i]` taken out."""
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    kept = weights.copy()
+    kept.data[kept.indices == place[rows]] = 0
+    kept.eliminate_zeros()
+    return kept

@@ -1,0 +1,72 @@
+"""What policies share that learn on projected vectors: the projections, and the way back to a modality's own space."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.crossmodal.views import Views
+from fusion.data import Catalog, History
+from fusion.missing.policy import Fill, Policy, filled
+from fusion.preprocess import fit_projections, projections_from, projections_state
+
+_LEARNT = "learnt/"
+
+
+class ProjectedPolicy(Policy):
+    """Learns on the observed vectors, standardised and projected; what it makes is projected back.
+
+    A gap about which an item tells nothing gets the modality's mean.
+
+    Args:
+        dims: columns that a modality's vectors are projected onto.
+
+    Raises:
+        ValueError: `dims` is below 1.
+    """
+
+    def __init__(self, *, dims: int = 128) -> None:
+        if dims < 1:
+            raise ValueError(f"dims {dims}: expected 1 or more")
+        self.dims = dims
+
+    def parameters(self) -> dict[str, Any]:
+        return {"dims": self.dims}
+
+    def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
+        self._projections = fit_projections(catalog, dims=self.dims)
+        self._learn(catalog, Views.of(catalog, self._projections), likes.likes(), seed=seed)
+
+    def fill(self, catalog: Catalog) -> Catalog:
+        views = Views.of(catalog, self._projections)
+        rows = {m: np.nonzero(~mask)[0] for m, mask in views.masks.items()}
+        made = self._make(catalog, views, rows)
+        return filled(catalog, {m: Fill(rows[m], self._projections[m].inverse(x)) for m, x in made.items()})
+
+    @abstractmethod
+    def _learn(self, catalog: Catalog, views: Views, likes: History, *, seed: int) -> None:
+        """Learns from the views, which are observed throughout."""
+
+    @abstractmethod
+    def _make(
+        self, catalog: Catalog, views: Views, rows: Mapping[str, NDArray[np.int64]]
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """Modality → float32 [n, p_m], for the items at `rows`, which lack it; 0 is the mean."""
+
+    @abstractmethod
+    def _learnt(self) -> dict[str, NDArray[Any]]:
+        """What `_learn` found."""
+
+    @abstractmethod
+    def _restore(self, learnt: Mapping[str, NDArray[Any]]) -> None:
+        """The inverse of `_learnt`."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        learnt = {_LEARNT + name: array for name, array in self._learnt().items()}
+        return projections_state(self._projections) | learnt
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._projections = projections_from(state)
+        self._restore({name.removeprefix(_LEARNT): x for name, x in state.items() if name.startswith(_LEARNT)})

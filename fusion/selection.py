@@ -1,0 +1,84 @@
+"""Which columns of a modality's vectors are worth keeping, learnt from training items."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_ROWS = 2_000
+"""Columns are judged by at most so many rows, evenly spaced: mutual information is found by nearest neighbours."""
+
+
+def by_mutual_information(
+    vectors: NDArray[np.float32], categories: NDArray[np.str_], *, share: float, seed: int
+) -> NDArray[np.bool_]:
+    """bool [d]: the `ceil(share * d)` columns that tell most of the item's category; ties go to the lower column.
+
+    Mutual information of a continuous and a discrete variable, estimated from nearest neighbours (Ross 2014, "Mutual
+    Information between Discrete and Continuous Data Sets").
+
+    Args:
+        vectors: float32 [n, d], items that have the modality.
+        categories: str [n], "" where unknown; those items play no part. Fewer than two categories: every column.
+        share: above 0 and at most 1.
+        seed: of the noise by which equal values are told apart.
+
+    Raises:
+        ValueError: `share` is out of its range, or there is not one category a row.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share {share}: expected above 0 and at most 1")
+    rows = _rows(vectors, len(categories), known=categories != "")
+    if len(np.unique(categories[rows])) < 2:
+        return np.ones(vectors.shape[1], np.bool_)
+    from sklearn.feature_selection import mutual_info_classif
+
+    told = mutual_info_classif(vectors[rows], categories[rows], discrete_features=False, random_state=seed)
+    kept = np.zeros(len(told), np.bool_)
+    kept[np.argsort(-told, kind="stable")[: int(np.ceil(share * len(told)))]] = True
+    return kept
+
+
+def by_l1(vectors: NDArray[np.float32], targets: NDArray[np.floating], *, strength: float) -> NDArray[np.bool_]:
+    """bool [d]: the columns that a sparse linear map to the targets uses.
+
+    The group lasso over columns, min ||Y - X B||² / 2n + λ sum over columns j of ||B_j|| (Obozinski, Taskar and Jordan
+    2010), on standardised columns and centred targets. λ is `strength` times the least that leaves no column, which is
+    max over j of ||X_jᵀ Y|| / n.
+
+    Args:
+        vectors: float32 [n, d], items that have the modality.
+        targets: float [n, t], what the columns should tell, as the factors of items or `one_hot` categories.
+        strength: above 0; from 1 on, nothing is kept.
+
+    Raises:
+        ValueError: `strength` is not above 0, or there is not one target a row.
+    """
+    if not strength > 0:
+        raise ValueError(f"strength {strength}: expected more than 0")
+    rows = _rows(vectors, len(targets), known=np.ones(len(targets), np.bool_))
+    if not len(rows):
+        return np.zeros(vectors.shape[1], np.bool_)
+    x, y = vectors[rows].astype(np.float64), targets[rows].astype(np.float64)
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    varies = deviation > 1e-6 * np.maximum(1e-6, np.abs(mean))
+    x, y = (x - mean) / np.where(varies, deviation, np.inf), y - y.mean(axis=0)
+    most = np.linalg.norm(x.T @ y, axis=1).max(initial=0) / len(x)
+    if most == 0 or strength >= 1:
+        return np.zeros(x.shape[1], np.bool_)
+    from sklearn.linear_model import MultiTaskLasso
+
+    found = MultiTaskLasso(alpha=strength * most, fit_intercept=False, max_iter=5000).fit(x, y)
+    return np.any(found.coef_ != 0, axis=0)
+
+
+def one_hot(categories: NDArray[np.str_]) -> NDArray[np.float32]:
+    """float32 [n, C], 1 at the item's category; all 0 where it is ""."""
+    names = np.unique(categories[categories != ""])
+    return (categories[:, None] == names).astype(np.float32)
+
+
+def _rows(vectors: NDArray[np.float32], n: int, *, known: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Places of at most `MAX_ROWS` of the known rows."""
+    if len(vectors) != n:
+        raise ValueError(f"{len(vectors)} vectors and {n} targets: expected one a row")
+    rows = np.nonzero(known)[0]
+    return rows[:: max(1, -(-len(rows) // MAX_ROWS))]

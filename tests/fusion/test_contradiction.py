@@ -1,0 +1,89 @@
+"""Planted contradictions are found, and nothing is where modalities say nothing of one another."""
+
+import numpy as np
+import pytest
+
+from fusion.crossmodal.contradiction import contradictions
+from fusion.crossmodal.views import Views
+from tests.fusion.test_crossmodal import views_of
+
+N, PLANTED = 600, 30
+
+
+def world(*, noise=0.7, seed=0, modalities=("text", "image")):
+    """Modalities that are noisy linear views of the same eight numbers, and 30 items with another's last modality."""
+    random = np.random.default_rng(seed)
+    truth = random.normal(size=(N, 8))
+    x = {m: truth @ random.normal(size=(8, 20)) / np.sqrt(8) + noise * random.normal(size=(N, 20)) for m in modalities}
+    planted = random.permutation(N)[:PLANTED]
+    x[modalities[-1]][planted] = x[modalities[-1]][np.roll(planted, 1)]
+    return views_of(**x), planted
+
+
+def everyone(views: Views):
+    return np.ones(len(views), bool)
+
+
+@pytest.mark.parametrize(("noise", "least"), [(0.3, 0.9), (0.5, 0.7), (0.7, 0.5)])
+def test_planted_swaps_are_found(noise, least):
+    """Precision and recall, where guessing has 0.05 of both: the less modalities share, the less can be found."""
+    views, planted = world(noise=noise)
+    found = contradictions(views, train=everyone(views), seed=0, quantile=PLANTED / N)
+    hits = found.flag[planted].sum()
+    assert hits / PLANTED > least
+    assert hits / found.flag.sum() > least
+    assert found.score[planted].mean() < 0.5 < 1.8 < np.delete(found.score, planted).mean()
+
+
+def test_without_swaps_what_agrees_is_not_flagged_though_some_must_agree_least():
+    """The 20th part that agrees least still agrees far better than strangers."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(N, 8))
+    views = views_of(
+        **{m: truth @ random.normal(size=(8, 20)) + 0.1 * random.normal(size=(N, 20)) for m in ("text", "image")}
+    )
+    assert not contradictions(views, train=everyone(views), seed=0, quantile=0.05).flag.any()
+
+
+def test_items_that_nothing_was_learnt_from_are_judged_alike():
+    views, planted = world()
+    train = np.arange(N) < 400
+    found = contradictions(views, train=train, seed=0, quantile=PLANTED / N)
+    late = planted[planted >= 400]
+    assert found.flag[late].mean() > 0.7
+    assert found.flag[~train].sum() < 2 * len(late)
+
+
+def test_one_pair_that_agrees_acquits_an_item():
+    """Text and audio agree though the image is another's; the score of the wrong pairs is told all the same."""
+    views, planted = world(modalities=("text", "audio", "image"))
+    found = contradictions(views, train=everyone(views), seed=0, quantile=PLANTED / N)
+    assert found.flag[planted].mean() < 0.1
+    assert found.pairs["text", "image"][planted].mean() < 0.5 < 2 < found.pairs["text", "audio"][planted].mean()
+
+
+def test_modalities_that_say_nothing_of_one_another_flag_nothing():
+    random = np.random.default_rng(0)
+    views = views_of(text=random.normal(size=(N, 10)), image=random.normal(size=(N, 10)))
+    found = contradictions(views, train=everyone(views), seed=0)
+    assert not found.flag.any()
+    assert not found.pairs
+    assert np.isnan(found.score).all()
+
+
+def test_an_item_with_one_modality_has_no_score_and_no_flag():
+    views, _ = world()
+    masks = {"image": np.arange(N) % 2 == 0}
+    views = views_of(masks=masks, **views.x)
+    found = contradictions(views, train=everyone(views), seed=0)
+    np.testing.assert_array_equal(np.isnan(found.score), ~masks["image"])
+    assert not found.flag[~masks["image"]].any()
+    again = contradictions(views, train=everyone(views), seed=0)
+    np.testing.assert_array_equal(again.score, found.score)
+
+
+@pytest.mark.parametrize("arguments", [{"quantile": 1.0}, {"folds": 1}, {"train": np.ones(3, bool)}])
+def test_arguments_out_of_range_are_refused(arguments):
+    views, _ = world()
+    with pytest.raises(ValueError, match="expected a share"):
+        contradictions(views, **{"train": everyone(views), "seed": 0, **arguments})
