@@ -15,7 +15,7 @@ from fusion.reviews import Reviews, with_reviews
 from jobs.night import Night, NightError
 from lake import asof
 from schemas.config import Config
-from schemas.features import FEATURES
+from schemas.features import FEATURES, TERM_SPACE
 from schemas.table import MODALITIES, Modality
 from schemas.tables import Ledger
 
@@ -81,7 +81,7 @@ def load(night: Night) -> State:
     written = asof.reviews(night.lake, night.date)
     reviews = _reviews(written, ids, history.user_ids, *_contents(night, "text", fingerprints["text"]))
     return State(
-        Catalog(ids, vectors, masks, _categories(items)),
+        Catalog(ids, vectors, masks, _categories(items), _terms(night, items, fingerprints["text"])),
         history,
         reviews,
         night.config.fusion.review_share,
@@ -111,6 +111,18 @@ def _means(
     counts = np.asarray(share.sum(axis=1)).ravel()
     means = (share @ contents) / np.maximum(counts, 1)[:, None]
     return means.astype(np.float32), counts > 0
+
+
+def _terms(night: Night, items: pa.Table, fingerprint: str) -> sparse.csr_matrix:
+    """CSR float32 [N, TERM_SPACE], how often each hashed term stands in an item's own text."""
+    columns = ["content_key", "term_ids", "term_counts"]
+    texts = night.lake.read(FEATURES["text"], where=pc.field("encoder") == fingerprint, columns=columns)
+    place = pc.index_in(items["text_key"], value_set=texts["content_key"])
+    texts = texts.take(place).combine_chunks()
+    length = pc.fill_null(pc.list_value_length(texts["term_ids"]), 0).to_numpy()
+    ids, counts = (pc.list_flatten(texts[name]).to_numpy() for name in columns[1:])
+    indptr = np.concatenate([[0], np.cumsum(length)])
+    return sparse.csr_matrix((counts.astype(np.float32), ids, indptr), (len(items), TERM_SPACE))
 
 
 def _reviews(

@@ -24,7 +24,14 @@ def strategy_of(night: Night, state: State) -> str:
 def split_of(night: Night, state: State) -> Split:
     """How the night holds out likes."""
     how = night.config.fusion.split
-    return split(state.history, kind=how.kind, test_share=how.test_share, valid_share=how.valid_share)
+    return split(
+        state.history,
+        kind=how.kind,
+        test_share=how.test_share,
+        valid_share=how.valid_share,
+        n_items=len(state.items),
+        seed=night.config.fusion.seed,
+    )
 
 
 def run(night: Night, _: argparse.Namespace) -> None:

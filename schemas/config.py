@@ -83,7 +83,7 @@ class Split(Section):
 
 
 class Fusion(Section):
-    strategy: str = "concatenation"
+    strategy: str = "closed_form"
     parameters: dict[str, Any] = {}
     split: Split = Split()
     review_share: float = Field(default=0.3, ge=0, le=1)

@@ -12,6 +12,10 @@ INT, FLOAT, FLAG, FLOATS = pa.int32(), pa.float32(), pa.bool_(), pa.list_(pa.flo
 STRINGS = pa.list_(pa.string())
 
 
+TERM_SPACE = 1 << 20
+"""`term_ids` of a text are below this."""
+
+
 def _columns(*, nullable: bool = False, **types: pa.DataType) -> Columns:
     return tuple(pa.field(name, dtype, nullable=nullable) for name, dtype in types.items())
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-TERM_SPACE = 1 << 20
+from schemas.features import TERM_SPACE
+
 _SLOTS = 4
 
 

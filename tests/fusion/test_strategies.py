@@ -19,6 +19,7 @@ from tests.fusion.worlds import catalog_of, history_of, tastes
 
 FEW_STEPS = {"epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}
 QUICK = {
+    "closed_form": {},
     "concatenation": FEW_STEPS | {"rank": 8},
     "content": {},
     "multitask": FEW_STEPS | {"width": 8, "hidden": 16},
