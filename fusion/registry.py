@@ -12,6 +12,7 @@ from fusion.strategies.base import Strategy
 STRATEGIES = {
     "concatenation": "fusion.strategies.concatenation:Concatenation",
     "content": "fusion.content:Content",
+    "decision": "fusion.strategies.decision:Decision",
     "multitask": "fusion.strategies.multitask:Multitask",
 }
 """Name → module:class. The module is imported when the strategy is asked for."""
