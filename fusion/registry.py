@@ -13,6 +13,7 @@ STRATEGIES = {
     "closed_form": "fusion.strategies.closed_form:ClosedForm",
     "concatenation": "fusion.strategies.concatenation:Concatenation",
     "content": "fusion.content:Content",
+    "decision": "fusion.strategies.decision:Decision",
     "multitask": "fusion.strategies.multitask:Multitask",
 }
 """Name → module:class. The module is imported when the strategy is asked for."""

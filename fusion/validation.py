@@ -1,9 +1,10 @@
 """How well vectors rank what users liked next: the figure that stops a training."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
@@ -34,25 +35,35 @@ class Holdout:
         self.users = users
         self._had, self._wanted = had[users], wanted[users]
 
+    def batches(self, size: int = BATCH) -> Iterator["Held"]:
+        """The users, `size` at a time."""
+        for start in range(0, len(self.users), size):
+            rows = slice(start, start + size)
+            yield Held(rows, self._had[rows], self._wanted[rows])
+
     def ndcg(self, user_vectors: NDArray[np.float32], item_vectors: NDArray[np.float32], *, k: int = 10) -> float:
         """Mean ndcg@k over `users`, given their vectors float32 [V, D] and those of the items float32 [N, D]."""
-        (found,) = self.compare(lambda rows: [user_vectors[rows] @ item_vectors.T], k=k)
-        return found
+        per_user = [held.ndcg(user_vectors[held.rows] @ item_vectors.T, k=k) for held in self.batches()]
+        return float(np.concatenate(per_user).mean())
 
-    def compare(self, scores: Callable[[slice], Iterable[NDArray[np.float32]]], *, k: int = 10) -> list[float]:
-        """Mean ndcg@k over `users` of each of several rivals.
 
-        Args:
-            scores: rows of `users` → every rival's scores of them, float32 [B, N] each, always in the same order.
-        """
-        per_user: list[list[NDArray[np.float64]]] = []
-        for start in range(0, len(self.users), BATCH):
-            rows = slice(start, start + BATCH)
-            relevant = self._wanted[rows].toarray() > 0
-            answers = []
-            for rival in scores(rows):
-                found, _ = top_k(rival, k, exclude=self._had[rows])
-                hits = np.take_along_axis(relevant, np.maximum(found, 0), axis=1) & (found >= 0)
-                answers.append(ndcg(hits, relevant.sum(axis=1), k=k))
-            per_user.append(answers)
-        return [float(np.concatenate(values).mean()) for values in zip(*per_user, strict=True)]
+@dataclass(frozen=True)
+class Held:
+    """Some of a holdout's users.
+
+    Attributes:
+        rows: their places in `Holdout.users`.
+        had: CSR [B, N], an entry for what must not be recommended.
+        wanted: CSR [B, N], an entry for what they liked next.
+    """
+
+    rows: slice
+    had: sp.csr_matrix
+    wanted: sp.csr_matrix
+
+    def ndcg(self, scores: NDArray[np.float32], *, k: int = 10) -> NDArray[np.float64]:
+        """float64 [B]: ndcg@k of rankings by `scores` float32 [B, N]."""
+        found, _ = top_k(scores, k, exclude=self.had)
+        relevant = self.wanted.toarray() > 0
+        hits = np.take_along_axis(relevant, np.maximum(found, 0), axis=1) & (found >= 0)
+        return ndcg(hits, relevant.sum(axis=1), k=k)

@@ -3,7 +3,6 @@ model that serves the night."""
 
 import argparse
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,24 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion.baselines import ItemKNN, Popularity
-from fusion.data import Catalog, History
 from fusion.evaluation import Figure
 from fusion.evaluation import evaluate as judge
 from fusion.gate import holds_its_own
 from fusion.intervals import intervals
+from fusion.judgements import Scorer
 from fusion.registry import create
+from fusion.scoring import scorer
 from fusion.splits import Split
-from fusion.strategies.base import Strategy
 from jobs import artifacts
 from jobs.night import Night, run_step
 from jobs.state import State, load
 from jobs.train import CONTENT_ONLY, split_of, strategy_of
 from schemas.table import MODALITIES
-from schemas.tables import BLOCKS, STRINGS, ItemEmbeddings, Metrics, Models, UserEmbeddings
+from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
 log = logging.getLogger("nightweave.evaluate")
 
-Scores = Callable[[np.ndarray], np.ndarray]
 POPULARITY, ITEM_KNN, LAST_PROMOTED = "popularity", "item_knn", "last_promoted"
 
 
@@ -74,21 +72,16 @@ def _figures(
 ) -> list[Figure]:
     known = parts.known()
     catalog = state.catalog(known)
-    scorers: dict[str, Scores] = {
-        made.strategy: _scorer(artifacts.load(night, made.path, artifacts.TWIN), catalog, known)
+    scorers: dict[str, Scorer] = {
+        made.strategy: scorer(artifacts.load(night, made.path, artifacts.TWIN), catalog, known)
     }
     for name, baseline in ((POPULARITY, Popularity()), (ITEM_KNN, ItemKNN())):
         fitted = baseline.fit(known, len(catalog))
         scorers[name] = lambda users, fitted=fitted: fitted.scores(known, users)
     if last and last["model_version"] != made.model_version:
-        scorers[LAST_PROMOTED] = _scorer(artifacts.load(night, last["path"], artifacts.TWIN), catalog, known)
+        scorers[LAST_PROMOTED] = scorer(artifacts.load(night, last["path"], artifacts.TWIN), catalog, known)
     how = night.config.fusion.split.kind
     return judge(scorers, split=parts, split_name=how, n_items=len(catalog), ks=night.config.evaluate.ks)
-
-
-def _scorer(model: Strategy, catalog: Catalog, known: History) -> Scores:
-    items, users = model.item_vectors(catalog), model.user_vectors(catalog, known)
-    return lambda batch: users[batch] @ items.T
 
 
 def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:
@@ -155,6 +148,8 @@ def _embed(night: Night, state: State, serving: dict[str, Any] | None) -> None:
             "vector": _vectors(model.item_vectors(catalog)),
             "blocks": pa.array([_columns(model.blocks)] * len(catalog), BLOCKS),
             "neighbour_blocks": pa.array([_columns(model.neighbour_blocks)] * len(catalog), BLOCKS),
+            "combination": pa.repeat(pa.scalar(model.combination), len(catalog)),
+            "weights": pa.array([list(model.block_weights.items())] * len(catalog), WEIGHTS),
             "modalities": pa.array(
                 [[m for m in MODALITIES if catalog.masks[m][i]] for i in range(len(catalog))], STRINGS
             ),

@@ -11,6 +11,12 @@ from lake.lake import Lake
 from schemas.table import MODALITIES
 
 HISTORY_SHOWN = 5
+POINTS = {
+    "borda": "points of a Borda count: above 0 for items in the better half of a part's ranking, below for the others",
+    "reciprocal_rank": "points of reciprocal rank fusion: the higher in a part's ranking, the more",
+    "vote": "votes of the parts for the first of their rankings; fractions of a vote decide ties",
+}
+"""What scores are where they do not simply add up what the parts say."""
 
 SHELVES = f"""
     SELECT r.shelf, r.rank, r.item_id, t.title, r.score, r.modalities,
@@ -18,6 +24,7 @@ SHELVES = f"""
     FROM recommendations r LEFT JOIN latest t USING (item_id)
     WHERE r.date = $night AND r.user_id = $user ORDER BY r.shelf, r.rank
 """
+COMBINATION = "SELECT DISTINCT combination FROM item_embeddings WHERE date = $night"
 USERS = "SELECT DISTINCT user_id FROM recommendations WHERE date = $night ORDER BY user_id LIMIT 3"
 RECENT = """
     SELECT any_value(t.title), i.item_id, string_agg(DISTINCT i.event, ', ' ORDER BY i.event), max(i.timestamp) AS last
@@ -41,7 +48,9 @@ def explain_shelves(
     users = [user] if user else [row[0] for row in connection.execute(USERS, {"night": night}).fetchall()]
     if not users:
         raise UserError(f"nobody has a shelf on {night}; the verdict in the table models says why")
-    return "\n".join(_explain(connection, night, user=user, item=item, places=places) for user in users)
+    combined = [row[0] for row in connection.execute(COMBINATION, {"night": night}).fetchall()]
+    notes = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
+    return "\n".join([*notes, *(_explain(connection, night, user=user, item=item, places=places) for user in users)])
 
 
 def _explain(

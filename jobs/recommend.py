@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 import lake.spark as tables
-from fusion.explain import contributions
+from fusion.combine import SUM, points, speaking, total
 from fusion.rank import top_k
 from fusion.similar import similar
 from jobs.ledger import Account, close
@@ -26,7 +26,8 @@ from schemas.tables import Interactions, ItemEmbeddings, Recommendations, Simila
 log = logging.getLogger("nightweave.recommend")
 
 SCORES_AT_ONCE = 4_000_000
-"""Scores that a task holds at a time; users are taken in batches accordingly, whatever the size of the catalog."""
+"""Scores that a task holds at a time, those of all blocks counted; users are taken in batches accordingly, whatever the
+size of the catalog."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Shelves:
     is_new: np.ndarray
     blocks: dict[str, slice]
     neighbour_blocks: dict[str, slice]
+    combination: str
+    weights: dict[str, float]
+    speaks: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, night: Night) -> "Shelves":
@@ -47,9 +51,17 @@ class Shelves:
         present = [set(modalities) for modalities in rows["modalities"].to_pylist()]
         masks = {m: np.array([m in has for has in present], np.bool_) for m in MODALITIES}
         ids = np.asarray(rows["item_id"].to_pylist(), np.str_)
-        first = rows.slice(0, 1).to_pylist()
-        blocks, alike = (_slices(first[0][name]) if first else {} for name in ("blocks", "neighbour_blocks"))
-        return cls(ids, matrix(rows["vector"]), masks, rows["is_new"].to_numpy(), blocks, alike)
+        vectors, is_new = matrix(rows["vector"]), rows["is_new"].to_numpy()
+        if not len(rows):
+            return cls(ids, vectors, masks, is_new, {}, {}, SUM, {}, {})
+        first = rows.slice(0, 1).to_pylist()[0]
+        blocks, alike = _slices(first["blocks"]), _slices(first["neighbour_blocks"])
+        speaks = speaking(vectors, blocks)
+        return cls(ids, vectors, masks, is_new, blocks, alike, first["combination"], dict(first["weights"]), speaks)
+
+    def spoken(self) -> dict[str, slice]:
+        """The blocks that have columns."""
+        return {name: columns for name, columns in self.blocks.items() if columns.stop > columns.start}
 
     def places(self, item_ids: list[str]) -> np.ndarray:
         """Rows of those of `item_ids` that the catalog has."""
@@ -75,7 +87,7 @@ def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Nig
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         catalog = shelves.value
-        size = max(1, SCORES_AT_ONCE // max(1, len(catalog.item_ids)))
+        size = max(1, SCORES_AT_ONCE // max(1, len(catalog.item_ids) * len(catalog.spoken())))
         for batch in batches:
             for start in range(0, batch.num_rows, size):
                 yield from shelf_rows(batch.slice(start, size), catalog, k=k, night=night)
@@ -84,17 +96,29 @@ def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Nig
 
 
 def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night) -> Iterator[pa.RecordBatch]:
-    """Both shelves of a few users: `for_you` leaves out what they have seen, `new_items` what anybody has."""
+    """Both shelves of a few users: `for_you` leaves out what they have seen, `new_items` what anybody has.
+
+    A user's rows are the same bits whoever else is in the batch.
+    """
     vectors = matrix(pa.chunked_array([users.column("vector")]))
-    scores = vectors @ catalog.vectors.T
-    seen = np.zeros(scores.shape, np.bool_)
+    seen = np.zeros((len(vectors), len(catalog.item_ids)), np.bool_)
     for row, items in enumerate(users.column("seen").to_pylist()):
         seen[row, catalog.places(items or [])] = True
+    given = points(
+        vectors,
+        catalog.vectors,
+        catalog.spoken(),
+        combination=catalog.combination,
+        weights=catalog.weights,
+        candidates=~seen,
+        speaks=catalog.speaks,
+    )
+    scores = total(given)
     for shelf, exclude in (("for_you", seen), ("new_items", np.broadcast_to(~catalog.is_new, scores.shape))):
         places, best = top_k(scores, k, exclude=exclude)
         user, rank = np.nonzero(places >= 0)
         item = places[user, rank]
-        parts = contributions(vectors[user], catalog.vectors[item], catalog.blocks)
+        parts = {name: values[user, item] for name, values in given.items()}
         zero = np.zeros(len(item), np.float32)
         columns = {
             "date": pa.repeat(pa.scalar(night.date), len(item)),
@@ -157,7 +181,7 @@ def recommend_night(spark: SparkSession, night: Night) -> None:
         .agg(F.collect_set("item_id").alias("seen"))
     )
     embedded = tables.read(spark, night.lake, UserEmbeddings, ("date", "=", night.ds))
-    users = embedded.join(seen, "user_id", "left").repartition(parallelism, "user_id")
+    users = embedded.join(seen, "user_id", "left").repartition(parallelism, "user_id").sortWithinPartitions("user_id")
     _publish(recommendations(users, shelves, night=night), night, Recommendations)
 
     placed = night.lake.count(UserEmbeddings, {"date": night.ds})

@@ -82,12 +82,20 @@ class Split(Section):
     valid_share: float = Field(default=0.1, gt=0, lt=1)
 
 
+class Missing(Section):
+    """What is done about modalities that items lack, by the name that `fusion/missing/registry.py` gives it."""
+
+    policy: str = "none"
+    parameters: dict[str, Any] = {}
+
+
 class Fusion(Section):
     strategy: str = "closed_form"
     parameters: dict[str, Any] = {}
     split: Split = Split()
     review_share: float = Field(default=0.3, ge=0, le=1)
     """Weight of the mean of an item's reviews beside the item's own text."""
+    missing: Missing = Missing()
     min_likes: int = Field(default=20, ge=1)
     """With fewer likes than this there is nothing to learn from: content alone speaks."""
     seed: int = 20261123

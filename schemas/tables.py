@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from schemas.columns import BLOCKS, DATE, STRINGS, TIMESTAMP, VECTOR, finite, string
+from schemas.columns import BLOCKS, DATE, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, finite, string
 from schemas.features import FEATURES
 from schemas.table import MODALITIES, Check, Table
 
@@ -226,7 +226,9 @@ class ItemEmbeddings(Table):
 
     `vector` is made of parts that lie side by side, one for the history and one a modality. `blocks` names each with
     its first column and the one after its last; `neighbour_blocks` are the columns that tell which items are alike.
-    `is_new` says that nobody has interacted with the item yet.
+    `combination` says how the blocks' scores become one: `sum`, or by the places in their own rankings, `borda`,
+    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. `is_new` says that nobody has
+    interacted with the item yet.
     """
 
     name = "item_embeddings"
@@ -238,6 +240,8 @@ class ItemEmbeddings(Table):
             pa.field("vector", VECTOR, nullable=False),
             pa.field("blocks", BLOCKS, nullable=False),
             pa.field("neighbour_blocks", BLOCKS, nullable=False),
+            string("combination"),
+            pa.field("weights", WEIGHTS, nullable=False),
             pa.field("modalities", STRINGS, nullable=False),
             pa.field("is_new", pa.bool_(), nullable=False),
         ]
@@ -264,7 +268,8 @@ class UserEmbeddings(Table):
 class Recommendations(Table):
     """One place on one user's shelf on a night.
 
-    The five contributions add up to `score`; that of a modality the item lacks is 0.
+    The five contributions add up to `score`; that of a modality the item lacks is 0. Where the model combines rankings
+    (`combination` in `item_embeddings`), they are the points that a block gives for the item's place.
     """
 
     name = "recommendations"

@@ -136,6 +136,11 @@ def choose_best(
     """
     if len(holdout.users) < MIN_USERS:
         return dict(trials[0]), float("nan")
-    found = holdout.compare(lambda rows: map(scores(rows), trials))
-    best = int(np.argmax(found))
-    return dict(trials[best]), found[best]
+    figures: list[list[NDArray[np.float64]]] = [[] for _ in trials]
+    for held in holdout.batches():
+        scores_of = scores(held.rows)
+        for found, trial in zip(figures, trials, strict=True):
+            found.append(held.ndcg(scores_of(trial)))
+    reached = [float(np.concatenate(found).mean()) for found in figures]
+    best = int(np.argmax(reached))
+    return dict(trials[best]), reached[best]

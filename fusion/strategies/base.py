@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.combine import SUM
 from fusion.data import Catalog, History
 from schemas.table import MODALITIES
 
@@ -45,9 +46,10 @@ class Strategy(ABC):
 
     A user's score for an item is the dot product of their vectors. The columns are partitioned into `blocks`, named
     after what they speak of; the dot product over a block's columns is exactly what that block adds to the score, and
-    it is exactly 0 where the item lacks it. Items are known by their `item_id`, never by their row: a catalog at
-    scoring time may hold other items than the one at fitting time. User vectors follow from the history given, not from
-    who the user is.
+    it is exactly 0 where the item lacks it. Where `combination` is not `sum`, each block's dot products are ranked, and
+    what `fusion.combine` gives for their places is what the block adds. Items are known by their `item_id`, never by
+    their row: a catalog at scoring time may hold other items than the one at fitting time. User vectors follow from the
+    history given, not from who the user is.
     """
 
     name: ClassVar[str]
@@ -83,6 +85,16 @@ class Strategy(ABC):
     def neighbour_blocks(self) -> dict[str, slice]:
         """The columns whose cosines tell which items are alike (for `fusion.similar`)."""
         return self.blocks
+
+    @property
+    def combination(self) -> str:
+        """How the blocks' scores become one (`fusion.combine.COMBINATIONS`): `sum`, unless their rankings count."""
+        return SUM
+
+    @property
+    def block_weights(self) -> dict[str, float]:
+        """Every name of `BLOCKS` → what its points count."""
+        return dict.fromkeys(BLOCKS, 1.0)
 
     @abstractmethod
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:

@@ -22,10 +22,12 @@ QUICK = {
     "closed_form": {},
     "concatenation": FEW_STEPS | {"rank": 8},
     "content": {},
+    "decision": {"rank": 8},
     "multitask": FEW_STEPS | {"width": 8, "hidden": 16},
 }
 NAMES = sorted(registry.STRATEGIES)
 LEARNING = ["concatenation", "multitask"]
+USING_CONTENT = [*LEARNING, "decision"]
 
 
 def fitted(name, catalog, history, **more):
@@ -197,7 +199,7 @@ def ndcg(models, parts, catalog, segment):
     return {f.model: f.value for f in found if f.metric == "ndcg"}
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", USING_CONTENT)
 def test_content_that_explains_taste_is_used(name):
     """Half the items are new at the test: only their content tells who will like them."""
     catalog, history = tastes(users=120, items=80, likes=12, seed=1)

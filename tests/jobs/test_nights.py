@@ -1,6 +1,7 @@
 """Whole nights on the demo catalog: the laws, as a user would see them kept or broken."""
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.explain import explain_shelves
 from jobs.night import NightError
 from jobs.sources.demo import write_catalog
 from jobs.sources.landing import Summary
@@ -101,6 +103,22 @@ def test_the_same_night_twice_changes_no_row(two_nights: Lake, catalog: tuple[Pa
     before = contents(two_nights)
     run_night(spark, a_night(SECOND, catalog[0], two_nights))
     assert contents(two_nights) == before
+
+
+def test_a_night_whose_model_combines_rankings(
+    two_nights: Lake, catalog: tuple[Path, Summary], spark, tmp_path: Path
+) -> None:
+    copied = Lake(shutil.copytree(two_nights.uri.removeprefix("file://"), tmp_path / "lake").as_uri())
+    config = tmp_path / "borda.yaml"
+    config.write_text("fusion: {strategy: decision, parameters: {combination: borda}}")
+    finish(spark, a_night(SECOND, catalog[0], copied, config=str(config)))
+    looked, broken = findings(copied)
+    assert looked and not broken
+    night = "date = DATE '2026-11-02'"
+    assert ask(copied, f"SELECT DISTINCT combination FROM item_embeddings WHERE {night}") == [("borda",)]
+    model = ask(copied, f"SELECT DISTINCT model_version FROM recommendations WHERE {night}")
+    assert [name.partition("-")[0] for (name,) in model] == ["decision"]
+    assert "Scores are points of a Borda count" in explain_shelves(copied, date(2026, 11, 2))
 
 
 def test_ten_more_items_cost_ten_extractions(two_nights: Lake, catalog: tuple[Path, Summary], spark) -> None:

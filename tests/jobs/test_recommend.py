@@ -1,0 +1,92 @@
+"""The rows of shelves, made in this process: what Spark's tasks do with a batch of users."""
+
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fusion.combine import COMBINATIONS, speaking
+from fusion.strategies.base import BLOCKS
+from jobs.night import Night
+from jobs.raw import Raw
+from jobs.recommend import Shelves, shelf_rows
+from lake.lake import Lake
+from schemas.config import Config
+from schemas.table import MODALITIES
+
+USERS, ITEMS = 24, 60
+
+
+@pytest.fixture
+def night(lake: Lake) -> Night:
+    return Night(date(2026, 11, 1), Raw("raw"), lake, Config())
+
+
+def shelves(combination: str) -> Shelves:
+    """Items of which every third has no image, the first ten are new, and nothing has audio or video."""
+    random = np.random.default_rng(1)
+    blocks = {"history": slice(0, 40), "text": slice(40, 70), "image": slice(70, 96)}
+    blocks |= {name: slice(96, 96) for name in ("audio", "video")}
+    vectors = random.normal(size=(ITEMS, 96)).astype(np.float32)
+    masks = {m: np.full(ITEMS, m in ("text", "image")) for m in MODALITIES}
+    masks["image"][::3] = False
+    vectors[::3, blocks["image"]] = 0
+    is_new = np.arange(ITEMS) < 10
+    vectors[is_new, blocks["history"]] = 0
+    return Shelves(
+        item_ids=np.array([f"i{n:03d}" for n in range(ITEMS)]),
+        vectors=vectors,
+        masks=masks,
+        is_new=is_new,
+        blocks=blocks,
+        neighbour_blocks=blocks,
+        combination=combination,
+        weights={name: 1.0 if combination == "sum" else 0.5 + len(name) / 10 for name in BLOCKS},
+        speaks=speaking(vectors, blocks),
+    )
+
+
+def users(rows: list[int]) -> pa.RecordBatch:
+    vectors = np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)
+    columns = {
+        "user_id": pa.array([f"u{n:03d}" for n in rows]),
+        "model_version": pa.array(["m"] * len(rows)),
+        "vector": pa.array([vectors[n].tolist() for n in rows], pa.list_(pa.float32())),
+        "seen": pa.array([[f"i{k:03d}" for k in range(10 + n, 20 + n)] if n else None for n in rows]),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def rows_of(night: Night, batch: pa.RecordBatch, catalog: Shelves) -> list[dict]:
+    return pa.Table.from_batches(list(shelf_rows(batch, catalog, k=5, night=night))).to_pylist()
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_a_users_rows_do_not_depend_on_companions(night: Night, combination: str) -> None:
+    catalog = shelves(combination)
+    everyone = rows_of(night, users(list(range(USERS))), catalog)
+    backwards = rows_of(night, users(list(range(USERS))[::-1]), catalog)
+    assert sorted(map(repr, everyone)) == sorted(map(repr, backwards))
+    for user in range(0, USERS, 5):
+        alone = rows_of(night, users([user]), catalog)
+        assert alone == [row for row in everyone if row["user_id"] == f"u{user:03d}"]
+        assert len(alone) == 10
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_contributions_are_the_score(night: Night, combination: str) -> None:
+    for row in rows_of(night, users(list(range(USERS))), shelves(combination)):
+        parts = [row[f"contribution_{part}"] for part in BLOCKS]
+        assert row["score"] == pytest.approx(sum(parts), rel=1e-5, abs=1e-6)
+        assert row["contribution_audio"] == row["contribution_video"] == 0
+        assert "image" in row["modalities"] or row["contribution_image"] == 0
+        assert row["shelf"] == "for_you" or row["contribution_history"] == 0
+
+
+def test_places_leave_out_what_was_seen(night: Night) -> None:
+    """User 1 has seen items 11 to 20: whatever is first among the others gets 1 / 61 from the history."""
+    rows = rows_of(night, users([1]), shelves("reciprocal_rank"))
+    first = max(row["contribution_history"] for row in rows if row["shelf"] == "for_you")
+    assert first == pytest.approx((0.5 + len("history") / 10) / 61)
+    assert not {row["item_id"] for row in rows} & {f"i{k:03d}" for k in range(11, 21)}
