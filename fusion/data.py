@@ -6,6 +6,24 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_STEPS = 32
+"""The steps of a sequence, at most."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What items have in order of time, for those that have it: K of N.
+
+    Attributes:
+        values: float32 [K, T, d], T at most `MAX_STEPS`; steps past a sequence's length hold zeros and mean nothing.
+        lengths: int32 [K], 1 or more.
+        place: int64 [N], the item's row of `values`; -1 where it has no sequence.
+    """
+
+    values: NDArray[np.float32]
+    lengths: NDArray[np.int32]
+    place: NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -16,12 +34,15 @@ class Catalog:
         vectors: modality → float32 [N, d_m]; rows that the mask hides hold zeros and mean nothing.
         masks: modality → bool [N], True where the item has that modality.
         categories: str [N], "" where unknown; left out, none is known.
+        sequences: modality → the sequences of items that have the modality and more of it than a vector; a modality
+            may be left out.
     """
 
     item_ids: NDArray[np.str_]
     vectors: Mapping[str, NDArray[np.float32]]
     masks: Mapping[str, NDArray[np.bool_]]
     categories: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
+    sequences: Mapping[str, Sequences] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.categories):

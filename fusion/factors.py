@@ -8,9 +8,7 @@ EXACT = 1500
 """A matrix whose shorter side is at most this is decomposed exactly, a longer one by a randomised method."""
 
 
-def principal_axes(
-    likes: sp.csr_matrix, *, rank: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The right singular vectors of the likes, float64 [N, r], and their singular values [r], largest first.
 
     r is the least of `rank` and the number of directions that there are. The sign of a vector is such that its largest
@@ -47,3 +45,12 @@ def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: 
     """
     axes, values = principal_axes(likes, rank=rank, seed=seed)
     return (axes * np.sqrt(values**2 / (values**2 + ridge))).astype(np.float32)
+
+
+def scaled_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int, size: float) -> NDArray[np.float32]:
+    """float32 [N, r]: `autoencoder_factors` times what makes the root mean square of the entries of liked items `size`,
+    so that one learning rate suits any size of catalog."""
+    factors = autoencoder_factors(likes, rank=rank, ridge=ridge, seed=seed)
+    liked = factors[likes.getnnz(axis=0) > 0]
+    found = np.sqrt(np.mean(liked**2)) if liked.size else 1.0
+    return (factors * (size / found)).astype(np.float32)

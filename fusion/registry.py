@@ -12,7 +12,9 @@ from fusion.strategies.base import Strategy
 STRATEGIES = {
     "concatenation": "fusion.strategies.concatenation:Concatenation",
     "content": "fusion.content:Content",
+    "joint": "fusion.strategies.joint:Joint",
     "multitask": "fusion.strategies.multitask:Multitask",
+    "weighted": "fusion.strategies.weighted:Weighted",
 }
 """Name → module:class. The module is imported when the strategy is asked for."""
 

@@ -21,10 +21,12 @@ FEW_STEPS = {"epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}
 QUICK = {
     "concatenation": FEW_STEPS | {"rank": 8},
     "content": {},
+    "joint": FEW_STEPS | {"width": 8, "heads": 2, "units": 4},
     "multitask": FEW_STEPS | {"width": 8, "hidden": 16},
+    "weighted": FEW_STEPS | {"rank": 8},
 }
 NAMES = sorted(registry.STRATEGIES)
-LEARNING = ["concatenation", "multitask"]
+LEARNING = ["concatenation", "joint", "multitask", "weighted"]
 
 
 def fitted(name, catalog, history, **more):
