@@ -7,6 +7,24 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+MAX_STEPS = 32
+"""The steps of a sequence, at most."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What items have in order of time, for those that have it: K of N.
+
+    Attributes:
+        values: float32 [K, T, d], T at most `MAX_STEPS`; steps past a sequence's length hold zeros and mean nothing.
+        lengths: int32 [K], 1 or more.
+        place: int64 [N], the item's row of `values`; -1 where it has no sequence.
+    """
+
+    values: NDArray[np.float32]
+    lengths: NDArray[np.int32]
+    place: NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -18,6 +36,8 @@ class Catalog:
         masks: modality → bool [N], True where the item has that modality.
         categories: str [N], "" where unknown; left out, none is known.
         terms: CSR [N, terms], how often each hashed term stands in an item's text; None where nobody counted.
+        sequences: modality → the sequences of items that have the modality and more of it than a vector; a modality
+            may be left out.
     """
 
     item_ids: NDArray[np.str_]
@@ -25,6 +45,7 @@ class Catalog:
     masks: Mapping[str, NDArray[np.bool_]]
     categories: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
     terms: sp.csr_matrix | None = None
+    sequences: Mapping[str, Sequences] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.categories):

@@ -45,3 +45,12 @@ def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: 
     """
     axes, values = principal_axes(likes, rank=rank, seed=seed)
     return (axes * np.sqrt(values**2 / (values**2 + ridge))).astype(np.float32)
+
+
+def scaled_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int, size: float) -> NDArray[np.float32]:
+    """float32 [N, r]: `autoencoder_factors` times what makes the root mean square of the entries of liked items `size`,
+    so that one learning rate suits any size of catalog."""
+    factors = autoencoder_factors(likes, rank=rank, ridge=ridge, seed=seed)
+    liked = factors[likes.getnnz(axis=0) > 0]
+    found = np.sqrt(np.mean(liked**2)) if liked.size else 1.0
+    return (factors * (size / found)).astype(np.float32)

@@ -44,6 +44,18 @@ def profiles(
     return np.hstack(means).astype(np.float32)
 
 
+def joined_profiles(
+    likes: History,
+    sources: Sequence[NDArray[np.float32]],
+    masks: Sequence[NDArray[np.bool_]],
+    *,
+    decays: Sequence[float | None],
+) -> NDArray[np.float32]:
+    """float32 [U, P]: `profiles` under each of the decays, side by side."""
+    weights = (recency_matrix(likes, len(sources[0]), decay=decay) for decay in decays)
+    return np.hstack([profiles(each, sources, masks) for each in weights])
+
+
 def mapped_profiles(
     likes: History,
     sources: Sequence[NDArray[np.float32]],

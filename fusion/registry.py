@@ -14,7 +14,9 @@ STRATEGIES = {
     "concatenation": "fusion.strategies.concatenation:Concatenation",
     "content": "fusion.content:Content",
     "decision": "fusion.strategies.decision:Decision",
+    "joint": "fusion.strategies.joint:Joint",
     "multitask": "fusion.strategies.multitask:Multitask",
+    "weighted": "fusion.strategies.weighted:Weighted",
 }
 """Name → module:class. The module is imported when the strategy is asked for."""
 

@@ -1,23 +1,26 @@
-"""Trains the linear two-tower model with Keras. Only this file and `fusion.multitask.training` need TensorFlow, and
-only while fitting."""
+"""Training on what users liked next: examples, candidates, epochs; and the linear two-tower model."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fusion.checkpoint import Checkpoint, Progress, identity
 from fusion.data import History
-from fusion.profiles import mapped_profiles, profiles, recency_matrix
+from fusion.losses import LOSSES
+from fusion.profiles import joined_profiles, mapped_profiles
 from fusion.strategies.base import FitLog
+from fusion.trainer import OPTIMIZERS, PRECISIONS, Network, Trainer, Weights
+from fusion.weighting import EVEN, Weighting
 
 HORIZON = 0.25
 """A training example's targets are the next so much of the user's likes after a random moment, at least one."""
-Weights = TypeVar("Weights")
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,26 @@ class Towers:
         user_bias: float32 [D], the vector of a user without a like.
         item_history: float32 [N, r]; a row counts only where `known`.
         item_content: float32 [p_m, c_m] a modality.
+        weighting: what the weighting of the modalities has to learn, by name.
     """
 
     user_kernel: NDArray[np.float32]
     user_bias: NDArray[np.float32]
     item_history: NDArray[np.float32]
     item_content: tuple[NDArray[np.float32], ...]
+    weighting: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def named(self) -> dict[str, NDArray[np.float32]]:
+        """All of them, each under a name of its own."""
+        content = {f"item/{place}": kernel for place, kernel in enumerate(self.item_content)}
+        towers = {"user": self.user_kernel, "user_bias": self.user_bias, "history": self.item_history}
+        return {**towers, **content, **self.weighting}
+
+    def with_named(self, weights: Weights) -> "Towers":
+        """Others of the same shapes, from what `named` gives."""
+        content = tuple(weights[f"item/{place}"] for place in range(len(self.item_content)))
+        weighting = {name: weights[name] for name in self.weighting}
+        return Towers(weights["user"], weights["user_bias"], weights["history"], content, weighting)
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,8 @@ class Items:
         known: bool [N].
         sources: float32 [N, d_s] a source of the user profile, with `source_masks` bool [N] each.
         decays: the recency decays under which the profile repeats the sources.
+        content_masks: bool [N] a modality; all that the weighting needs to know of what is missing.
+        weighting: how much each modality counts in an item.
     """
 
     content: tuple[NDArray[np.float32], ...]
@@ -53,12 +72,8 @@ class Items:
     sources: tuple[NDArray[np.float32], ...]
     source_masks: tuple[NDArray[np.bool_], ...]
     decays: tuple[float | None, ...]
-
-    def profiles(self, likes: History) -> NDArray[np.float32]:
-        """float32 [U, P]: the user tower's input."""
-        n = len(self.known)
-        each = (recency_matrix(likes, n, decay=decay) for decay in self.decays)
-        return np.hstack([profiles(weights, self.sources, self.source_masks) for weights in each])
+    content_masks: tuple[NDArray[np.bool_], ...]
+    weighting: Weighting = EVEN
 
     def user_vectors(self, likes: History, towers: Towers, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(users), D], computed in bounded blocks of users."""
@@ -74,12 +89,57 @@ class Items:
 
     def item_vectors(self, towers: Towers) -> NDArray[np.float32]:
         """float32 [N, D], the history columns 0 where the item is not known."""
-        history = np.where(self.known[:, None], towers.item_history, 0)
-        content = (x @ kernel for x, kernel in zip(self.content, towers.item_content, strict=True))
-        return np.hstack([history, *content]).astype(np.float32)
+        network = LinearTowers(self)
+        shown = network.masks.astype(np.float32)
+        columns = network.columns(towers.named(), towers.item_history, self.content, shown, xp=np)
+        return columns.astype(np.float32)
 
 
-@dataclass(frozen=True)
+class LinearTowers:
+    """A user linear in their profile, and an item that is its history beside its weighted linear content: what
+    `fusion.trainer` trains."""
+
+    compiled = True
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+        self.masks = np.stack([items.known, *items.content_masks], axis=1)
+
+    def profiles(self, likes: History) -> NDArray[np.float32]:
+        items = self._items
+        return joined_profiles(likes, items.sources, items.source_masks, decays=items.decays)
+
+    def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """`rows` and the projected modalities, by place."""
+        return {"rows": rows, **{str(place): x[rows] for place, x in enumerate(self._items.content)}}
+
+    def vectors(
+        self, weights: Mapping[str, Any], profiles: Any, given: Mapping[str, Any], shown: Any, *, xp: Any
+    ) -> tuple[Any, Any]:
+        history = xp.take(weights["history"], given["rows"], axis=0)
+        content = [given[str(place)] for place in range(len(self._items.content))]
+        users = xp.matmul(profiles, weights["user"]) + weights["user_bias"]
+        return users, self.columns(weights, history, content, shown, xp=xp)
+
+    def columns(self, weights: Mapping[str, Any], history: Any, content: Sequence[Any], shown: Any, *, xp: Any) -> Any:
+        """[n, D]: an item's blocks side by side.
+
+        Args:
+            history: [n, r].
+            content: [n, p_m] a modality.
+            shown: [n, 1 + M], 1 or 0.
+        """
+        blocks = [xp.matmul(x, weights[f"item/{place}"]) for place, x in enumerate(content)]
+        joined = xp.concatenate(blocks, axis=1)
+        factors = self._items.weighting(weights, content, shown[:, 1:], xp=xp)
+        if factors is not None:
+            # one product for all blocks, so that the factors have one gradient (see `trainer.Network.compiled`)
+            widths = [block.shape[1] for block in blocks]
+            joined = joined * xp.matmul(factors, np.repeat(np.eye(len(widths), dtype=np.float32), widths, axis=1))
+        return xp.concatenate([history * shown[:, :1], joined], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How to train.
 
@@ -90,6 +150,14 @@ class Recipe:
         items_per_step: the softmax runs over the whole catalog up to this size, beyond it over the batch's targets and
             so many items drawn uniformly.
         steps_per_epoch: the least and the most there may be; an epoch between them visits every user once.
+        modality_dropout: share of items whose modality a step hides, drawn for each modality alone.
+        optimizer: `adam` (Kingma and Ba 2015) or `sgd`, with Nesterov momentum.
+        loss: `softmax` or `bpr`, see `fusion.losses`.
+        precision: `auto`, or `float32` everywhere, see `fusion.trainer.compute_dtype`.
+        checkpoint: folder in which every epoch leaves what is needed to go on from it; None for none.
+
+    Raises:
+        ValueError: a name is not known.
     """
 
     epochs: int
@@ -99,6 +167,16 @@ class Recipe:
     item_dropout: float
     items_per_step: int
     steps_per_epoch: tuple[int, int]
+    modality_dropout: float = 0.0
+    optimizer: str = "adam"
+    loss: str = "softmax"
+    precision: str = "auto"
+    checkpoint: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (("optimizer", OPTIMIZERS), ("loss", LOSSES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
@@ -195,20 +273,53 @@ def train(
     validate: Callable[[Towers], float] | None,
     progress: bool,
 ) -> tuple[Towers, FitLog]:
-    """Fits the towers by softmax cross-entropy; with `validate`, keeps the weights of the best epoch."""
-    model = _Model(start, items, recipe=recipe, seed=seed)
-    random = np.random.default_rng(seed)
-    examples = Examples(likes, len(items.known))
-    candidates = Candidates(likes, len(items.known), recipe=recipe)
+    """Fits the towers; with `validate`, keeps the weights of the best epoch."""
+    best, log = train_network(
+        start.named(),
+        LinearTowers(items),
+        likes,
+        recipe=recipe,
+        seed=seed,
+        validate=None if validate is None else lambda weights: validate(start.with_named(weights)),
+        progress=progress,
+    )
+    return start.with_named(best), log
 
-    def epoch() -> tuple[Towers, float]:
+
+def train_network(
+    start: Weights,
+    network: Network,
+    likes: History,
+    *,
+    recipe: Recipe,
+    seed: int,
+    validate: Callable[[Weights], float] | None,
+    progress: bool,
+) -> tuple[Weights, FitLog]:
+    """Fits a network's weights; with `validate`, keeps those of the best epoch."""
+    trainer = Trainer(start, network, recipe=recipe, seed=seed)
+    random = np.random.default_rng(seed)
+    examples = Examples(likes, len(network.masks))
+    candidates = Candidates(likes, len(network.masks), recipe=recipe)
+
+    def epoch() -> tuple[Weights, float]:
         losses = [
-            model.step(items, examples.draw(users, random), candidates=candidates, random=random)
+            trainer.step(examples.draw(users, random), candidates=candidates, random=random)
             for users in batches(examples.users, random, recipe=recipe)
         ]
-        return model.towers(), float(np.mean(losses))
+        return trainer.variables.weights(), float(np.mean(losses))
 
-    return best_epoch(epoch, start, recipe=recipe, validate=validate, progress=progress)
+    checkpoint = None
+    if recipe.checkpoint:
+        made_from = training_identity(start, likes, recipe=recipe, seed=seed)
+        checkpoint = Checkpoint(recipe.checkpoint, identity=made_from, trained=trainer.variables, random=random)
+    return best_epoch(epoch, start, recipe=recipe, validate=validate, progress=progress, checkpoint=checkpoint)
+
+
+def training_identity(start: Weights, history: History, *, recipe: Recipe, seed: int) -> str:
+    """What tells a training from others: its recipe, wherever it leaves its checkpoints, seed, history and start."""
+    arrays = {f"history/{name}": array for name, array in vars(history).items()}
+    return identity(replace(recipe, checkpoint=None), seed, arrays=arrays | {f"start/{n}": a for n, a in start.items()})
 
 
 def best_epoch(
@@ -218,27 +329,35 @@ def best_epoch(
     recipe: Recipe,
     validate: Callable[[Weights], float] | None,
     progress: bool,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Weights, FitLog]:
     """Runs epochs, each of which gives the weights after it and its loss, and keeps the weights that validate best,
-    those at the start among them; without `validate`, the last."""
+    those at the start among them; without `validate`, the last. With a checkpoint, it goes on after the last epoch
+    that it holds, to the same end as if it had never stopped."""
     began = time.monotonic()
-    best, best_at, history = start, 0, [] if validate is None else [validate(start)]
-    bar = tqdm(range(1, recipe.epochs + 1), desc="train", unit="epoch", disable=not progress)
-    epoch = 0
-    for epoch in bar:
-        weights, loss = run()
-        shown = {"loss": f"{loss:.4f}"}
-        if validate is None:
-            best, best_at = weights, epoch
-        else:
-            history.append(validate(weights))
-            shown["ndcg"] = f"{history[-1]:.4f}"
-            if history[-1] > max(history[:-1]):
-                best, best_at = weights, epoch
-        bar.set_postfix(shown)
-        if validate is not None and epoch - best_at >= recipe.patience:
-            break
-    return best, FitLog(epoch, best_at, time.monotonic() - began, history[1:])
+    stands, best = (checkpoint.read() if checkpoint else None) or (None, start)
+    if stands is None:
+        stands = Progress(0, 0, 0.0, () if validate is None else (validate(start),))
+    began -= stands.seconds
+    bar = tqdm(total=recipe.epochs, initial=stands.epoch, desc="train", unit="epoch", disable=not progress)
+    with bar:
+        while stands.epoch < recipe.epochs and not _waited(stands, recipe, validated=validate is not None):
+            weights, loss = run()
+            figures = stands.valid_ndcg if validate is None else (*stands.valid_ndcg, validate(weights))
+            better = validate is None or figures[-1] > max(figures[:-1])
+            epoch = stands.epoch + 1
+            best, best_at = (weights, epoch) if better else (best, stands.best_epoch)
+            stands = Progress(epoch, best_at, time.monotonic() - began, figures)
+            if checkpoint:
+                checkpoint.write(stands, best)
+            bar.set_postfix({"loss": f"{loss:.4f}"} | ({"ndcg": f"{figures[-1]:.4f}"} if figures else {}))
+            bar.update()
+    return best, FitLog(stands.epoch, stands.best_epoch, time.monotonic() - began, list(stands.valid_ndcg[1:]))
+
+
+def _waited(stands: Progress, recipe: Recipe, *, validated: bool) -> bool:
+    """Whether so many epochs have passed without a better one that no more are run."""
+    return validated and stands.epoch > 0 and stands.epoch - stands.best_epoch >= recipe.patience
 
 
 def batches(users: NDArray[np.int64], random: np.random.Generator, *, recipe: Recipe) -> Iterator[NDArray[np.int64]]:
@@ -249,64 +368,3 @@ def batches(users: NDArray[np.int64], random: np.random.Generator, *, recipe: Re
     shuffled = np.concatenate([random.permutation(users) for _ in range(rounds)])
     for step in range(steps):
         yield shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-
-
-class _Model:
-    """The towers as Keras variables under Adam."""
-
-    def __init__(self, start: Towers, items: Items, *, recipe: Recipe, seed: int) -> None:
-        import keras
-        import tensorflow as tf
-
-        keras.utils.set_random_seed(seed)
-        tf.config.experimental.enable_op_determinism()
-        self._recipe = recipe
-        self._known = items.known
-        self._content = [tf.constant(part) for part in items.content]
-        self._kernel = keras.Variable(start.user_kernel)
-        self._bias = keras.Variable(start.user_bias)
-        self._history = keras.Variable(start.item_history)
-        self._projections = [keras.Variable(kernel) for kernel in start.item_content]
-        self._variables = [self._kernel, self._bias, self._history, *self._projections]
-        self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        self._optimizer.build(self._variables)
-        self._compiled = tf.function(self._update, reduce_retracing=True)
-
-    def towers(self) -> Towers:
-        kernel, bias, history, *content = (variable.numpy().copy() for variable in self._variables)
-        return Towers(kernel, bias, history, tuple(content))
-
-    def step(
-        self,
-        items: Items,
-        example: Example,
-        *,
-        candidates: Candidates,
-        random: np.random.Generator,
-    ) -> float:
-        """One update; returns the batch's mean loss."""
-        import tensorflow as tf
-
-        rows, log_p = candidates.draw(example.targets, random)
-        shown = self._known[rows] & (random.random(len(rows)) >= self._recipe.item_dropout)
-        arrays = (
-            items.profiles(example.past),
-            example.targets[:, rows].toarray(),
-            rows,
-            log_p,
-            shown.astype(np.float32),
-        )
-        return float(self._compiled(*(tf.convert_to_tensor(array) for array in arrays)))
-
-    def _update(self, profile: Any, targets: Any, rows: Any, log_p: Any, shown: Any) -> Any:
-        """profile [B, P], targets [B, C] summing to 1 a row, rows [C], log_p [C], shown [C] → mean loss []."""
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            blocks = [tf.gather(self._history, rows) * shown[:, None]]
-            blocks += [tf.gather(x, rows) @ w for x, w in zip(self._content, self._projections, strict=True)]
-            logits = tf.matmul(profile @ self._kernel + self._bias, tf.concat(blocks, axis=1), transpose_b=True)
-            partition = tf.reduce_logsumexp(logits - log_p, axis=1)
-            loss = tf.reduce_mean(partition - tf.reduce_sum(targets * logits, axis=1))
-        self._optimizer.apply(tape.gradient(loss, self._variables), self._variables)
-        return loss

@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.checkpoint import Checkpoint
 from fusion.data import History
 from fusion.multitask import network as net
 from fusion.multitask.items import Items, Weights
 from fusion.profiles import recency_matrix
 from fusion.strategies.base import FitLog
-from fusion.training import Candidates, Example, Examples, Recipe, batches, best_epoch
+from fusion.trainer import Variables
+from fusion.training import Candidates, Example, Examples, Recipe, batches, best_epoch, training_identity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskRecipe(Recipe):
     """How to train all tasks together.
 
     Attributes:
-        modality_dropout: share of items whose modality a step hides, drawn for each modality alone.
         negatives: how much all items that a user did not like weigh together, where what they liked weighs 1.
         ratings_per_step: the most that a step learns from.
     """
 
-    modality_dropout: float
     negatives: float
     ratings_per_step: int
 
@@ -51,9 +51,13 @@ def train(
             network.step(examples.draw(users, random), candidates=candidates, random=random)
             for users in batches(examples.users, random, recipe=recipe)
         ]
-        return network.weights(), float(np.mean(losses))
+        return network.variables.weights(), float(np.mean(losses))
 
-    return best_epoch(epoch, start, recipe=recipe, validate=validate, progress=progress)
+    checkpoint = None
+    if recipe.checkpoint:
+        made_from = training_identity(start, history, recipe=recipe, seed=seed)
+        checkpoint = Checkpoint(recipe.checkpoint, identity=made_from, trained=network.variables, random=random)
+    return best_epoch(epoch, start, recipe=recipe, validate=validate, progress=progress, checkpoint=checkpoint)
 
 
 @dataclass(frozen=True)
@@ -117,24 +121,16 @@ def _sample(history: History, most: int, random: np.random.Generator) -> History
 
 
 class _Network:
-    """The weights as Keras variables under Adam."""
+    """All tasks' losses over the weights as Keras variables."""
 
     def __init__(self, start: Weights, items: Items, *, recipe: TaskRecipe, seed: int) -> None:
-        import keras
         import tensorflow as tf
 
-        keras.utils.set_random_seed(seed)
-        tf.config.experimental.enable_op_determinism()
+        self.variables = Variables(start, recipe=recipe, seed=seed)
         self._recipe, self._items = recipe, items
         self._content = {modality: tf.constant(x) for modality, x in items.content.items()}
         self._place = tf.constant(np.where(items.masks[:, 0], items.place, 0))
-        self._variables = {name: keras.Variable(array) for name, array in start.items()}
-        self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        self._optimizer.build(list(self._variables.values()))
-        self._apply = tf.function(lambda gradients: self._optimizer.apply(gradients, list(self._variables.values())))
-
-    def weights(self) -> Weights:
-        return {name: variable.numpy().copy() for name, variable in self._variables.items()}
+        self._apply = tf.function(self.variables.apply)
 
     def step(self, example: Example, *, candidates: Candidates, random: np.random.Generator) -> float:
         """One update; returns the batch's loss.
@@ -153,18 +149,16 @@ class _Network:
         import tensorflow as tf
         from keras import ops
 
-        variables = list(self._variables.values())
         with tf.GradientTape() as tape:
-            loss = net.total_loss(self._losses(batch), self._variables["uncertainty"], batch["present"], xp=ops)
-        gradients = zip(tape.gradient(loss, variables), variables, strict=True)
-        self._apply([ops.zeros_like(v) if g is None else tf.convert_to_tensor(g) for g, v in gradients])
+            loss = net.total_loss(self._losses(batch), self.variables.named["uncertainty"], batch["present"], xp=ops)
+        self._apply(self.variables.gradients(tape, loss))
         return loss
 
     def _losses(self, batch: Mapping[str, Any]) -> Any:
         """[3], one a task; 0 where it has no data."""
         from keras import ops
 
-        weights, rows = self._variables, batch["rows"]
+        weights, rows = self.variables.named, batch["rows"]
         history = ops.take(weights["history"], ops.take(self._place, rows), axis=0)
         content = {modality: ops.take(x, rows, axis=0) for modality, x in self._content.items()}
         items = net.parts(weights, history, content, batch["shown"], xp=ops)

@@ -28,6 +28,7 @@ class FitLog:
         choices: what else validation data chose, by name.
         tasks: of a multi-task model, task → the `weight` it came to have and, where there is something to validate it
             on, its `valid_loss`; a task without data is not there.
+        weights: of a model that weighs modalities, modality → how much it counts, a mean over the items that have it.
     """
 
     epochs: int = 0
@@ -36,6 +37,7 @@ class FitLog:
     valid_ndcg: list[float] = field(default_factory=list)
     choices: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, dict[str, float]] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -50,9 +52,16 @@ class Strategy(ABC):
     what `fusion.combine` gives for their places is what the block adds. Items are known by their `item_id`, never by
     their row: a catalog at scoring time may hold other items than the one at fitting time. User vectors follow from the
     history given, not from who the user is.
+
+    Attributes:
+        sequences: whether the strategy reads a catalog's `sequences`, which are loaded for no other.
+        checkpoint: folder in which a fit leaves what it needs to go on after it was killed, and in which it looks for
+            what an earlier one left; None, as it is unless set, for none. Whoever sets it empties it.
     """
 
     name: ClassVar[str]
+    sequences: ClassVar[bool] = False
+    checkpoint: Path | None = None
 
     @abstractmethod
     def fit(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
 from fusion.data import Catalog, History
-from fusion.factors import autoencoder_factors
+from fusion.factors import scaled_factors
 from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.strategies.base import FitLog, Strategy
@@ -18,7 +18,7 @@ from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
 SOURCE_SCALE = 1 / 64
-"""Root mean square of the history factors of known items, so that one learning rate suits any size of catalog."""
+"""Root mean square of the history factors of known items."""
 NOISE = 0.003
 GAIN = 200.0
 """How sharply the untrained model prefers what the closed-form factors prefer."""
@@ -41,8 +41,8 @@ class Concatenation(Strategy):
         content_gain: how much likeness of content counts before training.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
-        epochs, patience, batch_size, learning_rate, item_dropout, items_per_step, steps_per_epoch: see
-            `fusion.training.Recipe`.
+        epochs, patience, batch_size, learning_rate, item_dropout, items_per_step, steps_per_epoch, optimizer, loss,
+            precision: see `fusion.training.Recipe`.
         untuned_epochs: how many there are when `fit` is given neither validation data nor what it once chose.
     """
 
@@ -65,6 +65,9 @@ class Concatenation(Strategy):
         item_dropout: float = 0.1,
         items_per_step: int = 8192,
         steps_per_epoch: Sequence[int] = (20, 200),
+        optimizer: str = "adam",
+        loss: str = "softmax",
+        precision: str = "auto",
     ) -> None:
         self._parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.rank, self.dims, self.ridge, self.decay = rank, dims, ridge, decay
@@ -78,6 +81,9 @@ class Concatenation(Strategy):
             item_dropout=item_dropout,
             items_per_step=items_per_step,
             steps_per_epoch=(steps_per_epoch[0], steps_per_epoch[1]),
+            optimizer=optimizer,
+            loss=loss,
+            precision=precision,
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -143,10 +149,8 @@ class Concatenation(Strategy):
         """Keeps the ids and factors of the items that somebody likes: only their likes can speak for them."""
         matrix = like_matrix(likes, len(catalog))
         known = np.asarray(matrix.sum(axis=0)).ravel() > 0
-        factors = autoencoder_factors(matrix, rank=self.rank, ridge=self.ridge, seed=seed)[known]
-        size = np.sqrt(np.mean(factors**2)) if factors.size else 1.0
-        self._item_ids = catalog.item_ids[known]
-        self._factors = (factors * (SOURCE_SCALE / size)).astype(np.float32)
+        factors = scaled_factors(matrix, rank=self.rank, ridge=self.ridge, seed=seed, size=SOURCE_SCALE)
+        self._item_ids, self._factors = catalog.item_ids[known], factors[known]
 
     def _start(self, catalog: Catalog, likes: History, *, seed: int) -> Towers:
         """Weights that already rank: known items by the recent history factors and popularity, and every item by how
@@ -191,7 +195,7 @@ class Concatenation(Strategy):
             self._placed(catalog),
             items,
             train_on.likes(),
-            recipe=replace(self.recipe, epochs=epochs),
+            recipe=replace(self.recipe, epochs=epochs, checkpoint=self.checkpoint),
             seed=seed,
             validate=validate,
             progress=progress,
@@ -224,4 +228,5 @@ class Concatenation(Strategy):
             sources=(factors, *content),
             source_masks=tuple(masks[name] for name in ("history", *MODALITIES)),
             decays=(None, self.decay),
+            content_masks=tuple(masks[m] for m in MODALITIES),
         )

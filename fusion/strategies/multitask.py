@@ -43,9 +43,9 @@ class Multitask(Strategy):
         dims: columns that a modality's vectors are projected onto before learning.
         ridge: of the closed-form factors that training begins at.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
-        negatives, modality_dropout, ratings_per_step: see `fusion.multitask.training.TaskRecipe`.
-        epochs, patience, batch_size, learning_rate, item_dropout, items_per_step, steps_per_epoch: see
-            `fusion.training.Recipe`.
+        negatives, ratings_per_step: see `fusion.multitask.training.TaskRecipe`.
+        epochs, patience, batch_size, learning_rate, item_dropout, modality_dropout, items_per_step, steps_per_epoch,
+            optimizer: see `fusion.training.Recipe`.
         untuned_epochs: how many there are when `fit` is given neither validation data nor what it once chose.
 
     Raises:
@@ -74,6 +74,7 @@ class Multitask(Strategy):
         item_dropout: float = 0.1,
         items_per_step: int = 2048,
         steps_per_epoch: Sequence[int] = (20, 200),
+        optimizer: str = "adam",
     ) -> None:
         self._parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         _check(self._parameters)
@@ -90,6 +91,7 @@ class Multitask(Strategy):
             modality_dropout=modality_dropout,
             negatives=negatives,
             ratings_per_step=ratings_per_step,
+            optimizer=optimizer,
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -227,7 +229,7 @@ class Multitask(Strategy):
             self._weights,
             replace(items, labels=np.where(held_out, -1, items.labels)),
             self._standardised(train_on),
-            recipe=replace(self.recipe, epochs=epochs),
+            recipe=replace(self.recipe, epochs=epochs, checkpoint=self.checkpoint),
             seed=seed,
             validate=validate,
             progress=progress,

@@ -23,11 +23,13 @@ QUICK = {
     "concatenation": FEW_STEPS | {"rank": 8},
     "content": {},
     "decision": {"rank": 8},
+    "joint": FEW_STEPS | {"width": 8, "heads": 2, "units": 4},
     "multitask": FEW_STEPS | {"width": 8, "hidden": 16},
+    "weighted": FEW_STEPS | {"rank": 8},
 }
 NAMES = sorted(registry.STRATEGIES)
-LEARNING = ["concatenation", "multitask"]
-USING_CONTENT = [*LEARNING, "decision"]
+LEARNING = ["concatenation", "joint", "multitask", "weighted"]
+USING_CONTENT = [*LEARNING, "closed_form", "decision"]
 
 
 def fitted(name, catalog, history, **more):

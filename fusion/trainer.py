@@ -1,0 +1,199 @@
+"""Fits named weights with Keras. Only this file and `fusion.multitask.training` need TensorFlow, and only while
+fitting."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion import losses
+from fusion.data import History
+
+if TYPE_CHECKING:
+    from fusion.training import Candidates, Example, Recipe
+
+Weights = Mapping[str, NDArray[Any]]
+MOMENTUM = 0.9
+OPTIMIZERS = ("adam", "sgd")
+PRECISIONS = ("auto", "float32")
+LIKED = 4
+"""Of a user's targets so many are drawn, by their shares and with replacement, to be paired with what was not liked."""
+_OPTIMIZER = "optimizer/"
+
+
+class Network(Protocol):
+    """What can be trained: how named weights make vectors of users and items whose dot product is the logit of a
+    like."""
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """bool [N, 1 + M], whether each block speaks for the item, history first."""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether an update may run as one graph. It may where no tensor has more than two gradients: a graph adds up
+        three or more in the order in which they happen to be ready (`AddN` takes over whichever input's memory is
+        free), and so not to the same bits every time."""
+
+    def profiles(self, likes: History) -> NDArray[np.float32]:
+        """float32 [B, P]: what the users are known by."""
+
+    def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """What is known of the items at `rows` and not learnt, by name."""
+
+    def vectors(
+        self, weights: Mapping[str, Any], profiles: Any, given: Mapping[str, Any], shown: Any, *, xp: Any
+    ) -> tuple[Any, Any]:
+        """Users [B, D] and items [C, D].
+
+        Args:
+            profiles: [B, P].
+            given: as `given` made it.
+            shown: [C, 1 + M], 1 or 0: whether each block plays.
+        """
+
+
+class Variables:
+    """Named weights as Keras variables under an optimiser."""
+
+    def __init__(self, start: Weights, *, recipe: "Recipe", seed: int) -> None:
+        import keras
+        import tensorflow as tf
+
+        keras.utils.set_random_seed(seed)
+        tf.config.experimental.enable_op_determinism()
+        self.named = {name: keras.Variable(array) for name, array in start.items()}
+        if recipe.optimizer == "adam":
+            self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
+        else:
+            self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
+        self._optimizer.build(self.all)
+
+    @property
+    def all(self) -> list[Any]:
+        return list(self.named.values())
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        return {name: variable.numpy().copy() for name, variable in self.named.items()}
+
+    def gradients(self, tape: Any, loss: Any) -> list[Any]:
+        """The gradient of each of `all`, dense; 0 where the loss does not depend on it."""
+        import tensorflow as tf
+
+        found = zip(tape.gradient(loss, self.all), self.all, strict=True)
+        return [tf.zeros_like(v) if g is None else tf.convert_to_tensor(g) for g, v in found]
+
+    def apply(self, gradients: Sequence[Any]) -> None:
+        """One step along what `gradients` gave."""
+        self._optimizer.apply(list(gradients), self.all)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The weights, and under names of their own what the optimiser remembers."""
+        remembered = {f"{_OPTIMIZER}{k}": v.numpy().copy() for k, v in enumerate(self._optimizer.variables)}
+        return self.weights() | remembered
+
+    def restore(self, state: Weights) -> None:
+        """The inverse of `state`."""
+        for name, variable in self.named.items():
+            variable.assign(state[name])
+        for k, variable in enumerate(self._optimizer.variables):
+            variable.assign(state[f"{_OPTIMIZER}{k}"])
+
+
+class Trainer:
+    """Updates a network's weights, a batch of examples at a time."""
+
+    def __init__(self, start: Weights, network: Network, *, recipe: "Recipe", seed: int) -> None:
+        import tensorflow as tf
+
+        self._network, self._recipe = network, recipe
+        self.variables = Variables(start, recipe=recipe, seed=seed)
+        self._dtype = compute_dtype(recipe.precision, gpus=len(tf.config.list_physical_devices("GPU")))
+        self._whole: dict[str, Any] = {}
+        self._apply = tf.function(self.variables.apply)
+        self._run = tf.function(self._update, reduce_retracing=True) if network.compiled else self._update
+
+    def step(self, example: "Example", *, candidates: "Candidates", random: np.random.Generator) -> float:
+        """One update; returns the batch's mean loss."""
+        import tensorflow as tf
+
+        rows, log_p = candidates.draw(example.targets, random)
+        batch = {
+            "profiles": self._network.profiles(example.past),
+            "shown": self._shown(rows, random),
+            "targets": example.targets[:, rows].toarray(),
+            "log_p": log_p,
+        }
+        if self._recipe.loss == "bpr":
+            batch |= _pairs(example, rows, batch["targets"], log_p, random)
+        tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}
+        return float(self._run(self._given(rows), tensors))
+
+    def _shown(self, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
+        """float32 [C, 1 + M]: 0 where the item lacks the block, and where it is hidden for this step."""
+        shown = self._network.masks[rows].astype(np.float32)
+        shown[:, 0] *= random.random(len(rows)) >= self._recipe.item_dropout
+        if self._recipe.modality_dropout:
+            shown[:, 1:] *= random.random((len(rows), shown.shape[1] - 1)) >= self._recipe.modality_dropout
+        return shown
+
+    def _given(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Tensors; those of a catalog that every step ranks whole are made once."""
+        import tensorflow as tf
+
+        if len(rows) < len(self._network.masks):
+            return {name: tf.convert_to_tensor(array) for name, array in self._network.given(rows).items()}
+        if not self._whole:
+            self._whole = {name: tf.convert_to_tensor(array) for name, array in self._network.given(rows).items()}
+        return self._whole
+
+    def _update(self, given: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
+        """The batch that `step` makes → loss []."""
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = self._loss(given, batch)
+        self._apply(self.variables.gradients(tape, loss))
+        return loss
+
+    def _loss(self, given: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
+        from keras import ops
+
+        def cast(arrays: Mapping[str, Any]) -> dict[str, Any]:
+            return {n: ops.cast(a, self._dtype) if "float" in str(a.dtype) else a for n, a in arrays.items()}
+
+        whole = self._dtype == "float32"
+        weights, given = (self.variables.named, given) if whole else (cast(self.variables.named), cast(given))
+        inputs = batch if whole else cast({name: batch[name] for name in ("profiles", "shown")})
+        users, items = self._network.vectors(weights, inputs["profiles"], given, inputs["shown"], xp=ops)
+        logits = ops.cast(ops.matmul(users, ops.transpose(items)), "float32")
+        if self._recipe.loss == "bpr":
+            return losses.bpr(logits, batch["liked"], batch["shares"], xp=ops)
+        return losses.softmax(logits, batch["targets"], batch["log_p"], xp=ops)
+
+
+def compute_dtype(precision: str, *, gpus: int) -> str:
+    """What products are computed in: bfloat16 (Kalamkar et al. 2019; its range needs no loss scaling) where there is a
+    GPU and the precision is "auto", else float32. Weights and losses are float32 either way."""
+    return "bfloat16" if precision == "auto" and gpus else "float32"
+
+
+def _pairs(
+    example: "Example",
+    rows: NDArray[np.int64],
+    targets: NDArray[np.float32],
+    log_p: NDArray[np.float32],
+    random: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """`liked` int32 [B, S] and `shares` float32 [B, C], as in `losses.bpr`."""
+    ends = np.cumsum(targets, axis=1)
+    drawn = random.random((len(targets), LIKED)).astype(np.float32) * ends[:, -1:]
+    liked = np.stack([np.searchsorted(end, point, side="right") for end, point in zip(ends, drawn, strict=True)])
+    last = targets.shape[1] - 1 - (targets[:, ::-1] > 0).argmax(axis=1)  # where rounding ran past the end
+    had = targets.copy()
+    column = np.minimum(np.searchsorted(rows, example.past.item), len(rows) - 1)
+    among = rows[column] == example.past.item
+    had[example.past.user[among], column[among]] = 1
+    shares = losses.negative_shares(had, log_p, xp=np)
+    return {"liked": np.minimum(liked, last[:, None]).astype(np.int32), "shares": shares.astype(np.float32)}

@@ -1,0 +1,116 @@
+"""How much each modality counts in an item: F = [phi_text(x) w_text, phi_image(x) w_image, ...].
+
+Every weighting gives factors [n, M] that are 1 on average where nothing speaks for anything else, so that a weighted
+item starts as large as a concatenated one, and exactly 0 for a modality that the item lacks. Calls take `xp`, which is
+NumPy where a model is used and `keras.ops` where it is trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOGITS = "weighting/logits"
+HIDDEN, HIDDEN_BIAS = "weighting/hidden", "weighting/hidden_bias"
+GATE, GATE_BIAS = "weighting/gate", "weighting/gate_bias"
+
+
+class Weighting(Protocol):
+    def start(self, widths: Sequence[int], *, seed: int) -> dict[str, NDArray[np.float32]]:
+        """What is to be learnt, by name, given the columns p_m of each modality."""
+
+    def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> Any:
+        """[n, M], how much each modality counts in each item; None where all count alike.
+
+        Args:
+            weights: has what `start` named.
+            content: [n, p_m] a modality, 0 where the item lacks it.
+            shown: [n, M], 1 or 0: whether the item has it.
+        """
+
+
+class Even:
+    """All count alike, which is concatenation."""
+
+    def start(self, widths: Sequence[int], *, seed: int) -> dict[str, NDArray[np.float32]]:
+        return {}
+
+    def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> None:
+        return None
+
+
+EVEN = Even()
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """w_m as given.
+
+    Attributes:
+        factors: one a modality.
+    """
+
+    factors: tuple[float, ...]
+
+    def start(self, widths: Sequence[int], *, seed: int) -> dict[str, NDArray[np.float32]]:
+        return {}
+
+    def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> Any:
+        return shown * np.array(self.factors, np.float32)
+
+
+class Learned:
+    """w_m = K softmax(a)_m over the K modalities that anything was learnt of, with a scalar a_m for each."""
+
+    def start(self, widths: Sequence[int], *, seed: int) -> dict[str, NDArray[np.float32]]:
+        return {LOGITS: np.zeros(len(widths), np.float32)}
+
+    def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> Any:
+        there = np.array([x.shape[1] > 0 for x in content], np.float32)
+        return shown * masked_softmax(weights[LOGITS][None, :], there[None, :], xp=xp) * there.sum()
+
+
+@dataclass(frozen=True)
+class Gated:
+    """w_m = K softmax(G h + c)_m over the K modalities that the item has, h = tanh(H [x; mask] + b): the gate of a
+    gated multimodal unit (Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion", section 3.1), with a
+    softmax over any number of modalities in place of its sigmoid between two, and the mask beside their features.
+
+    Attributes:
+        units: of h.
+    """
+
+    units: int
+
+    def start(self, widths: Sequence[int], *, seed: int) -> dict[str, NDArray[np.float32]]:
+        """Gates that are even for all items, as G and c are 0."""
+        inputs, modalities = sum(widths) + len(widths), len(widths)
+        hidden = np.random.default_rng(seed).normal(0, 1 / np.sqrt(inputs), (inputs, self.units))
+        arrays = {
+            HIDDEN: hidden,
+            HIDDEN_BIAS: np.zeros(self.units),
+            GATE: np.zeros((self.units, modalities)),
+            GATE_BIAS: np.zeros(modalities),
+        }
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+    def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> Any:
+        # content that is hidden for this step must not steer the gates either
+        seen = [x * shown[:, place : place + 1] for place, x in enumerate(content)]
+        hidden = xp.tanh(xp.matmul(xp.concatenate([*seen, shown], axis=1), weights[HIDDEN]) + weights[HIDDEN_BIAS])
+        gates = masked_softmax(xp.matmul(hidden, weights[GATE]) + weights[GATE_BIAS], shown, xp=xp)
+        return gates * xp.sum(shown, axis=1, keepdims=True)
+
+
+def masked_softmax(logits: Any, mask: Any, *, xp: Any) -> Any:
+    """Softmax over the last axis, of the entries whose mask is 1 alone; exactly 0 elsewhere, and where there is none.
+
+    Args:
+        logits, mask: of shapes that broadcast.
+    """
+    hidden = (1 - mask) * -1e9
+    top = xp.max(logits + hidden, axis=-1, keepdims=True)
+    odds = xp.exp(xp.minimum(logits - top, 0)) * mask
+    return odds / xp.maximum(xp.sum(odds, axis=-1, keepdims=True), 1e-30)
