@@ -71,7 +71,7 @@ def _figures(
     night: Night, state: State, parts: Split, made: artifacts.Identity, last: dict[str, Any] | None
 ) -> list[Figure]:
     known = parts.known()
-    catalog = state.catalog(known)
+    catalog = state.filled(known)
     scorers: dict[str, Scorer] = {
         made.strategy: scorer(artifacts.load(night, made.path, artifacts.TWIN), catalog, known)
     }
@@ -129,7 +129,8 @@ def _embed(night: Night, state: State, serving: dict[str, Any] | None) -> None:
 
     Before any model was promoted, content alone places the items, and no user is placed.
     """
-    catalog, history = state.catalog(state.history), state.history
+    catalog, history = state.filled(state.history), state.history
+    masks = state.catalog(history).masks
     if serving:
         model = artifacts.load(night, serving["path"], artifacts.SERVED)
         version, users = serving["model_version"], model.user_vectors(catalog, history)
@@ -150,9 +151,7 @@ def _embed(night: Night, state: State, serving: dict[str, Any] | None) -> None:
             "neighbour_blocks": pa.array([_columns(model.neighbour_blocks)] * len(catalog), BLOCKS),
             "combination": pa.repeat(pa.scalar(model.combination), len(catalog)),
             "weights": pa.array([list(model.block_weights.items())] * len(catalog), WEIGHTS),
-            "modalities": pa.array(
-                [[m for m in MODALITIES if catalog.masks[m][i]] for i in range(len(catalog))], STRINGS
-            ),
+            "modalities": pa.array([[m for m in MODALITIES if masks[m][i]] for i in range(len(catalog))], STRINGS),
             "is_new": ~touched,
         }
     )

@@ -11,10 +11,11 @@ from scipy import sparse
 
 from features.registry import encoder
 from fusion.data import Catalog, History
+from fusion.missing.registry import create
 from fusion.reviews import Reviews, with_reviews
 from jobs.night import Night, NightError
 from lake import asof
-from schemas.config import Config
+from schemas.config import Config, Fusion
 from schemas.features import FEATURES, TERM_SPACE
 from schemas.table import MODALITIES, Modality
 from schemas.tables import Ledger
@@ -31,12 +32,20 @@ class State:
     items: Catalog
     history: History
     reviews: Reviews
-    review_share: float
+    config: Fusion
     fingerprint: str
 
     def catalog(self, known: History) -> Catalog:
         """The catalog as whoever knows so much of the history sees it: with the reviews that came with that part."""
-        return with_reviews(self.items, self.reviews, known, share=self.review_share)
+        return with_reviews(self.items, self.reviews, known, share=self.config.review_share)
+
+    def filled(self, known: History) -> Catalog:
+        """`catalog`, what is missing in it filled in by the configured policy, which knows so much of the history. Its
+        masks tell what a model may use; those of `catalog` tell what the items have."""
+        catalog = self.catalog(known)
+        policy = create(self.config.missing.policy, self.config.missing.parameters)
+        policy.fit(catalog, known.likes(), seed=self.config.seed)
+        return policy.fill(catalog)
 
 
 def check_complete(night: Night) -> None:
@@ -84,7 +93,7 @@ def load(night: Night) -> State:
         Catalog(ids, vectors, masks, _categories(items), _terms(night, items, fingerprints["text"])),
         history,
         reviews,
-        night.config.fusion.review_share,
+        night.config.fusion,
         _fingerprint(items, rows, written),
     )
 

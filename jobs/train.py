@@ -45,13 +45,13 @@ def run(night: Night, _: argparse.Namespace) -> None:
     settings = night.config.fusion
     parameters = settings.parameters if made.strategy == settings.strategy else {}
     tuned = create(made.strategy, parameters).fit(
-        state.catalog(parts.train), parts.train, parts.valid, seed=settings.seed, progress=True
+        state.filled(parts.train), parts.train, parts.valid, seed=settings.seed, progress=True
     )
-    log.info("train: best of %d epochs is %d, %.1f s", tuned.epochs, tuned.best_epoch, tuned.seconds)
+    log.info("train: tuned in %.1f s: %s", tuned.seconds, tuned.as_dict())
     models = {}
     for part, history in ((artifacts.TWIN, parts.known()), (artifacts.SERVED, state.history)):
         models[part] = create(made.strategy, parameters)
-        models[part].fit(state.catalog(history), history, seed=settings.seed, tuned=tuned, progress=True)
+        models[part].fit(state.filled(history), history, seed=settings.seed, tuned=tuned, progress=True)
     artifacts.save(night, made, models)
     log.info("train: made %s", made.model_version)
 

@@ -32,10 +32,11 @@ TASTE_RIDGES = (10.0, 3.0, 30.0, 100.0)
 GAINS = (0.2, 0.0, 0.05, 0.5, 1.0)
 MIXTURES = tuple(
     {"content": content, "trend": trend, "own_moment": own}
-    for content, trend, own in product((1.0, 0.5, 1.5, 2.0, 0.0), (0.1, 0.0, 0.3, 1.0), (1.0, 0.0))
+    for content, trend, own in product((1.0, 0.5, 1.5, 2.0), (0.1, 0.0, 0.3, 1.0), (1.0, 0.0))
     if trend or own
 )
-"""The defaults come first: of equal choices the first is taken."""
+"""The defaults come first, for others must be clearly better. Content never weighs 0: what adds little for items with
+history may be all there is to know of a new one."""
 FOLDS, HIDDEN_SHARE = 2, 0.2
 MIN_USERS, MAX_USERS = 30, 1000
 """Fewer users than the first choose nothing; more than the second are not asked."""
@@ -56,8 +57,8 @@ def choose_taste(
 ) -> dict[str, float]:
     """The gains and the ridge under which content best tells who likes items whose likes are hidden.
 
-    Twice a share of the liked items is hidden; ndcg@10 among the hidden ones is the mean over users who like any. One
-    coordinate after the other takes its best value, and the ridge once more at the end.
+    Twice a share of the liked items is hidden, and users who like any of them rank the hidden ones. One coordinate
+    after the other takes its best value by ndcg@10 if it is clearly better, and the ridge once more at the end.
 
     Args:
         features: float32 [N, p], modalities side by side.
@@ -72,12 +73,13 @@ def choose_taste(
     chosen[f"gain_{present[0]}"] = 1.0
     coordinates = [("taste_ridge", TASTE_RIDGES), *((f"gain_{m}", GAINS) for m in present[1:])]
     for name, values in [*coordinates, coordinates[0]]:
+        values = (chosen[name], *(value for value in values if value != chosen[name]))
         found = []
         for value in values:
             trial = chosen | {name: value}
             gains = columns(trial, widths)
-            found.append(np.mean([fold.ndcg(gains, ridge=trial["taste_ridge"]) for fold in folds]))
-        chosen[name] = values[int(np.argmax(found))]
+            found.append(np.concatenate([fold.ndcg(gains, ridge=trial["taste_ridge"]) for fold in folds]))
+        chosen[name] = values[_clearly_best(found)]
     return chosen
 
 
@@ -107,11 +109,12 @@ class _Fold:
         self._profiles = rest[users] @ self._taste.sources
         self._hidden, self._wanted = features[hidden], wanted[users].toarray() > 0
 
-    def ndcg(self, gains: NDArray[np.float64], *, ridge: float) -> float:
+    def ndcg(self, gains: NDArray[np.float64], *, ridge: float) -> NDArray[np.float64]:
+        """Of each of `users`, ndcg@10 of the hidden items."""
         scores = self._profiles @ self._taste.kernel(gains, ridge=ridge) @ self._hidden.T
         found, _ = top_k(scores, 10)
         hits = np.take_along_axis(self._wanted, np.maximum(found, 0), axis=1) & (found >= 0)
-        return float(ndcg(hits, self._wanted.sum(axis=1), k=10).mean())
+        return ndcg(hits, self._wanted.sum(axis=1), k=10)
 
 
 def _folds(features: NDArray[np.float32], likes: sp.csr_matrix, *, smoothing: float, seed: int) -> Iterator[_Fold]:
@@ -128,8 +131,8 @@ def choose_best(
     trials: Sequence[Mapping[str, float]],
     scores: Callable[[slice], Callable[[Mapping[str, float]], NDArray[np.float32]]],
 ) -> tuple[dict[str, float], float]:
-    """The trial with the best ndcg@10 on the validation likes, the first of equals, and that ndcg; the first trial and
-    NaN where too few users are asked.
+    """The trial with the best ndcg@10 on the validation likes if it is clearly better than the first, else the first;
+    and its ndcg, NaN where too few users are asked to choose.
 
     Args:
         scores: rows of `holdout.users` → (a trial → their scores float32 [B, N]).
@@ -141,6 +144,15 @@ def choose_best(
         scores_of = scores(held.rows)
         for found, trial in zip(figures, trials, strict=True):
             found.append(held.ndcg(scores_of(trial)))
-    reached = [float(np.concatenate(found).mean()) for found in figures]
-    best = int(np.argmax(reached))
-    return dict(trials[best]), reached[best]
+    per_user = [np.concatenate(found) for found in figures]
+    best = _clearly_best(per_user)
+    return dict(trials[best]), float(per_user[best].mean())
+
+
+def _clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:
+    """Which of several float64 [n], a figure a user each, has the highest mean; 0 where that is not more than one
+    standard error of the paired difference above the first (the one-standard-error rule, Breiman et al. 1984)."""
+    best = int(np.argmax([per_user.mean() for per_user in figures]))
+    difference = figures[best] - figures[0]
+    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
+    return best if difference.mean() > error else 0

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 def covariance(items: NDArray[np.float32]) -> NDArray[np.float64]:
     """float64 [D, D], of the rows of float32 [N, D]."""
     rows = items.astype(np.float64)
-    mean = rows.mean(axis=0)
-    return rows.T @ rows / max(1, len(rows)) - np.outer(mean, mean)
+    rows -= rows.sum(axis=0) / max(1, len(rows))
+    return rows.T @ rows / max(1, len(rows))
 
 
 def of_unit_spread(users: NDArray[np.float32], covariance: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -16,7 +16,6 @@ from fusion.closed_form.normalise import covariance, of_unit_spread
 from fusion.closed_form.taste import Taste
 from fusion.closed_form.transitions import Transitions, moments, past_and_future
 from fusion.closed_form.trend import BINS, Trend
-from fusion.data import History
 from fusion.factors import principal_axes
 from fusion.strategies.base import FitLog
 from fusion.validation import Holdout
@@ -162,20 +161,25 @@ def test_users_are_brought_to_unit_spread():
     np.testing.assert_allclose((spread @ items.T).std(axis=1), [1, 1, 0], atol=1e-6)
 
 
-def test_hiding_items_tells_which_modality_speaks():
-    """Text tells the groups, the pictures are noise: the noise loses its gain."""
-    catalog, history = tastes(users=60, items=60, likes=12, groups=4, seed=3)
-    noise = np.random.default_rng(0).normal(size=(60, 16)).astype(np.float32)
-    mask = np.ones(60, bool)
+@pytest.mark.parametrize("telling", ["text", "image"])
+def test_hiding_items_tells_which_modality_speaks(telling):
+    """One modality tells the groups, the other is noise: noise gains nothing, and what speaks loses nothing."""
+    _, history = tastes(users=60, items=120, likes=12, groups=4, seed=3)
+    random, mask = np.random.default_rng(0), np.ones(120, bool)
+    signal = (np.eye(4)[np.arange(120) % 4] + random.normal(size=(120, 4)) * 0.2).astype(np.float32)
+    noise = random.normal(size=(120, 24)).astype(np.float32)
     parts = [
-        KernelFeatures.fit(vectors, degree=1, dims=16, terms_gain=0, seed=0)(vectors, mask)
-        for vectors in (catalog.vectors["text"], noise)
+        KernelFeatures.fit(vectors, degree=1, dims=24, terms_gain=0, seed=0)(vectors, mask)
+        for vectors in ((signal, noise) if telling == "text" else (noise, signal))
     ]
     widths = {"text": parts[0].shape[1], "image": parts[1].shape[1], "audio": 0, "video": 0}
-    likes = like_matrix(history, 60)
+    likes = like_matrix(history, 120)
     chosen = choosing.choose_taste(np.hstack(parts), likes, widths=widths, smoothing=1.0, seed=1)
-    assert chosen["gain_text"] == 1.0 and chosen["gain_image"] <= 0.05
-    assert chosen["gain_audio"] == choosing.DEFAULTS["gain_audio"]
+    assert chosen["gain_text"] == 1.0 and chosen["gain_audio"] == choosing.DEFAULTS["gain_audio"]
+    if telling == "text":
+        assert chosen["gain_image"] <= choosing.DEFAULTS["gain_image"]
+    else:
+        assert chosen["gain_image"] >= choosing.DEFAULTS["gain_image"]
 
 
 def test_too_few_users_choose_nothing():
@@ -244,17 +248,22 @@ def test_wrong_parameters_are_named(wrong, told):
         registry.create("closed_form", wrong)
 
 
-def test_the_first_of_equal_trials_wins_and_few_users_choose_the_first():
+def test_a_trial_must_be_clearly_better_than_the_first():
+    """All of 40 users gain by the third trial; by the second one gains, and another loses a third as much."""
     history = history_of([(u, i, i) for u in range(40) for i in range(3)])
-    train, valid = history.where(history.item < 2), history.where(history.item == 2)
+    train, valid = history.where(history.item < 1), history.where(history.item == 2)
     trials = [{"a": 1.0}, {"a": 2.0}, {"a": 3.0}]
 
     def scores(rows):
-        n = rows.stop - rows.start if rows.stop <= 40 else 40 - rows.start
-        return lambda trial: np.tile(np.array([0, 0, float(trial["a"] > 1)], np.float32), (n, 1))
+        who = np.arange(40)[rows]
+        right = {1.0: who * 0, 2.0: 1.0 * (who == 0) - (who == 1), 3.0: who * 0 + 1}
+        others = [who * 0, who * 0 + 0.5, who * 0 - 0.5]
+        return lambda trial: np.stack([*others[:2], right[trial["a"]], others[2]], axis=1).astype(np.float32)
 
-    holdout = Holdout(train, valid, n_items=3, seed=0)
-    assert choosing.choose_best(holdout, trials, scores) == ({"a": 1.0}, 1.0)
-    few: History = valid.where(valid.user < 3)
-    chosen, reached = choosing.choose_best(Holdout(train, few, n_items=3, seed=0), trials, scores)
+    holdout = Holdout(train, valid, n_items=4, seed=0)
+    assert choosing.choose_best(holdout, trials, scores) == ({"a": 3.0}, 1.0)
+    chosen, reached = choosing.choose_best(holdout, trials[:2], scores)
+    assert chosen == {"a": 1.0} and reached == pytest.approx(1 / np.log2(3))
+    few = Holdout(train, valid.where(valid.user < 3), n_items=4, seed=0)
+    chosen, reached = choosing.choose_best(few, trials, scores)
     assert chosen == {"a": 1.0} and np.isnan(reached)
