@@ -1,8 +1,9 @@
 """Do the vectors know what is alike? How often the nearest neighbour of a content is of the same category.
 
 For each encoder that runs without a path to weights: the share of a landing zone's contents whose nearest other content
-(by cosine, contents of one item left out) belongs to an item of the same category; beside it raw pixels, samples or
-characters, random vectors, and chance. Texts are titles and descriptions, without the category's own name.
+(by cosine, contents of one item left out) belongs to an item of the same category. Beside it stand raw pixels, samples
+or characters, what a random encoder makes of those (one layer of random weights, ReLU), random vectors, and chance;
+networks whose weights are not there run untrained. Texts are titles and descriptions, without the category's own name.
 
     python -m benchmarks.neighbours --stamps stamps
 """
@@ -18,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from features.audio.decode import decode_audio
+from features.base import Encoder
 from features.image.load import load_picture
 from features.registry import ENCODERS, encoder
 from jobs import records
@@ -26,6 +28,8 @@ from schemas.config import Config
 from schemas.table import MODALITIES, Modality
 
 BATCH = 32
+WIDTH = 1280
+"""Of what is random."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +72,29 @@ def read(root: Path, modality: Modality) -> Labelled:
 def candidates(modality: Modality, labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
     """Names and vectors [n, d]."""
     for key, name in sorted(ENCODERS):
-        if key != modality:
-            continue
+        made = _made(modality, name) if key == modality else None
+        if made is not None:
+            yield f"untrained {name}" if made.untrained else name, encoded(made, labelled.contents)
+    raw = np.stack([RAW[modality](content) for content in labelled.contents])
+    yield f"raw {RAW_NAMES[modality]}", raw
+    random = np.random.default_rng(0)
+    yield "random encoder", np.maximum(raw @ random.normal(size=(raw.shape[1], WIDTH)), 0.0)
+    yield "random vectors", random.normal(size=(len(raw), WIDTH))
+
+
+def _made(modality: Modality, name: str) -> Encoder | None:
+    """The encoder as it is made without parameters, else untrained; None where it needs more than that."""
+    told: Exception | None = None
+    for parameters in ({}, {"weights": "none"}):
         try:
-            made = encoder(modality, name)
+            return encoder(modality, name, **parameters)
         except (TypeError, ValueError) as error:
-            print(f"  {name:<24} left out: {str(error).splitlines()[0]}")
-            continue
-        yield name, encoded(made, labelled.contents)
-    yield f"raw {RAW_NAMES[modality]}", np.stack([RAW[modality](content) for content in labelled.contents])
-    yield "random vectors", np.random.default_rng(0).normal(size=(len(labelled.contents), 256))
+            told = told or error
+    print(f"  {name:<24} left out: {str(told).splitlines()[0]}")
+    return None
 
 
-def encoded(made: Any, contents: list[Any]) -> np.ndarray:
+def encoded(made: Encoder, contents: list[Any]) -> np.ndarray:
     vectors = []
     for start in tqdm(range(0, len(contents), BATCH), desc=made.name, leave=False):
         decoded = [made.decode(content) for content in contents[start : start + BATCH]]

@@ -49,27 +49,32 @@ def parse(
     """
     schema = pa.schema([*(f.with_nullable(True) for f in table.schema), *ORIGIN])
 
-    def rows(path: str) -> Iterator[dict[str, Any]]:
-        for position, record in raw.records(path):
-            row: dict[str, Any] = {"source": path, "position": position}
-            if isinstance(record, Refusal):
-                yield row | {"reason": record.reason, "detail": record.detail}
-                continue
-            row["record_id"] = str(record.get(record_id) or "")[:200] or None
-            row["unknown"] = sorted(str(name)[:100] for name in record.keys() - fields)
-            try:
-                values = normalise(record)
-            except Refusal as refusal:
-                yield row | {"reason": refusal.reason, "detail": refusal.detail}
-            else:
-                yield row | values | {"digest": records.digest(values)}
-
     def parse_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for path in batch.column("path").to_pylist():
-                yield from _in_batches(rows(path), schema)
+                rows = read_rows(path, raw=raw, fields=fields, record_id=record_id, normalise=normalise)
+                yield from in_batches(rows, schema)
 
     return files.mapInArrow(parse_batches, from_arrow_schema(schema))
+
+
+def read_rows(
+    path: str, *, raw: Raw, fields: frozenset[str], record_id: str, normalise: Normalise
+) -> Iterator[dict[str, Any]]:
+    """Every record of one file as `parse` gives it; columns that are not there are null."""
+    for position, record in raw.records(path):
+        row: dict[str, Any] = {"source": path, "position": position}
+        if isinstance(record, Refusal):
+            yield row | {"reason": record.reason, "detail": record.detail}
+            continue
+        row["record_id"] = str(record.get(record_id) or "")[:200] or None
+        row["unknown"] = sorted(str(name)[:100] for name in record.keys() - fields)
+        try:
+            values = normalise(record)
+        except Refusal as refusal:
+            yield row | {"reason": refusal.reason, "detail": refusal.detail}
+        else:
+            yield row | values | {"digest": records.digest(values)}
 
 
 def resolve(parsed: DataFrame, *, key: tuple[str, ...], newest: tuple[Column, ...] = ()) -> DataFrame:
@@ -107,7 +112,7 @@ def with_media_keys(items: DataFrame, *, raw: Raw, max_bytes: int) -> DataFrame:
 
     def hash_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield from _in_batches((hashed(row) for row in batch.to_pylist()), schema)
+            yield from in_batches((hashed(row) for row in batch.to_pylist()), schema)
 
     columns = [field.name for field in Items.schema]
     return items.select(columns).mapInArrow(hash_batches, from_arrow_schema(schema))
@@ -176,7 +181,8 @@ def _files(spark: SparkSession, night: Night, kind: str) -> DataFrame:
     return files.repartition(max(1, len(paths)))
 
 
-def _in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows as record batches of `schema`, 2,000 rows at most in each."""
     batch: list[dict[str, Any]] = []
     for row in rows:
         batch.append(row)

@@ -1,6 +1,7 @@
 """The landing zone: which files a night has, what their records say, and which media paths may be opened."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -14,11 +15,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 MAX_RECORD_BYTES = 16 * 2**20
+_UNUSABLE = {errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
+"""What a path is refused for where the system says so; any other error of the system is not the file's fault."""
 
 
 class Refusal(Exception):
@@ -77,16 +81,22 @@ class Raw:
         """SHA-256 of the file that an item points to, hex.
 
         Raises:
-            Refusal: the path leaves RAW, nothing is there, it is no file, or it is empty or larger than `max_bytes`.
+            Refusal: the path leaves RAW, nothing is there, it is no file, it may not be read, or it is empty or larger
+                than `max_bytes`.
         """
         filesystem, path = self._media_path(uri)
-        info = filesystem.get_file_info(path)
-        if info.type != pafs.FileType.File:
-            raise Refusal("media_missing", uri)
-        if not 0 < info.size <= max_bytes:
-            raise Refusal("media_size", f"{uri}: {info.size} bytes; expected 1 to {max_bytes}")
-        with filesystem.open_input_stream(path) as stream:
-            return hashlib.file_digest(io.BufferedReader(stream), "sha256").hexdigest()
+        try:
+            info = filesystem.get_file_info(path)
+            if info.type != pafs.FileType.File:
+                raise Refusal("media_missing", uri)
+            if not 0 < info.size <= max_bytes:
+                raise Refusal("media_size", f"{uri}: {info.size} bytes; expected 1 to {max_bytes}")
+            with filesystem.open_input_stream(path) as stream:
+                return hashlib.file_digest(io.BufferedReader(stream), "sha256").hexdigest()
+        except OSError as error:
+            if error.errno not in _UNUSABLE:
+                raise
+            raise Refusal(_UNUSABLE[error.errno], f"{uri:.200}: {os.strerror(error.errno)}") from None
 
     @contextmanager
     def local(self, uri: str) -> Iterator[Path]:
@@ -110,7 +120,7 @@ class Raw:
         pure = PurePosixPath(uri)
         if not uri or "\0" in uri or "\\" in uri or pure.is_absolute() or ".." in pure.parts:
             raise Refusal("media_outside_raw", f"{uri!r}: expected a path relative to RAW without '..'")
-        if urlsplit(uri).netloc or "://" in unquote(uri):
+        if _names_a_host(uri) or "://" in unquote(uri):
             raise Refusal("media_outside_raw", f"{uri!r}: expected a path relative to RAW, not a URL")
         filesystem, root = self._root()
         path = f"{root}/{pure}"
@@ -121,6 +131,13 @@ class Raw:
 
 def _inside(path: str, root: str) -> bool:
     return os.path.realpath(path).startswith(os.path.realpath(root) + os.sep)
+
+
+def _names_a_host(uri: str) -> bool:
+    try:
+        return bool(urlsplit(uri).netloc)
+    except ValueError:  # brackets that hold no address
+        return True
 
 
 def _json_lines(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
@@ -138,17 +155,36 @@ def _json_lines(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refusal
 
 def _json_record(line: bytes) -> dict[str, Any] | Refusal:
     try:
-        record = json.loads(line.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        record = _json_value(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         return Refusal("not_json", f"{error}: {line[:200].decode('utf-8', 'replace').strip()}")
     if not isinstance(record, dict):
         return Refusal("not_an_object", f"expected a JSON object, got {type(record).__name__}")
     return record
 
 
+def _json_value(text: str) -> Any:
+    """What a JSON text says, in valid Unicode: half a surrogate pair, all that is left of an emoji cut in two, is left
+    out.
+
+    Raises:
+        ValueError: it is no JSON, or has a number of more digits than Python reads.
+        RecursionError: it is nested too deeply.
+    """
+    value = json.loads(text)
+    if "\\ud" in text.lower():
+        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "ignore"))
+    return value
+
+
 def _csv_rows(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
     rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=""), strict=True)
-    header = next(rows, [])
+    try:
+        # A name that is no UTF-8 is of a column that nobody knows; the others can be read.
+        header = [name.encode("utf-8", "replace").decode() for name in next(rows, [])]
+    except csv.Error as error:
+        yield 0, Refusal("not_csv", f"its header cannot be read: {error}")
+        return
     while True:
         position = rows.line_num + 1
         try:
@@ -177,8 +213,8 @@ def _csv_value(value: str) -> Any:
     """A list or an object travels in CSV as JSON text; anything else is the string that it is."""
     if value[0] in "[{" and value[-1] in "]}":
         try:
-            return json.loads(value)
-        except json.JSONDecodeError:
+            return _json_value(value)
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -191,5 +227,5 @@ def _parquet_rows(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refus
             for record in batch.to_pylist():
                 position += 1
                 yield position, {name: value for name, value in record.items() if value is not None}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         yield 0, Refusal("not_parquet", str(error))

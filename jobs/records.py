@@ -131,7 +131,7 @@ def _number(value: Any, field: str) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Refusal(f"{field}_type", f"{field} is {value!r:.100}; expected a number") from None
     if isinstance(value, bool) or not math.isfinite(number):
         raise Refusal(f"{field}_type", f"{field} is {value!r}; expected a finite number")

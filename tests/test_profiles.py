@@ -40,6 +40,12 @@ def test_the_gpu_profile_asks_spark_for_gpus() -> None:
     assert 0 < float(settings["spark.task.resource.gpu.amount"]) <= 1
 
 
+def test_the_gpu_profile_runs_its_networks_in_half_precision() -> None:
+    made = {m: encoder(m, choice.name, **choice.parameters) for m, choice in load("gpu").extract.encoders.items()}
+    networks = [made["text"], made["image"], made["video"].appearance]
+    assert [(network.precision, network.batch) for network in networks] == [("mixed_float16", 256)] * 3
+
+
 def test_the_discovery_script_says_what_the_driver_says(tmp_path: Path) -> None:
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n")

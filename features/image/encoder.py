@@ -38,7 +38,7 @@ class ImageEncoder(Encoder):
 
     def __init__(self, *, fit: Fit = "squash") -> None:
         if fit not in get_args(Fit):
-            raise ValueError(f"fit is {' or '.join(get_args(Fit))}, not {fit!r}")
+            raise ValueError(f"fit is {fit!r}; expected {' or '.join(get_args(Fit))}")
         self.fit = fit
 
     def parameters(self) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def _network(frames: int, width: int, units: int, precision: Precision) -> "kera
     import keras
 
     sequence, there = keras.Input((frames, width)), keras.Input((frames,))
-    length = keras.ops.maximum(keras.ops.norm(sequence, axis=-1, keepdims=True), 1e-9)
+    length = keras.ops.sqrt(keras.ops.sum(keras.ops.square(sequence), axis=-1, keepdims=True))
+    length = keras.ops.maximum(length, 1e-9)
     layer = keras.layers.SimpleRNN(units, use_bias=False, return_sequences=True, return_state=True, dtype=precision)
     states, last = layer(sequence / length, mask=keras.ops.cast(there, "bool"))
     random = np.random.default_rng(SEED)

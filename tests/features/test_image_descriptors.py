@@ -184,5 +184,5 @@ def test_vector_of_hog_has_three_blocks_of_length_one() -> None:
 
 
 def test_fit_that_there_is_not() -> None:
-    with pytest.raises(ValueError, match="squash or crop, not 'stretch'"):
+    with pytest.raises(ValueError, match="fit is 'stretch'; expected squash or crop"):
         encoder("image", "hog", fit="stretch")

@@ -136,5 +136,5 @@ def test_mixed_precision_is_near_and_marked(name: str, pictures: np.ndarray) -> 
 
 @pytest.mark.parametrize("wrong", [{"batch": 0}, {"batch": 1.5}, {"precision": "float16"}, {"fit": "stretch"}])
 def test_wrong_parameters_are_named(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=rf"{next(iter(wrong))} is .*not {next(iter(wrong.values()))!r}"):
+    with pytest.raises(ValueError, match=rf"{next(iter(wrong))} is {next(iter(wrong.values()))!r}; expected "):
         encoder("image", "efficientnet-lite0", **wrong)

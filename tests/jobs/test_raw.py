@@ -42,6 +42,19 @@ def test_json_lines_keep_their_line_numbers(raw: Raw) -> None:
     assert found == {1: {"item_id": 1}, 3: "not_json", 4: "not_an_object", 5: {"item_id": 2}}
 
 
+@pytest.mark.parametrize("hostile", ["9" * 5000, "[" * 100_000])
+def test_json_that_python_does_not_read_is_refused(raw: Raw, hostile: str) -> None:
+    path = put(raw, f"{PARTITION}/a.jsonl", f'{{"price": {hostile}\n{{"item_id": 2}}\n')
+    (_, refusal), (_, record) = raw.records(path)
+    assert isinstance(refusal, Refusal) and refusal.reason == "not_json"
+    assert record == {"item_id": 2}
+
+
+def test_half_an_emoji_is_left_out(raw: Raw) -> None:
+    path = put(raw, f"{PARTITION}/a.jsonl", '{"title": "frog \\ud83d", "tags": ["\\ud83d\\udc38"], "\\udc38x": 1}')
+    assert list(raw.records(path)) == [(1, {"title": "frog ", "tags": ["🐸"], "x": 1})]
+
+
 def test_bytes_that_are_no_utf8_are_refused(raw: Raw) -> None:
     path = put(raw, f"{PARTITION}/a.jsonl", b'{"item_id": "\xff"}\n')
     ((position, record),) = raw.records(path)
@@ -56,6 +69,16 @@ def test_csv_with_lists_quotes_and_short_rows(raw: Raw) -> None:
         3: "not_csv",
         4: {"item_id": "3", "tags": "z"},
     }
+
+
+def test_a_csv_header_that_cannot_be_read_is_one_refusal(raw: Raw) -> None:
+    ((position, refusal),) = raw.records(put(raw, f"{PARTITION}/a.csv", 'item_id,"title"x\n1,a\n'))
+    assert position == 0 and isinstance(refusal, Refusal) and refusal.reason == "not_csv"
+
+
+def test_a_column_whose_name_is_no_utf8_costs_no_other(raw: Raw) -> None:
+    path = put(raw, f"{PARTITION}/a.csv", b"item_id,pr\xe9s\n1,a\n")
+    assert list(raw.records(path)) == [(2, {"item_id": "1", "pr?s": "a"})]
 
 
 def test_parquet_rows(raw: Raw) -> None:
@@ -81,13 +104,21 @@ def test_media_inside_raw_is_hashed(raw: Raw, name: str) -> None:
 @pytest.mark.parametrize(
     "uri",
     ["../outside", "/etc/passwd", "media/../../outside", "http://host/a.png", "file:///etc/passwd", "", "a\0b",
-     "media\\..\\x", "http%3A%2F%2Fhost/a", "//host/a.png"],
+     "media\\..\\x", "http%3A%2F%2Fhost/a", "//host/a.png",
+     "http://[::1", "//[host/a.png"],
 )  # fmt: skip
 def test_media_outside_raw_is_refused(raw: Raw, uri: str) -> None:
     put(raw, "../outside", "secret")
     with pytest.raises(Refusal) as refused:
         raw.media(uri, max_bytes=10)
     assert refused.value.reason == "media_outside_raw"
+
+
+@pytest.mark.parametrize("uri", ["media/" + "a" * 300, "media/" + "a/" * 3000])
+def test_a_name_that_no_file_can_have_is_of_none(raw: Raw, uri: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        raw.media(uri, max_bytes=10)
+    assert refused.value.reason == "media_missing"
 
 
 def test_a_link_out_of_raw_is_refused(raw: Raw, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_items_are_refused_with_a_reason(fields: dict, reason: str) -> None:
         ({"event": "hover"}, "unknown_event"),
         ({"timestamp": None}, "timestamp_type"), ({"timestamp": "yesterday"}, "timestamp_type"),
         ({"timestamp": "2026-11-09T00:00:00Z"}, "timestamp_in_future"), ({"value": "five"}, "value_type"),
-        ({"value": float("nan")}, "value_type"),
+        ({"value": float("nan")}, "value_type"), ({"value": 10**400}, "value_type"),
     ],
 )  # fmt: skip
 def test_interactions_are_refused_with_a_reason(fields: dict, reason: str) -> None:
