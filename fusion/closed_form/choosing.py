@@ -28,7 +28,7 @@ DEFAULTS = {
 """Choices by name: the two ridges, how much each modality's kernel counts, the weights of the content and the trend
 beside the transitions, and whether a user's trend is that of their last like (1) or of the newest like of all (0)."""
 TRANSITION_RIDGES = tuple({"transition_ridge": ridge} for ridge in (400.0, 100.0, 25.0, 1600.0))
-TASTE_RIDGES = (10.0, 3.0, 30.0, 100.0)
+TASTE_RIDGES = (10.0, 5.0, 20.0)
 GAINS = (0.2, 0.0, 0.05, 0.5, 1.0)
 MIXTURES = tuple(
     {"content": content, "trend": trend, "own_moment": own}
@@ -37,7 +37,7 @@ MIXTURES = tuple(
 )
 """The defaults come first, for others must be clearly better. Content never weighs 0: what adds little for items with
 history may be all there is to know of a new one."""
-FOLDS, HIDDEN_SHARE = 2, 0.2
+FOLDS, HIDDEN_SHARE = 3, 0.1
 MIN_USERS, MAX_USERS = 30, 1000
 """Fewer users than the first choose nothing; more than the second are not asked."""
 
@@ -57,7 +57,7 @@ def choose_taste(
 ) -> dict[str, float]:
     """The gains and the ridge under which content best tells who likes items whose likes are hidden.
 
-    Twice a share of the liked items is hidden, and users who like any of them rank the hidden ones. One coordinate
+    Three times a share of the liked items is hidden, and users who like any of them rank the hidden ones. One coordinate
     after the other takes its best value by ndcg@10 if it is clearly better, and the ridge once more at the end.
 
     Args:

@@ -59,7 +59,7 @@ class ClosedForm(Strategy):
         rank: int = 512,
         decay: float = 10.0,
         horizon: float = 3.0,
-        smoothing: float = 1.0,
+        smoothing: float = 2.0,
         dims: int = 128,
         text_dims: int = 512,
         terms_gain: float = 0.5,
