@@ -1,21 +1,29 @@
 """What fusion reads of films and sounds in order of time."""
 
 import datetime as dt
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from fusion.data import MAX_STEPS
+from jobs.night import Night
+from jobs.raw import Raw
 from jobs.sequences import WIDTH, narrowed, sequences, thinned
+from jobs.state import encoders, load
 from lake.lake import Lake
+from schemas.config import Config
 from schemas.features import FEATURES
+from schemas.tables import Items
 from tests.jobs.toys import empty
+
+NIGHT = dt.date(2026, 11, 1)
 
 
 def write(lake: Lake, modality: str, contents: dict[str, dict], *, encoder: str = "e") -> None:
     schema = FEATURES[modality].schema
-    identity = {"date": dt.date(2026, 11, 1), "encoder": encoder, "vector": [0.0, 1.0]}
+    identity = {"date": NIGHT, "encoder": encoder, "vector": [0.0, 1.0]}
     base = {field.name: empty(field) for field in schema if field.name not in identity} | identity
     rows = [base | {"content_key": key} | values for key, values in contents.items()]
     lake.write(FEATURES[modality], pa.Table.from_pylist(rows, schema=schema), {"encoder": encoder})
@@ -73,3 +81,21 @@ def test_wide_steps_are_narrowed_and_stay_about_as_far_apart() -> None:
     assert np.abs(after / before - 1).mean() < 0.15
     np.testing.assert_array_equal(narrowed(steps), found)
     np.testing.assert_array_equal(narrowed(steps[:, :32]), steps[:, :32])
+
+
+@pytest.mark.parametrize(("strategy", "reads"), [("joint", True), ("concatenation", False)])
+def test_a_night_loads_sequences_if_its_strategy_reads_them(
+    strategy: str, reads: bool, lake: Lake, tmp_path: Path
+) -> None:
+    config = Config.model_validate({"fusion": {"strategy": strategy}})
+    write(lake, "video", {"a": film([1, 2], [3, 4])}, encoder=encoders(config)["video"])
+    base = {field.name: empty(field) for field in Items.schema if field.name != "date"}
+    base |= {"date": NIGHT, "title": "t", "description": "", "language": "en", "deleted": False}
+    rows = [base | {"item_id": "i0"}, base | {"item_id": "i1", "video_uris": ["a.mp4"], "video_keys": ["a"]}]
+    lake.write(Items, pa.Table.from_pylist(rows, schema=Items.schema), {"date": NIGHT})
+    found = load(Night(NIGHT, Raw(str(tmp_path)), lake, config)).items
+    assert found.masks["video"].tolist() == [False, True]
+    assert set(found.sequences) == ({"audio", "video"} if reads else set())
+    if reads:
+        assert found.sequences["video"].place.tolist() == [-1, 0]
+        assert found.sequences["audio"].place.tolist() == [-1, -1]
