@@ -1,6 +1,7 @@
 """A killed training goes on, and ends where an undisturbed one ends."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from fusion import registry
 from fusion.checkpoint import Checkpoint, Progress, identity
 from fusion.splits import split
-from fusion.training import Recipe, best_epoch
+from fusion.training import Examples, Recipe, best_epoch
 from tests.fusion.worlds import tastes
 
 QUICK = {
@@ -21,7 +22,7 @@ STEPS = {"epochs": 4, "patience": 9, "steps_per_epoch": [3, 3], "learning_rate":
 
 
 class Killed(Exception):
-    """Stands for a kill -9 between two epochs."""
+    """Stands for a kill -9 in the second step of the third epoch."""
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +41,18 @@ def fit(name, world, checkpoint=None, **more):
 @pytest.mark.parametrize("name", sorted(QUICK))
 def test_killed_and_resumed_it_ends_with_the_same_bits(name, world, tmp_path, monkeypatch):
     whole, log = fit(name, world)
-    write = Checkpoint.write
+    draw, drawn = Examples.draw, []
 
-    def killed(self, progress, best):
-        write(self, progress, best)
-        if progress.epoch == 2:
+    def killed(self, users, random):
+        drawn.append(len(users))
+        if len(drawn) == 8:
             raise Killed
+        return draw(self, users, random)
 
-    monkeypatch.setattr(Checkpoint, "write", killed)
-    with pytest.raises(Killed):
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Examples, "draw", killed)
         fit(name, world, tmp_path)
-    written: list[int] = []
+    write, written = Checkpoint.write, []
     monkeypatch.setattr(Checkpoint, "write", lambda self, p, best: (written.append(p.epoch), write(self, p, best)))
     resumed, again = fit(name, world, tmp_path)
     assert written == [3, 4]
@@ -67,6 +69,20 @@ def test_another_training_starts_anew_and_keeps_its_own(world, tmp_path):
     assert found.valid_ndcg == log.valid_ndcg
     np.testing.assert_array_equal(other.state()["user_kernel"], plain.state()["user_kernel"])
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_validated_on_other_data_it_starts_anew(world, tmp_path):
+    catalog, parts = world
+    fit("weighted", world, tmp_path)
+    others = replace(parts, valid=parts.valid.where(parts.valid.user % 2 == 0))
+    expected, log = fit("weighted", (catalog, others))
+    found, again = fit("weighted", (catalog, others), tmp_path)
+    assert again.valid_ndcg == log.valid_ndcg
+    for array, other in zip(found.state().values(), expected.state().values(), strict=True):
+        np.testing.assert_array_equal(array, other)
+
+
+NOTHING = Progress(0, 0, 0.0, ())
 
 
 class Counter:
@@ -133,7 +149,7 @@ def test_a_kill_while_writing_leaves_the_last_epoch(tmp_path):
     train(counter, tmp_path, epochs=1)
     (tmp_path / "x" / "epoch-2.npz").write_bytes(b"PK half")
     (tmp_path / "x" / "progress.json.partial").write_text('{"arrays": "epo')
-    found = Checkpoint(tmp_path, identity="x", trained=Counter(), random=np.random.default_rng(0)).read()
+    found = Checkpoint(tmp_path, identity="x", trained=Counter(), random=np.random.default_rng(0)).read(NOTHING)
     assert found is not None
     assert found[0] == Progress(1, 1, found[0].seconds, ())
     train(counter, tmp_path, epochs=3)
