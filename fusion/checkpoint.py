@@ -57,12 +57,15 @@ class Checkpoint:
         self.folder = Path(folder) / identity
         self._trained, self._random = trained, random
 
-    def read(self) -> tuple[Progress, dict[str, NDArray[Any]]] | None:
+    def read(self, start: Progress) -> tuple[Progress, dict[str, NDArray[Any]]] | None:
         """Puts the training where it stood, and returns its progress and the best weights; None where nothing was
-        saved, and then nothing is changed."""
+        saved, or where the figure at the start was another than that of `start`, for then it was validated on other
+        data. Then nothing is changed."""
         if not (self.folder / _PROGRESS).is_file():
             return None
         saved = json.loads((self.folder / _PROGRESS).read_text("utf-8"))
+        if saved["progress"]["valid_ndcg"][:1] != list(start.valid_ndcg):
+            return None
         with np.load(self.folder / saved["arrays"], allow_pickle=False) as arrays:
             parts: dict[str, dict[str, NDArray[Any]]] = {"state": {}, "best": {}}
             for name in arrays.files:

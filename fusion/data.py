@@ -13,7 +13,7 @@ MAX_STEPS = 32
 
 @dataclass(frozen=True)
 class Sequences:
-    """What items have in order of time, for those that have it: K of N.
+    """What items have in order of time, for those of N that have it: K sequences, of which items may share some.
 
     Attributes:
         values: float32 [K, T, d], T at most `MAX_STEPS`; steps past a sequence's length hold zeros and mean nothing.

@@ -23,18 +23,28 @@ STRATEGIES = {
 _DESCRIPTION, _ARRAYS = "strategy.json", "arrays.npz"
 
 
+def strategy(name: str) -> type[Strategy]:
+    """The class of a strategy.
+
+    Raises:
+        ValueError: no strategy has that name.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"strategy {name!r}: unknown; choose one of {', '.join(sorted(STRATEGIES))}")
+    module, _, attribute = STRATEGIES[name].partition(":")
+    found: type[Strategy] = getattr(import_module(module), attribute)
+    return found
+
+
 def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
     """An unfitted strategy.
 
     Raises:
         ValueError: no strategy has that name, or it takes no such parameter.
     """
-    if name not in STRATEGIES:
-        raise ValueError(f"strategy {name!r}: unknown; choose one of {', '.join(sorted(STRATEGIES))}")
-    module, _, attribute = STRATEGIES[name].partition(":")
-    strategy: type[Strategy] = getattr(import_module(module), attribute)
+    made = strategy(name)
     try:
-        return strategy(**(parameters or {}))
+        return made(**(parameters or {}))
     except TypeError as error:
         raise ValueError(f"strategy {name!r}: {error}") from error
 

@@ -335,9 +335,8 @@ def best_epoch(
     those at the start among them; without `validate`, the last. With a checkpoint, it goes on after the last epoch
     that it holds, to the same end as if it had never stopped."""
     began = time.monotonic()
-    stands, best = (checkpoint.read() if checkpoint else None) or (None, start)
-    if stands is None:
-        stands = Progress(0, 0, 0.0, () if validate is None else (validate(start),))
+    first = Progress(0, 0, 0.0, () if validate is None else (validate(start),))
+    stands, best = (checkpoint.read(first) if checkpoint else None) or (first, start)
     began -= stands.seconds
     bar = tqdm(total=recipe.epochs, initial=stands.epoch, desc="train", unit="epoch", disable=not progress)
     with bar:

@@ -12,8 +12,10 @@ from scipy import sparse
 from features.registry import encoder
 from fusion.data import Catalog, History
 from fusion.missing.registry import create
+from fusion.registry import strategy
 from fusion.reviews import Reviews, with_reviews
 from jobs.night import Night, NightError
+from jobs.sequences import COLUMNS, sequences
 from lake import asof
 from schemas.config import Config, Fusion
 from schemas.features import FEATURES, TERM_SPACE
@@ -74,15 +76,20 @@ def load(night: Night) -> State:
     """The state as of the night.
 
     An item's vector of a modality is the mean over its contents of that modality; an item none of whose contents was
-    encoded has none, and its mask says so.
+    encoded has none, and its mask says so. Sequences are there if the configured strategy reads them.
     """
     items = asof.items(night.lake, night.date)
     ids = np.asarray(items["item_id"].to_pylist(), dtype=np.str_)
     fingerprints = encoders(night.config)
-    vectors, masks = {}, {}
+    vectors, masks, sequenced = {}, {}, {}
     for modality in MODALITIES:
         keys, contents = _contents(night, modality, fingerprints[modality])
         vectors[modality], masks[modality] = _means(items, modality, keys, contents)
+        if modality in COLUMNS and strategy(night.config.fusion.strategy).sequences:
+            owner, key = _owners(items, modality)
+            sequenced[modality] = sequences(
+                night.lake, modality, fingerprints[modality], owner=owner, key=key, n_items=len(ids)
+            )
     events = night.config.events
     rows = asof.history(night.lake, night.date, weights=events.weights, rating_threshold=events.rating_threshold)
     history = _history(rows, ids)
@@ -90,7 +97,7 @@ def load(night: Night) -> State:
     written = asof.reviews(night.lake, night.date)
     reviews = _reviews(written, ids, history.user_ids, *_contents(night, "text", fingerprints["text"]))
     return State(
-        Catalog(ids, vectors, masks, _categories(items), _terms(night, items, fingerprints["text"])),
+        Catalog(ids, vectors, masks, _categories(items), _terms(night, items, fingerprints["text"]), sequenced),
         history,
         reviews,
         night.config.fusion,

@@ -1,0 +1,97 @@
+"""What films and sounds are in order of time, as fusion reads it: one short, narrow sequence an item."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fusion.data import MAX_STEPS, Sequences
+from lake.lake import Lake
+from schemas.features import FEATURES
+from schemas.table import Modality
+
+WIDTH = 64
+"""Columns of a step, at most."""
+BATCH = 256
+"""Contents whose whole sequences are held at once."""
+MEL = 32
+COLUMNS = {"audio": ["mel_sequence"], "video": ["sequence", "frames"]}
+"""Modality → the columns of its feature store that hold a sequence."""
+
+
+def sequences(
+    lake: Lake, modality: Modality, encoder: str, *, owner: NDArray[np.integer], key: pa.Array, n_items: int
+) -> Sequences:
+    """Of every item the sequence of the first of its contents that has one.
+
+    Args:
+        encoder: fingerprint of the encoder whose features are read.
+        owner: int [c], ascending places of items.
+        key: [c], a content key of each.
+        n_items: how many items there are.
+    """
+    where = pc.field("encoder") == encoder
+    encoded = lake.read(FEATURES[modality], where=where, columns=["content_key"])["content_key"]
+    has = pc.is_in(key, value_set=encoded).to_numpy(zero_copy_only=False)
+    items, first = np.unique(owner[has], return_index=True)
+    chosen = key.filter(pa.array(has)).take(pa.array(first))
+    wanted = pc.unique(chosen).sort()
+    found: list[NDArray[np.float32]] = [np.zeros((0, 1), np.float32)] * len(wanted)
+    columns = ["content_key", *COLUMNS[modality]]
+    rows = lake.dataset(FEATURES[modality]).to_batches(
+        filter=where & pc.field("content_key").isin(wanted), columns=columns, batch_size=BATCH
+    )
+    for batch in rows:
+        places = pc.index_in(batch["content_key"], value_set=wanted).to_pylist()
+        for at, steps in zip(places, _steps(modality, batch), strict=True):
+            found[at] = narrowed(thinned(steps))
+    filled = np.array([len(steps) > 0 for steps in found], bool)
+    row = np.where(filled, np.cumsum(filled) - 1, -1)
+    place = np.full(n_items, -1)
+    place[items] = row[pc.index_in(chosen, value_set=wanted).to_numpy(zero_copy_only=False)]
+    return _padded([steps for steps in found if len(steps)], place)
+
+
+def thinned(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At most `MAX_STEPS` of the steps, evenly spaced, the first and the last among them."""
+    if len(steps) <= MAX_STEPS:
+        return steps
+    return steps[np.linspace(0, len(steps) - 1, MAX_STEPS).round().astype(np.int64)]
+
+
+def narrowed(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 [T, w], w at most `WIDTH`: wide steps are projected at random, which keeps their distances about as they
+    were (Johnson and Lindenstrauss 1984; Dasgupta and Gupta 2003).
+
+    The projection follows from the width alone. Principal components would follow from a night's films: a model of an
+    earlier night could not read them.
+    """
+    width = steps.shape[1]
+    return (steps if width <= WIDTH else steps @ _axes(width)).astype(np.float32)
+
+
+@cache
+def _axes(width: int) -> NDArray[np.float64]:
+    """[width, WIDTH]."""
+    # RandomState, for its numbers are the same in every version of NumPy
+    return np.random.RandomState(width).normal(0, 1 / np.sqrt(WIDTH), (width, WIDTH))
+
+
+def _steps(modality: Modality, batch: pa.RecordBatch) -> Iterator[NDArray[np.float32]]:
+    """float32 [T, w] for each row."""
+    for row in range(len(batch)):
+        flat = batch[COLUMNS[modality][0]][row].values.to_numpy(zero_copy_only=False)
+        count = MEL if modality == "audio" else batch["frames"][row].as_py()
+        yield flat.reshape(count, -1) if count and len(flat) else np.zeros((0, 1), np.float32)
+
+
+def _padded(steps: list[NDArray[np.float32]], place: NDArray[np.int64]) -> Sequences:
+    lengths = np.array([len(each) for each in steps], np.int32)
+    width = steps[0].shape[1] if steps else 1
+    values = np.zeros((len(steps), int(lengths.max(initial=0)), width), np.float32)
+    for row, each in enumerate(steps):
+        values[row, : len(each)] = each
+    return Sequences(values, lengths, place)
