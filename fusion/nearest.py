@@ -13,30 +13,37 @@ CELLS = 4_000_000
 
 
 def nearest(
-    vectors: NDArray[np.float32] | sp.csr_matrix, *, k: int, among: NDArray[np.bool_] | None = None
+    queries: NDArray[np.float32] | sp.csr_matrix,
+    rows: NDArray[np.float32] | sp.csr_matrix,
+    *,
+    k: int,
+    own: NDArray[np.integer],
+    among: NDArray[np.bool_] | None = None,
 ) -> sp.csr_matrix:
-    """CSR float32 [N, N]: the cosines of each row with its `k` most similar other rows, those above 0; ties go to the
-    lower row. A row of zeros has no neighbours and is nobody's.
+    """CSR float32 [Q, N]: the cosines of each query with the `k` rows most similar to it, those above 0; ties go to the
+    lower row. A query of zeros has no neighbours, and a row of zeros is nobody's.
 
     Args:
-        vectors: float32 [N, d], dense or CSR.
+        queries: float32 [Q, d], dense or CSR.
+        rows: float32 [N, d], of the same kind.
+        own: int [Q], the row that is the query itself, which is not its neighbour; -1 where there is none.
         among: bool [N], the rows that may be neighbours; None for all.
     """
-    n = vectors.shape[0]
-    units: Any = _of_length_one(vectors)
-    others = units.T.tocsr() if sp.issparse(units) else units.T
+    n = rows.shape[0]
+    left, right = _of_length_one(queries), _of_length_one(rows).T
     barred = np.zeros(n, np.bool_) if among is None else ~among
     size = max(1, CELLS // max(1, n))
     parts = []
-    for start in range(0, n if k and n > 1 else 0, size):
-        product: Any = units[start : start + size] @ others
+    for start in range(0, queries.shape[0] if n else 0, size):
+        product: Any = left[start : start + size] @ right
         cosines = product.toarray() if sp.issparse(product) else product
         cosines[:, barred] = -np.inf
-        cosines[np.arange(len(cosines)), start + np.arange(len(cosines))] = -np.inf
+        itself = np.flatnonzero(own[start : start + size] >= 0)
+        cosines[itself, own[start + itself]] = -np.inf
         found, value = top_k(cosines, k)
         row, place = np.nonzero((found >= 0) & (value > 0))
         parts.append(sp.csr_matrix((value[row, place], (row, found[row, place])), shape=cosines.shape))
-    return sp.vstack(parts, format="csr") if parts else sp.csr_matrix((n, n), dtype=np.float32)
+    return sp.vstack(parts, format="csr") if parts else sp.csr_matrix((queries.shape[0], n), dtype=np.float32)
 
 
 def _of_length_one(vectors: Any) -> Any:

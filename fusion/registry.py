@@ -13,7 +13,9 @@ STRATEGIES = {
     "concatenation": "fusion.strategies.concatenation:Concatenation",
     "content": "fusion.content:Content",
     "decision": "fusion.strategies.decision:Decision",
+    "graph": "fusion.strategies.graph:GraphFusion",
     "multitask": "fusion.strategies.multitask:Multitask",
+    "sequence": "fusion.strategies.sequence:SequenceFusion",
 }
 """Name → module:class. The module is imported when the strategy is asked for."""
 
