@@ -14,8 +14,10 @@ STRATEGIES = {
     "concatenation": "fusion.strategies.concatenation:Concatenation",
     "content": "fusion.content:Content",
     "decision": "fusion.strategies.decision:Decision",
+    "graph": "fusion.strategies.graph:GraphFusion",
     "joint": "fusion.strategies.joint:Joint",
     "multitask": "fusion.strategies.multitask:Multitask",
+    "sequence": "fusion.strategies.sequence:SequenceFusion",
     "weighted": "fusion.strategies.weighted:Weighted",
 }
 """Name → module:class. The module is imported when the strategy is asked for."""

@@ -56,7 +56,7 @@ class Decision(Strategy):
         self,
         *,
         combination: str = AVERAGE,
-        rank: int = 64,
+        rank: int = 128,
         dims: int = 128,
         ridge: float = 600.0,
         content_ridge: float = 1000.0,

@@ -1,10 +1,16 @@
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from fusion.baselines import ItemKNN, Popularity
-from tests.fusion.worlds import history_of
+from fusion.baselines import BASELINES, BPR, EASE, IALS, VBPR, ContentNeighbours, ItemKNN, Popularity, TermNeighbours
+from tests.fusion.worlds import catalog_of, history_of, tastes
 
 ROWS = [(0, 0, 1), (0, 1, 2), (1, 0, 1), (1, 1, 2), (2, 0, 1), (2, 2, 2), (2, 1, 3, 0.0)]
+INSTALLED = [name for name in BASELINES if name != "vbpr"]
+PERSONAL = [name for name in INSTALLED if name not in ("popularity", "audio_neighbours", "video_neighbours")]
 
 
 def test_popularity_counts_likes_alone():
@@ -28,7 +34,165 @@ def test_item_knn_keeps_only_the_nearest():
     np.testing.assert_allclose(scores, [[0, 2 / np.sqrt(6), 1 / np.sqrt(3), 0]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("baseline", [Popularity(), ItemKNN()])
-def test_no_history(baseline):
-    history = history_of([], users=2)
-    assert not baseline.fit(history, 3).scores(history, np.array([0, 1])).any()
+def test_ease_by_hand():
+    """X'X + I = [[4, 2, 1], [2, 3, 0], [1, 0, 2]] has determinant 13 and inverse
+    [[6, -4, -3], [-4, 7, 2], [-3, 2, 8]] / 13; each column of B is the inverse's over its diagonal, negative."""
+    history = history_of(ROWS)
+    scores = EASE(ridge=1).fit(history, 4).scores(history, np.array([0, 1, 2]))
+    b = np.array([[0, 4 / 7, 3 / 8], [4 / 6, 0, -2 / 8], [3 / 6, -2 / 7, 0]])
+    likes = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1]])
+    np.testing.assert_allclose(scores[:, :3], likes @ b, rtol=1e-6)
+    assert not scores[:, 3].any()
+
+
+def test_beyond_its_limit_ease_knows_the_most_liked_alone():
+    """Items 0 and 1: [[4, 2], [2, 3]] inverted is [[3, -2], [-2, 4]] / 8."""
+    history = history_of(ROWS)
+    scores = EASE(ridge=1, max_items=2).fit(history, 4).scores(history, np.array([0, 2]))
+    np.testing.assert_allclose(scores, [[2 / 3, 2 / 4, 0, 0], [0, 2 / 4, 0, 0]], rtol=1e-6)
+
+
+def test_content_neighbours_by_hand():
+    """Around their mean the items point to 45, 0, 180 and 225 degrees; the last is liked by nobody, so it is nobody's
+    neighbour, and its own nearest liked one is the third."""
+    angles = np.radians([45, 0, 180, 225])
+    text = np.stack([np.cos(angles), np.sin(angles)], axis=1) + 5
+    text -= text.mean(axis=0) - 5
+    catalog = catalog_of(text, masks={"text": [True] * 4})
+    history = history_of([(0, 0, 1), (0, 2, 2), (1, 1, 1)], users=2)
+    scores = ContentNeighbours("text", neighbours=2, sharpness=1).fit(history, 4, catalog=catalog)
+    found = scores.scores(history, np.array([0, 1]))
+    centred = text - text.mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    cosines = np.maximum(unit @ unit.T, 0) * (np.arange(4) != 3)
+    np.fill_diagonal(cosines, 0)
+    shares = cosines / np.maximum(cosines.sum(axis=1, keepdims=True), 1e-9)
+    np.testing.assert_allclose(found, [shares[:, 0] + shares[:, 2], shares[:, 1]], atol=1e-6)
+    assert found[0, 3] == pytest.approx(1)
+
+
+def test_an_item_without_the_modality_has_no_content_neighbours():
+    catalog = catalog_of([[1, 0], [1, 1], [0, 1]], masks={"text": [True, True, False]})
+    history = history_of([(0, 0, 1), (0, 1, 1), (0, 2, 1)])
+    assert not ContentNeighbours("text").fit(history, 3, catalog=catalog).scores(history, np.array([0]))[0, 2]
+
+
+def test_term_neighbours_by_hand():
+    """Texts "a a b", "b", "c": with sublinear tf and smoothed idf, a of the first weighs (1 + ln 2)(1 + ln 2), b
+    (1 + ln 4/3), so their cosine is b / sqrt(a² + b²); the third shares nothing."""
+    terms = sp.csr_matrix(np.array([[2, 1, 0], [0, 1, 0], [0, 0, 1]]))
+    history = history_of([(0, 0, 1), (1, 1, 1), (1, 2, 1)])
+    baseline = TermNeighbours(neighbours=1).fit(history, 3, terms=terms)
+    np.testing.assert_allclose(baseline.scores(history, np.array([0, 1])), [[0, 1, 0], [1, 0, 0]], rtol=1e-6)
+    a, b = (1 + np.log(2)) * (1 + np.log(4 / 2)), 1 + np.log(4 / 3)
+    sharp = TermNeighbours(neighbours=2, sharpness=1)
+    terms = sp.csr_matrix(np.array([[2, 1, 0], [0, 1, 0], [1, 0, 0]]))
+    a = (1 + np.log(2)) * (1 + np.log(4 / 3))
+    sharp.fit(history, 3, terms=terms)
+    near1, near2 = b / np.hypot(a, b), a / np.hypot(a, b)
+    expected = near1 / (near1 + near2), near2 / (near1 + near2)
+    shares = [sharp.scores(history_of([(0, item, 1)]), np.array([0]))[0, 0] for item in (1, 2)]
+    np.testing.assert_allclose(shares, expected, rtol=1e-6)
+
+
+def test_ials_solves_users_anew():
+    """A user not fitted with, who likes what another likes, gets the same scores."""
+    catalog, history = tastes(users=24, items=20, likes=4)
+    baseline = IALS(factors=4, ridge=1).fit(history, len(catalog))
+    first = history.where(history.user == 0)
+    stranger = history_of([(0, int(item), n) for n, item in enumerate(first.item)])
+    known = baseline.scores(history, np.array([0]))
+    np.testing.assert_allclose(baseline.scores(stranger, np.array([0])), known, rtol=1e-4, atol=1e-5)
+
+
+def test_bpr_gives_strangers_what_is_liked_most():
+    history = history_of([(u, i, i) for u in range(30) for i in range(1 + u % 4)], users=31)
+    baseline = BPR(iterations=200, learning_rate=0.05).fit(history, 5)
+    scores = baseline.scores(history, np.array([30, 29]))
+    assert np.argsort(-scores[0, :4]).tolist() == [0, 1, 2, 3]
+    assert not np.array_equal(scores[0], scores[1])
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_two_fits_give_the_same_bits(name):
+    catalog, history = tastes(users=24, items=20, likes=4)
+    terms = sp.csr_matrix(np.abs(catalog.vectors["text"]).round())
+    one, two = (
+        BASELINES[name]().fit(history, 20, catalog=catalog, terms=terms).scores(history, np.arange(24))
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert one.shape == (24, 20) and one.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_planted_tastes_are_found(name):
+    """Users like items of one group of four only."""
+    catalog, history = tastes(users=60, items=40, likes=6)
+    terms = sp.csr_matrix(np.maximum(catalog.vectors["text"], 0).round())
+    baseline = BPR(iterations=500, learning_rate=0.05) if name == "bpr" else BASELINES[name]()
+    scores = baseline.fit(history, 40, catalog=catalog, terms=terms).scores(history, np.arange(60))
+    scores[history.user, history.item] = -np.inf
+    best = scores.argmax(axis=1)
+    assert np.mean(best % 4 == np.arange(60) % 4) > 0.8
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_no_history(name):
+    history, catalog = history_of([], users=2), catalog_of([[1.0, 0], [0, 1], [1, 1]])
+    terms = sp.csr_matrix((3, 2), dtype=np.float32)
+    baseline = BASELINES[name]().fit(history, 3, catalog=catalog, terms=terms)
+    assert not baseline.scores(history, np.array([0, 1])).any()
+
+
+@pytest.mark.parametrize(("name", "says"), [("text_neighbours", "without a catalog"), ("tfidf_neighbours", "none")])
+def test_content_must_be_given(name, says):
+    with pytest.raises(ValueError, match=says):
+        BASELINES[name]().fit(history_of(ROWS), 4)
+
+
+def test_vbpr_says_how_to_install_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cornac", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"'cornac', which is not installed: pip install 'nightweave\[bench\]"
+    ):
+        VBPR().fit(history_of(ROWS), 4, catalog=catalog_of(n=4))
+
+
+class Numbering:
+    """Stands in for the package: numbers users and items in the order that it meets them, and scores an item by the
+    feature that it was given for it."""
+
+    @classmethod
+    def from_uir(cls, pairs, seed):
+        data = cls()
+        shuffled = [pairs[place] for place in np.random.default_rng(seed).permutation(len(pairs))]
+        data.user_ids = list(dict.fromkeys(user for user, _, _ in shuffled))
+        data.item_ids = list(dict.fromkeys(item for _, item, _ in shuffled))
+        return data
+
+    def add_modalities(self, item_image):
+        self.features = item_image.features
+
+    def fit(self, data):
+        self._data = data
+
+    def score(self, user):
+        return self._data.features[:, 0] + 100 * self._data.user_ids[user]
+
+
+def test_vbpr_scores_belong_to_their_items_and_users(monkeypatch):
+    models = SimpleNamespace(VBPR=lambda **_: Numbering())
+    data = SimpleNamespace(Dataset=Numbering, ImageModality=lambda features: SimpleNamespace(features=features))
+    torch = SimpleNamespace(use_deterministic_algorithms=lambda _: None, set_num_threads=lambda _: None)
+    monkeypatch.setitem(sys.modules, "cornac", SimpleNamespace(data=data, models=models))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    catalog = catalog_of([[0.0], [1], [2], [3]])
+    history = history_of(ROWS, users=4)
+    baseline = VBPR(dims=1).fit(history, 4, catalog=catalog)
+    scores = baseline.scores(history, np.array([2, 0, 3]))
+    steps = np.diff(scores[:, :3], axis=1)
+    np.testing.assert_allclose(steps[:2], steps[0, 0], rtol=1e-3)
+    np.testing.assert_allclose(scores[0, :3] - scores[1, :3], 200, rtol=1e-3)
+    assert steps[0, 0] > 0
+    assert not scores[:, 3].any() and not scores[2].any()

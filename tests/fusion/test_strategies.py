@@ -23,12 +23,15 @@ QUICK = {
     "concatenation": FEW_STEPS | {"rank": 8},
     "content": {},
     "decision": {"rank": 8},
+    "graph": FEW_STEPS | {"rank": 8, "negatives": 16},
     "joint": FEW_STEPS | {"width": 8, "heads": 2, "units": 4},
     "multitask": FEW_STEPS | {"width": 8, "hidden": 16},
+    "sequence": FEW_STEPS | {"rank": 8, "length": 10, "hidden": 16},
     "weighted": FEW_STEPS | {"rank": 8},
 }
 NAMES = sorted(registry.STRATEGIES)
-LEARNING = ["concatenation", "joint", "multitask", "weighted"]
+SAMPLING = ["concatenation", "joint", "multitask", "sequence", "weighted"]
+LEARNING = [*SAMPLING, "graph"]
 USING_CONTENT = [*LEARNING, "closed_form", "decision"]
 
 
@@ -177,7 +180,7 @@ def test_without_validation_likes_it_trains_for_the_given_epochs(name, world):
     assert model.fit(catalog, history, None, seed=1, tuned=FitLog()).epochs == 0
 
 
-@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("name", SAMPLING)
 def test_learning_from_samples_of_the_catalog_works_too(name, world):
     catalog, history = world
     _, log = fitted(name, catalog, history, items_per_step=16, epochs=6)

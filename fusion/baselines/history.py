@@ -1,31 +1,19 @@
-"""What a model must beat: recommenders of history alone, with nothing to tune at night."""
+"""Recommenders of history alone, with nothing to tune at night."""
 
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fusion.baselines.base import like_matrix
 from fusion.data import History
-
-
-def like_matrix(history: History, n_items: int) -> sp.csr_matrix:
-    """CSR float32 [U, n_items], 1 where the user likes the item."""
-    likes = history.likes()
-    ones = np.ones(len(likes), np.float32)
-    return sp.csr_matrix((ones, (likes.user, likes.item)), shape=(len(history.user_ids), n_items))
-
-
-class Baseline(Protocol):
-    def fit(self, history: History, n_items: int) -> "Baseline": ...
-
-    def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]: ...
 
 
 class Popularity:
     """An item's score is the number of users who like it, the same for everyone."""
 
-    def fit(self, history: History, n_items: int) -> "Popularity":
+    def fit(self, history: History, n_items: int, **_: Any) -> "Popularity":
         self._count = np.bincount(history.likes().item, minlength=n_items).astype(np.float32)
         return self
 
@@ -45,7 +33,7 @@ class ItemKNN:
         self.neighbours = neighbours
         self.shrink = shrink
 
-    def fit(self, history: History, n_items: int) -> "ItemKNN":
+    def fit(self, history: History, n_items: int, **_: Any) -> "ItemKNN":
         likes = like_matrix(history, n_items)
         by_item = likes.T.tocsr()
         length = np.sqrt(np.asarray(likes.sum(axis=0)).ravel())
@@ -68,3 +56,34 @@ class ItemKNN:
         keep = order[(place < self.neighbours) & (value[order] > 0)]
         data = value[keep].astype(np.float32)
         return sp.csr_matrix((data, (pairs.row[keep], pairs.col[keep])), shape=together.shape)
+
+
+class EASE:
+    """Item-item weights B of the ridge regression of every item's likes on all other items' (Steck 2019, eq. 8):
+    B = I - P diag(1 / diag(P)) with P = (X'X + ridge I)⁻¹, so that B has a zero diagonal; scores are X B.
+
+    P is a dense matrix, so only the `max_items` items with the most likes take part (ties to the lower row); the others
+    score 0.
+    """
+
+    def __init__(self, *, ridge: float = 400.0, max_items: int = 8000) -> None:
+        self.ridge = ridge
+        self.max_items = max_items
+
+    def fit(self, history: History, n_items: int, **_: Any) -> "EASE":
+        likes = like_matrix(history, n_items)
+        counts = np.asarray(likes.sum(axis=0)).ravel()
+        first = np.lexsort((np.arange(n_items), -counts))[: self.max_items]
+        self._n_items, self._rows = n_items, np.sort(first[counts[first] > 0])
+        liked = likes[:, self._rows].astype(np.float64)
+        inverse = np.linalg.inv((liked.T @ liked).toarray() + self.ridge * np.eye(len(self._rows)))
+        weights = -inverse / np.diag(inverse)
+        np.fill_diagonal(weights, 0)
+        self._weights = weights.astype(np.float32)
+        return self
+
+    def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [len(users), n_items] from what `history` says they like."""
+        scores = np.zeros((len(users), self._n_items), np.float32)
+        scores[:, self._rows] = like_matrix(history, self._n_items)[users][:, self._rows] @ self._weights
+        return scores
