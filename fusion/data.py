@@ -54,6 +54,17 @@ class Catalog:
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> "Catalog":
+        """Those of the items that `rows` marks (bool [N]) or names (ascending places)."""
+        return Catalog(
+            self.item_ids[rows],
+            {m: vectors[rows] for m, vectors in self.vectors.items()},
+            {m: mask[rows] for m, mask in self.masks.items()},
+            self.categories[rows],
+            None if self.terms is None else self.terms[rows],
+            {m: replace(s, place=s.place[rows]) for m, s in self.sequences.items()},
+        )
+
 
 @dataclass(frozen=True)
 class History:

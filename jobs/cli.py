@@ -77,6 +77,31 @@ def query(
 
 
 @app.command()
+def compare(
+    date_: DateOption,
+    splits: Annotated[str, typer.Option(help="Kinds of split, by commas")] = "per_user,cold_items",
+    core: Annotated[int, typer.Option(help="Leave out users and items with fewer likes, and all else", min=0)] = 0,
+    strategies: Annotated[str, typer.Option(help="Only these, by commas")] = "",
+    missing: Annotated[str, typer.Option(help="Only these policies for missing modalities, by commas")] = "",
+    baselines: Annotated[str, typer.Option(help="Only these, by commas")] = "",
+    format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Every strategy, policy for missing modalities and baseline on the same splits, as a table."""
+    import duckdb
+
+    from jobs.compare import compare as compared
+    from jobs.query import check_format, show
+
+    check_format(format_)
+    night = Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config)
+    names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
+    chosen = {option: [name for name in text.split(",") if name] for option, text in names.items()}
+    show(duckdb.from_arrow(compared(night, least=core, **chosen)), format_=format_)
+
+
+@app.command()
 def verify(lake: LakeOption = None) -> None:
     """Read every table and say whether what is promised holds."""
     from jobs.verify import describe, findings

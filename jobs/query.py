@@ -19,20 +19,29 @@ def answer(sql: str, lake: Lake, *, format_: str) -> None:
     Raises:
         UserError: the format is unknown, or the SQL is not one statement that only reads, or is wrong.
     """
-    if format_ not in FORMATS:
-        raise UserError(f"--format {format_!r} is unknown; expected one of {', '.join(FORMATS)}")
+    check_format(format_)
     connection = views.connect(lake)
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise UserError("only one SELECT is answered; the lake is read-only here")
-        result = connection.sql(statements[0].query)
-        if format_ == "table":
-            result.show(max_width=240, max_rows=1000)
-            return
-        rows = result.to_arrow_table()
+        show(connection.sql(statements[0].query), format_=format_)
     except duckdb.Error as error:
         raise UserError(f"the SQL cannot be answered: {' '.join(str(error).split())}") from None
+
+
+def check_format(format_: str) -> None:
+    """Raises UserError where the format is unknown."""
+    if format_ not in FORMATS:
+        raise UserError(f"--format {format_!r} is unknown; expected one of {', '.join(FORMATS)}")
+
+
+def show(result: duckdb.DuckDBPyRelation, *, format_: str) -> None:
+    """Write rows to standard output."""
+    if format_ == "table":
+        result.show(max_width=240, max_rows=1000)
+        return
+    rows = result.to_arrow_table()
     if format_ == "csv":
         pacsv.write_csv(rows, sys.stdout.buffer)
     elif format_ == "parquet":

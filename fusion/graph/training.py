@@ -13,6 +13,7 @@ from fusion.data import History
 from fusion.graph.propagation import Graph, Matrix
 from fusion.profiles import recency_matrix
 from fusion.strategies.base import FitLog
+from fusion.trainer import Weights
 from fusion.training import Examples, Recipe, batches, best_epoch
 
 
@@ -75,16 +76,18 @@ def train(
     drawing = np.cumsum(chance / chance.sum())
     model = _Model(start, recipe=recipe, ridge=ridge, seed=seed)
 
-    def epoch() -> tuple[Matrix, float]:
+    def epoch() -> tuple[Weights, float]:
         losses = []
         for users in batches(examples.users, random, recipe=recipe):
             example = examples.draw(users, random)
             drawn = np.minimum(np.searchsorted(drawing, random.random(negatives)), len(start) - 1)
             liked = _one_each(example.targets, random)
             losses.append(model.step(wiring, wiring.readers(example.past), liked, drawn))
-        return model.embeddings(), float(np.mean(losses))
+        return {"embeddings": model.embeddings()}, float(np.mean(losses))
 
-    return best_epoch(epoch, start, recipe=recipe, validate=validate, progress=progress)
+    judge = None if validate is None else lambda weights: validate(weights["embeddings"])
+    best, log = best_epoch(epoch, {"embeddings": start}, recipe=recipe, validate=judge, progress=progress)
+    return best["embeddings"], log
 
 
 class _Model:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.data import History
 
-Weights = dict[str, NDArray[np.float32]]
+Weights = Mapping[str, NDArray[np.float32]]
 """Name → array. With D the columns of an item's vector, P those of the sources, H heads of k columns and n places:
 
 query [P, Hk] and key [P, Hk]: sources → what a head asks for and answers to.

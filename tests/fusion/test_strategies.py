@@ -221,7 +221,7 @@ def test_content_that_explains_taste_is_used(name):
 
 
 def test_registry_refuses_what_it_does_not_know(tmp_path):
-    with pytest.raises(ValueError, match="'oracle': unknown; choose one of concatenation, content"):
+    with pytest.raises(ValueError, match="'oracle': unknown; choose one of closed_form, concatenation, content"):
         registry.create("oracle")
     with pytest.raises(ValueError, match="colour"):
         registry.create("concatenation", {"colour": 3})

@@ -1,0 +1,174 @@
+"""Strategies, policies for missing modalities and baselines side by side on one split."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion import registry
+from fusion.baselines import BASELINES
+from fusion.data import Catalog, History
+from fusion.evaluation import evaluate
+from fusion.hidden import hide, hide_share
+from fusion.intervals import Interval, intervals, sign_flip_p
+from fusion.judgements import Scorer
+from fusion.missing import registry as policies
+from fusion.scoring import scorer
+from fusion.splits import Split
+from fusion.strategies.base import Strategy
+from schemas.table import MODALITIES, Modality
+
+KS = (10, 20)
+SHOWN = (("ndcg", 10), ("recall", 20), ("auc", None), ("coverage", 20))
+HALF = 0.5
+
+Known = Callable[[History], Catalog]
+"""So much of the history → the catalog as whoever knows it sees it."""
+Change = Callable[[Catalog, History], Catalog]
+
+
+def _as_it_is(catalog: Catalog, _: History) -> Catalog:
+    return catalog
+
+
+def _without(modality: Modality, catalog: Catalog, _: History) -> Catalog:
+    return hide(catalog, modality)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the comparison.
+
+    Attributes:
+        kind: `strategy`; `policy`, the default strategy with missing modalities filled in; `hidden`, the fitted default
+            strategy shown less; `without`, fitted anew on less; or `baseline`.
+        name: of the strategy, policy or baseline, or what was hidden.
+        values: the figures of `SHOWN`, in that order; NaN where there is none.
+        interval: of the first of them, at 95%.
+        per_user: float64 [n], the first of them for each user asked; empty where there is no figure.
+        p_value: of the paired difference to the best baseline; NaN where there is none, and for a baseline.
+        tune_s: seconds of the fit that lets validation data choose; 0 where nothing is chosen.
+        fit_s, score_s: seconds of the last fit, and of scoring and judging all users asked.
+        note: why there are no figures, where there are none.
+    """
+
+    kind: str
+    name: str
+    values: tuple[float, ...] = (float("nan"),) * len(SHOWN)
+    interval: Interval | None = None
+    per_user: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
+    p_value: float = float("nan")
+    tune_s: float = 0.0
+    fit_s: float = 0.0
+    score_s: float = 0.0
+    note: str = ""
+
+
+class Comparison:
+    """One split of one catalog, on which models are fitted and judged one after the other.
+
+    Args:
+        known: the catalog, as far as a part of the history tells it.
+        default: the strategy that is tried under every policy and with modalities hidden.
+        parameters: of the default strategy.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        split: Split,
+        *,
+        default: str,
+        parameters: dict[str, Any] | None = None,
+        seed: int,
+    ) -> None:
+        self._known, self._split, self._seed = known, split, seed
+        self._default, self._parameters = default, parameters or {}
+        self._history = split.known()
+        self._catalog = known(self._history)
+        self._best: Line | None = None
+
+    def lines(self, *, baselines: Sequence[str], strategies: Sequence[str], missing: Sequence[str]) -> Iterator[Line]:
+        """The lines as they come."""
+        for name in baselines:
+            line = self._baseline(name)
+            if len(line.per_user) and (self._best is None or line.values[0] > self._best.values[0]):
+                self._best = line
+            yield line
+        for name in strategies:
+            if name != self._default:
+                yield self._fitted("strategy", name, strategy=name)[0]
+        line, model = self._fitted("strategy", self._default)
+        yield line
+        for name in missing:
+            yield self._fitted("policy", name, change=partial(self._filled, name))[0]
+        present = [m for m in MODALITIES if self._catalog.masks[m].any()]
+        for modality in present:
+            catalog = hide(self._catalog, modality)
+            yield self._judged("hidden", modality, scorer(model, catalog, self._history))
+            yield self._fitted("without", modality, change=partial(_without, modality))[0]
+        half = self._halved(self._catalog, self._history)
+        yield self._judged("hidden", "half of each", scorer(model, half, self._history))
+        yield self._fitted("without", "half of each", change=self._halved)[0]
+
+    def _baseline(self, name: str) -> Line:
+        started, n = time.monotonic(), len(self._catalog)
+        try:
+            model = BASELINES[name]().fit(self._history, n, catalog=self._catalog, terms=self._catalog.terms)
+        except (ValueError, ModuleNotFoundError) as error:
+            return Line("baseline", name, note=str(error))
+        fit_s = time.monotonic() - started
+        return self._judged("baseline", name, lambda users: model.scores(self._history, users), fit_s=fit_s)
+
+    def _fitted(
+        self, kind: str, name: str, *, strategy: str | None = None, change: Change = _as_it_is
+    ) -> tuple[Line, Strategy]:
+        """A strategy, the default one unless named, tuned on train and fitted on all that is known of the catalog as
+        `change` makes it."""
+        strategy, parameters = (strategy, {}) if strategy else (self._default, self._parameters)
+        train, valid = self._split.train, self._split.valid
+        started = time.monotonic()
+        tuned = registry.create(strategy, parameters).fit(
+            change(self._known(train), train), train, valid, seed=self._seed
+        )
+        tune_s, started = time.monotonic() - started, time.monotonic()
+        model, catalog = registry.create(strategy, parameters), change(self._catalog, self._history)
+        model.fit(catalog, self._history, seed=self._seed, tuned=tuned)
+        fit_s = time.monotonic() - started
+        return self._judged(kind, name, scorer(model, catalog, self._history), tune_s=tune_s, fit_s=fit_s), model
+
+    def _filled(self, policy: str, catalog: Catalog, known: History) -> Catalog:
+        filler = policies.create(policy)
+        filler.fit(catalog, known.likes(), seed=self._seed)
+        return filler.fill(catalog)
+
+    def _halved(self, catalog: Catalog, _: History) -> Catalog:
+        return hide_share(catalog, HALF, seed=self._seed)
+
+    def _judged(self, kind: str, name: str, scores: Scorer, *, tune_s: float = 0.0, fit_s: float = 0.0) -> Line:
+        started = time.monotonic()
+        figures = evaluate(
+            {name: scores}, split=self._split, split_name="", n_items=len(self._catalog), ks=KS, segments=["all"]
+        )
+        found = {(figure.metric, figure.k): figure for figure in figures}
+        first = found.get(SHOWN[0])
+        if first is None:
+            return Line(kind, name, note="nobody is asked")
+        p_value = float("nan")
+        if self._best is not None and kind != "baseline":
+            p_value = sign_flip_p(first.per_user - self._best.per_user, seed=self._seed)
+        return Line(
+            kind,
+            name,
+            tuple(found[shown].value if shown in found else float("nan") for shown in SHOWN),
+            intervals([first], seed=self._seed)[0],
+            first.per_user,
+            p_value,
+            tune_s,
+            fit_s,
+            time.monotonic() - started,
+        )

@@ -1,0 +1,126 @@
+"""Compare: every strategy, policy for missing modalities and baseline on the same splits of one night's state."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from fusion.baselines import BASELINES
+from fusion.comparison import SHOWN, Comparison, Line
+from fusion.core import core
+from fusion.missing.registry import POLICIES
+from fusion.registry import STRATEGIES
+from fusion.reviews import Reviews
+from fusion.splits import Kind, split
+from jobs.night import Night, UserError
+from jobs.state import State, load
+
+FIGURES = [metric if k is None else f"{metric}@{k}" for metric, k in SHOWN]
+COLUMNS = pa.schema(
+    [
+        pa.field("split", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("model", pa.string()),
+        *(pa.field(name, pa.float64()) for name in FIGURES),
+        *(pa.field(name, pa.float64()) for name in ("low", "high", "p", "tune_s", "fit_s", "score_s")),
+        pa.field("note", pa.string()),
+    ]
+)
+"""`low` and `high` are the 95% interval of the first figure; `p` tells it from the best baseline's."""
+
+
+def compare(
+    night: Night,
+    *,
+    splits: Sequence[str],
+    least: int,
+    strategies: Sequence[str],
+    missing: Sequence[str],
+    baselines: Sequence[str],
+) -> pa.Table:
+    """The table, rows of `COLUMNS`, best first within a split.
+
+    Args:
+        splits: kinds of `fusion.splits.split`.
+        least: users and items with fewer likes are left out, and so is all that is no like; 0 leaves all in.
+        strategies, missing, baselines: names; empty for all there are.
+
+    Raises:
+        UserError: a name is unknown.
+    """
+    wanted = {
+        "strategies": _known(strategies, STRATEGIES, "--strategies"),
+        "missing": _known(missing, POLICIES, "--missing"),
+        "baselines": _known(baselines, BASELINES, "--baselines"),
+    }
+    splits = _known(splits, get_args(Kind), "--splits")
+    settings, state = night.config.fusion, load(night)
+    if least:
+        state = dense(state, least=least)
+    if not len(state.history.likes()):
+        raise UserError(f"night {night.ds} has no likes to compare on; give a later --date, or a smaller --core")
+    rows: list[dict[str, object]] = []
+    for kind in splits:
+        parts = split(
+            state.history,
+            kind=kind,
+            test_share=settings.split.test_share,
+            valid_share=settings.split.valid_share,
+            n_items=len(state.items),
+            seed=settings.seed,
+        )
+        comparison = Comparison(
+            state.catalog, parts, default=settings.strategy, parameters=settings.parameters, seed=settings.seed
+        )
+        found = list(tqdm(comparison.lines(**wanted), desc=kind, unit="model"))
+        rows += [_row(kind, line) for line in sorted(found, key=_rank)]
+    return pa.Table.from_pylist(rows, schema=COLUMNS)
+
+
+def dense(state: State, *, least: int) -> State:
+    """The state of the users and items with at least so many likes, and of their likes alone."""
+    rows, stay = core(state.history, len(state.items), least=least)
+    items = np.cumsum(stay) - 1
+    history = state.history.where(rows)
+    history = dataclasses.replace(history, item=items[history.item].astype(np.int32))
+    told = stay[state.reviews.item]
+    reviews = Reviews(
+        state.reviews.user[told],
+        items[state.reviews.item[told]].astype(np.int32),
+        state.reviews.content[told],
+        state.reviews.vectors,
+    )
+    return dataclasses.replace(state, items=state.items.where(stay), history=history, reviews=reviews)
+
+
+def _known(names: Sequence[str], there_are: Iterable[str], option: str) -> list[str]:
+    """The names, or all there are.
+
+    Raises:
+        UserError: one is none of them.
+    """
+    known = sorted(there_are)
+    if unknown := sorted(set(names) - set(known)):
+        raise UserError(f"{option} {', '.join(unknown)}: unknown; choose among {', '.join(known)}")
+    return [name for name in known if name in names] or known
+
+
+def _rank(line: Line) -> tuple[bool, float]:
+    """Best first, lines without figures last."""
+    value = line.values[0]
+    return math.isnan(value), -value
+
+
+def _row(kind: str, line: Line) -> dict[str, object]:
+    """A line as a row of `COLUMNS`, null where it has no figure."""
+    figures = dict(zip(FIGURES, line.values, strict=True))
+    ends = {"low": line.interval.low, "high": line.interval.high} if line.interval else {}
+    seconds = {"tune_s": line.tune_s, "fit_s": line.fit_s, "score_s": line.score_s}
+    model = line.name if line.kind in ("strategy", "baseline") else f"{line.kind}: {line.name}"
+    row = {**figures, **ends, "p": line.p_value, **{name: round(value, 2) for name, value in seconds.items()}}
+    told = {name: None if math.isnan(value) else value for name, value in row.items()}
+    return {"split": kind, "kind": line.kind, "model": model, **told, "note": line.note or None}
