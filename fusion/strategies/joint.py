@@ -65,7 +65,7 @@ class Joint(Strategy):
         ridge: float = 800.0,
         decay: float = 10.0,
         epochs: int = 30,
-        untuned_epochs: int = 10,
+        untuned_epochs: int = 16,
         patience: int = 6,
         batch_size: int = 128,
         learning_rate: float = 5e-4,
@@ -74,7 +74,7 @@ class Joint(Strategy):
         items_per_step: int = 2048,
         steps_per_epoch: Sequence[int] = (20, 200),
         optimizer: str = "adam",
-        loss: str = "softmax",
+        loss: str = "bpr",
         precision: str = "auto",
     ) -> None:
         self._parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}

@@ -27,7 +27,7 @@ class Weighted(Concatenation):
             the item has). See `fusion.weighting`.
         weights: modality → w, if fixed; 1 for a modality that is not there.
         gate_units: of the gate's hidden layer.
-        concatenation: the arguments of `Concatenation`.
+        loss, untuned_epochs, concatenation: the arguments of `Concatenation`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -41,9 +41,11 @@ class Weighted(Concatenation):
         weighting: str = "gated",
         weights: Mapping[Modality, float] | None = None,
         gate_units: int = 16,
+        loss: str = "bpr",
+        untuned_epochs: int = 16,
         **concatenation: Any,
     ) -> None:
-        super().__init__(**concatenation)
+        super().__init__(loss=loss, untuned_epochs=untuned_epochs, **concatenation)
         if weighting not in WEIGHTINGS:
             raise ValueError(f"weighting {weighting!r}: expected one of {', '.join(WEIGHTINGS)}")
         given = dict(weights or {})
