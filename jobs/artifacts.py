@@ -69,6 +69,13 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
             mark.write(json.dumps(asdict(made), indent=1).encode())
 
 
+def scratch(night: Night, made: Identity) -> Path | None:
+    """Where a training of this model leaves its checkpoints: beside the model's own folder, where the lake is on a file
+    system of this machine; None elsewhere, and then a killed training begins anew."""
+    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    return Path(f"{root}/{made.path}.partial") if isinstance(filesystem, pafs.LocalFileSystem) else None
+
+
 def load(night: Night, path: str, part: str) -> Strategy:
     """One part of a stored model: `TWIN`, which has not seen the held-out likes, or `SERVED`, which has seen all."""
     filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)

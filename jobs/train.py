@@ -3,9 +3,11 @@ likes, to be judged by them, and one on everything, to serve."""
 
 import argparse
 import logging
+import shutil
 
 from fusion.registry import create
 from fusion.splits import Split, split
+from fusion.strategies.base import Strategy
 from jobs import artifacts
 from jobs.night import Night, run_step
 from jobs.state import State, check_complete, load
@@ -44,15 +46,23 @@ def run(night: Night, _: argparse.Namespace) -> None:
     parts = split_of(night, state)
     settings = night.config.fusion
     parameters = settings.parameters if made.strategy == settings.strategy else {}
-    tuned = create(made.strategy, parameters).fit(
-        state.filled(parts.train), parts.train, parts.valid, seed=settings.seed, progress=True
-    )
+    scratch = artifacts.scratch(night, made)
+
+    def unfitted(part: str) -> Strategy:
+        model = create(made.strategy, parameters)
+        model.checkpoint = scratch / part if scratch else None
+        return model
+
+    catalog = state.filled(parts.train)
+    tuned = unfitted("tuned").fit(catalog, parts.train, parts.valid, seed=settings.seed, progress=True)
     log.info("train: tuned in %.1f s: %s", tuned.seconds, tuned.as_dict())
     models = {}
     for part, history in ((artifacts.TWIN, parts.known()), (artifacts.SERVED, state.history)):
-        models[part] = create(made.strategy, parameters)
+        models[part] = unfitted(part)
         models[part].fit(state.filled(history), history, seed=settings.seed, tuned=tuned, progress=True)
     artifacts.save(night, made, models)
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
     log.info("train: made %s", made.model_version)
 
 

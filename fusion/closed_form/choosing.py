@@ -57,8 +57,9 @@ def choose_taste(
 ) -> dict[str, float]:
     """The gains and the ridge under which content best tells who likes items whose likes are hidden.
 
-    Three times a share of the liked items is hidden, and users who like any of them rank the hidden ones. One coordinate
-    after the other takes its best value by ndcg@10 if it is clearly better, and the ridge once more at the end.
+    Three times a share of the liked items is hidden, and users who like any of them rank the hidden ones. One
+    coordinate after the other takes its best value by ndcg@10 if it is clearly better, and the ridge once more at the
+    end.
 
     Args:
         features: float32 [N, p], modalities side by side.

@@ -129,7 +129,7 @@ class SequenceFusion(Strategy):
             validate=validate,
             progress=progress,
         )
-        self._weights = weights | {"history": weights["history"][items.known]}
+        self._weights = {**weights, "history": weights["history"][items.known]}
         return log
 
     @property
@@ -205,7 +205,7 @@ class SequenceFusion(Strategy):
 
     def _placed(self, catalog: Catalog) -> Weights:
         """The weights with the history rows where the catalog has their items, 0 for unknown ones."""
-        return self._weights | {"history": rows_at(self._weights["history"], places(self._item_ids, catalog))}
+        return {**self._weights, "history": rows_at(self._weights["history"], places(self._item_ids, catalog))}
 
     def _items(self, catalog: Catalog) -> Items:
         return Items(
