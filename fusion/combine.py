@@ -15,7 +15,7 @@ RANK_OFFSET = 60
 """k of reciprocal rank fusion, as its authors set it."""
 VOTED = 50
 """How many items a block votes for."""
-ITEMS_AT_ONCE = 8192
+ITEMS_AT_ONCE = 32_768
 """Rows of the item matrix that are held as float64."""
 
 Points = dict[str, NDArray[np.float32]]
@@ -172,7 +172,8 @@ def reciprocal_rank(place: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def weighted(given: Points, weights: Mapping[str, float]) -> Points:
     """The points of each block times its weight; a block without one counts 1."""
-    return {name: np.float32(weights.get(name, 1.0)) * values for name, values in given.items()}
+    weight = {name: np.float32(weights.get(name, 1.0)) for name in given}
+    return {name: values if weight[name] == 1 else weight[name] * values for name, values in given.items()}
 
 
 def _gap(weights: list[float]) -> np.float32:

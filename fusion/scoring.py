@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.combine import points, speaking, total
+from fusion.combine import SUM, points, speaking, total
 from fusion.data import Catalog, History
 from fusion.judgements import Scorer
 from fusion.strategies.base import Strategy
 
-CELLS = 8_000_000
-"""How many scores may be held at once, those of all blocks counted."""
+CELLS = 4_000_000
+"""How many scores of a block may be held at once."""
 
 
 def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
@@ -24,7 +24,7 @@ def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
     blocks = {name: columns for name, columns in model.blocks.items() if columns.stop > columns.start}
     combination, weights, speaks = model.combination, model.block_weights, speaking(items, blocks)
     had = like_matrix(replace(history, weight=np.ones(len(history), np.float32)), len(catalog))
-    size = max(1, CELLS // max(1, len(catalog) * max(1, len(blocks))))
+    size = max(1, CELLS // max(1, len(catalog)))
 
     def scores(asked: NDArray[np.int64]) -> NDArray[np.float32]:
         found = np.zeros((len(asked), len(catalog)), np.float32)
@@ -36,7 +36,7 @@ def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
                 blocks,
                 combination=combination,
                 weights=weights,
-                candidates=had[batch].toarray() == 0,
+                candidates=None if combination == SUM else had[batch].toarray() == 0,
                 speaks=speaks,
             )
             found[start : start + size] = total(given)

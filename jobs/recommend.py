@@ -26,8 +26,8 @@ from schemas.tables import Interactions, ItemEmbeddings, Recommendations, Simila
 log = logging.getLogger("nightweave.recommend")
 
 SCORES_AT_ONCE = 4_000_000
-"""Scores that a task holds at a time, those of all blocks counted; users are taken in batches accordingly, whatever the
-size of the catalog."""
+"""Scores that a task holds of a block at a time; users are taken in batches accordingly, whatever the size of the
+catalog."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Nig
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         catalog = shelves.value
-        size = max(1, SCORES_AT_ONCE // max(1, len(catalog.item_ids) * len(catalog.spoken())))
+        size = max(1, SCORES_AT_ONCE // max(1, len(catalog.item_ids)))
         for batch in batches:
             for start in range(0, batch.num_rows, size):
                 yield from shelf_rows(batch.slice(start, size), catalog, k=k, night=night)

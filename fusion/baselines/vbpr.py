@@ -34,7 +34,7 @@ class VBPR:
         self.learning_rate, self.ridge, self.seed = learning_rate, ridge, seed
 
     def fit(self, history: History, n_items: int, *, catalog: Catalog | None = None, **_: Any) -> "VBPR":
-        """Raises ValueError without a catalog, ModuleNotFoundError without the package."""
+        """Raises ValueError without a catalog or content, ModuleNotFoundError without the package."""
         if catalog is None:
             raise ValueError(f"vbpr without a catalog: expected one of {n_items} items")
         cornac = _cornac()
@@ -49,6 +49,8 @@ class VBPR:
         self._columns = np.fromiter(data.item_ids, np.int64)
         self._numbers = {str(history.user_ids[row]): number for number, row in enumerate(data.user_ids)}
         features = _features(catalog, dims=self.dims)[self._columns]
+        if not features.shape[1]:
+            raise ValueError("vbpr for a catalog without content: expected vectors of at least one modality")
         data.add_modalities(item_image=cornac.data.ImageModality(features=features))
         self._model = cornac.models.VBPR(
             k=self.factors,

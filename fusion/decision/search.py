@@ -13,7 +13,7 @@ GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 ROUNDS = 3
 """Times that every weight is gone through, at most."""
 CELLS = 4_000_000
-"""How many scores may be held at once, those of all blocks counted."""
+"""How many scores of a block may be held at once."""
 
 Weights = dict[str, float]
 
@@ -70,7 +70,7 @@ class _Judge:
         self._holdout, self._users, self._items = holdout, users, items
         self._blocks, self._combination = blocks, combination
         self._speaks = speaking(items, blocks)
-        self._size = max(1, CELLS // max(1, len(items) * max(1, len(blocks))))
+        self._size = max(1, CELLS // max(1, len(items)))
 
     def ndcg(self, tried: list[Weights]) -> list[float]:
         per_user: list[list[NDArray[np.float64]]] = [[] for _ in tried]
