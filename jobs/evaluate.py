@@ -4,6 +4,7 @@ model that serves the night."""
 import argparse
 import logging
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion.baselines import ItemKNN, Popularity
+from fusion.calibration import calibration
+from fusion.curves import curves
 from fusion.evaluation import Figure
 from fusion.evaluation import evaluate as judge
 from fusion.gate import holds_its_own
+from fusion.hidden import hide
 from fusion.intervals import intervals
-from fusion.judgements import Scorer
 from fusion.registry import create
 from fusion.scoring import scorer
 from fusion.splits import Split
@@ -70,18 +73,29 @@ def _last_promoted(night: Night) -> dict[str, Any] | None:
 def _figures(
     night: Night, state: State, parts: Split, made: artifacts.Identity, last: dict[str, Any] | None
 ) -> list[Figure]:
+    """Of the night's model, the baselines, the last promoted model, and the night's model shown a catalog without one
+    modality or another; one after the other, for a model's vectors may be large."""
     known = parts.known()
     catalog = state.filled(known)
-    scorers: dict[str, Scorer] = {
-        made.strategy: scorer(artifacts.load(night, made.path, artifacts.TWIN), catalog, known)
-    }
+    n_items, masks = len(catalog), state.catalog(known).masks
+    model = artifacts.load(night, made.path, artifacts.TWIN)
+    asked = {"split": parts, "split_name": night.config.fusion.split.kind, "n_items": n_items}
+    content = create(CONTENT_ONLY)
+    content.fit(catalog, known, seed=night.config.fusion.seed)
+    shown = {"ks": night.config.evaluate.ks, "masks": masks, "content": content.item_vectors(catalog), **asked}
+
+    own = {made.strategy: scorer(model, catalog, known)}
+    figures = [*judge(own, **shown), *curves(own, **asked), *calibration(own, **asked, seed=night.config.fusion.seed)]
     for name, baseline in ((POPULARITY, Popularity()), (ITEM_KNN, ItemKNN())):
-        fitted = baseline.fit(known, len(catalog))
-        scorers[name] = lambda users, fitted=fitted: fitted.scores(known, users)
+        fitted = baseline.fit(known, n_items)
+        figures += judge({name: partial(fitted.scores, known)}, **shown)
     if last and last["model_version"] != made.model_version:
-        scorers[LAST_PROMOTED] = scorer(artifacts.load(night, last["path"], artifacts.TWIN), catalog, known)
-    how = night.config.fusion.split.kind
-    return judge(scorers, split=parts, split_name=how, n_items=len(catalog), ks=night.config.evaluate.ks)
+        before = artifacts.load(night, last["path"], artifacts.TWIN)
+        figures += judge({LAST_PROMOTED: scorer(before, catalog, known)}, **shown)
+    for modality in (m for m in MODALITIES if masks[m].any()):
+        blind = {f"{made.strategy} without {modality}": scorer(model, hide(catalog, modality), known)}
+        figures += judge(blind, **shown, segments=["all"])
+    return figures
 
 
 def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:

@@ -35,12 +35,15 @@ FEATURES = " UNION ALL ".join(
 MODEL = "SELECT * EXCLUDE (date) FROM models WHERE date = $night"
 METRICS = """
     PIVOT (SELECT model, segment, metric || coalesce('@' || k, '') AS figure, value FROM metrics
-           WHERE date = $night AND segment = 'all')
+           WHERE date = $night AND segment = 'all' AND (metric = 'auc' OR k = (
+               SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg'))
+             AND metric NOT IN ('roc', 'pr') AND metric NOT LIKE 'platt%' AND metric NOT LIKE 'isotonic%')
     ON figure USING any_value(value) GROUP BY model
 """
 SEGMENTS = """
     SELECT segment, model, value FROM metrics
-    WHERE date = $night AND metric = 'ndcg' AND k = (SELECT max(k) FROM metrics WHERE date = $night)
+    WHERE date = $night AND metric = 'ndcg' AND segment != 'all'
+      AND k = (SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg')
     ORDER BY segment, value DESC
 """
 SHELVES = f"""

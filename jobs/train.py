@@ -9,6 +9,7 @@ from fusion.registry import create
 from fusion.splits import Split, split
 from fusion.strategies.base import Strategy
 from jobs import artifacts
+from jobs.contradictions import warn
 from jobs.night import Night, run_step
 from jobs.state import State, check_complete, load
 
@@ -39,6 +40,7 @@ def split_of(night: Night, state: State) -> Split:
 def run(night: Night, _: argparse.Namespace) -> None:
     check_complete(night)
     state = load(night)
+    warn(night, state.items)
     made = artifacts.identity(night, state, strategy_of(night, state))
     if artifacts.exists(night, made.path):
         log.info("train: %s is there already, made from the same data, config and code", made.model_version)

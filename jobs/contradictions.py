@@ -1,0 +1,44 @@
+"""Warnings of items whose modalities contradict one another, such as a picture of something else than its text tells."""
+
+import logging
+
+import numpy as np
+import pyarrow as pa
+
+from fusion.crossmodal.contradiction import contradictions
+from fusion.crossmodal.views import Views
+from fusion.data import Catalog
+from fusion.preprocess import fit_projections
+from jobs.night import Night
+from schemas.tables import Quarantine
+
+log = logging.getLogger("nightweave.contradictions")
+
+STAGE, REASON = "contradictions", "modalities_contradict"
+DIMS = 128
+
+
+def warn(night: Night, catalog: Catalog) -> None:
+    """Write the night's items that `fusion.crossmodal.contradiction` flags into `quarantine`. Nothing is refused: the
+    items stay in the catalog, and somebody should look at them."""
+    views = Views.of(catalog, fit_projections(catalog, dims=DIMS))
+    found = contradictions(views, train=np.ones(len(catalog), np.bool_), seed=night.config.fusion.seed)
+    rows = [
+        {
+            "date": night.date,
+            "stage": STAGE,
+            "source": "items",
+            "position": 0,
+            "record_id": str(catalog.item_ids[item]),
+            "reason": REASON,
+            "detail": "; ".join(
+                f"{first} and {second} agree {scores[item]:+.1f} standard deviations more than strangers"
+                for (first, second), scores in found.pairs.items()
+                if not np.isnan(scores[item])
+            ),
+        }
+        for item in found.flag.nonzero()[0]
+    ]
+    night.lake.write(Quarantine, pa.Table.from_pylist(rows, Quarantine.schema), {"date": night.ds, "stage": STAGE})
+    if rows:
+        log.warning("%d items have modalities that contradict one another; see quarantine", len(rows))
