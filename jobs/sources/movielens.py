@@ -79,14 +79,14 @@ def write_landing_zone(
 
 
 def natural_title(title: str) -> tuple[str, int | None]:
-    """A title as people say it, and its year if it has one.
+    """A title as people say it, with its year if it has one: of two films of one name, and for taste, the year matters.
 
     >>> natural_title("Matrix, The (1999)")
-    ('The Matrix', 1999)
+    ('The Matrix (1999)', 1999)
     """
     found = _YEAR.search(title)
     name = _TRAILING_ARTICLE.sub(_article_first, title[: found.start()] if found else title)
-    return name.strip(), int(found[1]) if found else None
+    return (f"{name.strip()} ({found[1]})", int(found[1])) if found else (name.strip(), None)
 
 
 def _article_first(found: re.Match[str]) -> str:
