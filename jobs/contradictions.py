@@ -1,4 +1,4 @@
-"""Warnings of items whose modalities contradict one another, such as a picture of something else than its text tells."""
+"""Warnings of items whose modalities contradict one another, as a picture of something else than the text tells."""
 
 import logging
 

@@ -101,9 +101,10 @@ class Interactions(Table):
 class Quarantine(Table):
     """One thing refused.
 
-    The stage `contradictions` refuses nothing: it warns of items whose modalities contradict one another, of all that
-    are known as of the night. Of the others, `stage` is the step that refused it, `source` the raw file (relative to RAW), `position` the line or row in it
-    (from 1; 0 for a whole file), `record_id` the item, event or content concerned where it is known.
+    `stage` is the step that refused it, `source` the raw file (relative to RAW), `position` the line or row in it
+    (from 1; 0 for a whole file), `record_id` the item, event or content concerned where it is known. The stage
+    `contradictions` refuses nothing: it warns of items, of all that are known as of the night, whose modalities
+    contradict one another.
     """
 
     name = "quarantine"
