@@ -1,12 +1,12 @@
 """The strategies by name, and their models as folders of JSON and NumPy arrays."""
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fusion.named import created, named
 from fusion.strategies.base import Strategy
 
 STRATEGIES = {
@@ -31,10 +31,7 @@ def strategy(name: str) -> type[Strategy]:
     Raises:
         ValueError: no strategy has that name.
     """
-    if name not in STRATEGIES:
-        raise ValueError(f"strategy {name!r}: unknown; choose one of {', '.join(sorted(STRATEGIES))}")
-    module, _, attribute = STRATEGIES[name].partition(":")
-    found: type[Strategy] = getattr(import_module(module), attribute)
+    found: type[Strategy] = named("strategy", STRATEGIES, name)
     return found
 
 
@@ -44,11 +41,8 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
     Raises:
         ValueError: no strategy has that name, or it takes no such parameter.
     """
-    made = strategy(name)
-    try:
-        return made(**(parameters or {}))
-    except TypeError as error:
-        raise ValueError(f"strategy {name!r}: {error}") from error
+    made: Strategy = created("strategy", STRATEGIES, name, parameters)
+    return made
 
 
 def save(model: Strategy, folder: Path) -> None:

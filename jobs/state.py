@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from features.registry import encoder
+from fusion import registry
 from fusion.data import Catalog, History
-from fusion.missing.registry import create
-from fusion.registry import strategy
+from fusion.missing import registry as policies
 from fusion.reviews import Reviews, with_reviews
 from jobs.night import Night, NightError
 from jobs.sequences import COLUMNS, sequences
 from lake import asof
-from schemas.config import Config, Fusion
+from schemas.config import Config, ConfigError, Fusion
 from schemas.features import FEATURES, TERM_SPACE
 from schemas.table import MODALITIES, Modality
 from schemas.tables import Ledger
@@ -45,7 +45,7 @@ class State:
         """`catalog`, what is missing in it filled in by the configured policy, which knows so much of the history. Its
         masks tell what a model may use; those of `catalog` tell what the items have."""
         catalog = self.catalog(known)
-        policy = create(self.config.missing.policy, self.config.missing.parameters)
+        policy = policies.create(self.config.missing.policy, self.config.missing.parameters)
         policy.fit(catalog, known.likes(), seed=self.config.seed)
         return policy.fill(catalog)
 
@@ -77,7 +77,11 @@ def load(night: Night) -> State:
 
     An item's vector of a modality is the mean over its contents of that modality; an item none of whose contents was
     encoded has none, and its mask says so. Sequences are there if the configured strategy reads them.
+
+    Raises:
+        ConfigError: there is no such strategy or policy for missing modalities, or it takes no such parameter.
     """
+    _check_choices(night.config.fusion)
     items = asof.items(night.lake, night.date)
     ids = np.asarray(items["item_id"].to_pylist(), dtype=np.str_)
     fingerprints = encoders(night.config)
@@ -85,7 +89,7 @@ def load(night: Night) -> State:
     for modality in MODALITIES:
         keys, contents = _contents(night, modality, fingerprints[modality])
         vectors[modality], masks[modality] = _means(items, modality, keys, contents)
-        if modality in COLUMNS and strategy(night.config.fusion.strategy).sequences:
+        if modality in COLUMNS and registry.strategy(night.config.fusion.strategy).sequences:
             owner, key = _owners(items, modality)
             sequenced[modality] = sequences(
                 night.lake, modality, fingerprints[modality], owner=owner, key=key, n_items=len(ids)
@@ -103,6 +107,14 @@ def load(night: Night) -> State:
         night.config.fusion,
         _fingerprint(items, rows, written),
     )
+
+
+def _check_choices(fusion: Fusion) -> None:
+    try:
+        registry.create(fusion.strategy, fusion.parameters)
+        policies.create(fusion.missing.policy, fusion.missing.parameters)
+    except ValueError as error:
+        raise ConfigError(f"fusion: {error}") from None
 
 
 def _contents(night: Night, modality: Modality, fingerprint: str) -> tuple[pa.ChunkedArray, np.ndarray]:

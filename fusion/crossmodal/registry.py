@@ -1,9 +1,9 @@
 """The translators by name."""
 
-from importlib import import_module
 from typing import Any
 
 from fusion.crossmodal.translator import Translator
+from fusion.named import created
 
 TRANSLATORS = {
     "gan": "fusion.crossmodal.adversarial:Adversarial",
@@ -20,11 +20,5 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Translator:
     Raises:
         ValueError: no translator has that name, or it takes no such parameter.
     """
-    if name not in TRANSLATORS:
-        raise ValueError(f"translator {name!r}: unknown; choose one of {', '.join(sorted(TRANSLATORS))}")
-    module, _, attribute = TRANSLATORS[name].partition(":")
-    translator: type[Translator] = getattr(import_module(module), attribute)
-    try:
-        return translator(**(parameters or {}))
-    except TypeError as error:
-        raise ValueError(f"translator {name!r}: {error}") from error
+    made: Translator = created("translator", TRANSLATORS, name, parameters)
+    return made

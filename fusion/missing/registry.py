@@ -1,9 +1,9 @@
 """The policies for missing modalities by name."""
 
-from importlib import import_module
 from typing import Any
 
 from fusion.missing.policy import Policy
+from fusion.named import created
 
 POLICIES = {
     "drop": "fusion.missing.masks:Drop",
@@ -24,11 +24,5 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Policy:
     Raises:
         ValueError: no policy has that name, or it takes no such parameter.
     """
-    if name not in POLICIES:
-        raise ValueError(f"missing-modality policy {name!r}: unknown; choose one of {', '.join(sorted(POLICIES))}")
-    module, _, attribute = POLICIES[name].partition(":")
-    policy: type[Policy] = getattr(import_module(module), attribute)
-    try:
-        return policy(**(parameters or {}))
-    except TypeError as error:
-        raise ValueError(f"missing-modality policy {name!r}: {error}") from error
+    made: Policy = created("missing-modality policy", POLICIES, name, parameters)
+    return made

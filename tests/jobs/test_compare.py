@@ -10,7 +10,7 @@ from jobs.compare import dense
 from jobs.night import UserError
 from jobs.state import State
 from lake.lake import Lake
-from schemas.config import Fusion
+from schemas.config import ConfigError, Fusion
 from tests.fusion.worlds import catalog_of, history_of
 
 
@@ -37,3 +37,19 @@ def test_unknown_names_are_refused_with_those_there_are(lake: Lake, option: str)
 def test_a_lake_without_likes_is_refused(lake: Lake) -> None:
     result = CliRunner().invoke(app, ["compare", "--date", "2026-11-01", "--lake", lake.uri])
     assert isinstance(result.exception, UserError) and "no likes to compare on" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "says"),
+    [
+        ("strategy: oracle", "strategy 'oracle': unknown; choose one of closed_form"),
+        ("parameters: {colour: 3}", "colour"),
+        ("missing: {policy: hope}", "'hope': unknown; choose one of drop"),
+    ],
+)
+def test_a_fusion_that_cannot_be_is_a_mistake_in_the_configuration(lake: Lake, fusion, says, tmp_path) -> None:
+    config = tmp_path / "night.yaml"
+    config.write_text(f"fusion: {{{fusion}}}")
+    arguments = ["compare", "--date", "2026-11-01", "--lake", lake.uri, "--config", str(config)]
+    error = CliRunner().invoke(app, arguments).exception
+    assert isinstance(error, ConfigError) and says in str(error)
