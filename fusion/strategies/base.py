@@ -16,6 +16,12 @@ from schemas.table import MODALITIES
 BLOCKS = ("history", *MODALITIES)
 
 
+def side_by_side(widths: Mapping[str, int]) -> dict[str, slice]:
+    """Block → its columns, where blocks of so many columns stand side by side in this order."""
+    ends = np.cumsum([0, *widths.values()]).tolist()
+    return {name: slice(first, last) for name, first, last in zip(widths, ends[:-1], ends[1:], strict=True)}
+
+
 @dataclass(frozen=True)
 class FitLog:
     """How a fit went.
