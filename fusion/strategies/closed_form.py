@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from fusion.baselines import like_matrix
 from fusion.closed_form import choosing
 from fusion.closed_form.kernels import KernelFeatures
-from fusion.closed_form.normalise import covariance
 from fusion.closed_form.scorers import Scorers
 from fusion.closed_form.taste import Taste
 from fusion.closed_form.transitions import Transitions
 from fusion.closed_form.trend import BINS, Trend
 from fusion.data import Catalog, History
 from fusion.factors import principal_axes
+from fusion.linear import covariance
 from fusion.lookup import places, rows_at
 from fusion.strategies.base import FitLog, Strategy
 from fusion.validation import Holdout

@@ -159,7 +159,7 @@ class GraphFusion(Trained):
         shape = (len(catalog), len(self._item_ids))
         near = {"history": sp.csr_matrix((np.ones(len(known), np.float32), (known, place[known])), shape=shape)}
         for modality, part in self._content(catalog, self._modalities).items():
-            found = nearest(part, self._learnt[f"known/{modality}"], k=self.neighbours, own=place)
+            found = nearest([part], [self._learnt[f"known/{modality}"]], k=self.neighbours, own=place)
             sums = np.asarray(found.sum(axis=1)).ravel()
             near[modality] = (sp.diags(1 / np.where(sums > 0, sums, 1)) @ found).tocsr().astype(np.float32)
         return near

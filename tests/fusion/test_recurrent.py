@@ -8,7 +8,7 @@ import pytest
 from fusion import registry
 from fusion.data import Sequences
 from fusion.explain import contributions
-from fusion.recurrent import recur
+from fusion.recurrent import Scale, recur
 from fusion.splits import split
 from tests.fusion.worlds import courses
 
