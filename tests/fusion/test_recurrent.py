@@ -7,10 +7,9 @@ import pytest
 
 from fusion import registry
 from fusion.data import Sequences
-from fusion.explain import contributions
 from fusion.recurrent import Scale, recur
 from fusion.splits import split
-from tests.fusion.worlds import courses
+from tests.fusion.worlds import contributions, courses
 
 QUICK = {
     "joint": {"width": 8, "heads": 2, "units": 4, "epochs": 4, "steps_per_epoch": [4, 4]},

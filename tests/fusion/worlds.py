@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fusion.combine import block_scores
 from fusion.data import Catalog, History, Sequences
 from schemas.table import MODALITIES
 
@@ -62,3 +63,8 @@ def courses(*, items=60, seed=0) -> tuple[Catalog, History]:
     frames += random.normal(size=frames.shape).astype(np.float32) * 0.1
     catalog = catalog_of(random.normal(size=(n, 3)), video=frames.mean(axis=1), categories=catalog.categories)
     return replace(catalog, sequences={"video": Sequences(frames, np.full(n, 4, np.int32), np.arange(n))}), history
+
+
+def contributions(users, items, blocks):
+    """Block → float32 [n]: what it adds to the score of row i of the items for row i of the users."""
+    return {name: np.diagonal(scores) for name, scores in block_scores(users, items, blocks).items()}
