@@ -85,9 +85,9 @@ def contradictions(
         if (two.both(*pair) & train).sum() < MIN_PAIRS:
             continue
         score, strangers = _scores(two, train=train, seed=seed, alignments=alignments)
-        true, null = score[train & ~np.isnan(score)], np.quantile(strangers, NULL_QUANTILE)
+        true, null = score[train & ~np.isnan(score)], float(np.quantile(strangers, NULL_QUANTILE))
         if np.median(true) > null:
-            found[pair], limits[pair] = score, float(min(limit(true, rate=rate), null))
+            found[pair], limits[pair] = score, min(limit(true, rate=rate), null)
     return _judged(found, limits, n=len(views))
 
 

@@ -76,6 +76,7 @@ class Strategy(ABC):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: "FitLog | None" = None,
         progress: bool = False,
@@ -85,6 +86,7 @@ class Strategy(ABC):
         Args:
             catalog: the items that both histories speak of.
             valid: later likes of the same users; None (or without a like) to choose nothing.
+            candidates: bool [N], the items that may be ranked when validating; None for all.
             seed: with the same seed, data and machine a fit gives the same bits.
             tuned: what a fit with validation data chose, to be kept by this one, which then needs no `valid`; None for
                 the strategy's own defaults.

@@ -84,6 +84,7 @@ class ClosedForm(Strategy):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
@@ -124,7 +125,7 @@ class ClosedForm(Strategy):
             self._choices |= choosing.choose_taste(
                 features, matrix, widths=self._widths, smoothing=self.smoothing, seed=seed
             )
-            holdout = Holdout(train, valid, n_items=len(catalog), seed=seed)
+            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
             weights, reached = self._choose_weights(catalog, train, holdout, scorers)
             self._choices |= weights
         self._scorers = scorers(self._choices)

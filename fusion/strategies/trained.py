@@ -84,11 +84,12 @@ class Trained(Strategy):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
     ) -> FitLog:
-        lesson = self._lesson(catalog, train, valid, seed=seed, tuned=tuned)
+        lesson = self._lesson(catalog, train, valid, candidates=candidates, seed=seed, tuned=tuned)
         self._projections = fit_projections(catalog, dims=self.dims)
         self._item_ids = catalog.item_ids[np.bincount(train.likes().item, minlength=len(catalog)) > 0]
         network, start = self._begin(lesson)
@@ -169,9 +170,18 @@ class Trained(Strategy):
         return np.stack([masks[name] for name in ("history", *modalities)], axis=1)
 
     def _lesson(
-        self, catalog: Catalog, train: History, valid: History | None, *, seed: int, tuned: FitLog | None
+        self,
+        catalog: Catalog,
+        train: History,
+        valid: History | None,
+        *,
+        candidates: NDArray[np.bool_] | None,
+        seed: int,
+        tuned: FitLog | None,
     ) -> Lesson:
-        holdout = None if valid is None else Holdout(train, valid, n_items=len(catalog), seed=seed)
+        holdout = None
+        if valid is not None:
+            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
         if holdout is not None and not len(holdout.users):
             valid = holdout = None
         epochs = self.recipe.epochs if holdout else self.recipe.untuned_epochs
