@@ -25,6 +25,7 @@ class Recipe:
         optimizer: `adam` (Kingma and Ba 2015) or `sgd`, with Nesterov momentum.
         loss: `softmax` or `bpr`, see `fusion.losses`.
         precision: `auto`, or `float32` everywhere, see `fusion.trainer.compute_dtype`.
+        devices: over how many GPUs, or CPU devices where there is no GPU, a batch's users are spread; 0 for all GPUs.
 
     Raises:
         ValueError: a name is not known, or a number out of its range.
@@ -42,9 +43,10 @@ class Recipe:
     optimizer: str = "adam"
     loss: str = "softmax"
     precision: str = "auto"
+    devices: int = 0
 
     def __post_init__(self) -> None:
-        at_least(0, epochs=self.epochs, untuned_epochs=self.untuned_epochs)
+        at_least(0, epochs=self.epochs, untuned_epochs=self.untuned_epochs, devices=self.devices)
         at_least(1, patience=self.patience, batch_size=self.batch_size, items_per_step=self.items_per_step)
         above_0(learning_rate=self.learning_rate)
         shares(item_dropout=self.item_dropout, modality_dropout=self.modality_dropout)

@@ -2,6 +2,7 @@
 TensorFlow, and only while fitting."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,20 +68,32 @@ class Network(Protocol):
 
 
 class Variables:
-    """Named weights as Keras variables under an optimiser."""
+    """Named weights as Keras variables under an optimiser.
 
-    def __init__(self, start: Weights, *, recipe: Recipe, seed: int) -> None:
+    Args:
+        scope: what the variables are made in, as that of a `tf.distribute` strategy.
+    """
+
+    def __init__(
+        self,
+        start: Weights,
+        *,
+        recipe: Recipe,
+        seed: int,
+        scope: AbstractContextManager[Any] | None = None,
+    ) -> None:
         import keras
         import tensorflow as tf
 
         keras.utils.set_random_seed(seed)
         tf.config.experimental.enable_op_determinism()
-        self.named = {name: keras.Variable(array) for name, array in start.items()}
-        if recipe.optimizer == "adam":
-            self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        else:
-            self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
-        self._optimizer.build(self.all)
+        with scope or nullcontext():
+            self.named = {name: keras.Variable(array) for name, array in start.items()}
+            if recipe.optimizer == "adam":
+                self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
+            else:
+                self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
+            self._optimizer.build(self.all)
 
     @property
     def all(self) -> list[Any]:
@@ -119,14 +132,17 @@ class Ranking:
     def __init__(self, start: Weights, network: Network, likes: History, *, recipe: Recipe, seed: int) -> None:
         import tensorflow as tf
 
-        self.variables = Variables(start, recipe=recipe, seed=seed)
+        self._mirrored = mirrored(min(recipe.devices, recipe.batch_size))
+        scope = self._mirrored.scope() if self._mirrored else None
+        self.variables = Variables(start, recipe=recipe, seed=seed, scope=scope)
         self.history, self.n_items = likes, len(network.masks)
         self._network, self._recipe = network, recipe
         self._candidates = Candidates(likes, self.n_items, recipe=recipe)
         self._dtype = compute_dtype(recipe.precision, gpus=len(tf.config.list_physical_devices("GPU")))
         self._whole: dict[str, Any] = {}
         self._apply = tf.function(self.variables.apply)
-        self._run = tf.function(self._update, reduce_retracing=True) if network.compiled else self._update
+        update = self._spread_update if self._mirrored else self._update
+        self._run = tf.function(update, reduce_retracing=True) if network.compiled or self._mirrored else update
 
     def step(self, example: Example, random: np.random.Generator) -> float:
         """One update; returns the batch's mean loss."""
@@ -137,7 +153,7 @@ class Ranking:
             users |= _pairs(example, rows, users["targets"], log_p, random)
         profiles = self._network.profiles(example.past)
         items = {"shown": shown, "log_p": log_p}
-        return float(self._run(self._given(rows), *(tensors(arrays) for arrays in (profiles, users, items))))
+        return float(self._run(self._given(rows), self._parted(profiles), self._parted(users), tensors(items)))
 
     def _shown(self, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
         """float32 [C, 1 + M]: 0 where the item lacks the block, and where it is hidden for this step."""
@@ -166,6 +182,35 @@ class Ranking:
         self._apply(self.variables.gradients(tape, loss))
         return loss
 
+    def _parted(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Tensors of arrays [B, ...]; with several devices every one has its share of the rows."""
+        if not self._mirrored:
+            return tensors(arrays)
+        replicas = self._mirrored.num_replicas_in_sync
+        parts = {name: np.array_split(array, replicas) for name, array in arrays.items()}
+        return dict(
+            self._mirrored.experimental_distribute_values_from_function(
+                lambda context: tensors({n: p[context.replica_id_in_sync_group] for n, p in parts.items()})
+            )
+        )
+
+    def _spread_update(
+        self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
+    ) -> Any:
+        """As `_update`, every device with its share of the users: gradients of a mean over users are the sum of those
+        of the shares, each weighing its number of users. Keras sums them over the devices when it applies them."""
+        import tensorflow as tf
+
+        def on_one(given: Any, profiles: Any, users: Any, items: Any) -> Any:
+            weight = tf.cast(tf.shape(users["targets"])[0], "float32") / self._recipe.batch_size
+            with tf.GradientTape() as tape:
+                loss = weight * self._loss(given, profiles, users, items)
+            self.variables.apply(self.variables.gradients(tape, loss))
+            return loss
+
+        losses = self._mirrored.run(on_one, args=(given, profiles, users, items))
+        return self._mirrored.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
     def _loss(
         self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
     ) -> Any:
@@ -189,6 +234,27 @@ def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     import tensorflow as tf
 
     return {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
+
+
+def mirrored(devices: int) -> Any:
+    """A `tf.distribute.MirroredStrategy` over so many GPUs, or CPU devices where there is no GPU; over all GPUs if 0.
+    None where that is one device.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    there = gpus or tf.config.list_logical_devices("CPU")
+    wanted = devices or max(1, len(gpus))
+    if wanted > len(there):
+        raise ValueError(f"devices {devices}: there are {len(there)}; expected so many at most, or 0 for all GPUs")
+    if wanted == 1:
+        return None
+    names = [device.name for device in there[:wanted]]
+    together = None if gpus else tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy(names, cross_device_ops=together)
 
 
 def compute_dtype(precision: str, *, gpus: int) -> str:

@@ -63,7 +63,7 @@ class GraphFusion(Trained):
 
     name = "graph"
     defaults = Recipe(untuned_epochs=4, patience=5, learning_rate=3e-3, steps_per_epoch=(20, 100))
-    idle = frozenset({"item_dropout", "modality_dropout", "items_per_step", "loss", "precision"})
+    idle = frozenset({"item_dropout", "modality_dropout", "items_per_step", "loss", "precision", "devices"})
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ class Multitask(Trained):
     name = "multitask"
     sequences = True
     defaults = Recipe(modality_dropout=0.1, items_per_step=2048)
-    idle = frozenset({"loss", "precision"})
+    idle = frozenset({"loss", "precision", "devices"})
 
     def __init__(
         self,
