@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def _night(spark: SparkSession, sample: Sample, config: Config) -> tuple[float, 
             night = Night.of(date_=DATE, raw=str(sample.root), lake=lake.uri, config=None)
             night = Night(night.date, night.raw, night.lake, config)
             lake.write(Items, _items(sample, contents, night), {"date": DATE})
-            seconds = [_seconds(lambda night=night: extract_modality(spark, night, sample.modality)) for _ in range(2)]
+            seconds = [_seconds(partial(extract_modality, lambda: spark, night, sample.modality)) for _ in range(2)]
     return seconds[0], seconds[1]
 
 
