@@ -56,11 +56,6 @@ def replace(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[
     lake.replace(table, _stage(rows, lake, table, partition), partition)
 
 
-def append_new(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
-    """Add those of `rows` whose key the partition lacks, in one commit."""
-    lake.append_new(table, _stage(rows, lake, table, partition), partition)
-
-
 def _stage(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> list[StagedFile]:
     """Files that Spark's tasks have put down, one a task; columns that the table has not are left out."""
 
