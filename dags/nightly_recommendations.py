@@ -10,12 +10,11 @@ from airflow.sdk import DAG, Param, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from jobs.wiring import alerts, assets
-from jobs.wiring.steps import DEFAULT_ARGS, MODALITIES, profiles, python_step, spark_step
+from jobs.wiring.steps import DEFAULT_ARGS, extraction, profiles, python_step, spark_step
 
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
 FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"
 PUBLISH = "--{{ 'no-' if params.skip_publishing else '' }}publish"
-FEATURES = {modality: f"features_{modality}" for modality in MODALITIES}
 
 DOC = """
 ### What it makes
@@ -69,13 +68,6 @@ PARAMS = {
 }
 
 
-def only_own_store(context: Mapping[str, Any]) -> None:
-    """Before an extraction: it is to speak of the store of its own modality, not of all four."""
-    alerts.expect_failure(context)
-    step = context["task"]
-    step.outlets = assets.tables(FEATURES[step.application_args[-1]], "quarantine", "ledger")
-
-
 def only_if_published(context: Mapping[str, Any]) -> None:
     """Before an evaluation: it writes no table where publishing is skipped."""
     alerts.expect_failure(context)
@@ -97,7 +89,7 @@ with DAG(
     doc_md=DOC,
 ) as dag:
     known = assets.tables("items", "interactions")
-    features = assets.tables(*FEATURES.values())
+    features = assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES))
     embeddings = assets.tables("item_embeddings", "user_embeddings")
     shelves = assets.tables("recommendations", "similar_items")
     accounts = assets.tables("quarantine", "ledger")
@@ -114,11 +106,7 @@ with DAG(
         inlets=[assets.raw("items"), assets.raw("interactions")],
         outlets=[*known, *accounts],
     )
-    extract = SparkSubmitOperator.partial(
-        **spark_step("extract", map_index_template="{{ task.application_args[-1] }}", pre_execute=only_own_store),
-        inlets=known,
-        outlets=[*features, *accounts],
-    ).expand(application_args=[[*NIGHT, FORCE, "--modality", modality] for modality in MODALITIES])
+    extract = extraction("extract", [*NIGHT, FORCE], inlets=known, outlets=[*features, *accounts])
     train = python_step(
         "train", "jobs.train", NIGHT, pool="train", inlets=[*known, *features], outlets=assets.tables("quarantine")
     )

@@ -14,7 +14,7 @@ from datetime import date
 from functools import reduce
 from operator import and_
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -103,24 +103,14 @@ class Lake:
         self, table: type[Table], rows: Iterable[pa.RecordBatch], partition: Mapping[str, str]
     ) -> StagedFile | None:
         """Write rows (partition columns included) of one partition as one Parquet file, zstd; None without rows."""
-        folder = "/".join(f"{column}={partition[column]}" for column in table.partition_by)
-        path = f"{folder}/part-{uuid.uuid4().hex}.parquet"
-        filesystem, root = self.filesystem(table)
-        filesystem.create_dir(f"{root}/{folder}", recursive=True)
-        writer, count = None, 0
-        try:
-            for body in _bodies(table, rows):
-                writer = writer or pq.ParquetWriter(
-                    f"{root}/{path}", body.schema, filesystem=filesystem, compression="zstd"
-                )
-                writer.write_table(body)
-                count += body.num_rows
-        finally:
-            if writer is not None:
-                writer.close()
-        if writer is None:
-            return None
-        return StagedFile(path, filesystem.get_file_info(f"{root}/{path}").size, count)
+        with self.writer(table, partition) as file:
+            for batch in rows:
+                file.write(batch)
+        return file.staged
+
+    def writer(self, table: type[Table], partition: Mapping[str, str]) -> "FileWriter":
+        """What writes rows of one partition, as they come, to one Parquet file."""
+        return FileWriter(self, table, partition)
 
     def replace(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
         """Make `files` the whole content of a partition, in one commit; returns the table's new version."""
@@ -258,15 +248,44 @@ def attempts() -> Iterator[int]:
         yield attempt
 
 
-def _bodies(table: type[Table], rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches with the types of the table's files; vectors of one width as fixed-size lists of it."""
-    schema = None
-    for batch in rows:
+class FileWriter:
+    """A Parquet file of one partition while it is written, zstd; a context manager.
+
+    Vectors of one width become fixed-size lists of it. `staged` is the file once it is closed, None without rows.
+    """
+
+    def __init__(self, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
+        self.staged: StagedFile | None = None
+        self._table = table
+        self._filesystem, self._root = lake.filesystem(table)
+        self._folder = "/".join(f"{column}={partition[column]}" for column in table.partition_by)
+        self._path = f"{self._folder}/part-{uuid.uuid4().hex}.parquet"
+        self._writer: pq.ParquetWriter | None = None
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Rows with all columns of the table, partition columns included; others are left out."""
         if not batch.num_rows:
-            continue
-        body = pa.Table.from_batches([batch])
-        schema = schema or _fixed_width(table.file_schema(), body)
-        yield body.select(schema.names).cast(schema)
+            return
+        rows = pa.Table.from_batches([batch])
+        if self._writer is None:
+            self._filesystem.create_dir(f"{self._root}/{self._folder}", recursive=True)
+            schema = _fixed_width(self._table.file_schema(), rows)
+            place = f"{self._root}/{self._path}"
+            self._writer = pq.ParquetWriter(place, schema, filesystem=self._filesystem, compression="zstd")
+        self._writer.write_table(rows.select(self._writer.schema.names).cast(self._writer.schema))
+        self._rows += batch.num_rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        if failure is None:
+            size = self._filesystem.get_file_info(f"{self._root}/{self._path}").size
+            self.staged = StagedFile(self._path, size, self._rows)
 
 
 def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:

@@ -39,17 +39,24 @@ def compact(lake: Lake, table: type[Table], *, target_bytes: int) -> list[Merge]
     return [merge for merge in merges(lake, table, target_bytes=target_bytes) if _merge(lake, table, merge)]
 
 
-def put(lake: Lake, table: type[Table], files: Sequence[StagedFile], partition: Mapping[str, str]) -> int:
+def put(
+    lake: Lake,
+    table: type[Table],
+    files: Sequence[StagedFile],
+    partition: Mapping[str, str],
+    *,
+    without: Sequence[str] = (),
+) -> int:
     """Add the rows of `files` in one commit, in the place of those of the partition with their keys; returns how many.
+
+    Rows whose key is in `without` go too.
 
     Raises:
         LakeError: other writers were faster too often.
     """
-    files = [file for file in files if file.rows]
-    if not files:
-        return 0
     (key,) = (column for column in table.key if column not in partition)
-    keys = pa.concat_tables([_read(lake, table, file.path, [key]) for file in files])[key].combine_chunks()
+    added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]
+    keys = pa.concat_arrays([*(chunk for column in added for chunk in column.chunks), pa.array(without, pa.string())])
     for _ in attempts():
         version = lake.create(table)
         gone, kept = [], []
@@ -61,8 +68,9 @@ def put(lake: Lake, table: type[Table], files: Sequence[StagedFile], partition: 
             rest = _read(lake, table, path).filter(pc.invert(stale))
             if staged := lake.stage(table, rest.to_batches(), partition):
                 kept.append(staged)
-        added = [*kept, *files]
-        if lake.swap(table, version, gone=gone, files=added, partition=partition, data_change=True):
+        if not files and not gone:
+            return 0
+        if lake.swap(table, version, gone=gone, files=[*kept, *files], partition=partition, data_change=True):
             return sum(file.rows for file in files)
         _discard(lake, table, kept)
     raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")

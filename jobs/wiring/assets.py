@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow.sdk import Asset
 
+MODALITIES = ("text", "image", "audio", "video")
+
 
 def table(name: str) -> Asset:
     """The asset of a table: its place under `NIGHTWEAVE_LAKE`. Schedule a DAG of your own on it."""
@@ -19,6 +21,13 @@ def raw(kind: str) -> Asset:
 
 def tables(*names: str) -> list[Asset]:
     return [table(name) for name in names]
+
+
+def only_own_store(context: Mapping[str, Any]) -> None:
+    """Before an extraction, whose last argument is its modality: it speaks of its own feature store, not of all four."""
+    task = context["task"]
+    others = {table(f"features_{modality}").uri for modality in MODALITIES if modality != task.application_args[-1]}
+    task.outlets = [asset for asset in task.outlets if asset.uri not in others]
 
 
 def record(context: Mapping[str, Any]) -> None:

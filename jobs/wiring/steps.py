@@ -2,19 +2,19 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
 
 from jobs.environment import driver_options, spark_environment
-from jobs.wiring import alerts
+from jobs.wiring import alerts, assets
 
 JOBS = Path(__file__).resolve().parent.parent
 CONF = JOBS.parent / "conf"
-MODALITIES = ("text", "image", "audio", "video")
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "nightweave",
@@ -45,6 +45,19 @@ def spark_step(name: str, **options: object) -> dict[str, Any]:
         "pre_execute": alerts.expect_failure,
         **options,
     }
+
+
+def extraction(name: str, arguments: Sequence[str], **options: Any) -> SparkSubmitOperator:
+    """A Spark step over the four modalities, one task each; `arguments` are followed by the modality."""
+    each = [[*arguments, "--modality", modality] for modality in assets.MODALITIES]
+    label = "{{ task.application_args[-1] }}"
+    step = spark_step(name, map_index_template=label, pre_execute=_before_extraction, post_execute=assets.record)
+    return SparkSubmitOperator.partial(**step, **options).expand(application_args=each)
+
+
+def _before_extraction(context: Mapping[str, Any]) -> None:
+    alerts.expect_failure(context)
+    assets.only_own_store(context)
 
 
 def python_step(name: str, module: str, arguments: Sequence[str], **options: Any) -> BashOperator:

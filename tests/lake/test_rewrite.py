@@ -149,3 +149,12 @@ def test_put_leaves_other_partitions_alone(lake: Lake) -> None:
     other = {"encoder": "f"}
     rewrite.put(lake, Contents, [lake.stage(Contents, texts("a").to_batches(), other)], other)
     assert sorted(lake.read(Contents)["encoder"].to_pylist()) == ["e", "f"]
+
+
+def test_put_takes_rows_away_that_are_to_go(lake: Lake) -> None:
+    lake.append_new(Contents, [lake.stage(Contents, texts("a", "b").to_batches(), ENCODER)], ENCODER)
+    assert rewrite.put(lake, Contents, [], ENCODER, without=["b", "unknown"]) == 0
+    assert lake.read(Contents)["content_key"].to_pylist() == ["a"]
+    version = lake.create(Contents).version()
+    assert rewrite.put(lake, Contents, [], ENCODER, without=["unknown"]) == 0
+    assert lake.create(Contents).version() == version
