@@ -24,13 +24,13 @@ def tables(*names: str) -> list[Asset]:
 
 
 def only_own_store(context: Mapping[str, Any]) -> None:
-    """Before an extraction, whose last argument is its modality: it speaks of its own feature store, not of all four."""
+    """Before an extraction, whose last argument is its modality: it speaks of its own feature store, not of four."""
     task = context["task"]
     others = {table(f"features_{modality}").uri for modality in MODALITIES if modality != task.application_args[-1]}
     task.outlets = [asset for asset in task.outlets if asset.uri not in others]
 
 
-def record(context: Mapping[str, Any]) -> None:
+def record(context: Mapping[str, Any], _: Any = None) -> None:
     """After a task: give the event of each table that the task writes the table's version and rows.
 
     `rows` are all rows of the table, `rows_of_night` those of the night, where the table is partitioned by night.
