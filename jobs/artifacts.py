@@ -15,6 +15,7 @@ from fusion.strategies.base import Strategy
 from jobs.night import Night
 from jobs.state import State, encoders
 
+FOLDER = "artifacts"
 MARK = "model.json"
 TWIN = "held_out"
 SERVED = "served"
@@ -37,7 +38,7 @@ class Identity:
     @property
     def path(self) -> str:
         """The model's folder, relative to LAKE."""
-        return f"artifacts/{self.model_version}"
+        return f"{FOLDER}/{self.model_version}"
 
 
 def identity(night: Night, state: State, strategy: str) -> Identity:
@@ -65,8 +66,14 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
         target = f"{root}/{made.path}"
         filesystem.create_dir(target, recursive=True)
         pafs.copy_files(folder, target, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=filesystem)
-        with filesystem.open_output_stream(f"{target}/{MARK}") as mark:
-            mark.write(json.dumps(asdict(made), indent=1).encode())
+        mark(night, made)
+
+
+def mark(night: Night, made: Identity) -> None:
+    """Say that a stored model is whole, and that a night wants it now: maintenance goes by the age of the mark."""
+    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    with filesystem.open_output_stream(f"{root}/{made.path}/{MARK}") as file:
+        file.write(json.dumps(asdict(made), indent=1).encode())
 
 
 def scratch(night: Night, made: Identity) -> Path | None:

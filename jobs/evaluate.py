@@ -42,15 +42,20 @@ class Promotion:
     verdict: str
 
 
-def run(night: Night, _: argparse.Namespace) -> None:
+def run(night: Night, arguments: argparse.Namespace) -> None:
+    """Judge the night's model and write what follows; unless `arguments.publish`, only say in the log what would."""
     state = load(night)
     made = artifacts.identity(night, state, strategy_of(night, state))
     last = _last_promoted(night)
     parts = split_of(night, state)
     figures = _figures(night, state, parts, made, last) if len(parts.test.likes()) else []
     promotion = _decide(night, figures, made.strategy)
-    _write_metrics(night, figures, made)
     (log.info if promotion.promoted else log.warning)("evaluate: %s: %s", made.model_version, promotion.verdict)
+    if not arguments.publish:
+        _say_figures(night, figures)
+        log.warning("evaluate: publishing is skipped: nothing of the night %s is published", night.ds)
+        return
+    _write_metrics(night, figures, made)
     row = {
         "date": night.date,
         "model_version": made.model_version,
@@ -117,6 +122,12 @@ def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:
                 f"({settings.gate_metric}@{settings.gate_k} {verdict.difference:+.4f} ± {verdict.standard_error:.4f})"
             )
     return Promotion(not any(words.startswith("WORSE") for words in said), "; ".join(said))
+
+
+def _say_figures(night: Night, figures: list[Figure]) -> None:
+    for figure in figures:
+        if (figure.segment, figure.k) == ("all", night.config.evaluate.gate_k):
+            log.info("evaluate: %s: %s@%d = %.4f", figure.model, figure.metric, figure.k, figure.value)
 
 
 def _write_metrics(night: Night, figures: list[Figure], made: artifacts.Identity) -> None:
@@ -193,4 +204,4 @@ def _vectors(matrix: np.ndarray) -> pa.Array:
 
 
 if __name__ == "__main__":
-    run_step("jobs.evaluate")
+    run_step("jobs.evaluate", flags={"publish": True})

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.accumulators import Accumulator
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.encoding import Encoding, Refused, settle
@@ -21,6 +22,7 @@ from jobs.ledger import Account, check_share, close
 from jobs.night import Night, run_step
 from jobs.session import spark_session
 from lake.lake import StagedFile
+from lake.rewrite import put
 from lake.scratch import Scratch, scratch
 from schemas.features import FEATURES
 from schemas.table import Modality
@@ -42,14 +44,17 @@ def run(night: Night, arguments: argparse.Namespace) -> None:
             settings = night.config.extract.spark_settings()
             return stack.enter_context(spark_session(f"nightweave extract {modality} {night.ds}", settings))
 
-        extract_modality(spark, night, modality)
+        extract_modality(spark, night, modality, again=arguments.again)
 
 
-def extract_modality(spark: Callable[[], SparkSession], night: Night, modality: Modality) -> None:
+def extract_modality(
+    spark: Callable[[], SparkSession], night: Night, modality: Modality, *, again: bool = False
+) -> None:
     """Add to the feature store what it lacks of the contents known as of the night.
 
     Args:
         spark: gives the session; asked only where there is something to extract.
+        again: extract what the night brings although the store has it; its rows are replaced.
 
     Raises:
         NightError: more than the set share of the contents was refused; the store is as it was.
@@ -57,36 +62,63 @@ def extract_modality(spark: Callable[[], SparkSession], night: Night, modality: 
     step, settings = f"extract_{modality}", night.config.extract
     encoding = Encoding(night.raw, modality, settings, night.config.clean.max_media_bytes)
     fingerprint, store = encoding.encoder().fingerprint, FEATURES[modality]
-    with Contents(night, modality, fingerprint) as contents:
+    with Contents(night, modality, fingerprint, again=again) as contents:
         log.info("%s: %d contents to extract under %s", step, contents.lacking, fingerprint)
-        results = _extracted(spark(), night, encoding, contents, step) if contents.lacking else []
         features, refusals = (
-            [StagedFile(r.path, r.size, r.rows) for r in results if r.path and r.table == table.name]
-            for table in (store, Quarantine)
+            extracted(spark(), night, encoding, contents.slices, step, count=contents.lacking)
+            if contents.lacking
+            else ([], [])
         )
         night.lake.replace(Quarantine, refusals, {"date": night.ds, "stage": step})
         # A rerun tries again what was refused and nothing else, so the share is of all that the night answers for.
         failed = contents.lacking - sum(file.rows for file in features)
         answers_for = contents.arriving + contents.late
         check_share(night, step, refused=failed, rows_in=answers_for, limit=settings.max_refused_share)
-        night.lake.append_new(store, features, {"encoder": fingerprint})
+        if again:
+            stale = refused_keys(night, step)
+            put(night.lake, store, features, {"encoder": fingerprint}, without=stale)
+        else:
+            night.lake.append_new(store, features, {"encoder": fingerprint})
         refused = sum(file.rows for file in refusals)
         close(night, step, Account(contents.arriving, contents.arrived_and_stored(), refused))
 
 
-def _extracted(spark: SparkSession, night: Night, encoding: Encoding, contents: Contents, step: str) -> list[Row]:
-    """Features of what is lacking, and what was refused, as files that no commit names yet: rows of `RESULT`."""
-    context, count = spark.sparkContext, contents.lacking
+def refused_keys(night: Night, step: str) -> list[str]:
+    """The contents that stand in quarantine for a step of the night."""
+    here = (pc.field("date") == night.date) & (pc.field("stage") == step)
+    return night.lake.read(Quarantine, where=here, columns=["record_id"])["record_id"].to_pylist()
+
+
+def extracted(
+    spark: SparkSession,
+    night: Night,
+    encoding: Encoding,
+    slices: Callable[[int], Iterator[pa.Table]],
+    step: str,
+    *,
+    count: int,
+) -> tuple[list[StagedFile], list[StagedFile]]:
+    """Features of `count` contents, and what was refused of those that arrive, as files that no commit names yet.
+
+    Args:
+        slices: gives the contents (`lacking.CONTENT`) in at most so many tables.
+    """
+    context = spark.sparkContext
     done, refused = context.accumulator(0), context.accumulator(0)
     fingerprint = encoding.encoder().fingerprint
     context.setJobDescription(f"{step}: {count} contents, {fingerprint}")
     with scratch(night.lake, f"{step}-{night.ds}") as folder, _progress(step, count, done, refused):
-        slices = 0
-        for slices, rows in enumerate(contents.slices(_tasks(count, encoding, context.defaultParallelism)), start=1):
-            folder.write(slices - 1, rows)
-        task = Task(night, encoding, folder, fingerprint, done, refused)
-        results = spark.range(slices, numPartitions=slices).mapInArrow(task, from_arrow_schema(RESULT))
-        return results.filter("path IS NOT NULL").collect()
+        tasks = 0
+        for tasks, rows in enumerate(slices(_tasks(count, encoding, context.defaultParallelism)), start=1):
+            folder.write(tasks - 1, rows)
+        task = Task(night, encoding, folder, fingerprint, step, done, refused)
+        results = spark.range(tasks, numPartitions=tasks).mapInArrow(task, from_arrow_schema(RESULT))
+        files = results.filter("path IS NOT NULL").collect()
+    features, refusals = (
+        [StagedFile(file.path, file.size, file.rows) for file in files if file.table == table.name]
+        for table in (FEATURES[encoding.modality], Quarantine)
+    )
+    return features, refusals
 
 
 @dataclass(frozen=True)
@@ -100,6 +132,7 @@ class Task:
     encoding: Encoding
     slices: Scratch
     fingerprint: str
+    step: str
     done: Accumulator[int]
     refused: Accumulator[int]
 
@@ -138,13 +171,13 @@ class Task:
 
     @property
     def _quarantined(self) -> dict[str, str]:
-        return {"date": self.night.ds, "stage": f"extract_{self.encoding.modality}"}
+        return {"date": self.night.ds, "stage": self.step}
 
     def _refusal(self, refused: Refused) -> pa.RecordBatch:
         """A row of `quarantine`; its `detail` begins with the encoder's fingerprint, as another may do better."""
         row = {
             "date": self.night.date,
-            "stage": self._quarantined["stage"],
+            "stage": self.step,
             "source": "text" if self.encoding.modality == "text" else refused.row["content"],
             "position": 0,
             "record_id": refused.row["content_key"],
@@ -187,4 +220,4 @@ def _tasks(contents: int, encoding: Encoding, parallelism: int) -> int:
 
 
 if __name__ == "__main__":
-    run_step("jobs.extract", options=("modality",))
+    run_step("jobs.extract", options=("modality",), flags={"again": False})

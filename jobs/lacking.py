@@ -34,14 +34,15 @@ _CONTENTS = """
     CREATE TEMP TABLE contents AS
     WITH known AS ({known}),
     contents AS (
-        SELECT content_key, min(content) AS content, bool_or(date = $date) AS arrives
+        SELECT content_key, min(content) AS content, $whole OR bool_or(date = $date) AS arrives
         FROM known WHERE content_key IS NOT NULL GROUP BY content_key
     ),
     hopeless AS (
         SELECT record_id FROM quarantine
         WHERE date < $date AND starts_with(detail, $fingerprint) AND record_id IS NOT NULL
     )
-    SELECT *, content_key NOT IN (FROM stored) AND (arrives OR content_key NOT IN (FROM hopeless)) AS lacking
+    SELECT *, $again AND arrives
+        OR content_key NOT IN (FROM stored) AND (arrives OR content_key NOT IN (FROM hopeless)) AS lacking
     FROM contents
 """
 
@@ -53,9 +54,15 @@ class Contents:
     lacking where the store has no features of it under the encoder. One that the same encoder refused on an earlier
     night is not lacking, unless it arrives: what a night puts into quarantine follows from its own rows, whatever ran
     before. A context manager.
+
+    Args:
+        again: what arrives counts as lacking although the store has it.
+        whole: all contents count as arriving, whichever night brought them.
     """
 
-    def __init__(self, night: Night, modality: Modality, fingerprint: str) -> None:
+    def __init__(
+        self, night: Night, modality: Modality, fingerprint: str, *, again: bool = False, whole: bool = False
+    ) -> None:
         self._lake, self._store, self._fingerprint = night.lake, FEATURES[modality], fingerprint
         self._spill = tempfile.TemporaryDirectory()
         self._duckdb = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": self._spill.name})
@@ -63,11 +70,12 @@ class Contents:
         self._duckdb.register("items", night.lake.dataset(Items).filter(arrived))
         if modality == "text":
             self._duckdb.register("interactions", night.lake.dataset(Interactions).filter(arrived))
-        refused = pc.field("stage") == f"extract_{modality}"
+        refused = pc.field("stage").isin([f"extract_{modality}", f"reextract_{modality}"])
         self._duckdb.register("quarantine", night.lake.dataset(Quarantine).filter(refused))
         self._register_stored()
         known = _OF_TEXT if modality == "text" else _OF_FILES.format(modality=modality)
-        self._duckdb.execute(_CONTENTS.format(known=known), {"date": night.date, "fingerprint": fingerprint})
+        asked = {"date": night.date, "fingerprint": fingerprint, "again": again, "whole": whole}
+        self._duckdb.execute(_CONTENTS.format(known=known), asked)
         self.arriving = self._count("arrives")
         self.lacking = self._count("lacking")
         self.late = self._count("lacking AND NOT arrives")

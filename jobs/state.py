@@ -62,7 +62,9 @@ def check_complete(night: Night) -> None:
     if missing := sorted(day for day in arrived - complete if day < night.ds):
         raise NightError(
             f"night {night.ds} looks back on nights that are not complete: {', '.join(missing)}. "
-            "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again"
+            "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again",
+            law=1,
+            partition=", ".join(f"date={day}" for day in missing),
         )
 
 

@@ -4,6 +4,7 @@ import argparse
 import logging
 from dataclasses import dataclass
 
+from jobs.failure import LAW_OF_TABLE
 from jobs.night import Night, NightError, run_step
 from lake import views
 from lake.lake import Lake
@@ -51,7 +52,11 @@ def run(night: Night, _: argparse.Namespace) -> None:
     failed = [f for f in broken if f.check.severity == "fail"]
     if failed:
         names = "; ".join(f"{f.table}: {f.check.name}" for f in failed)
-        raise NightError(f"{len(failed)} of {looked} promises do not hold: {names}")
+        raise NightError(
+            f"{len(failed)} of {looked} promises do not hold: {names}",
+            law=LAW_OF_TABLE[failed[0].table],
+            partition=", ".join(dict.fromkeys(f"{finding.table}, read on {night.ds}" for finding in failed)),
+        )
     log.info("verify: %d promises looked at, %d warnings", looked, len(broken))
 
 

@@ -116,9 +116,9 @@ class Lake:
         """Make `files` the whole content of a partition, in one commit; returns the table's new version."""
         actions: list[AddAction | RemoveAction] = [_add_action(file, partition) for file in files]
         filters = [(column, "=", value) for column, value in partition.items()]
-        for _ in self._attempts():
+        for _ in attempts():
             try:
-                delta = self._create(table)
+                delta = self.create(table)
                 delta.create_write_transaction(
                     actions,
                     "overwrite",
@@ -132,6 +132,36 @@ class Lake:
             return delta.version() + 1
         raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
 
+    def swap(
+        self,
+        table: type[Table],
+        version: DeltaTable,
+        *,
+        gone: Iterable[str],
+        files: Iterable[StagedFile],
+        partition: Mapping[str, str],
+        data_change: bool,
+    ) -> bool:
+        """Put `files` in the place of the live files at the paths `gone`, all of one partition, in one commit.
+
+        Returns whether it was made; not if another writer has made one since `version` was read, for then `gone` may be
+        so already. `data_change` says whether rows differ: readers of the table's changes pass over a commit without.
+        """
+        now = int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [_add_action(f, partition, data_change=data_change) for f in files]
+        actions += [RemoveAction(path, data_change, now, partition_values=dict(partition)) for path in gone]
+        try:
+            version.create_write_transaction(
+                actions,
+                "append",
+                version.schema(),
+                list(table.partition_by),
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+        except CommitFailedError:
+            return False
+        return True
+
     def append_new(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
         """Add the rows of `files` whose key the partition lacks, in one commit; returns how many were added.
 
@@ -143,9 +173,9 @@ class Lake:
             return 0
         same_partition = reduce(and_, (pc.field(column) == value for column, value in partition.items()))
         (key,) = (column for column in table.key if column not in partition)
-        for _ in self._attempts():
+        for _ in attempts():
             try:
-                delta = self._create(table)
+                delta = self.create(table)
                 present = delta.to_pyarrow_dataset().to_table(filter=same_partition, columns=[key])[key]
                 files = self._without(table, files, key, present, partition)
                 if not files:
@@ -173,7 +203,8 @@ class Lake:
         """Where the table's files are: a file system, and the table's folder in it."""
         return pafs.FileSystem.from_uri(self.table_uri(table))
 
-    def _create(self, table: type[Table]) -> DeltaTable:
+    def create(self, table: type[Table]) -> DeltaTable:
+        """The table as of now, made first where there is none."""
         return self.delta(table) or DeltaTable.create(
             self.table_uri(table),
             schema=table.schema,
@@ -182,15 +213,6 @@ class Lake:
             name=table.name,
             description=table.grain(),
         )
-
-    @staticmethod
-    def _attempts() -> Iterator[int]:
-        """Attempts at a commit, further and further apart, so that many writers get through."""
-        spread = random.Random(uuid.uuid4().int)
-        for attempt in range(COMMIT_ATTEMPTS):
-            if attempt:
-                time.sleep(spread.uniform(0, min(1.0, 0.02 * 2**attempt)))
-            yield attempt
 
     def _without(
         self,
@@ -215,6 +237,15 @@ class Lake:
             if fresh := self.stage(table, rows.filter(pc.invert(known)).to_batches(), partition):
                 kept.append(fresh)
         return kept
+
+
+def attempts() -> Iterator[int]:
+    """Attempts at a commit, further and further apart, so that many writers get through."""
+    spread = random.Random(uuid.uuid4().int)
+    for attempt in range(COMMIT_ATTEMPTS):
+        if attempt:
+            time.sleep(spread.uniform(0, min(1.0, 0.02 * 2**attempt)))
+        yield attempt
 
 
 class FileWriter:
@@ -265,6 +296,6 @@ def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
     return schema.set(place, pa.field("vector", pa.list_(pa.float32(), width), nullable=False))
 
 
-def _add_action(file: StagedFile, partition: Mapping[str, str]) -> AddAction:
+def _add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:
     stats = json.dumps({"numRecords": file.rows})
-    return AddAction(file.path, file.size, dict(partition), int(time.time() * 1000), True, stats)
+    return AddAction(file.path, file.size, dict(partition), int(time.time() * 1000), data_change, stats)

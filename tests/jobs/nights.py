@@ -26,7 +26,7 @@ def prepare(spark: SparkSession, night: Night) -> None:
 
 def finish(spark: SparkSession, night: Night) -> None:
     train.run(night, argparse.Namespace())
-    evaluate.run(night, argparse.Namespace())
+    evaluate.run(night, argparse.Namespace(publish=True))
     recommend.recommend_night(spark, night)
 
 
