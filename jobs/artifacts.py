@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import posixpath
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ import pyarrow.fs as pafs
 
 from fusion import registry
 from fusion.strategies.base import Strategy
+from jobs.files import write_whole
 from jobs.night import Night
 from jobs.state import State, encoders
 
@@ -57,16 +59,28 @@ def exists(night: Night, path: str) -> bool:
 
 
 def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
-    """Store a model's parts, its mark last: a reader sees all of it or none."""
+    """Store a model's parts, its mark last: a reader sees all of it or none.
+
+    Each file is moved to its place whole, so that a second run of the same night may save the same model meanwhile.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for part, model in models.items():
             model.save(Path(folder) / part)
+        mark = asdict(made) | {"encoders": encoders(night.config)}
+        (Path(folder) / MARK).write_text(json.dumps(mark, indent=1))
         filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
-        target = f"{root}/{made.path}"
-        filesystem.create_dir(target, recursive=True)
-        pafs.copy_files(folder, target, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=filesystem)
-        with filesystem.open_output_stream(f"{target}/{MARK}") as mark:
-            mark.write(json.dumps(asdict(made), indent=1).encode())
+        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        for file in sorted(files, key=lambda path: path.name == MARK):
+            target = f"{root}/{made.path}/{file.relative_to(folder).as_posix()}"
+            filesystem.create_dir(posixpath.dirname(target), recursive=True)
+            write_whole(filesystem, target, file.read_bytes())
+
+
+def encoders_of(night: Night, path: str) -> dict[str, str]:
+    """Modality → fingerprint of the encoder whose vectors a stored model reads."""
+    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    with filesystem.open_input_file(f"{root}/{path}/{MARK}") as mark:
+        return json.loads(mark.read())["encoders"]
 
 
 def scratch(night: Night, made: Identity) -> Path | None:

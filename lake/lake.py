@@ -111,7 +111,7 @@ class Lake:
         try:
             for body in _bodies(table, rows):
                 writer = writer or pq.ParquetWriter(
-                    f"{root}/{path}", body.schema, filesystem=filesystem, compression="zstd"
+                    f"{root}/{path}", body.schema, filesystem=filesystem, compression="zstd", write_page_checksum=True
                 )
                 writer.write_table(body)
                 count += body.num_rows

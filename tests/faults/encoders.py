@@ -3,6 +3,7 @@
 A configuration names them as `tests.faults.encoders:TextBytes` and so on.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,3 +56,13 @@ class AudioBytes(Bytes):
 
 class VideoBytes(Bytes):
     modality = "video"
+
+
+class TextNoise(TextBytes):
+    """Vectors that have nothing to do with the content but that the same content gets the same one."""
+
+    name = "noise"
+
+    def vector(self, data: bytes) -> np.ndarray:
+        seed = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+        return np.random.default_rng(seed).standard_normal(DIM)

@@ -1,4 +1,4 @@
-"""kill -9 of one process of a step, at a random moment."""
+"""kill -9 of one process of a step, or of a node, at a random moment."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,13 +9,14 @@ import psutil
 
 from tests.faults.night import STEP_TIMEOUT_S, STEPS, Place, Step
 from tests.faults.outcome import Outcome
-from tests.faults.reader import reading
+from tests.faults.reader import Reader, reading
 from tests.faults.rows import differences, rows_of
 from tests.faults.world import Mark, World
 
 LOOK_EVERY_S = 0.005
 ORPHANS_END_S = 30.0
 Victims = Callable[[psutil.Process, Step], list[psutil.Process]]
+"""The processes of a running step, of which one may be killed."""
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:
@@ -85,7 +86,7 @@ def strike(place: Place, step: Step, moment: Moment, victims: Victims, random: R
     """
     before, started = place.files(), time.monotonic()
     process = place.start(step)
-    family: dict[int, psutil.Process] = {}
+    family: list[psutil.Process] = []
     killed = False
     while process.poll() is None and not killed:
         due = (
@@ -94,7 +95,7 @@ def strike(place: Place, step: Step, moment: Moment, victims: Victims, random: R
             else place.files() - before >= moment.files
         )
         if due and (chosen := victims(process, step)):
-            family = {p.pid: p for p in tree(process)}
+            family = tree(process)
             random.choice(chosen).kill()
             killed = True
         elif time.monotonic() - started > STEP_TIMEOUT_S:
@@ -102,8 +103,7 @@ def strike(place: Place, step: Step, moment: Moment, victims: Victims, random: R
         else:
             time.sleep(LOOK_EVERY_S)
     succeeded = process.wait(STEP_TIMEOUT_S) == 0
-    _, alive = psutil.wait_procs(list(family.values()), timeout=0)
-    _orphans.extend(alive)
+    _orphans.extend(family)
     return killed, succeeded
 
 
@@ -121,41 +121,23 @@ def bury() -> list[str]:
     return said
 
 
-def killed_night(world: World, kinds: Iterator[str], *, least: int) -> Iterator[Outcome]:
-    """A night each of whose steps, as far as `least` wants, has one process killed, and is then run again."""
+def killed_night(world: World, kinds: Iterator[str]) -> Iterator[Outcome]:
+    """A night each of whose steps has one process killed, and is then run again."""
     place = world.fresh()
     with reading(place.lake, place.lake.parent / "reader", {}, world.rows(1)) as reader:
-        done = 0
         for step in STEPS:
-            mark = world.nights[0][step]
-            if done < least and (kind := next_that_fits(kinds, step)):
-                outcome = killed_step(world, place, step, mark, kind, reader.torn)
-                if outcome:
-                    done += 1
-                    yield outcome
-                    continue
-            if world_differs := differences(_run(place, step), mark.rows):
-                raise RuntimeError(f"{step} is not as undisturbed, though nothing was done to it: {world_differs}")
-
-
-def next_that_fits(kinds: Iterator[str], step: Step) -> str | None:
-    return next(kinds) if step.spark else "driver"
-
-
-def _run(place: Place, step: Step) -> dict:
-    place.must(step)
-    return dict(rows_of(place.tables()))
+            kind = next(kinds) if step.spark else "driver"
+            if outcome := killed_step(world, place, step, KILLS[kind], reader):
+                yield Outcome(f"kill -9: {kind}", *outcome)
 
 
 def killed_step(
-    world: World, place: Place, step: Step, mark: Mark, kind: str, torn: Callable[[], list[str]]
-) -> Outcome | None:
-    """None where the step ended before there was anything to kill."""
-    moment, complaints = Moment.draw(world.random, mark), len(torn())
-    killed, succeeded = strike(place, step, moment, KILLS[kind], world.random)
-    if not succeeded and not place.run(step):
-        lost = [f"the rerun failed; see {place.log}"]
-    else:
-        lost = list(differences(rows_of(place.tables()), mark.rows))
-    lost += bury() + torn()[complaints:]
-    return Outcome(f"kill -9: {kind}", f"{step} {moment}", tuple(lost)) if killed or lost else None
+    world: World, place: Place, step: Step, victims: Victims, reader: Reader
+) -> tuple[str, tuple[str, ...]] | None:
+    """The moment and what was lost; None where the step ended before there was anything to kill."""
+    mark = world.nights[0][step]
+    moment = Moment.draw(world.random, mark)
+    killed, succeeded = strike(place, step, moment, victims, world.random)
+    lost = [] if succeeded or place.run(step) else [f"the rerun failed; see {place.log}"]
+    lost += [*differences(rows_of(place.tables()), mark.rows), *bury(), *reader.torn()]
+    return (f"{step} {moment}", tuple(lost)) if killed or lost else None

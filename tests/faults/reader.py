@@ -17,19 +17,19 @@ from tests.faults.rows import FEATURE_STORES, Rows, digest, rows_of_table
 PAUSE_S = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reader:
-    """A reader that runs; `torn` is what it has complained of up to now."""
+    """A reader that runs."""
 
+    process: subprocess.Popen
     said: Path
+    _told: int = 0
 
     def torn(self) -> list[str]:
-        return self.said.read_text().splitlines() if self.said.exists() else []
-
-    def looks(self) -> int:
-        """How often it has read the whole lake."""
-        count = self.said.with_suffix(".count")
-        return int(count.read_text() or 0) if count.exists() else 0
+        """What it has complained of since it was last asked; that it runs no more is a complaint too."""
+        complaints = self.said.read_text().splitlines() if self.said.exists() else []
+        new, self._told = complaints[self._told :], len(complaints)
+        return new if self.process.poll() is None else [*new, "the reader itself has ended"]
 
 
 @contextmanager
@@ -45,11 +45,11 @@ def reading(lake: Path, folder: Path, *states: Rows, parts: bool = False) -> Ite
     stores = {p for p in partitions if parts and p.split("/")[0] in FEATURE_STORES}
     rows = {p: sorted({row for state in states for row in state.get(p, ())}) for p in stores}
     (folder / "allowed.json").write_text(json.dumps({"partitions": allowed, "rows": rows}))
-    reader = Reader(folder / "torn.txt")
-    command = [sys.executable, "-m", "tests.faults.reader", str(lake), str(folder / "allowed.json"), str(reader.said)]
+    said = folder / "torn.txt"
+    command = [sys.executable, "-m", "tests.faults.reader", str(lake), str(folder / "allowed.json"), str(said)]
     process = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2])
     try:
-        yield reader
+        yield Reader(process, said)
     finally:
         process.terminate()
         process.wait()
@@ -79,13 +79,10 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     arguments = parser.parse_args()
     lake, expected = Lake(str(arguments.lake)), json.loads(arguments.allowed.read_text())
-    looks = 0
     while True:
         for complaint in read(lake, expected["partitions"], expected["rows"]):
             with arguments.said.open("a") as said:
                 said.write(f"{complaint}\n")
-        looks += 1
-        arguments.said.with_suffix(".count").write_text(str(looks))
         time.sleep(PAUSE_S)
 
 
