@@ -272,7 +272,9 @@ class FileWriter:
             self._filesystem.create_dir(f"{self._root}/{self._folder}", recursive=True)
             schema = _fixed_width(self._table.file_schema(), rows)
             place = f"{self._root}/{self._path}"
-            self._writer = pq.ParquetWriter(place, schema, filesystem=self._filesystem, compression="zstd")
+            self._writer = pq.ParquetWriter(
+                place, schema, filesystem=self._filesystem, compression="zstd", write_page_checksum=True
+            )
         self._writer.write_table(rows.select(self._writer.schema.names).cast(self._writer.schema))
         self._rows += batch.num_rows
 

@@ -45,7 +45,8 @@ def read(
         stored = [name for name in schema.names if name not in table.partition_by]
         for file in (row for batch in batches for row in batch.to_pylist()):
             with filesystem.open_input_file(f"{root}/{file['path']}") as source:
-                for rows in pq.ParquetFile(source).iter_batches(batch_size=ROWS_PER_BATCH, columns=stored):
+                parquet = pq.ParquetFile(source, page_checksum_verification=True)
+                for rows in parquet.iter_batches(batch_size=ROWS_PER_BATCH, columns=stored):
                     yield _with_partition(rows, schema, file)
 
     return listed.mapInArrow(read_files, from_arrow_schema(schema))
