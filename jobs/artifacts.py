@@ -14,6 +14,7 @@ from fusion import registry
 from fusion.strategies.base import Strategy
 from jobs.night import Night
 from jobs.state import State, encoders
+from lake import storage
 
 MARK = "model.json"
 TWIN = "held_out"
@@ -52,7 +53,7 @@ def identity(night: Night, state: State, strategy: str) -> Identity:
 
 
 def exists(night: Night, path: str) -> bool:
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     return filesystem.get_file_info(f"{root}/{path}/{MARK}").type == pafs.FileType.File
 
 
@@ -61,7 +62,7 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for part, model in models.items():
             model.save(Path(folder) / part)
-        filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+        filesystem, root = storage.filesystem(night.lake.uri)
         target = f"{root}/{made.path}"
         filesystem.create_dir(target, recursive=True)
         pafs.copy_files(folder, target, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=filesystem)
@@ -72,13 +73,13 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
 def scratch(night: Night, made: Identity) -> Path | None:
     """Where a training of this model leaves its checkpoints: beside the model's own folder, where the lake is on a file
     system of this machine; None elsewhere, and then a killed training begins anew."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     return Path(f"{root}/{made.path}.partial") if isinstance(filesystem, pafs.LocalFileSystem) else None
 
 
 def load(night: Night, path: str, part: str) -> Strategy:
     """One part of a stored model: `TWIN`, which has not seen the held-out likes, or `SERVED`, which has seen all."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     folder = Path(tempfile.mkdtemp())
     try:
         pafs.copy_files(
