@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DEMO := build/demo
 
-.PHONY: demo test lint setup lock clean
+.PHONY: demo test lint audit setup lock clean
 
 demo: $(SETUP)
 	rm -rf $(DEMO)
@@ -21,6 +21,10 @@ lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Needs PyPI's advisory database; says so where there is none.
+audit: $(SETUP)
+	$(BIN)/python .ci/audit.py
 
 setup: $(SETUP)
 

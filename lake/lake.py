@@ -245,7 +245,7 @@ def _later_columns(table: type[Table], delta: DeltaTable) -> list[pa.Field]:
     later = [field for field in table.schema if field.name not in known]
     if binding := [field.name for field in later if not field.nullable]:
         raise LakeError(
-            f"{table.name}: the lake was written without {', '.join(binding)}; a column that came later must be nullable"
+            f"{table.name}: the lake was written without {', '.join(binding)}; columns that came later must be nullable"
         )
     return later
 

@@ -229,8 +229,8 @@ class ItemEmbeddings(Table):
     `vector` is made of parts that lie side by side, one for the history and one a modality. `blocks` names each with
     its first column and the one after its last; `neighbour_blocks` are the columns that tell which items are alike.
     `combination` says how the blocks' scores become one: `sum`, or by the places in their own rankings, `borda`,
-    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. Both are null in rows of versions that
-    knew sums only. `is_new` says that nobody has interacted with the item yet.
+    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. Both are null in rows of versions
+    that knew sums only. `is_new` says that nobody has interacted with the item yet.
     """
 
     name = "item_embeddings"
