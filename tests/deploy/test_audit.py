@@ -64,7 +64,9 @@ def test_a_package_that_the_database_does_not_know_is_named(audit: ModuleType) -
     assert "note: not in the database: ours" in audit.judge([CLEAN, SILENT], [], TODAY).lines
 
 
-@pytest.mark.parametrize("entry", ["- {id: X}", "- {id: X, package: p, reason: ' ', accepted: 2026-01-01, until: soon}"])
+@pytest.mark.parametrize(
+    "entry", ["- {id: X}", "- {id: X, package: p, reason: ' ', accepted: 2026-01-01, until: soon}"]
+)
 def test_an_acceptance_needs_all_its_fields(audit: ModuleType, entry: str, tmp_path: Path) -> None:
     (tmp_path / "accepted.yaml").write_text(entry)
     with pytest.raises(ValueError, match="expected"):
@@ -83,9 +85,7 @@ def test_pip_audit_reads_a_lock(audit: ModuleType, tmp_path: Path) -> None:
     assert found is None or [dependency["name"] for dependency in found] == ["six"]
 
 
-def test_without_a_network_nothing_is_asked(
-    audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_nothing_is_asked(audit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     lock = tmp_path / "requirements.lock"
