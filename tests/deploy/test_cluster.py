@@ -18,15 +18,14 @@ from tests.jobs.nights import contents
 pytestmark = [pytest.mark.night, pytest.mark.timeout(1800)]
 
 WHERE_FROM = """
-import sys
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
 def told(_):
-    import os, sys
+    import sys, time
     import features.registry
-    yield os.environ.get("AWS_REGION", ""), sys.executable, features.registry.__file__
-rows = set(spark.sparkContext.parallelize(range(4), 4).mapPartitions(told).collect())
-print(*sorted(rows), sep="\\n")
+    time.sleep(1)  # so that no executor does all of it
+    yield f"executor {sys.executable} {features.registry.__file__}"
+print(*sorted(set(spark.sparkContext.parallelize(range(20), 20).mapPartitions(told).collect())), sep="\\n")
 """
 
 
@@ -69,9 +68,11 @@ def test_executors_take_code_and_interpreter_from_what_was_shipped(
     program = tmp_path / "where_from.py"
     program.write_text(WHERE_FROM)
     told = submitted(cluster, shipped, tmp_path, "spark-submit", "--master", cluster.url, str(program))
-    (row,) = (line for line in told.splitlines() if line.startswith("("))
-    assert "environment/bin/python" in row and "nightweave.zip/features/registry.py" in row
-    assert str(standalone.ROOT) not in row
+    executors = [line.split()[1:] for line in told.splitlines() if line.startswith("executor ")]
+    assert len(executors) == 2  # each worker's has a folder of its own
+    for interpreter, module in executors:
+        assert interpreter.endswith("environment/bin/python") and "nightweave.zip/features/registry.py" in module
+        assert not {interpreter, module} & {sys.executable} and str(standalone.ROOT) not in interpreter + module
 
 
 def test_a_driver_without_the_secret_is_refused(cluster: Cluster, tmp_path: Path) -> None:
