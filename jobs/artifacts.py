@@ -16,6 +16,7 @@ from fusion.strategies.base import Strategy
 from jobs.files import write_whole
 from jobs.night import Night
 from jobs.state import State, encoders
+from lake import storage
 
 FOLDER = "artifacts"
 MARK = "model.json"
@@ -55,7 +56,7 @@ def identity(night: Night, state: State, strategy: str) -> Identity:
 
 
 def exists(night: Night, path: str) -> bool:
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     return filesystem.get_file_info(f"{root}/{path}/{MARK}").type == pafs.FileType.File
 
 
@@ -67,7 +68,7 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for part, model in models.items():
             model.save(Path(folder) / part)
-        filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+        filesystem, root = storage.filesystem(night.lake.uri)
         for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
             target = f"{root}/{made.path}/{file.relative_to(folder).as_posix()}"
             filesystem.create_dir(posixpath.dirname(target), recursive=True)
@@ -77,14 +78,14 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
 
 def mark(night: Night, made: Identity) -> None:
     """Say that a stored model is whole, and that a night wants it now: maintenance goes by the age of the mark."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     told = asdict(made) | {"encoders": encoders(night.config)}
     write_whole(filesystem, f"{root}/{made.path}/{MARK}", json.dumps(told, indent=1).encode())
 
 
 def encoders_of(night: Night, path: str) -> dict[str, str]:
     """Modality → fingerprint of the encoder whose vectors a stored model reads."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     with filesystem.open_input_file(f"{root}/{path}/{MARK}") as file:
         return json.loads(file.read())["encoders"]
 
@@ -92,13 +93,13 @@ def encoders_of(night: Night, path: str) -> dict[str, str]:
 def scratch(night: Night, made: Identity) -> Path | None:
     """Where a training of this model leaves its checkpoints: beside the model's own folder, where the lake is on a file
     system of this machine; None elsewhere, and then a killed training begins anew."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     return Path(f"{root}/{made.path}.partial") if isinstance(filesystem, pafs.LocalFileSystem) else None
 
 
 def load(night: Night, path: str, part: str) -> Strategy:
     """One part of a stored model: `TWIN`, which has not seen the held-out likes, or `SERVED`, which has seen all."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     folder = Path(tempfile.mkdtemp())
     try:
         pafs.copy_files(

@@ -256,8 +256,8 @@ class ItemEmbeddings(Table):
     `vector` is made of parts that lie side by side, one for the history and one a modality. `blocks` names each with
     its first column and the one after its last; `neighbour_blocks` are the columns that tell which items are alike.
     `combination` says how the blocks' scores become one: `sum`, or by the places in their own rankings, `borda`,
-    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. `is_new` says that nobody has
-    interacted with the item yet.
+    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. Both are null in rows of versions
+    that knew sums only. `is_new` says that nobody has interacted with the item yet.
     """
 
     name = "item_embeddings"
@@ -269,8 +269,8 @@ class ItemEmbeddings(Table):
             pa.field("vector", VECTOR, nullable=False),
             pa.field("blocks", BLOCKS, nullable=False),
             pa.field("neighbour_blocks", BLOCKS, nullable=False),
-            string("combination"),
-            pa.field("weights", WEIGHTS, nullable=False),
+            string("combination", nullable=True),
+            pa.field("weights", WEIGHTS),
             pa.field("modalities", STRINGS, nullable=False),
             pa.field("is_new", pa.bool_(), nullable=False),
         ]
