@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DEMO := build/demo
 
-.PHONY: demo test lint setup lock clean
+.PHONY: demo test lint setup services lock clean
 
 demo: $(SETUP)
 	rm -rf $(DEMO)
@@ -23,6 +23,10 @@ lint: $(SETUP)
 	$(BIN)/mypy
 
 setup: $(SETUP)
+
+# PostgreSQL and Chromium, which the tests on real services start; from Debian, where that is allowed.
+services:
+	@.ci/services
 
 # uv itself is pinned in the lock, so it is installed from there first, hashes checked like the rest.
 $(SETUP): requirements.lock setup.cfg pyproject.toml

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from jobs.environment import driver_options, spark_environment
+from jobs.order import WAITS, earlier_nights_done, take_up_next
 
 JOBS = Path(__file__).resolve().parent.parent / "jobs"
 MODALITIES = ("text", "image", "audio", "video")
@@ -26,13 +29,15 @@ configuration are is told by `NIGHTWEAVE_RAW`, `NIGHTWEAVE_LAKE` and `NIGHTWEAVE
   correct the raw files or the share.
 - `extract`: an encoder cannot be loaded, or too many of the night's files cannot be decoded. The log names the
   modality; look at `quarantine`.
-- `train`: an earlier night is not complete, or memory ran out. Run the nights that the log names, or give the pool
-  `train` a larger worker.
+- `earlier_nights`: an earlier night is not complete and does not run. The log names it. Run it; when it is done, its
+  task `later_nights` starts this one again by itself. In a backfill that goes backwards this is the ordinary course.
+- `train`: memory ran out. Give the pool `train` a larger worker.
 - `evaluate`: the model of the night cannot be read. Clear `train` and what follows.
 - `recommend`: Spark lost its executors. Look at Spark's own log; clear the task.
 - `verify`: a table does not hold what it promises; the log says which promise and shows rows. Keep readers off the
   night, and clear the step that wrote the table.
 - `report`: the night's tables are not there. Clear what failed before.
+- `later_nights`: a later night that failed for want of this one could not be started again. Clear that night.
 
 A model that is worse than the last promoted one is no failure: the last one writes the night's tables, and `evaluate`
 warns in its log and in `models.verdict`.
@@ -82,10 +87,19 @@ with DAG(
     extract = SparkSubmitOperator.partial(
         **spark_step("extract", map_index_template="{{ task.application_args[-1] }}")
     ).expand(application_args=[[*NIGHT, "--modality", modality] for modality in MODALITIES])
+    earlier_nights = PythonSensor(
+        task_id=WAITS,
+        python_callable=earlier_nights_done,
+        mode="reschedule",
+        poke_interval=timedelta(seconds=15),
+        pool="default_pool",
+    )
     train = python_step("train", pool="train")
     evaluate = python_step("evaluate", pool="train")
     recommend = SparkSubmitOperator(**spark_step("recommend", application_args=NIGHT))
     report = python_step("report", pool="default_pool")
     verify = python_step("verify", pool="default_pool")
+    later_nights = PythonOperator(task_id="later_nights", python_callable=take_up_next, pool="default_pool")
 
-    clean >> extract >> train >> evaluate >> recommend >> verify >> report
+    clean >> extract >> earlier_nights >> train >> evaluate >> recommend >> verify >> report
+    recommend >> later_nights
