@@ -21,10 +21,15 @@ def dag(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_the_night_runs_in_this_order(dag) -> None:
-    order = ["clean", "extract", "train", "evaluate", "recommend", "verify", "report"]
-    assert [task.task_id for task in dag.topological_sort()] == order
+    order = ["clean", "extract", "earlier_nights", "train", "evaluate", "recommend", "verify", "report"]
     for before, after in pairwise(order):
-        assert dag.get_task(before).downstream_task_ids == {after}
+        assert after in dag.get_task(before).downstream_task_ids
+    assert dag.get_task("recommend").downstream_task_ids == {"verify", "later_nights"}
+    assert {task.task_id for task in dag.tasks} == {*order, "later_nights"}
+
+
+def test_waiting_for_earlier_nights_holds_no_slot(dag) -> None:
+    assert dag.get_task("earlier_nights").reschedule
 
 
 def test_extraction_is_mapped_over_the_four_modalities(dag) -> None:

@@ -131,7 +131,7 @@ def airflow(home: Path, *, database: str, logs: Path, config: Path) -> Iterator[
     """Within it, Airflow runs; the DAG is unpaused, no night starts by the clock."""
     port = free_port()
     env = _environment(home, database=database, port=port, config=config)
-    for command in (["db", "migrate"], ["pools", "import", str(ROOT / "conf" / "pools.json")]):
+    for command in (["db", "migrate"], ["pools", "import", str(_pools(home))]):
         subprocess.run([AIRFLOW, *command], env=env, check=True, capture_output=True)
     commands = {
         "api-server": ["api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
@@ -150,6 +150,15 @@ def airflow(home: Path, *, database: str, logs: Path, config: Path) -> Iterator[
         for service in reversed(services.values()):
             service.stop()
         shutil.copytree(home / "logs", logs / "tasks", dirs_exist_ok=True, ignore_dangling_symlinks=True)
+
+
+def _pools(home: Path) -> Path:
+    """The pools of production, with room for two Spark applications: each has one core here."""
+    pools = json.loads((ROOT / "conf" / "pools.json").read_text("utf-8"))
+    pools["spark"]["slots"] = 2
+    file = home / "pools.json"
+    file.write_text(json.dumps(pools))
+    return file
 
 
 def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[str, str]:
@@ -181,6 +190,8 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "NIGHTWEAVE_RAW": str(home / "raw"),
         "NIGHTWEAVE_LAKE": str(home / "lake"),
         "NIGHTWEAVE_CONFIG": str(config),
+        # The form of the UI offers no more runs at a time than the DAG itself allows.
+        "NIGHTWEAVE_MAX_ACTIVE_NIGHTS": "3",
         **spark_environment(),
     }
 

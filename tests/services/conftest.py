@@ -62,7 +62,7 @@ def one_by_one(raw: Path, spark: SparkSession, tmp_path_factory: pytest.TempPath
     return lake
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fresh_lake(running: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Lake]:
     """Points Airflow at an empty lake, none of whose nights was ever run."""
 
@@ -73,3 +73,9 @@ def fresh_lake(running: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Ca
         return Lake(str(folder))
 
     return fresh
+
+
+@pytest.fixture(scope="session")
+def every_backfill(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--every-backfill"):
+        pytest.skip("takes about an hour; --every-backfill runs it")
