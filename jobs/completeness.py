@@ -20,11 +20,13 @@ def arrived(night: Night) -> list[str]:
     return sorted({*night.raw.nights("items"), *night.raw.nights("interactions")})
 
 
-def refusal(night: Night, nights: list[str]) -> str:
-    """Why a night does not train, in words: these earlier nights are not complete."""
-    return (
+def lacking(night: Night, nights: list[str]) -> NightError:
+    """What keeps a night from training: these earlier nights are not complete."""
+    return NightError(
         f"night {night.ds} looks back on nights that are not complete: {', '.join(nights)}. "
-        "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again"
+        "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again",
+        law=1,
+        partition=", ".join(f"date={day}" for day in nights),
     )
 
 
@@ -35,4 +37,4 @@ def check_complete(night: Night) -> None:
         NightError: some are not; the message names them.
     """
     if missing := incomplete(night):
-        raise NightError(refusal(night, missing))
+        raise lacking(night, missing)

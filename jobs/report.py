@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.fs as pafs
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from jobs.files import write_whole
 from jobs.night import Night, UserError, run_step
 from lake import views
 from lake.asof import create_latest
@@ -112,8 +113,7 @@ def write_report(lake: Lake, night: date) -> str:
     )
     filesystem, root = pafs.FileSystem.from_uri(lake.uri)
     filesystem.create_dir(f"{root}/reports", recursive=True)
-    with filesystem.open_output_stream(f"{root}/reports/{night}.html") as out:
-        out.write(page.encode())
+    write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
     return f"{root}/reports/{night}.html"
 
 

@@ -24,7 +24,8 @@ def earlier_nights_done(*, ds: str, ti: Any, **_: Any) -> bool:
     Raises:
         AirflowFailException: an earlier night is not complete and not running; the message names them all.
     """
-    from jobs.completeness import incomplete, refusal
+    from jobs.completeness import incomplete, lacking
+    from jobs.failure import Failure, leave
     from jobs.night import Night
 
     night = Night.of(date_=ds, raw=None, lake=None, config=None)
@@ -32,7 +33,10 @@ def earlier_nights_done(*, ds: str, ti: Any, **_: Any) -> bool:
     queued = ti.get_previous_dagrun(state="queued")
     if queued or not all(_runs(ti, day) for day in missing):
         waiting = {str(queued.logical_date.date())} if queued else set()
-        raise AirflowFailException(refusal(night, sorted(waiting.union(missing))))
+        error = lacking(night, sorted(waiting.union(missing)))
+        leave(Failure(str(error), error.law, error.partition))
+        # No try of its own would help: the night that is named starts this one again.
+        raise AirflowFailException(str(error))
     running = ti.get_previous_dagrun(state="running")
     if running:
         log.info("night %s waits for night %s, which runs", ds, running.logical_date.date())
