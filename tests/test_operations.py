@@ -136,7 +136,8 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
 
 def test_a_night_that_breaks_a_law_says_which_and_where(place: Place) -> None:
     for path in (place.folder / "raw" / "interactions" / f"ds={SECOND}").iterdir():
-        path.write_text("not json\n" * 50)
+        path.unlink()
+    path.with_name("broken.jsonl").write_text("not json\n" * 50)
     told = place.night(SECOND)
     assert told.returncode == 1
     (call,) = place.posted
