@@ -23,9 +23,7 @@ def executor_settings() -> dict[str, str]:
 
     Spark hides those of them that are secrets in its interface and its logs (`spark.redaction.regex`).
     """
-    return {
-        f"spark.executorEnv.{name}": value for name, value in os.environ.items() if STORE_VARIABLES.fullmatch(name)
-    }
+    return {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if STORE_VARIABLES.fullmatch(name)}
 
 
 def spark_environment() -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from jobs.files import write_whole
 from jobs.night import Night, UserError, run_step
 from lake import storage, views
 from lake.asof import create_latest
@@ -111,8 +112,7 @@ def write_report(lake: Lake, night: date) -> str:
     )
     filesystem, root = storage.filesystem(lake.uri)
     filesystem.create_dir(f"{root}/reports", recursive=True)
-    with filesystem.open_output_stream(f"{root}/reports/{night}.html") as out:
-        out.write(page.encode())
+    write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
     return f"{root}/reports/{night}.html"
 
 

@@ -43,6 +43,7 @@ def run(night: Night, _: argparse.Namespace) -> None:
     warn(night, state.items)
     made = artifacts.identity(night, state, strategy_of(night, state))
     if artifacts.exists(night, made.path):
+        artifacts.mark(night, made)
         log.info("train: %s is there already, made from the same data, config and code", made.model_version)
         return
     parts = split_of(night, state)
