@@ -44,9 +44,9 @@ def test_small_files_of_a_partition_become_one_sorted_by_key(lake: Lake) -> None
 def test_what_is_one_file_already_is_left_alone(lake: Lake) -> None:
     scattered(lake)
     rewrite.compact(lake, UserEmbeddings, target_bytes=BIG)
-    version = lake.create(UserEmbeddings).version()
+    version = lake.current(UserEmbeddings).version()
     assert rewrite.compact(lake, UserEmbeddings, target_bytes=BIG) == []
-    assert lake.create(UserEmbeddings).version() == version
+    assert lake.current(UserEmbeddings).version() == version
 
 
 def test_merged_files_stay_below_the_target(lake: Lake) -> None:
