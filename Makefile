@@ -6,7 +6,7 @@ SETUP := $(VENV)/.ready
 DEMO := build/demo
 BUNDLE := build/bundle
 
-.PHONY: demo test lint audit setup lock bundle clean
+.PHONY: demo test lint audit setup services lock bundle clean
 
 demo: $(SETUP)
 	rm -rf $(DEMO)
@@ -28,6 +28,10 @@ audit: $(SETUP)
 	$(BIN)/python .ci/audit.py
 
 setup: $(SETUP)
+
+# PostgreSQL and Chromium, which the tests on real services start; from Debian, where that is allowed.
+services:
+	@.ci/services
 
 # uv itself is pinned in the lock, so it is installed from there first, hashes checked like the rest.
 $(SETUP): requirements.lock setup.cfg pyproject.toml

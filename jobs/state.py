@@ -15,17 +15,14 @@ from fusion import registry
 from fusion.data import Catalog, History
 from fusion.missing import registry as policies
 from fusion.reviews import Reviews, with_reviews
-from jobs.night import Night, NightError
+from jobs.night import Night
 from jobs.sequences import COLUMNS, sequences
 from lake import asof
 from schemas.config import Config, ConfigError, Fusion
 from schemas.features import FEATURES, TERM_SPACE
 from schemas.table import MODALITIES, Modality
-from schemas.tables import Ledger
 
 log = logging.getLogger("nightweave.state")
-
-LAST_STEP = "recommend"
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,6 @@ class State:
         policy = policies.create(self.config.missing.policy, self.config.missing.parameters)
         policy.fit(catalog, known.likes(), seed=self.config.seed)
         return policy.fill(catalog)
-
-
-def check_complete(night: Night) -> None:
-    """See that every earlier night that the raw data has is complete: this night looks back on them.
-
-    Raises:
-        NightError: some are not; the message names them.
-    """
-    done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
-    complete = {str(day) for day in done["date"].to_pylist()}
-    arrived = {*night.raw.nights("items"), *night.raw.nights("interactions")}
-    if missing := sorted(day for day in arrived - complete if day < night.ds):
-        raise NightError(
-            f"night {night.ds} looks back on nights that are not complete: {', '.join(missing)}. "
-            "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again",
-            law=1,
-            partition=", ".join(f"date={day}" for day in missing),
-        )
 
 
 def encoders(config: Config) -> dict[str, str]:
