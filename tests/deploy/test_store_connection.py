@@ -13,7 +13,8 @@ import json, os, subprocess, sys
 from types import SimpleNamespace
 from dags.nightly_recommendations import dag
 task = dag.get_task(sys.argv[1])
-task._pre_execute_hook({"task": task, "params": {"skip_publishing": False}, "ti": SimpleNamespace(id="one"), "ds": "2026-11-01"})
+params, ti = {"skip_publishing": False}, SimpleNamespace(id="one")
+task._pre_execute_hook({"task": task, "params": params, "ti": ti, "ds": "2026-11-01"})
 print(json.dumps(task.env_vars if sys.argv[1] == "clean" else {}))
 print(json.dumps({name: value for name, value in os.environ.items() if name.startswith("AWS_")}))
 """
