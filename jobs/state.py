@@ -16,7 +16,7 @@ from fusion.data import Catalog, History
 from fusion.missing import registry as policies
 from fusion.preparation import prepared
 from fusion.reviews import Reviews, with_reviews
-from jobs.night import Night
+from jobs.night import Night, NightError
 from jobs.sequences import COLUMNS, sequences
 from lake import asof
 from schemas.config import Config, ConfigError, Fusion
