@@ -52,23 +52,26 @@ def similar(
 
 def _units(
     matrix: NDArray[np.float32], *, masks: Mapping[str, NDArray[np.bool_]], blocks: Mapping[str, slice]
-) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """Per block: rows of length 1 (0 where missing), and 1.0 or 0.0 for present or missing."""
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """Per block: rows of length 1 (0 where missing), and 1.0 or 0.0 for present or missing.
+
+    In float64: the last bits of a product depend on which rows are multiplied together, so they must be rounded away.
+    """
     units, present = [], []
     for name, columns in blocks.items():
-        part = matrix[:, columns]
+        part = matrix[:, columns].astype(np.float64)
         length = np.linalg.norm(part, axis=1)
         here = masks[name] & (length > 0)
-        units.append(np.where(here[:, None], part / np.where(here, length, 1)[:, None], 0).astype(np.float32))
-        present.append(here.astype(np.float32))
+        units.append(np.where(here[:, None], part / np.where(here, length, 1)[:, None], 0))
+        present.append(here.astype(np.float64))
     return units, present
 
 
 def _block(
     queries: NDArray[np.integer],
     *,
-    units: list[NDArray[np.float32]],
-    present: list[NDArray[np.float32]],
+    units: list[NDArray[np.float64]],
+    present: list[NDArray[np.float64]],
     k: int,
     shrink: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
