@@ -115,7 +115,7 @@ with DAG(
         task_id=order.WAITS,
         python_callable=order.earlier_nights_done,
         mode="reschedule",
-        poke_interval=timedelta(seconds=15),
+        poke_interval=timedelta(seconds=30),
         pool="default_pool",
         pre_execute=alerts.expect_failure,
     )

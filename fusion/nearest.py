@@ -81,12 +81,14 @@ def nearest(
 
 
 def _of_length_one(vectors: Any) -> Any:
+    """In float64: the last bits of a product depend on which rows are multiplied together, so they must be rounded
+    away."""
+    vectors = vectors.astype(np.float64)
     if sp.issparse(vectors):
         length = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
-        scale = sp.diags(1 / np.where(length > 0, length, 1)).astype(np.float32)
-        return (scale @ vectors).tocsr().astype(np.float32)
+        return (sp.diags(1 / np.where(length > 0, length, 1)) @ vectors).tocsr()
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+    return vectors / np.where(length > 0, length, 1)
 
 
 def _has(units: Any) -> NDArray[np.float32]:
@@ -95,5 +97,5 @@ def _has(units: Any) -> NDArray[np.float32]:
     return np.asarray(found, np.float32)
 
 
-def _dense(product: Any) -> NDArray[np.float32]:
+def _dense(product: Any) -> NDArray[np.float64]:
     return product.toarray() if sp.issparse(product) else product

@@ -48,3 +48,16 @@ def test_tiny(n):
     indices, _ = similar(np.arange(n), np.ones((n, 4), np.float32), masks=both(n), blocks=BLOCKS, k=3)
     assert indices.tolist() == ([[-1]] if n == 1 else [[1, -1], [0, -1]])
     assert similar(np.zeros(0, int), np.ones((n, 4), np.float32), masks=both(n), blocks=BLOCKS, k=3)[0].shape == (0, n)
+
+
+def test_the_same_bits_however_many_are_asked_for_together():
+    matrix = np.random.default_rng(2).normal(size=(40, 200)).astype(np.float32)
+    blocks = {"text": slice(0, 130), "image": slice(130, 200)}
+    whole = similar(np.arange(40), matrix, masks=both(40), blocks=blocks, k=12)
+    for size in (1, 7, 20):
+        parts = [
+            similar(np.arange(40)[i : i + size], matrix, masks=both(40), blocks=blocks, k=12)
+            for i in range(0, 40, size)
+        ]
+        for place in (0, 1):
+            np.testing.assert_array_equal(np.concatenate([part[place] for part in parts]), whole[place])

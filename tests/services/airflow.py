@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -131,6 +130,7 @@ def airflow(home: Path, *, database: str, logs: Path, config: Path) -> Iterator[
     """Within it, Airflow runs; the DAG is unpaused, no night starts by the clock."""
     port = free_port()
     env = _environment(home, database=database, port=port, config=config)
+    env["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = str(logs / "tasks")
     for command in (["db", "migrate"], ["pools", "import", str(_pools(home))]):
         subprocess.run([AIRFLOW, *command], env=env, check=True, capture_output=True)
     commands = {
@@ -149,7 +149,6 @@ def airflow(home: Path, *, database: str, logs: Path, config: Path) -> Iterator[
     finally:
         for service in reversed(services.values()):
             service.stop()
-        shutil.copytree(home / "logs", logs / "tasks", dirs_exist_ok=True, ignore_dangling_symlinks=True)
 
 
 def _pools(home: Path) -> Path:
@@ -184,6 +183,10 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        # A slow machine is no error.
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",
+        "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "1800",
         # Only backfills start nights here, none starts by the clock.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
