@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG, Param, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.wiring import alerts, assets
+from jobs.wiring import alerts, assets, order
 from jobs.wiring.steps import DEFAULT_ARGS, extraction, profiles, python_step, spark_step
 
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
@@ -28,14 +30,16 @@ The alert names the law that was broken and the partition.
   correct the raw files or the share.
 - `extract`: an encoder cannot be loaded, or too many of the night's files cannot be decoded. The log names the
   modality; look at `quarantine`.
-- `train`: an earlier night is not complete, or memory ran out. Run the nights that the log names, or give the pool
-  `train` a larger worker.
+- `earlier_nights`: an earlier night is not complete and does not run. The log names it. Run it; when it is done, its
+  task `later_nights` starts this one again by itself. In a backfill that goes backwards this is the ordinary course.
+- `train`: memory ran out. Give the pool `train` a larger worker.
 - `evaluate`: the model of the night cannot be read. Clear `train` and what follows.
 - `publish`: never fails. Where publishing is skipped, so is all that follows.
 - `recommend`: Spark lost its executors. Look at Spark's own log; clear the task.
 - `verify`: a table does not hold what it promises; the log says which promise and shows rows. Keep readers off the
   night, and clear the step that wrote the table.
 - `report`: the night's tables are not there. Clear what failed before.
+- `later_nights`: a later night that failed for want of this one could not be started again. Clear that night.
 
 A model that is worse than the last promoted one is no failure: the last one writes the night's tables, and `evaluate`
 warns in its log and in `models.verdict`. A run that takes longer than its deadline goes on, and an alert says so.
@@ -107,6 +111,14 @@ with DAG(
         outlets=[*known, *accounts],
     )
     extract = extraction("extract", [*NIGHT, FORCE], inlets=known, outlets=[*features, *accounts])
+    earlier_nights = PythonSensor(
+        task_id=order.WAITS,
+        python_callable=order.earlier_nights_done,
+        mode="reschedule",
+        poke_interval=timedelta(seconds=15),
+        pool="default_pool",
+        pre_execute=alerts.expect_failure,
+    )
     train = python_step(
         "train", "jobs.train", NIGHT, pool="train", inlets=[*known, *features], outlets=assets.tables("quarantine")
     )
@@ -126,5 +138,7 @@ with DAG(
     )
     verify = python_step("verify", "jobs.verify", NIGHT, pool="default_pool", inlets=[*shelves, *accounts])
     report = python_step("report", "jobs.report", NIGHT, pool="default_pool", inlets=[*shelves, *accounts])
+    later_nights = PythonOperator(task_id="later_nights", python_callable=order.take_up_next, pool="default_pool")
 
-    clean >> extract >> train >> evaluate >> publish() >> recommend >> verify >> report
+    clean >> extract >> earlier_nights >> train >> evaluate >> publish() >> recommend >> verify >> report
+    recommend >> later_nights

@@ -124,7 +124,7 @@ def verify(lake: LakeOption = None) -> None:
     for finding in broken:
         typer.echo(describe(finding))
     typer.echo(f"{looked} promises looked at, {len(broken)} broken")
-    if any(finding.check.severity == "fail" for finding in broken):
+    if any(finding.severity == "fail" for finding in broken):
         raise typer.Exit(1)
 
 

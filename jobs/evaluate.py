@@ -24,7 +24,7 @@ from fusion.scoring import scorer
 from fusion.splits import Split
 from jobs import artifacts
 from jobs.night import Night, run_step
-from jobs.state import State, load
+from jobs.state import State, encoders, load
 from jobs.train import CONTENT_ONLY, split_of, strategy_of
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
@@ -47,8 +47,9 @@ def run(night: Night, arguments: argparse.Namespace) -> None:
     state = load(night)
     made = artifacts.identity(night, state, strategy_of(night, state))
     last = _last_promoted(night)
+    before = _as_seen_by(night, state, last)
     parts = split_of(night, state)
-    figures = _figures(night, state, parts, made, last) if len(parts.test.likes()) else []
+    figures = _figures(night, state, parts, made, last, before) if len(parts.test.likes()) else []
     promotion = _decide(night, figures, made.strategy)
     (log.info if promotion.promoted else log.warning)("evaluate: %s: %s", made.model_version, promotion.verdict)
     if not arguments.publish:
@@ -65,7 +66,10 @@ def run(night: Night, arguments: argparse.Namespace) -> None:
         **asdict(made),
     }
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
-    _embed(night, state, {"model_version": made.model_version, "path": made.path} if promotion.promoted else last)
+    if promotion.promoted:
+        _embed(night, state, {"model_version": made.model_version, "path": made.path})
+    else:
+        _embed(night, before, last)
 
 
 def _last_promoted(night: Night) -> dict[str, Any] | None:
@@ -75,8 +79,20 @@ def _last_promoted(night: Night) -> dict[str, Any] | None:
     return max(rows, key=lambda row: row["date"]) if rows else None
 
 
+def _as_seen_by(night: Night, state: State, model: dict[str, Any] | None) -> State:
+    """The night's state in the vectors that a stored model reads: it may have been made with other encoders. What those
+    have not encoded is missing to it."""
+    through = artifacts.encoders_of(night, model["path"]) if model else None
+    return state if through in (None, encoders(night.config)) else load(night, through=through)
+
+
 def _figures(
-    night: Night, state: State, parts: Split, made: artifacts.Identity, last: dict[str, Any] | None
+    night: Night,
+    state: State,
+    parts: Split,
+    made: artifacts.Identity,
+    last: dict[str, Any] | None,
+    before: State,
 ) -> list[Figure]:
     """Of the night's model, the baselines, the last promoted model, and the night's model shown a catalog without one
     modality or another; one after the other, for a model's vectors may be large."""
@@ -95,8 +111,8 @@ def _figures(
         fitted = baseline.fit(known, n_items)
         figures += judge({name: partial(fitted.scores, known)}, **shown)
     if last and last["model_version"] != made.model_version:
-        before = artifacts.load(night, last["path"], artifacts.TWIN)
-        figures += judge({LAST_PROMOTED: scorer(before, catalog, known)}, **shown)
+        promoted = artifacts.load(night, last["path"], artifacts.TWIN)
+        figures += judge({LAST_PROMOTED: scorer(promoted, before.filled(known), known)}, **shown)
     for modality in (m for m in MODALITIES if masks[m].any()):
         blind = {f"{made.strategy} without {modality}": scorer(model, hide(catalog, modality), known)}
         figures += judge(blind, **shown, segments=["all"])

@@ -7,11 +7,11 @@ from datetime import date
 from typing import Any
 
 import duckdb
-import pyarrow.fs as pafs
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from jobs.files import write_whole
 from jobs.night import Night, UserError, run_step
-from lake import views
+from lake import storage, views
 from lake.asof import create_latest
 from lake.lake import Lake
 from schemas.table import MODALITIES
@@ -110,10 +110,9 @@ def write_report(lake: Lake, night: date) -> str:
             parts=("history", *MODALITIES),
         )
     )
-    filesystem, root = pafs.FileSystem.from_uri(lake.uri)
+    filesystem, root = storage.filesystem(lake.uri)
     filesystem.create_dir(f"{root}/reports", recursive=True)
-    with filesystem.open_output_stream(f"{root}/reports/{night}.html") as out:
-        out.write(page.encode())
+    write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
     return f"{root}/reports/{night}.html"
 
 

@@ -9,9 +9,10 @@ from fusion.registry import create
 from fusion.splits import Split, split
 from fusion.strategies.base import Strategy
 from jobs import artifacts
+from jobs.completeness import check_complete
 from jobs.contradictions import warn
 from jobs.night import Night, run_step
-from jobs.state import State, check_complete, load
+from jobs.state import State, load
 
 log = logging.getLogger("nightweave.train")
 

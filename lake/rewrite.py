@@ -58,7 +58,7 @@ def put(
     added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]
     keys = pa.concat_arrays([*(chunk for column in added for chunk in column.chunks), pa.array(without, pa.string())])
     for _ in attempts():
-        version = lake.create(table)
+        version = lake.current(table)
         gone, kept = [], []
         for path in _paths(version, partition):
             stale = pc.is_in(_read(lake, table, path, [key])[key], value_set=keys)
@@ -104,7 +104,7 @@ def _groups(files: list[dict], target_bytes: int) -> Iterator[list[dict]]:
 def _merge(lake: Lake, table: type[Table], merge: Merge) -> bool:
     merged = None
     for _ in attempts():
-        version = lake.create(table)
+        version = lake.current(table)
         if not set(merge.paths) <= set(_paths(version, merge.partition)):
             break
         merged = merged or _merged(lake, table, merge)

@@ -35,10 +35,16 @@ def dag(dags: dict):
 
 
 def test_the_night_runs_in_this_order(dag) -> None:
-    order = ["clean", "extract", "train", "evaluate", "publish", "recommend", "verify", "report"]
-    assert [task.task_id for task in dag.topological_sort()] == order
-    for before, after in pairwise(order):
-        assert dag.get_task(before).downstream_task_ids == {after}
+    before = ["clean", "extract", "earlier_nights", "train", "evaluate", "publish", "recommend"]
+    for earlier, later in pairwise(before):
+        assert dag.get_task(earlier).downstream_task_ids == {later}
+    assert dag.get_task("recommend").downstream_task_ids == {"verify", "later_nights"}
+    assert dag.get_task("verify").downstream_task_ids == {"report"}
+    assert {task.task_id for task in dag.tasks} == {*before, "verify", "report", "later_nights"}
+
+
+def test_waiting_for_earlier_nights_holds_no_slot(dag) -> None:
+    assert dag.get_task("earlier_nights").reschedule
 
 
 def test_extraction_is_mapped_over_the_four_modalities(dags: dict) -> None:

@@ -81,6 +81,15 @@ def test_progress_counts_what_is_done_and_what_is_refused(
     assert "1 refused" in caplog.text
 
 
+def test_where_nothing_is_lacking_spark_is_not_asked(spark: SparkSession, tmp_path: Path) -> None:
+    night = bring(SOUNDS, tmp_path, configured("Toy"))
+    extract_modality(lambda: spark, night, "audio")
+    before = extracted(night)
+    extract_modality(lambda: pytest.fail("asked for Spark"), night, "audio")
+    assert extracted(night) == before
+    assert not list((tmp_path / "lake" / "scratch").iterdir())
+
+
 def test_tasks_work_on_the_gpu_that_spark_gives_them(tmp_path: Path) -> None:
     """A cluster of one worker whose discovery script tells of a GPU 7; the encoder notes what its process sees."""
     script = tmp_path / "gpus.sh"

@@ -86,6 +86,18 @@ class OnGpu(Toy):
         return batch.set_column(0, batch.schema.field(0), vectors)
 
 
+class Restless(Toy):
+    """A file that says `restless` is written over while it is decoded."""
+
+    def decode(self, content: Path) -> bytes:
+        if content.read_bytes() != b"restless":
+            return content.read_bytes()
+        before = content.stat().st_mtime_ns
+        content.write_bytes(b"not the same")
+        os.utime(content, ns=(before + 1, before + 1))
+        return content.read_bytes()
+
+
 class Told(Toy):
     """The second number of its vectors stands in the file `says`; its fingerprint knows nothing of that."""
 
