@@ -74,7 +74,7 @@ def compare(
             seed=settings.seed,
         )
         comparison = Comparison(
-            state.catalog, parts, default=settings.strategy, parameters=settings.parameters, seed=settings.seed
+            state.prepared, parts, default=settings.strategy, parameters=settings.parameters, seed=settings.seed
         )
         found = list(tqdm(comparison.lines(**wanted), desc=kind, unit="model"))
         rows += [_row(kind, line) for line in sorted(found, key=_rank)]

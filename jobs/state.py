@@ -14,8 +14,9 @@ from features.registry import encoder
 from fusion import registry
 from fusion.data import Catalog, History
 from fusion.missing import registry as policies
+from fusion.preparation import prepared
 from fusion.reviews import Reviews, with_reviews
-from jobs.night import Night
+from jobs.night import Night, NightError
 from jobs.sequences import COLUMNS, sequences
 from lake import asof
 from schemas.config import Config, ConfigError, Fusion
@@ -39,10 +40,30 @@ class State:
         """The catalog as whoever knows so much of the history sees it: with the reviews that came with that part."""
         return with_reviews(self.items, self.reviews, known, share=self.config.review_share)
 
+    def prepared(self, known: History) -> Catalog:
+        """`catalog`, its vectors standardised and their columns selected as configured, by what training items tell.
+
+        Raises:
+            NightError: there is nothing to select columns by.
+        """
+        how = self.config
+        try:
+            return prepared(
+                self.catalog(known),
+                known,
+                standardise=how.standardise,
+                clip=how.clip,
+                select=how.select.method,
+                keep=how.select.keep,
+                seed=how.seed,
+            )
+        except ValueError as error:
+            raise NightError(f"fusion.select: {error}") from None
+
     def filled(self, known: History) -> Catalog:
-        """`catalog`, what is missing in it filled in by the configured policy, which knows so much of the history. Its
+        """`prepared`, what is missing in it filled in by the configured policy, which knows so much of the history. Its
         masks tell what a model may use; those of `catalog` tell what the items have."""
-        catalog = self.catalog(known)
+        catalog = self.prepared(known)
         policy = policies.create(self.config.missing.policy, self.config.missing.parameters)
         policy.fit(catalog, known.likes(), seed=self.config.seed)
         return policy.fill(catalog)

@@ -58,7 +58,9 @@ def run(night: Night, _: argparse.Namespace) -> None:
         return model
 
     catalog = state.filled(parts.train)
-    tuned = unfitted("tuned").fit(catalog, parts.train, parts.valid, seed=settings.seed, progress=True)
+    tuned = unfitted("tuned").fit(
+        catalog, parts.train, parts.valid, candidates=parts.valid_candidates, seed=settings.seed, progress=True
+    )
     log.info("train: tuned in %.1f s: %s", tuned.seconds, tuned.as_dict())
     models = {}
     for part, history in ((artifacts.TWIN, parts.known()), (artifacts.SERVED, state.history)):

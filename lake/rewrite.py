@@ -127,8 +127,13 @@ def _merged(lake: Lake, table: type[Table], merge: Merge) -> StagedFile:
 
 
 def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None = None) -> pa.Table:
+    """Rows of one file; columns that came to the table after it are null."""
     filesystem, root = lake.filesystem(table)
-    return pq.read_table(f"{root}/{path}", filesystem=filesystem, columns=columns, partitioning=None)
+    rows = pq.read_table(f"{root}/{path}", filesystem=filesystem, columns=columns, partitioning=None)
+    for field in table.file_schema():
+        if columns is None and field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows.select(columns or table.file_schema().names)
 
 
 def _paths(version: DeltaTable, partition: Mapping[str, str]) -> list[str]:

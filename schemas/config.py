@@ -89,13 +89,37 @@ class Missing(Section):
     parameters: dict[str, Any] = {}
 
 
+class Select(Section):
+    """Which columns of every modality's vectors are kept: those that tell most of the items' categories, by mutual
+    information or by a group lasso. A catalog without two categories is refused."""
+
+    method: Literal["none", "mutual_information", "l1"] = "none"
+    keep: float = Field(default=0.5, gt=0, le=1)
+    """Share of the columns: so many, or with `l1` at most so many."""
+
+
+class Contradictions(Section):
+    """How items are found whose modalities contradict one another."""
+
+    alignment: Literal["cca", "infonce"] = "cca"
+    """How two modalities are compared: by canonical correlation, or by a contrastive embedding, which takes longer."""
+    false_positive_rate: float = Field(default=0.001, gt=0, lt=0.5)
+    """Share of items without a contradiction that may be warned of."""
+
+
 class Fusion(Section):
     strategy: str = "closed_form"
     parameters: dict[str, Any] = {}
     split: Split = Split()
     review_share: float = Field(default=0.3, ge=0, le=1)
     """Weight of the mean of an item's reviews beside the item's own text."""
+    standardise: Literal["none", "robust"] = "none"
+    """`robust` brings each column of the vectors to its training items' median and robust deviation."""
+    clip: float = Field(default=5.0, gt=0)
+    """Robust deviations at which `robust` clips outliers."""
+    select: Select = Select()
     missing: Missing = Missing()
+    contradictions: Contradictions = Contradictions()
     min_likes: int = Field(default=20, ge=1)
     """With fewer likes than this there is nothing to learn from: content alone speaks."""
     seed: int = 20261123

@@ -16,6 +16,12 @@ from schemas.table import MODALITIES
 BLOCKS = ("history", *MODALITIES)
 
 
+def side_by_side(widths: Mapping[str, int]) -> dict[str, slice]:
+    """Block → its columns, where blocks of so many columns stand side by side in this order."""
+    ends = np.cumsum([0, *widths.values()]).tolist()
+    return {name: slice(first, last) for name, first, last in zip(widths, ends[:-1], ends[1:], strict=True)}
+
+
 @dataclass(frozen=True)
 class FitLog:
     """How a fit went.
@@ -70,6 +76,7 @@ class Strategy(ABC):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: "FitLog | None" = None,
         progress: bool = False,
@@ -79,6 +86,7 @@ class Strategy(ABC):
         Args:
             catalog: the items that both histories speak of.
             valid: later likes of the same users; None (or without a like) to choose nothing.
+            candidates: bool [N], the items that may be ranked when validating; None for all.
             seed: with the same seed, data and machine a fit gives the same bits.
             tuned: what a fit with validation data chose, to be kept by this one, which then needs no `valid`; None for
                 the strategy's own defaults.

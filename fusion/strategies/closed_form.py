@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from fusion.baselines import like_matrix
 from fusion.closed_form import choosing
 from fusion.closed_form.kernels import KernelFeatures
-from fusion.closed_form.normalise import covariance
 from fusion.closed_form.scorers import Scorers
 from fusion.closed_form.taste import Taste
 from fusion.closed_form.transitions import Transitions
 from fusion.closed_form.trend import BINS, Trend
 from fusion.data import Catalog, History
 from fusion.factors import principal_axes
+from fusion.linear import covariance
 from fusion.lookup import places, rows_at
 from fusion.strategies.base import FitLog, Strategy
 from fusion.validation import Holdout
@@ -84,6 +84,7 @@ class ClosedForm(Strategy):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
@@ -124,7 +125,7 @@ class ClosedForm(Strategy):
             self._choices |= choosing.choose_taste(
                 features, matrix, widths=self._widths, smoothing=self.smoothing, seed=seed
             )
-            holdout = Holdout(train, valid, n_items=len(catalog), seed=seed)
+            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
             weights, reached = self._choose_weights(catalog, train, holdout, scorers)
             self._choices |= weights
         self._scorers = scorers(self._choices)

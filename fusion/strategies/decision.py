@@ -78,6 +78,7 @@ class Decision(Strategy):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
@@ -100,12 +101,12 @@ class Decision(Strategy):
         self._weights = {name: (tuned.choices if tuned else {}).get(name, self._start[name]) for name in BLOCKS}
         figures = []
         if valid is not None and not tuned and len(likes):
-            figures = self._choose(catalog, train, valid, seed=seed)
+            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
+            figures = self._choose(catalog, train, holdout)
         return FitLog(seconds=time.monotonic() - started, valid_ndcg=figures, choices=dict(self._weights))
 
-    def _choose(self, catalog: Catalog, train: History, valid: History, *, seed: int) -> list[float]:
+    def _choose(self, catalog: Catalog, train: History, holdout: Holdout) -> list[float]:
         """Sets the weights; returns the ndcg that they reach, nothing where nobody has a validation like."""
-        holdout = Holdout(train, valid, n_items=len(catalog), seed=seed)
         if not len(holdout.users):
             return []
         users = np.hstack(list(self._tastes(catalog, train, users=holdout.users).values()))

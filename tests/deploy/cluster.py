@@ -116,7 +116,7 @@ def bare_python(folder: Path) -> Path:
     return archive
 
 
-def py_files(folder: Path) -> Path:
+def packages(folder: Path) -> Path:
     """Our packages as `make bundle` packs them."""
     uv = str(Path(sys.executable).with_name("uv"))
     command = [uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable]

@@ -40,8 +40,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Spark's settings that bring the code and an environment to executors, and the environment alone."""
     folder = tmp_path_factory.mktemp("bundle")
     return {
-        "spark.submit.pyFiles": str(standalone.py_files(folder)),
-        "spark.archives": f"{standalone.bare_python(folder)}#environment",
+        "spark.archives": f"{standalone.packages(folder)}#nightweave,{standalone.bare_python(folder)}#environment",
+        "spark.executorEnv.PYTHONPATH": "./nightweave",
         "spark.pyspark.python": "./environment/bin/python",
         "spark.pyspark.driver.python": sys.executable,
         "spark.driver.bindAddress": "127.0.0.1",
@@ -71,7 +71,7 @@ def test_executors_take_code_and_interpreter_from_what_was_shipped(
     executors = [line.split()[1:] for line in told.splitlines() if line.startswith("executor ")]
     assert len(executors) == 2  # each worker's has a folder of its own
     for interpreter, module in executors:
-        assert interpreter.endswith("environment/bin/python") and "nightweave.zip/features/registry.py" in module
+        assert interpreter.endswith("environment/bin/python") and "nightweave/features/registry.py" in module
         assert not {interpreter, module} & {sys.executable} and str(standalone.ROOT) not in interpreter + module
 
 

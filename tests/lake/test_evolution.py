@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 import lake.spark as tables
+from lake import rewrite
 from lake.lake import Lake, LakeError
 from schemas.table import Table
 from tests.lake.test_lake import NIGHT, Contents, texts
@@ -75,6 +76,17 @@ def test_a_feature_store_gets_the_column_with_its_next_contents(lake: Lake) -> N
         file = lake.stage(table, rows.to_batches(), {"encoder": "e"})
         assert file and lake.append_new(table, [file], {"encoder": "e"}) == 1
     rows = lake.read(Marked, columns=["content_key", "mark"]).sort_by("content_key").to_pylist()
+    assert rows == [{"content_key": "new", "mark": "m"}, {"content_key": "old", "mark": None}]
+
+
+def test_files_from_before_and_after_are_merged(lake: Lake) -> None:
+    for table, key in ((Contents, "old"), (Marked, "new")):
+        rows = texts(key) if table is Contents else texts(key).append_column("mark", pa.array(["m"]))
+        file = lake.stage(table, rows.to_batches(), {"encoder": "e"})
+        assert file and lake.append_new(table, [file], {"encoder": "e"}) == 1
+    (merged,) = rewrite.compact(lake, Marked, target_bytes=1 << 20)
+    assert merged.rows == 2
+    rows = lake.read(Marked, columns=["content_key", "mark"]).to_pylist()
     assert rows == [{"content_key": "new", "mark": "m"}, {"content_key": "old", "mark": None}]
 
 

@@ -79,25 +79,25 @@ class Airflow:
             raise RuntimeError(f"airflow {' '.join(arguments)}: {told.stdout[-2000:]}{told.stderr[-2000:]}")
         return told.stdout
 
-    def runs(self) -> list[dict[str, Any]]:
-        return self.api("GET", f"/dags/{DAG}/dagRuns", params={"limit": 100, "order_by": "logical_date"})["dag_runs"]
+    def runs(self, dag: str = DAG) -> list[dict[str, Any]]:
+        return self.api("GET", f"/dags/{dag}/dagRuns", params={"limit": 100, "order_by": "logical_date"})["dag_runs"]
 
-    def tasks(self, run_id: str) -> list[dict[str, Any]]:
+    def tasks(self, run_id: str, dag: str = DAG) -> list[dict[str, Any]]:
         """The task instances of a run, mapped ones each."""
-        return self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return self.api("GET", f"/dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
 
-    def log(self, run_id: str, task_id: str, *, attempt: int, map_index: int = -1) -> str:
+    def log(self, run_id: str, task_id: str, *, attempt: int, map_index: int = -1, dag: str = DAG) -> str:
         """What a task said, a line an event."""
-        path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         answer = self.api("GET", path, params={"map_index": map_index}, headers={"Accept": "application/json"})
         return "\n".join(str(line["event"]) if isinstance(line, dict) else str(line) for line in answer["content"])
 
-    def forget_runs(self) -> None:
+    def forget_runs(self, dag: str = DAG) -> None:
         """Remove every run of the DAG, so that its nights can be filled in anew."""
-        for run in self.runs():
-            self.api("DELETE", f"/dags/{DAG}/dagRuns/{run['dag_run_id']}")
+        for run in self.runs(dag):
+            self.api("DELETE", f"/dags/{dag}/dagRuns/{run['dag_run_id']}")
 
-    def wait(self, nights: list[str], *, seconds: float = 3000) -> dict[str, str]:
+    def wait(self, nights: list[str], dag: str = DAG, *, seconds: float = 3000) -> dict[str, str]:
         """The state of each night's run once no run of the DAG is under way any more.
 
         Raises:
@@ -105,11 +105,11 @@ class Airflow:
         """
         deadline = time.monotonic() + seconds
         while True:
-            runs = {run["logical_date"][:10]: run for run in self.runs()}
+            runs = {run["logical_date"][:10]: run for run in self.runs(dag)}
             if set(nights) <= runs.keys() and all(run["state"] in FINISHED for run in runs.values()):
                 return {night: runs[night]["state"] for night in nights}
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {seconds} s: {self._told(list(runs.values()))}")
+                raise TimeoutError(f"after {seconds} s: {self._told(dag, list(runs.values()))}")
             time.sleep(2)
 
     def point(self, link: Path, folder: Path) -> None:
@@ -118,10 +118,10 @@ class Airflow:
         fresh.symlink_to(folder, target_is_directory=True)
         fresh.replace(link)
 
-    def _told(self, runs: list[dict[str, Any]]) -> str:
+    def _told(self, dag: str, runs: list[dict[str, Any]]) -> str:
         lines = []
         for run in runs:
-            states = {f"{t['task_id']}[{t['map_index']}]": t["state"] for t in self.tasks(run["dag_run_id"])}
+            states = {f"{t['task_id']}[{t['map_index']}]": t["state"] for t in self.tasks(run["dag_run_id"], dag)}
             lines.append(f"{run['dag_run_id']} {run['state']}: {states}")
         return "\n".join(lines)
 
@@ -173,7 +173,9 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "3",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+            [_bundle("production", ROOT / "dags"), _bundle("tests", Path(__file__).parent / "dags")]
+        ),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
@@ -196,6 +198,14 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
     }
 
 
+def _bundle(name: str, folder: Path) -> dict[str, Any]:
+    return {
+        "name": name,
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(folder)},
+    }
+
+
 def _healthy(url: str) -> bool:
     try:
         told = requests.get(f"{url}/api/v2/monitor/health", timeout=30).json()
@@ -206,7 +216,7 @@ def _healthy(url: str) -> bool:
 
 def _parsed(running: Airflow) -> bool:
     try:
-        return not running.api("GET", f"/dags/{DAG}")["is_paused"]
+        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, "nights_in_order"))
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             return False
