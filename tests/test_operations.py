@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
+from jobs.environment import spark_environment
+from jobs.run_dag import LOCAL_SPARK
 from jobs.sources.demo import write_catalog
 from lake.lake import Lake
 from schemas.features import FEATURES
@@ -30,6 +33,17 @@ extract:
 """
 
 
+REEXTRACT = """
+from airflow.utils.db import initdb
+initdb()
+from dags.reextract_features import dag
+for task in dag.tasks:
+    task.retries = 0
+run = dag.test(run_conf={"config": "embedded", "as_of": "2026-11-01", "chunk": 10})
+print("RUN", run.state)
+"""
+
+
 @dataclass(frozen=True)
 class Place:
     """A landing zone, a lake, an Airflow home and a webhook."""
@@ -43,6 +57,11 @@ class Place:
         return Lake(str(self.folder / "tables"))
 
     def night(self, date: str, *options: str) -> subprocess.CompletedProcess[str]:
+        where = ["--raw", "raw", "--lake", "tables", "--config", "light.yaml"]
+        return self.run("-m", "jobs.cli", "night", "--date", date, *where, *options)
+
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Python in the folder, with its Airflow home, its webhook and its file for lineage."""
         hook = {"conn_type": "http", "host": "127.0.0.1", "port": self.port, "schema": "http"}
         transport = {"type": "file", "log_file_path": str(self.folder / "lineage.json"), "append": True}
         clear = ("AIRFLOW", "NIGHTWEAVE")
@@ -51,10 +70,10 @@ class Place:
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
             "AIRFLOW_CONN_ON_CALL": json.dumps(hook),
             "NIGHTWEAVE_ALERT_CONN_ID": "on_call",
+            **more,
         }
-        where = ["--raw", "raw", "--lake", "tables", "--config", "light.yaml"]
-        command = [sys.executable, "-m", "jobs.cli", "night", "--date", date, *where, *options]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=self.folder)
+        python = [sys.executable, *command]
+        return subprocess.run(python, capture_output=True, text=True, env=environment, cwd=self.folder)
 
     def events(self) -> list[tuple[str, str, int, dict[str, Any]]]:
         """Table, task, map index and extra of every asset event so far."""
@@ -65,7 +84,7 @@ class Place:
         return [(uri.rpartition("/")[2], task, index, json.loads(extra)) for uri, task, index, extra in rows]
 
     def versions(self) -> dict[str, int]:
-        return {name: self.lake.create(table).version() for name, table in TABLES.items()}
+        return {name: self.lake.current(table).version() for name, table in TABLES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +116,7 @@ def test_the_last_event_of_a_table_has_its_version_and_rows(place: Place) -> Non
     for name in ("items", "features_text", "recommendations", "models"):
         table = TABLES[name]
         assert last[name]["rows"] == place.lake.count(table, {}) > 0
-        assert last[name]["version"] == place.lake.create(table).version()
+        assert last[name]["version"] == place.lake.current(table).version()
     assert last["recommendations"]["rows_of_night"] == place.lake.count(Recommendations, {"date": FIRST})
     assert "rows_of_night" not in last["features_text"]
 
@@ -132,6 +151,29 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     kept = ("metrics", "models", "item_embeddings", "user_embeddings", "recommendations", "similar_items")
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
     assert not {table for table, *_ in place.events()[events:]} & set(kept)
+
+
+def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) -> None:
+    text = FEATURES["text"]
+    before, version = place.lake.read(text), place.lake.current(text).version()
+    told = place.run(
+        "-c",
+        REEXTRACT,
+        AIRFLOW__CORE__DAGS_FOLDER=str(Path("dags").resolve()),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW_CONN_SPARK_DEFAULT=LOCAL_SPARK,
+        NIGHTWEAVE_RAW=str(place.folder / "raw"),
+        NIGHTWEAVE_LAKE=place.lake.uri,
+        **spark_environment(),
+    )
+    assert "RUN success" in told.stdout, told.stdout[-3000:] + told.stderr[-3000:]
+    after = place.lake.read(text)
+    (old,) = before["encoder"].unique().to_pylist()
+    (new,) = set(after["encoder"].unique().to_pylist()) - {old}
+    keys = {e: set(after.filter(pc.field("encoder") == e)["content_key"].to_pylist()) for e in (old, new)}
+    assert keys[new] == keys[old] and after.filter(pc.field("encoder") == old).num_rows == before.num_rows
+    assert place.lake.current(text).version() == version + -(-len(keys[new]) // 10), "each chunk is one commit"
+    assert ("features_text", "reextract") in {(table, task) for table, task, _, _ in place.events()}
 
 
 def test_a_night_that_breaks_a_law_says_which_and_where(place: Place) -> None:

@@ -29,7 +29,7 @@ def vectors(night: Night) -> list[list[float]]:
 
 
 def commits(night: Night) -> int:
-    return night.lake.create(AUDIO).version()
+    return night.lake.current(AUDIO).version()
 
 
 def changed(night: Night) -> Night:
