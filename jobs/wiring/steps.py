@@ -57,8 +57,9 @@ def extraction(name: str, arguments: Sequence[str], **options: Any) -> SparkSubm
     """A Spark step over the four modalities, one task each; `arguments` are followed by the modality."""
     each = [[*arguments, "--modality", modality] for modality in assets.MODALITIES]
     label = "{{ task.application_args[-1] }}"
-    step = spark_step(name, map_index_template=label, pre_execute=_before_extraction, post_execute=assets.record)
-    return SparkSubmitOperator.partial(**step, **options).expand(application_args=each)
+    hooks = {"pre_execute": _before_extraction, "post_execute": assets.record}
+    step = spark_step(name, map_index_template=label, **hooks, **options)
+    return SparkSubmitOperator.partial(**step).expand(application_args=each)
 
 
 def _before_extraction(context: Mapping[str, Any]) -> None:
