@@ -117,7 +117,7 @@ with DAG(
         mode="reschedule",
         poke_interval=timedelta(seconds=30),
         pool="default_pool",
-        pre_execute=alerts.expect_failure,
+        pre_execute=prepare,
     )
     train = python_step(
         "train", "jobs.train", NIGHT, pool="train", inlets=[*known, *features], outlets=assets.tables("quarantine")

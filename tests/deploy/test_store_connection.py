@@ -13,8 +13,8 @@ import json, os, subprocess, sys
 from types import SimpleNamespace
 from dags.nightly_recommendations import dag
 task = dag.get_task(sys.argv[1])
-params, ti = {"skip_publishing": False}, SimpleNamespace(id="one")
-task._pre_execute_hook({"task": task, "params": params, "ti": ti, "ds": "2026-11-01"})
+context = {"task": task, "params": {"skip_publishing": False}, "ti": SimpleNamespace(id="one"), "ds": "2026-11-01"}
+task._pre_execute_hook(context)
 print(json.dumps(task.env_vars if sys.argv[1] == "clean" else {}))
 print(json.dumps({name: value for name, value in os.environ.items() if name.startswith("AWS_")}))
 """
@@ -39,7 +39,7 @@ def started(task: str, home: Path, connection: dict) -> subprocess.CompletedProc
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("task", ["clean", "evaluate"])
+@pytest.mark.parametrize("task", ["clean", "earlier_nights", "evaluate"])
 def test_a_task_gets_what_the_connection_says(task: str, tmp_path: Path) -> None:
     told = started(task, tmp_path, CONNECTION)
     assert told.returncode == 0, told.stderr
