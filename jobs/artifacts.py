@@ -4,9 +4,11 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow.fs as pafs
 
@@ -14,6 +16,7 @@ from fusion import registry
 from fusion.strategies.base import Strategy
 from jobs.night import Night
 from jobs.state import State, encoders
+from lake import files
 
 MARK = "model.json"
 TWIN = "held_out"
@@ -32,7 +35,7 @@ class Identity:
 
     @property
     def model_version(self) -> str:
-        return f"{self.strategy}-{_hash(asdict(self))[:12]}"
+        return f"{self.strategy}-{digest(asdict(self))[:12]}"
 
     @property
     def path(self) -> str:
@@ -40,14 +43,15 @@ class Identity:
         return f"artifacts/{self.model_version}"
 
 
-def identity(night: Night, state: State, strategy: str) -> Identity:
-    """The identity of the model that this night's state, configuration and code make."""
+def identity(night: Night, state: State, strategy: str, parameters: Mapping[str, Any]) -> Identity:
+    """The identity of the model of that strategy, with those parameters, that this night's state, configuration and
+    code make."""
     return Identity(
         strategy=strategy,
         fingerprint_data=state.fingerprint,
-        fingerprint_encoders=_hash(encoders(night.config)),
-        fingerprint_config=_hash(night.config.fusion.model_dump(mode="json")),
-        fingerprint_code=_code(),
+        fingerprint_encoders=digest(encoders(night.config)),
+        fingerprint_config=digest([night.config.fusion.model_dump(mode="json"), dict(parameters)]),
+        fingerprint_code=code(),
     )
 
 
@@ -72,8 +76,7 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
 def scratch(night: Night, made: Identity) -> Path | None:
     """Where a training of this model leaves its checkpoints: beside the model's own folder, where the lake is on a file
     system of this machine; None elsewhere, and then a killed training begins anew."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
-    return Path(f"{root}/{made.path}.partial") if isinstance(filesystem, pafs.LocalFileSystem) else None
+    return files.local(night.lake, f"{made.path}.partial")
 
 
 def load(night: Night, path: str, part: str) -> Strategy:
@@ -92,12 +95,13 @@ def load(night: Night, path: str, part: str) -> Strategy:
         shutil.rmtree(folder)
 
 
-def _hash(value: object) -> str:
+def digest(value: object) -> str:
+    """SHA-256 of a value as JSON, hex."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _code() -> str:
+def code() -> str:
     """A hash of all that computes a model: our own sources, and the versions of the libraries underneath."""
     sources = sorted(Path(registry.__file__).parent.rglob("*.py"))
     libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
-    return _hash([*libraries, *(source.read_text("utf-8") for source in sources)])
+    return digest([*libraries, *(source.read_text("utf-8") for source in sources)])

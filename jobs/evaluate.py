@@ -23,9 +23,10 @@ from fusion.registry import create
 from fusion.scoring import scorer
 from fusion.splits import Split
 from jobs import artifacts
+from jobs.choosing import CONTENT_ONLY, Choice, chosen, told
 from jobs.night import Night, run_step
 from jobs.state import State, load
-from jobs.train import CONTENT_ONLY, split_of, strategy_of
+from jobs.train import split_of
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
@@ -44,12 +45,13 @@ class Promotion:
 
 def run(night: Night, _: argparse.Namespace) -> None:
     state = load(night)
-    made = artifacts.identity(night, state, strategy_of(night, state))
+    choice = chosen(night, state)
+    made = artifacts.identity(night, state, choice.best.strategy, choice.best.parameters)
     last = _last_promoted(night)
     parts = split_of(night, state)
     figures = _figures(night, state, parts, made, last) if len(parts.test.likes()) else []
     promotion = _decide(night, figures, made.strategy)
-    _write_metrics(night, figures, made)
+    _write_metrics(night, figures, choice, made)
     (log.info if promotion.promoted else log.warning)("evaluate: %s: %s", made.model_version, promotion.verdict)
     row = {
         "date": night.date,
@@ -119,7 +121,7 @@ def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:
     return Promotion(not any(words.startswith("WORSE") for words in said), "; ".join(said))
 
 
-def _write_metrics(night: Night, figures: list[Figure], made: artifacts.Identity) -> None:
+def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: artifacts.Identity) -> None:
     rows = [
         {
             "date": night.date,
@@ -135,6 +137,7 @@ def _write_metrics(night: Night, figures: list[Figure], made: artifacts.Identity
         }
         for figure, interval in zip(figures, intervals(figures, seed=night.config.fusion.seed), strict=True)
     ]
+    rows += [{"date": night.date, "model_version": made.model_version, **row} for row in told(night, choice)]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
 
 

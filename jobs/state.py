@@ -76,7 +76,7 @@ def load(night: Night) -> State:
     """The state as of the night.
 
     An item's vector of a modality is the mean over its contents of that modality; an item none of whose contents was
-    encoded has none, and its mask says so. Sequences are there if the configured strategy reads them.
+    encoded has none, and its mask says so. Sequences are there if a strategy that may be chosen reads them.
 
     Raises:
         ConfigError: there is no such strategy or policy for missing modalities, or it takes no such parameter.
@@ -86,10 +86,11 @@ def load(night: Night) -> State:
     ids = np.asarray(items["item_id"].to_pylist(), dtype=np.str_)
     fingerprints = encoders(night.config)
     vectors, masks, sequenced = {}, {}, {}
+    sequenced_at_all = any(registry.strategy(c.strategy).sequences for c in night.config.fusion.considered)
     for modality in MODALITIES:
         keys, contents = _contents(night, modality, fingerprints[modality])
         vectors[modality], masks[modality] = _means(items, modality, keys, contents)
-        if modality in COLUMNS and registry.strategy(night.config.fusion.strategy).sequences:
+        if modality in COLUMNS and sequenced_at_all:
             owner, key = _owners(items, modality)
             sequenced[modality] = sequences(
                 night.lake, modality, fingerprints[modality], owner=owner, key=key, n_items=len(ids)
@@ -111,7 +112,8 @@ def load(night: Night) -> State:
 
 def _check_choices(fusion: Fusion) -> None:
     try:
-        registry.create(fusion.strategy, fusion.parameters)
+        for candidate in fusion.considered:
+            registry.create(candidate.strategy, candidate.parameters)
         policies.create(fusion.missing.policy, fusion.missing.parameters)
     except ValueError as error:
         raise ConfigError(f"fusion: {error}") from None

@@ -8,12 +8,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
 
 from fusion.combine import SUM
 from fusion.data import Catalog, History
 from schemas.table import MODALITIES
 
 BLOCKS = ("history", *MODALITIES)
+Space = Mapping[str, BaseDistribution]
+"""Argument of a constructor → what a search may try for it."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,14 @@ class Strategy(ABC):
     history given, not from who the user is.
 
     Attributes:
+        space: what a search for better parameters may try, by the constructor's arguments (`fusion.tuning`).
         sequences: whether the strategy reads a catalog's `sequences`, which are loaded for no other.
         checkpoint: folder in which a fit leaves what it needs to go on after it was killed, and in which it looks for
             what an earlier one left; None, as it is unless set, for none. Whoever sets it empties it.
     """
 
     name: ClassVar[str]
+    space: ClassVar[Space] = {}
     sequences: ClassVar[bool] = False
     checkpoint: Path | None = None
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
 from fusion.data import Catalog, History
 from fusion.factors import scaled_factors
 from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
-from fusion.strategies.base import FitLog, Strategy
+from fusion.strategies.base import FitLog, Space, Strategy
 from fusion.training import Items, Recipe, Towers, train
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
@@ -47,6 +48,15 @@ class Concatenation(Strategy):
     """
 
     name = "concatenation"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 128, log=True),
+        "width": IntDistribution(16, 64, log=True),
+        "content_gain": FloatDistribution(0.5, 10.0, log=True),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+        "item_dropout": FloatDistribution(0.0, 0.3),
+    }
 
     def __init__(
         self,

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
 from fusion.data import Catalog, History
@@ -19,7 +20,7 @@ from fusion.graph.training import train as train_embeddings
 from fusion.lookup import places
 from fusion.nearest import nearest
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
-from fusion.strategies.base import BLOCKS, FitLog, Strategy
+from fusion.strategies.base import BLOCKS, FitLog, Space, Strategy
 from fusion.training import Recipe
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
@@ -65,6 +66,14 @@ class GraphFusion(Strategy):
     """
 
     name = "graph"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 256, log=True),
+        "layers": IntDistribution(0, 2),
+        "neighbours": IntDistribution(5, 50, log=True),
+        "ridge": FloatDistribution(50.0, 2000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(3e-4, 1e-2, log=True),
+    }
 
     def __init__(
         self,

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from fusion.baselines import like_matrix
 from fusion.data import Catalog, History
@@ -14,7 +15,7 @@ from fusion.joint.items import Items, Scale
 from fusion.joint.start import SOURCE_SIZE, start
 from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
-from fusion.strategies.base import FitLog, Strategy
+from fusion.strategies.base import FitLog, Space, Strategy
 from fusion.trainer import Weights
 from fusion.training import Recipe, train_network
 from fusion.validation import Holdout
@@ -53,6 +54,14 @@ class Joint(Strategy):
     """
 
     name = "joint"
+    space: ClassVar[Space] = {
+        "width": CategoricalDistribution((32, 64, 128)),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+        "item_dropout": FloatDistribution(0.0, 0.3),
+        "modality_dropout": FloatDistribution(0.0, 0.3),
+    }
     sequences = True
 
     def __init__(

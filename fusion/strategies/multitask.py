@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.data import Catalog, History
 from fusion.lookup import places
@@ -15,7 +16,7 @@ from fusion.multitask.start import start
 from fusion.multitask.training import TaskRecipe, train
 from fusion.multitask.validation import valid_losses
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
-from fusion.strategies.base import FitLog, Strategy
+from fusion.strategies.base import FitLog, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
@@ -53,6 +54,14 @@ class Multitask(Strategy):
     """
 
     name = "multitask"
+    space: ClassVar[Space] = {
+        "width": IntDistribution(32, 128, log=True),
+        "hidden": IntDistribution(64, 256, log=True),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+        "item_dropout": FloatDistribution(0.0, 0.3),
+    }
 
     def __init__(
         self,

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
 from fusion.data import Catalog, History
@@ -15,7 +16,7 @@ from fusion.preprocess import fit_projections, projections_from, projections_sta
 from fusion.sequence.items import Items
 from fusion.sequence.tower import Weights
 from fusion.sequence.training import train as train_tower
-from fusion.strategies.base import BLOCKS, FitLog, Strategy
+from fusion.strategies.base import BLOCKS, FitLog, Space, Strategy
 from fusion.training import Recipe
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
@@ -58,6 +59,13 @@ class SequenceFusion(Strategy):
     """
 
     name = "sequence"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 128, log=True),
+        "content_gain": FloatDistribution(0.5, 10.0, log=True),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+    }
 
     def __init__(
         self,

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
 
 from fusion.data import Catalog, History
-from fusion.strategies.base import FitLog
+from fusion.strategies.base import FitLog, Space
 from fusion.strategies.concatenation import Concatenation
 from fusion.training import Items, Towers
 from fusion.weighting import Fixed, Gated, Learned, Weighting
@@ -34,6 +35,7 @@ class Weighted(Concatenation):
     """
 
     name = "weighted"
+    space: ClassVar[Space] = Concatenation.space | {"weighting": CategoricalDistribution(("learned", "gated"))}
 
     def __init__(
         self,
