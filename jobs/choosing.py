@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.distributions import distribution_to_json
 
+from fusion import registry
 from fusion.choosing import Bench, Trial, preferred
 from fusion.splits import Split
 from fusion.strategies.base import FitLog
@@ -20,7 +21,7 @@ from jobs.artifacts import code, digest
 from jobs.night import Night, NightError
 from jobs.state import State, encoders
 from lake import files
-from schemas.config import Candidate
+from schemas.config import AUTO, Candidate
 
 log = logging.getLogger("nightweave.choosing")
 
@@ -38,11 +39,19 @@ class Choice:
 
 
 def candidates(night: Night, state: State) -> tuple[Candidate, ...]:
-    """What the night chooses among; content alone where there are too few likes to learn from."""
-    settings = night.config.fusion
-    if len(state.history.likes()) < settings.min_likes:
+    """What the night chooses among; content alone where there are too few likes to learn from. Candidates that so many
+    likes are too many for are left out, but for the first where that leaves none."""
+    settings, likes = night.config.fusion, len(state.history.likes())
+    if likes < settings.min_likes:
         return (Candidate(strategy=CONTENT_ONLY),)
-    return settings.considered
+    if settings.strategy != AUTO:
+        return settings.considered
+    return tuple(c for c in settings.considered if _bears(c.strategy, likes)) or settings.considered[:1]
+
+
+def _bears(strategy: str, likes: int) -> bool:
+    most = registry.strategy(strategy).max_likes
+    return most is None or likes <= most
 
 
 def choose(night: Night, state: State, parts: Split) -> Choice:
@@ -50,6 +59,8 @@ def choose(night: Night, state: State, parts: Split) -> Choice:
     path, considered = _path(night, state), candidates(night, state)
     if (stored := files.read_json(night.lake, path)) is not None:
         return _from_json(stored)
+    if left_out := {c.strategy for c in night.config.fusion.considered} - {c.strategy for c in considered}:
+        log.warning("not tried on %d likes: %s", len(state.history.likes()), ", ".join(sorted(left_out)))
     scratch = files.local(night.lake, f"{path}.partial")
     bench = Bench(
         state.filled(parts.train),

@@ -58,6 +58,8 @@ class Strategy(ABC):
 
     Attributes:
         space: what a search for better parameters may try, by the constructor's arguments (`fusion.tuning`).
+        max_likes: with how many likes a night's training still ends in reasonable time; None where no number is too
+            many. Above it a strategy is fitted where it is named, but not chosen.
         sequences: whether the strategy reads a catalog's `sequences`, which are loaded for no other.
         checkpoint: folder in which a fit leaves what it needs to go on after it was killed, and in which it looks for
             what an earlier one left; None, as it is unless set, for none. Whoever sets it empties it.
@@ -65,6 +67,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     space: ClassVar[Space] = {}
+    max_likes: ClassVar[int | None] = None
     sequences: ClassVar[bool] = False
     checkpoint: Path | None = None
 

@@ -75,6 +75,9 @@ class GraphFusion(Strategy):
         "learning_rate": FloatDistribution(3e-4, 1e-2, log=True),
     }
 
+    max_likes: ClassVar[int | None] = 300_000
+    """Every step walks over every like: 18 s on 34,000, and in proportion."""
+
     def __init__(
         self,
         *,

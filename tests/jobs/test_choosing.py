@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 
 from fusion.choosing import Bench
+from fusion.registry import strategy
 from fusion.reviews import Reviews
-from jobs.choosing import choose, chosen, told
+from jobs.choosing import candidates, choose, chosen, told
 from jobs.night import Night, NightError
 from jobs.raw import Raw
 from jobs.state import State
@@ -76,6 +77,17 @@ def test_a_named_strategy_is_the_choice(lake: Lake) -> None:
 def test_content_speaks_where_likes_are_few(lake: Lake) -> None:
     choice = choice_of(a_night(lake, 1, min_likes=10_000), a_state())
     assert [trial.strategy for trial in choice.trials] == ["content"]
+
+
+def test_a_strategy_is_not_tried_on_more_likes_than_it_bears(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = a_state()
+    monkeypatch.setattr(strategy("content"), "max_likes", len(state.history.likes()) - 1)
+    tried = [trial.strategy for trial in choice_of(a_night(lake, 1), state).trials]
+    assert tried == ["decision"]
+    named = choice_of(a_night(lake, 1, strategy="content"), state)
+    assert named.best.strategy == "content"
+    monkeypatch.setattr(strategy("content"), "max_likes", len(state.history.likes()))
+    assert [c.strategy for c in candidates(a_night(lake, 1), state)] == ["decision", "content"]
 
 
 def test_later_nights_take_over_what_a_search_found(lake: Lake, attempts: list[str]) -> None:
