@@ -89,6 +89,11 @@ class Bench:
         return judged if interval is None else replace(judged, low=interval.low, high=interval.high)
 
 
+def foremost(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest figure, the first of equals; the first where nobody was asked."""
+    return max(trials, key=lambda trial: -1.0 if trial.value is None else trial.value)
+
+
 def preferred(trials: Sequence[Trial]) -> Trial:
     """The first trial, unless the best one is clearly better (`fusion.gate.clearly_best`)."""
     if any(trial.value is None for trial in trials):

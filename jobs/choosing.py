@@ -13,7 +13,7 @@ from typing import Any
 from optuna.distributions import distribution_to_json
 
 from fusion import registry
-from fusion.choosing import Bench, Trial, preferred
+from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.splits import Split
 from fusion.strategies.base import FitLog
 from fusion.tuning import Budget, search, space
@@ -75,7 +75,7 @@ def choose(night: Night, state: State, parts: Split) -> Choice:
         parameters = candidate.parameters | (_found_before(night, candidate) or {})
         trials.append(bench.attempt(candidate.strategy, candidate.strategy, parameters, progress=True))
         log.info("%s: %s", trials[-1].strategy, _in_words(bench, trials[-1]))
-    best = preferred(trials)
+    best = foremost(trials)
     (candidate,) = (c for c in considered if c.strategy == best.strategy)
     tuning = night.config.fusion.tuning
     if tuning.wanted and _found_before(night, candidate) is None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from fusion.baselines import BASELINES
-from fusion.choosing import Bench, preferred
+from fusion.choosing import Bench, foremost
 from fusion.comparison import SHOWN, Comparison, Line
 from fusion.core import core
 from fusion.missing.registry import POLICIES
@@ -94,7 +94,7 @@ def _default(night: Night, state: State, parts: Split) -> Candidate:
         return considered[0]
     judged_by = {"metric": night.config.evaluate.gate_metric, "k": night.config.evaluate.gate_k}
     bench = Bench(state.catalog(parts.train), parts, **judged_by, seed=night.config.fusion.seed)
-    best = preferred([bench.attempt(c.strategy, c.strategy, c.parameters) for c in considered])
+    best = foremost([bench.attempt(c.strategy, c.strategy, c.parameters) for c in considered])
     return Candidate(strategy=best.strategy, parameters=dict(best.parameters))
 
 

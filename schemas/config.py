@@ -104,7 +104,7 @@ class Candidate(Section):
         return {"strategy": given} if isinstance(given, str) else given
 
 
-CANDIDATES = tuple(Candidate(strategy=name) for name in ("closed_form", "decision", "graph", "weighted"))
+CANDIDATES = tuple(Candidate(strategy=name) for name in ("closed_form", "decision", "weighted"))
 
 
 class Tuning(Section):
@@ -127,7 +127,7 @@ class Fusion(Section):
     parameters: dict[str, Any] = {}
     """Of the strategy that is named."""
     candidates: tuple[Candidate, ...] = Field(default=CANDIDATES, min_length=1)
-    """The first is kept unless another is clearly better: by more than one standard error."""
+    """The one with the highest validation figure (`evaluate.gate_metric` at `gate_k`), the first of equals."""
     tuning: Tuning = Tuning()
     split: Split = Split()
     review_share: float = Field(default=0.3, ge=0, le=1)

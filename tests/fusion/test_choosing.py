@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fusion import registry
-from fusion.choosing import Bench, Trial, preferred
+from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.evaluation import evaluate
 from fusion.gate import clearly_best
 from fusion.registry import STRATEGIES, create
@@ -43,6 +43,14 @@ def test_the_preferred_trial() -> None:
     assert preferred([first, worse, better]).name == "c"
     assert preferred([better, worse, first]).name == "c"
     assert preferred([trial("a", None), trial("b", None)]).name == "a"
+
+
+def test_the_foremost_trial_has_the_highest_figure() -> None:
+    trials = [trial("a", [0.1, 0.3]), trial("b", [0.5, 0.0]), trial("c", [0.25, 0.25])]
+    assert foremost(trials).name == "b"
+    assert foremost([*trials[::2], trial("d", None)]).name == "c"
+    assert foremost([trial("a", [0.2]), trial("b", [0.2])]).name == "a"
+    assert foremost([trial("a", None), trial("b", None)]).name == "a"
 
 
 def test_a_trial_is_judged_by_the_validation_likes_over_the_whole_catalog() -> None:
