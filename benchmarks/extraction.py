@@ -4,6 +4,7 @@ Prints, for each modality, contents a second of
   night    `jobs.extract` from cleaned items to committed rows, in a warm Spark session;
   loop     one content after the other: decode, encode, no batches;
   udf      the same inside a Spark function that is called row by row;
+  predict  of pictures: that function with the network called by Keras' `predict`, as a first attempt would;
   forward  all contents, decoded already, in one call of the encoder; of pictures the network alone, without the
            readable columns: what no pipeline around it can beat.
 and what a second run on the same contents costs beside the first. Medians of `--repeats` runs.
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
 from features.base import Encoder
+from features.image.network import NetworkEncoder
 from features.registry import encoder
 from jobs import records
 from jobs.encoding import encoder_of_process
@@ -79,9 +82,11 @@ def _report(spark: SparkSession, sample: Sample, config: Config, repeats: int) -
     rates = {
         "night": len(sample.contents) / statistics.median(first),
         "loop": _rate(lambda: _loop(sample, encoder(single[0], single[1], **single[2])), sample, repeats),
-        "udf": _rate(lambda: _udf(spark, sample, *single), sample, repeats),
+        "udf": _rate(lambda: _udf(spark, sample, _encoded(sample, *single)), sample, repeats),
         "forward": _forward(sample, whole, repeats),
     }
+    if isinstance(whole, NetworkEncoder):
+        rates["predict"] = _rate(lambda: _udf(spark, sample, _predicted(sample, *single)), sample, repeats)
     print(f"\n{sample.modality}: {len(sample.contents)} contents, {whole.fingerprint}")
     for name, rate in rates.items():
         print(f"  {name:<8} {rate:8.1f}/s   night is {rates['night'] / rate:5.2f} x")
@@ -97,7 +102,7 @@ def _night(spark: SparkSession, sample: Sample, config: Config) -> tuple[float, 
             night = Night.of(date_=DATE, raw=str(sample.root), lake=lake.uri, config=None)
             night = Night(night.date, night.raw, night.lake, config)
             lake.write(Items, _items(sample, contents, night), {"date": DATE})
-            seconds = [_seconds(lambda night=night: extract_modality(spark, night, sample.modality)) for _ in range(2)]
+            seconds = [_seconds(partial(extract_modality, lambda: spark, night, sample.modality)) for _ in range(2)]
     return seconds[0], seconds[1]
 
 
@@ -122,15 +127,28 @@ def _loop(sample: Sample, one: Encoder) -> None:
         one.encode([one.decode(sample.local(content))])
 
 
-def _udf(spark: SparkSession, sample: Sample, modality: Modality, name: str, parameters: dict) -> None:
-    def vector(content: str) -> list[float]:
-        one = encoder_of_process(modality, name, json.dumps(parameters))
-        return one.encode([one.decode(sample.local(content))])["vector"][0].as_py()
-
+def _udf(spark: SparkSession, sample: Sample, vector: Callable[[str], list[float]]) -> None:
     rows = spark.createDataFrame([(content,) for content in sample.contents], "content string")
     called = F.udf(vector, ArrayType(FloatType()), useArrow=False)
     mapped = rows.repartition(spark.sparkContext.defaultParallelism).select(called("content").alias("vector"))
     mapped.write.format("noop").mode("overwrite").save()
+
+
+def _encoded(sample: Sample, modality: Modality, name: str, parameters: dict) -> Callable[[str], list[float]]:
+    def vector(content: str) -> list[float]:
+        one = encoder_of_process(modality, name, json.dumps(parameters))
+        return one.encode([one.decode(sample.local(content))])["vector"][0].as_py()
+
+    return vector
+
+
+def _predicted(sample: Sample, modality: Modality, name: str, parameters: dict) -> Callable[[str], list[float]]:
+    def vector(content: str) -> list[float]:
+        one = encoder_of_process(modality, name, json.dumps(parameters))
+        outputs = one.network().predict(one.decode(sample.local(content)).pixels[None], verbose=0)
+        return (outputs[0] if isinstance(outputs, list | tuple) else outputs)[0].tolist()
+
+    return vector
 
 
 def _forward(sample: Sample, whole: Encoder, repeats: int) -> float:

@@ -1,64 +1,82 @@
-"""The night: clean, extract four modalities, train, evaluate, recommend, report, verify."""
+"""The night: clean, extract four modalities, train, evaluate, recommend, verify, report."""
 
 import os
-import sys
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.providers.standard.sensors.python import PythonSensor
+from airflow.sdk import DAG, Param, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.environment import driver_options, spark_environment
+from jobs.wiring import alerts, assets, order
+from jobs.wiring.steps import DEFAULT_ARGS, extraction, profiles, python_step, spark_step
 
-JOBS = Path(__file__).resolve().parent.parent / "jobs"
-MODALITIES = ("text", "image", "audio", "video")
-NIGHT = ["--date", "{{ ds }}"]
+NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
+FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"
+PUBLISH = "--{{ 'no-' if params.skip_publishing else '' }}publish"
 
 DOC = """
 ### What it makes
 The night's partition of every table under LAKE, from the raw partitions up to that night. Where RAW, LAKE and the
 configuration are is told by `NIGHTWEAVE_RAW`, `NIGHTWEAVE_LAKE` and `NIGHTWEAVE_CONFIG` in the workers' environment.
+Each table is an asset; the events of a run carry its version and its rows.
 
 ### What a failure means, and what to do
+The alert names the law that was broken and the partition.
 - `clean`: RAW cannot be read, or more of the night's rows than the set share were refused. Look at `quarantine`;
   correct the raw files or the share.
 - `extract`: an encoder cannot be loaded, or too many of the night's files cannot be decoded. The log names the
   modality; look at `quarantine`.
-- `train`: an earlier night is not complete, or memory ran out. Run the nights that the log names, or give the pool
-  `train` a larger worker.
+- `earlier_nights`: an earlier night is not complete and does not run. The log names it. Run it; when it is done, its
+  task `later_nights` starts this one again by itself. In a backfill that goes backwards this is the ordinary course.
+- `train`: memory ran out. Give the pool `train` a larger worker.
 - `evaluate`: the model of the night cannot be read. Clear `train` and what follows.
+- `publish`: never fails. Where publishing is skipped, so is all that follows.
 - `recommend`: Spark lost its executors. Look at Spark's own log; clear the task.
 - `verify`: a table does not hold what it promises; the log says which promise and shows rows. Keep readers off the
   night, and clear the step that wrote the table.
 - `report`: the night's tables are not there. Clear what failed before.
+- `later_nights`: a later night that failed for want of this one could not be started again. Clear that night.
 
 A model that is worse than the last promoted one is no failure: the last one writes the night's tables, and `evaluate`
-warns in its log and in `models.verdict`.
+warns in its log and in `models.verdict`. A run that takes longer than its deadline goes on, and an alert says so.
 
 ### Is a rerun safe?
 Always. A night is a function of the raw partitions up to it; every task replaces its own partition in one commit.
 """
 
+PARAMS = {
+    "config": Param(
+        default=None,
+        type=["null", "string"],
+        enum=[None, *profiles()],
+        title="Configuration profile",
+        description="A profile under conf/. Empty: the configuration that the workers' NIGHTWEAVE_CONFIG names.",
+    ),
+    "force_extraction": Param(
+        default=False,
+        type="boolean",
+        title="Extract again",
+        description="Extract the contents that this night brings although the store has them. Their rows are replaced.",
+    ),
+    "skip_publishing": Param(
+        default=False,
+        type="boolean",
+        title="Skip publishing",
+        description="Stop after the evaluation: its figures and verdict are in the log, and no table that readers of "
+        "the night see is changed. The night does not count as complete.",
+    ),
+}
 
-def spark_step(name: str, **options: object) -> dict[str, object]:
-    """Arguments of a step that runs as a Spark application."""
-    return {
-        "task_id": name,
-        "application": str(JOBS / f"{name}.py"),
-        "conn_id": "spark_default",
-        "name": f"nightweave-{name}",
-        "env_vars": spark_environment(),
-        "conf": {"spark.driver.extraJavaOptions": driver_options(), "spark.log.level": "ERROR"},
-        "pool": "spark",
-        **options,
-    }
 
-
-def python_step(name: str, *, pool: str) -> BashOperator:
-    """A step that runs as a Python process of its own."""
-    return BashOperator(task_id=name, bash_command=f"{sys.executable} -m jobs.{name} {' '.join(NIGHT)}", pool=pool)
+def only_if_published(context: Mapping[str, Any]) -> None:
+    """Before an evaluation: it writes no table where publishing is skipped."""
+    alerts.expect_failure(context)
+    if context["params"]["skip_publishing"]:
+        context["task"].outlets = []
 
 
 with DAG(
@@ -68,24 +86,59 @@ with DAG(
     start_date=datetime(2020, 1, 1),
     catchup=False,
     max_active_runs=int(os.environ.get("NIGHTWEAVE_MAX_ACTIVE_NIGHTS", "1")),
-    default_args={
-        "owner": "nightweave",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
-    },
+    default_args=DEFAULT_ARGS | {"post_execute": assets.record},
+    deadline=alerts.deadline(),
+    params=PARAMS,
     tags=["nightweave", "nightly", "recommendations"],
     doc_md=DOC,
 ) as dag:
-    clean = SparkSubmitOperator(**spark_step("clean", application_args=NIGHT))
-    extract = SparkSubmitOperator.partial(
-        **spark_step("extract", map_index_template="{{ task.application_args[-1] }}")
-    ).expand(application_args=[[*NIGHT, "--modality", modality] for modality in MODALITIES])
-    train = python_step("train", pool="train")
-    evaluate = python_step("evaluate", pool="train")
-    recommend = SparkSubmitOperator(**spark_step("recommend", application_args=NIGHT))
-    report = python_step("report", pool="default_pool")
-    verify = python_step("verify", pool="default_pool")
+    known = assets.tables("items", "interactions")
+    features = assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES))
+    embeddings = assets.tables("item_embeddings", "user_embeddings")
+    shelves = assets.tables("recommendations", "similar_items")
+    accounts = assets.tables("quarantine", "ledger")
 
-    clean >> extract >> train >> evaluate >> recommend >> verify >> report
+    @task.short_circuit(pool="default_pool")
+    def publish(params: Mapping[str, Any] | None = None) -> bool:
+        """Whether the night is published: if not, what follows is skipped."""
+        wanted = not (params or {})["skip_publishing"]
+        print("publishing" if wanted else "skip_publishing is set: nothing of the night is published")
+        return wanted
+
+    clean = SparkSubmitOperator(
+        **spark_step("clean", application_args=NIGHT),
+        inlets=[assets.raw("items"), assets.raw("interactions")],
+        outlets=[*known, *accounts],
+    )
+    extract = extraction("extract", [*NIGHT, FORCE], inlets=known, outlets=[*features, *accounts])
+    earlier_nights = PythonSensor(
+        task_id=order.WAITS,
+        python_callable=order.earlier_nights_done,
+        mode="reschedule",
+        poke_interval=timedelta(seconds=15),
+        pool="default_pool",
+        pre_execute=alerts.expect_failure,
+    )
+    train = python_step(
+        "train", "jobs.train", NIGHT, pool="train", inlets=[*known, *features], outlets=assets.tables("quarantine")
+    )
+    evaluate = python_step(
+        "evaluate",
+        "jobs.evaluate",
+        [*NIGHT, PUBLISH],
+        pool="train",
+        pre_execute=only_if_published,
+        inlets=[*known, *features],
+        outlets=[*assets.tables("metrics", "models"), *embeddings],
+    )
+    recommend = SparkSubmitOperator(
+        **spark_step("recommend", application_args=NIGHT),
+        inlets=[*embeddings, assets.table("interactions")],
+        outlets=[*shelves, assets.table("ledger")],
+    )
+    verify = python_step("verify", "jobs.verify", NIGHT, pool="default_pool", inlets=[*shelves, *accounts])
+    report = python_step("report", "jobs.report", NIGHT, pool="default_pool", inlets=[*shelves, *accounts])
+    later_nights = PythonOperator(task_id="later_nights", python_callable=order.take_up_next, pool="default_pool")
+
+    clean >> extract >> earlier_nights >> train >> evaluate >> publish() >> recommend >> verify >> report
+    recommend >> later_nights

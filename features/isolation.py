@@ -21,6 +21,7 @@ from typing import Any
 from features.base import MediaError
 
 DECODED, REFUSED = "decoded", "refused"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 _START_TIMEOUT_S = 120.0
 
 
@@ -59,7 +60,7 @@ class _Child:
 
     def __init__(self, command: tuple[str, ...]) -> None:
         self._pipe, theirs = Pipe()
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), **ONE_THREAD}
         self._process = subprocess.Popen(
             (sys.executable, "-m", "features.isolation", str(theirs.fileno()), *command),
             pass_fds=[theirs.fileno()],

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import posixpath
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,8 +17,9 @@ from fusion import registry
 from fusion.strategies.base import Strategy
 from jobs.night import Night
 from jobs.state import State, encoders
-from lake import files
+from lake import files, storage
 
+FOLDER = "artifacts"
 MARK = "model.json"
 TWIN = "held_out"
 SERVED = "served"
@@ -40,7 +42,7 @@ class Identity:
     @property
     def path(self) -> str:
         """The model's folder, relative to LAKE."""
-        return f"artifacts/{self.model_version}"
+        return f"{FOLDER}/{self.model_version}"
 
 
 def identity(night: Night, state: State, strategy: str, parameters: Mapping[str, Any]) -> Identity:
@@ -56,21 +58,38 @@ def identity(night: Night, state: State, strategy: str, parameters: Mapping[str,
 
 
 def exists(night: Night, path: str) -> bool:
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     return filesystem.get_file_info(f"{root}/{path}/{MARK}").type == pafs.FileType.File
 
 
 def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
-    """Store a model's parts, its mark last: a reader sees all of it or none."""
+    """Store a model's parts, its mark last: a reader sees all of it or none.
+
+    Each file is moved to its place whole, so that a second run of the same night may save the same model meanwhile.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for part, model in models.items():
             model.save(Path(folder) / part)
-        filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
-        target = f"{root}/{made.path}"
-        filesystem.create_dir(target, recursive=True)
-        pafs.copy_files(folder, target, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=filesystem)
-        with filesystem.open_output_stream(f"{target}/{MARK}") as mark:
-            mark.write(json.dumps(asdict(made), indent=1).encode())
+        filesystem, root = storage.filesystem(night.lake.uri)
+        for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+            target = f"{root}/{made.path}/{file.relative_to(folder).as_posix()}"
+            filesystem.create_dir(posixpath.dirname(target), recursive=True)
+            files.write_whole(filesystem, target, file.read_bytes())
+    mark(night, made)
+
+
+def mark(night: Night, made: Identity) -> None:
+    """Say that a stored model is whole, and that a night wants it now: maintenance goes by the age of the mark."""
+    filesystem, root = storage.filesystem(night.lake.uri)
+    told = asdict(made) | {"encoders": encoders(night.config)}
+    files.write_whole(filesystem, f"{root}/{made.path}/{MARK}", json.dumps(told, indent=1).encode())
+
+
+def encoders_of(night: Night, path: str) -> dict[str, str]:
+    """Modality → fingerprint of the encoder whose vectors a stored model reads."""
+    filesystem, root = storage.filesystem(night.lake.uri)
+    with filesystem.open_input_file(f"{root}/{path}/{MARK}") as file:
+        return json.loads(file.read())["encoders"]
 
 
 def scratch(night: Night, made: Identity) -> Path | None:
@@ -81,7 +100,7 @@ def scratch(night: Night, made: Identity) -> Path | None:
 
 def load(night: Night, path: str, part: str) -> Strategy:
     """One part of a stored model: `TWIN`, which has not seen the held-out likes, or `SERVED`, which has seen all."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     folder = Path(tempfile.mkdtemp())
     try:
         pafs.copy_files(

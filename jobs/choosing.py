@@ -1,7 +1,7 @@
 """Which strategy makes a night's model, with which parameters: tried on the night's validation likes, kept in the lake.
 
-A choice lies at LAKE/artifacts/choices/HASH.json, under a hash of all that it follows from, so that a night that is run
-again makes the same model. What a search for parameters found also lies at LAKE/artifacts/tuned/HASH/DATE.json, under a
+A choice lies at LAKE/choices/HASH.json, under a hash of all that it follows from, so that a night that is run
+again makes the same model. What a search for parameters found also lies at LAKE/tuned/HASH/DATE.json, under a
 hash of what was asked for; a later night takes over the newest that lies before it.
 """
 
@@ -132,7 +132,7 @@ def _path(night: Night, state: State) -> str:
         "found before": [_found_before(night, candidate) for candidate in considered],
         "code": code(),
     }
-    return f"artifacts/choices/{digest(follows_from)}.json"
+    return f"choices/{digest(follows_from)}.json"
 
 
 def _tuned(night: Night, candidate: Candidate) -> str:
@@ -145,7 +145,7 @@ def _tuned(night: Night, candidate: Candidate) -> str:
         "split": settings.split.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
     }
-    return f"artifacts/tuned/{candidate.strategy}-{digest(asked_for)[:12]}"
+    return f"tuned/{candidate.strategy}-{digest(asked_for)[:12]}"
 
 
 def _found_before(night: Night, candidate: Candidate) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The `nightweave` command."""
 
-from datetime import date
+import os
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from jobs.night import Night, UserError, location, user_errors
 from lake.lake import Lake
+from schemas.config import load
 
 app = typer.Typer(
     help="A nightly batch pipeline for multimodal recommendation.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -57,11 +59,23 @@ def movielens(
 
 
 @app.command()
-def night(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
+def night(
+    date_: DateOption,
+    raw: RawOption = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    force_extraction: Annotated[
+        bool, typer.Option("--force-extraction", help="Extract the night's contents again; their rows are replaced")
+    ] = False,
+    skip_publishing: Annotated[
+        bool, typer.Option("--skip-publishing", help="Stop after the evaluation, with nothing of the night published")
+    ] = False,
+) -> None:
     """Run the nightly DAG for one date in this process, without a scheduler."""
     from jobs.run_dag import run_nightly
 
-    run_nightly(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    params = {"force_extraction": force_extraction, "skip_publishing": skip_publishing}
+    run_nightly(Night.of(date_=date_, raw=raw, lake=lake, config=config), params, config=config)
 
 
 @app.command()
@@ -110,8 +124,22 @@ def verify(lake: LakeOption = None) -> None:
     for finding in broken:
         typer.echo(describe(finding))
     typer.echo(f"{looked} promises looked at, {len(broken)} broken")
-    if any(finding.check.severity == "fail" for finding in broken):
+    if any(finding.severity == "fail" for finding in broken):
         raise typer.Exit(1)
+
+
+@app.command()
+def maintenance(
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be done")] = False,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Merge small files and remove what no published night needs; rows stay as they are."""
+    from jobs.maintenance import maintain
+
+    settings = load(config or os.environ.get("NIGHTWEAVE_CONFIG") or "embedded").maintenance
+    for done in maintain(Lake(location("lake", lake)), settings, now=datetime.now(UTC), dry_run=dry_run):
+        typer.echo(done.words(dry_run=dry_run))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a Spark task of extraction does: contents in; out come their features, or why there are none."""
+"""Contents in; out come their features, or why there are none. This is what a Spark task of extraction does."""
 
 import json
 import logging
@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark import TaskContext
-from pyspark.accumulators import Accumulator
 
 from features.base import Encoder, MediaError
 from features.isolation import Decoders
@@ -20,14 +19,11 @@ from features.registry import encoder, locate
 from jobs import gpu
 from jobs.raw import Raw, Refusal
 from schemas.config import EncoderChoice, Extract
-from schemas.features import FEATURES
 from schemas.table import Modality
 
 log = logging.getLogger("nightweave.encoding")
 
 DECODERS_PER_TASK = 2
-CONTENT = pa.schema([("content_key", pa.string()), ("content", pa.string()), ("arrives", pa.bool_())])
-REFUSAL = pa.schema([("reason", pa.string()), ("detail", pa.string())])
 Row = dict[str, Any]
 
 
@@ -50,7 +46,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(DECODERS_PER_TASK)
 
 
-def _settle() -> None:
+def settle() -> None:
     """Make this process use what Spark gave its task: its GPU, and as many threads as it has cores.
 
     A network in one thread a core does more than one whose threads wait for each other, and gives the same bits on
@@ -64,18 +60,22 @@ def _settle() -> None:
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """Maps batches of contents to batches of features; picklable, models are loaded where they run.
+class Refused:
+    """A content of which there are no features."""
 
-    `done` and `refused` count contents on the driver, as tasks end.
-    """
+    row: Row
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Maps contents to batches of features; picklable, models are loaded where they run."""
 
     raw: Raw
     modality: Modality
     settings: Extract
     max_media_bytes: int
-    done: Accumulator[int]
-    refused: Accumulator[int]
 
     @property
     def choice(self) -> EncoderChoice:
@@ -84,18 +84,18 @@ class Encoding:
     def encoder(self) -> Encoder:
         return encoder_of_process(self.modality, self.choice.name, _json(self.choice.parameters))
 
-    def schema(self) -> pa.Schema:
-        """The contents' own columns, the features, and why there are none."""
-        features = [pa.field("vector", pa.list_(pa.float32())), *FEATURES[self.modality].columns]
-        return pa.schema([*CONTENT, *(f.with_nullable(True) for f in features), *REFUSAL])
+    def __call__(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch | Refused]:
+        """Batches with `content_key` and the features of contents, in order; between them, what was refused.
 
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Features of the contents in `batches`; batches are filled across files, decoding runs ahead of encoding."""
-        _settle()
+        Batches are filled across files, decoding runs ahead of encoding.
+
+        Args:
+            rows: of each content its `content_key`, and as `content` the text or the file's path relative to RAW.
+        """
         good: list[tuple[Row, Any]] = []
-        for row, decoded in self._decoded(row for batch in batches for row in batch.to_pylist()):
+        for row, decoded in self._decoded(rows):
             if isinstance(decoded, MediaError | Refusal):
-                yield self._refusal(row, decoded.reason, decoded.detail)
+                yield Refused(row, decoded.reason, decoded.detail)
                 continue
             good.append((row, decoded))
             if len(good) == self.choice.batch_size:
@@ -128,39 +128,31 @@ class Encoding:
             MediaError: it cannot be decoded.
             Refusal: it is no longer there, or its bytes have changed.
         """
+        before = self.raw.stamp(row["content"])
         found = self.raw.media(row["content"], max_bytes=self.max_media_bytes)
         if found != row["content_key"]:
             raise Refusal("media_changed", f"{row['content']}: its bytes are not those that were cleaned")
         limits = (self.settings.decode_timeout_s, self.settings.decode_memory_mib << 20)
         decoders = _decoders(self.modality, self.choice.name, _json(self.choice.parameters), *limits)
         with self.raw.local(row["content"]) as path:
-            return decoders.decode(path)
+            decoded = decoders.decode(path)
+        if self.raw.stamp(row["content"]) != before:
+            raise Refusal("media_changed", f"{row['content']}: it changed while it was decoded")
+        return decoded
 
-    def _encoded(self, good: list[tuple[Row, Any]]) -> Iterator[pa.RecordBatch]:
+    def _encoded(self, good: list[tuple[Row, Any]]) -> Iterator[pa.RecordBatch | Refused]:
         """Features of decoded contents; where a batch fails, its contents are tried one by one."""
         try:
             features = self.encoder().encode([decoded for _, decoded in good])
         except Exception as error:
             if len(good) == 1:
                 log.exception("%s cannot be encoded", good[0][0]["content_key"])
-                yield self._refusal(good[0][0], "unencodable", f"{type(error).__name__}: {error}")
+                yield Refused(good[0][0], "unencodable", f"{type(error).__name__}: {error}")
                 return
             for one in good:
                 yield from self._encoded([one])
             return
-        self.done.add(len(good))
-        rows = pa.RecordBatch.from_pylist([row for row, _ in good])
-        columns = []
-        for field in self.schema():
-            source = features if field.name in features.schema.names else rows
-            known = field.name in source.schema.names
-            columns.append(source.column(field.name).cast(field.type) if known else pa.nulls(len(good), field.type))
-        yield pa.RecordBatch.from_arrays(columns, schema=self.schema())
-
-    def _refusal(self, row: Row, reason: str, detail: str) -> pa.RecordBatch:
-        self.done.add(1)
-        self.refused.add(1)
-        return pa.RecordBatch.from_pylist([row | {"reason": reason, "detail": detail}], schema=self.schema())
+        yield features.add_column(0, "content_key", pa.array([row["content_key"] for row, _ in good], pa.string()))
 
 
 def _json(parameters: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from fusion.splits import Split
 from jobs import artifacts
 from jobs.choosing import CONTENT_ONLY, Choice, chosen, told
 from jobs.night import Night, run_step
-from jobs.state import State, load
+from jobs.state import State, encoders, load
 from jobs.train import split_of
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
@@ -43,16 +43,22 @@ class Promotion:
     verdict: str
 
 
-def run(night: Night, _: argparse.Namespace) -> None:
+def run(night: Night, arguments: argparse.Namespace) -> None:
+    """Judge the night's model and write what follows; unless `arguments.publish`, only say in the log what would."""
     state = load(night)
     choice = chosen(night, state)
     made = artifacts.identity(night, state, choice.best.strategy, choice.best.parameters)
     last = _last_promoted(night)
+    before = _as_seen_by(night, state, last)
     parts = split_of(night, state)
-    figures = _figures(night, state, parts, made, last) if len(parts.test.likes()) else []
+    figures = _figures(night, state, parts, made, last, before) if len(parts.test.likes()) else []
     promotion = _decide(night, figures, made.strategy)
-    _write_metrics(night, figures, choice, made)
     (log.info if promotion.promoted else log.warning)("evaluate: %s: %s", made.model_version, promotion.verdict)
+    if not arguments.publish:
+        _say_figures(night, figures)
+        log.warning("evaluate: publishing is skipped: nothing of the night %s is published", night.ds)
+        return
+    _write_metrics(night, figures, choice, made)
     row = {
         "date": night.date,
         "model_version": made.model_version,
@@ -62,7 +68,10 @@ def run(night: Night, _: argparse.Namespace) -> None:
         **asdict(made),
     }
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
-    _embed(night, state, {"model_version": made.model_version, "path": made.path} if promotion.promoted else last)
+    if promotion.promoted:
+        _embed(night, state, {"model_version": made.model_version, "path": made.path})
+    else:
+        _embed(night, before, last)
 
 
 def _last_promoted(night: Night) -> dict[str, Any] | None:
@@ -72,8 +81,20 @@ def _last_promoted(night: Night) -> dict[str, Any] | None:
     return max(rows, key=lambda row: row["date"]) if rows else None
 
 
+def _as_seen_by(night: Night, state: State, model: dict[str, Any] | None) -> State:
+    """The night's state in the vectors that a stored model reads: it may have been made with other encoders. What those
+    have not encoded is missing to it."""
+    through = artifacts.encoders_of(night, model["path"]) if model else None
+    return state if through in (None, encoders(night.config)) else load(night, through=through)
+
+
 def _figures(
-    night: Night, state: State, parts: Split, made: artifacts.Identity, last: dict[str, Any] | None
+    night: Night,
+    state: State,
+    parts: Split,
+    made: artifacts.Identity,
+    last: dict[str, Any] | None,
+    before: State,
 ) -> list[Figure]:
     """Of the night's model, the baselines, the last promoted model, and the night's model shown a catalog without one
     modality or another; one after the other, for a model's vectors may be large."""
@@ -92,8 +113,8 @@ def _figures(
         fitted = baseline.fit(known, n_items)
         figures += judge({name: partial(fitted.scores, known)}, **shown)
     if last and last["model_version"] != made.model_version:
-        before = artifacts.load(night, last["path"], artifacts.TWIN)
-        figures += judge({LAST_PROMOTED: scorer(before, catalog, known)}, **shown)
+        promoted = artifacts.load(night, last["path"], artifacts.TWIN)
+        figures += judge({LAST_PROMOTED: scorer(promoted, before.filled(known), known)}, **shown)
     for modality in (m for m in MODALITIES if masks[m].any()):
         blind = {f"{made.strategy} without {modality}": scorer(model, hide(catalog, modality), known)}
         figures += judge(blind, **shown, segments=["all"])
@@ -119,6 +140,12 @@ def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:
                 f"({settings.gate_metric}@{settings.gate_k} {verdict.difference:+.4f} ± {verdict.standard_error:.4f})"
             )
     return Promotion(not any(words.startswith("WORSE") for words in said), "; ".join(said))
+
+
+def _say_figures(night: Night, figures: list[Figure]) -> None:
+    for figure in figures:
+        if (figure.segment, figure.k) == ("all", night.config.evaluate.gate_k):
+            log.info("evaluate: %s: %s@%d = %.4f", figure.model, figure.metric, figure.k, figure.value)
 
 
 def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: artifacts.Identity) -> None:
@@ -196,4 +223,4 @@ def _vectors(matrix: np.ndarray) -> pa.Array:
 
 
 if __name__ == "__main__":
-    run_step("jobs.evaluate")
+    run_step("jobs.evaluate", flags={"publish": True})

@@ -5,134 +5,190 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.accumulators import Accumulator
+from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.storagelevel import StorageLevel
 
-import lake.spark as tables
-from jobs.encoding import Encoding
+from jobs.encoding import Encoding, Refused, settle
+from jobs.lacking import Contents
 from jobs.ledger import Account, check_share, close
 from jobs.night import Night, run_step
 from jobs.session import spark_session
+from lake.lake import StagedFile
+from lake.rewrite import put
+from lake.scratch import Scratch, scratch
 from schemas.features import FEATURES
 from schemas.table import Modality
-from schemas.tables import Interactions, Items, Quarantine
+from schemas.tables import Quarantine
 
 log = logging.getLogger("nightweave.extract")
 
-CONTENTS_PER_TASK = 256
+CONTENTS_PER_TASK = {"text": 4096, "image": 2048, "audio": 512, "video": 64}
+"""What one core does in a minute or so, and what a killed worker costs."""
 PROGRESS_EVERY_S = 10.0
-
-
-def contents(spark: SparkSession, night: Night, modality: Modality) -> DataFrame:
-    """The distinct contents as of the night, of items and, for text, of what users wrote: `content_key`, `content` (the
-    text, or a path relative to RAW) and `arrives`, which says that the night's own rows bring it."""
-    arrived = ("date", "<=", night.ds)
-    if modality == "text":
-        columns = ["date", "text_key", "text"]
-        items = tables.read(spark, night.lake, Items, arrived, columns=["deleted", *columns]).filter("NOT deleted")
-        written = tables.read(spark, night.lake, Interactions, arrived, columns=columns)
-        pairs = items.select(columns).union(written).toDF("date", "content_key", "content")
-    else:
-        columns = ["date", "deleted", f"{modality}_keys", f"{modality}_uris"]
-        items = tables.read(spark, night.lake, Items, arrived, columns=columns).filter("NOT deleted")
-        zipped = F.explode(F.arrays_zip(f"{modality}_keys", f"{modality}_uris")).alias("file")
-        pairs = items.select("date", zipped).select(
-            "date", F.col(f"file.{modality}_keys").alias("content_key"), F.col(f"file.{modality}_uris").alias("content")
-        )
-    return (
-        pairs.filter("content_key IS NOT NULL")
-        .groupBy("content_key")
-        .agg(F.min("content").alias("content"), F.max(F.col("date") == F.lit(night.date)).alias("arrives"))
-    )
+RESULT = pa.schema([("table", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("rows", pa.int64())])
 
 
 def run(night: Night, arguments: argparse.Namespace) -> None:
     modality = arguments.modality
-    name = f"nightweave extract {modality} {night.ds}"
-    with spark_session(name, night.config.extract.spark_settings()) as spark:
-        extract_modality(spark, night, modality)
+    with ExitStack() as stack:
+
+        def spark() -> SparkSession:
+            settings = night.config.extract.spark_settings()
+            return stack.enter_context(spark_session(f"nightweave extract {modality} {night.ds}", settings))
+
+        extract_modality(spark, night, modality, again=arguments.again)
 
 
-def extract_modality(spark: SparkSession, night: Night, modality: Modality) -> None:
+def extract_modality(
+    spark: Callable[[], SparkSession], night: Night, modality: Modality, *, again: bool = False
+) -> None:
     """Add to the feature store what it lacks of the contents known as of the night.
 
-    Contents that were refused under the same encoder on an earlier night are not tried again, unless the night's own
-    rows bring them: what a night puts into quarantine follows from its own rows, whatever ran before.
+    Args:
+        spark: gives the session; asked only where there is something to extract.
+        again: extract what the night brings although the store has it; its rows are replaced.
+
+    Raises:
+        NightError: more than the set share of the contents was refused; the store is as it was.
     """
-    step, counter = f"extract_{modality}", spark.sparkContext.accumulator
-    media_bytes = night.config.clean.max_media_bytes
-    encoding = Encoding(night.raw, modality, night.config.extract, media_bytes, done=counter(0), refused=counter(0))
+    step, settings = f"extract_{modality}", night.config.extract
+    encoding = Encoding(night.raw, modality, settings, night.config.clean.max_media_bytes)
+    fingerprint, store = encoding.encoder().fingerprint, FEATURES[modality]
+    with Contents(night, modality, fingerprint, again=again) as contents:
+        log.info("%s: %d contents to extract under %s", step, contents.lacking, fingerprint)
+        features, refusals = (
+            extracted(spark(), night, encoding, contents.slices, step, count=contents.lacking)
+            if contents.lacking
+            else ([], [])
+        )
+        night.lake.replace(Quarantine, refusals, {"date": night.ds, "stage": step})
+        # A rerun tries again what was refused and nothing else, so the share is of all that the night answers for.
+        failed = contents.lacking - sum(file.rows for file in features)
+        answers_for = contents.arriving + contents.late
+        check_share(night, step, refused=failed, rows_in=answers_for, limit=settings.max_refused_share)
+        if again:
+            stale = refused_keys(night, step)
+            put(night.lake, store, features, {"encoder": fingerprint}, without=stale)
+        else:
+            night.lake.append_new(store, features, {"encoder": fingerprint})
+        refused = sum(file.rows for file in refusals)
+        close(night, step, Account(contents.arriving, contents.arrived_and_stored(), refused))
+
+
+def refused_keys(night: Night, step: str) -> list[str]:
+    """The contents that stand in quarantine for a step of the night."""
+    here = (pc.field("date") == night.date) & (pc.field("stage") == step)
+    return night.lake.read(Quarantine, where=here, columns=["record_id"])["record_id"].to_pylist()
+
+
+def extracted(
+    spark: SparkSession,
+    night: Night,
+    encoding: Encoding,
+    slices: Callable[[int], Iterator[pa.Table]],
+    step: str,
+    *,
+    count: int,
+) -> tuple[list[StagedFile], list[StagedFile]]:
+    """Features of `count` contents, and what was refused of those that arrive, as files that no commit names yet.
+
+    Args:
+        slices: gives the contents (`lacking.CONTENT`) in at most so many tables.
+    """
+    context = spark.sparkContext
+    done, refused = context.accumulator(0), context.accumulator(0)
     fingerprint = encoding.encoder().fingerprint
-    known = _with_lacking(contents(spark, night, modality), spark, night, modality, fingerprint)
-    known = known.persist(StorageLevel.DISK_ONLY)
-    arrived, count, late = _counts(known, "arrives", "lacking", "lacking AND NOT arrives")
-    log.info("%s: %d contents to extract under %s", step, count, fingerprint)
-    if not count:
-        _quarantine(night, step, None, fingerprint)
-        close(night, step, Account(rows_in=arrived, kept=arrived))
-        return
-    done = _encoded(known.filter("lacking"), count, encoding, description=f"{step}: {count} contents, {fingerprint}")
-    with _progress(step, count, encoding):
-        failed, refused = _counts(done, "reason IS NOT NULL", "reason IS NOT NULL AND arrives")
-    _quarantine(night, step, done.filter("reason IS NOT NULL AND arrives") if refused else None, fingerprint)
-    # A rerun tries again what was refused and nothing else, so the share is of all that the night answers for.
-    check_share(night, step, refused=failed, rows_in=arrived + late, limit=night.config.extract.max_refused_share)
-    _store(spark, night, modality, done.filter("reason IS NULL"), fingerprint)
-    stored = _stored(spark, night, modality, fingerprint)
-    kept = known.filter("arrives").join(stored, "content_key", "left_semi").count()
-    close(night, step, Account(rows_in=arrived, kept=kept, refused=refused))
-
-
-def _counts(rows: DataFrame, *conditions: str) -> list[int]:
-    """How many rows meet each condition."""
-    found = rows.agg(*(F.count_if(F.expr(c)).alias(str(n)) for n, c in enumerate(conditions))).first()
-    return list(found) if found else [0] * len(conditions)
-
-
-def _with_lacking(
-    known: DataFrame, spark: SparkSession, night: Night, modality: Modality, fingerprint: str
-) -> DataFrame:
-    """The contents with a column `lacking`: whether this night is to extract them."""
-    hopeless = (
-        tables.read(spark, night.lake, Quarantine, ("stage", "=", f"extract_{modality}"), ("date", "<=", night.ds))
-        .filter((F.col("date") < F.lit(night.date)) & F.startswith("detail", F.lit(fingerprint)))
-        .select(F.col("record_id").alias("content_key"), F.lit(True).alias("hopeless"))
-        .distinct()
+    context.setJobDescription(f"{step}: {count} contents, {fingerprint}")
+    with scratch(night.lake, f"{step}-{night.ds}") as folder, _progress(step, count, done, refused):
+        tasks = 0
+        for tasks, rows in enumerate(slices(_tasks(count, encoding, context.defaultParallelism)), start=1):
+            folder.write(tasks - 1, rows)
+        task = Task(night, encoding, folder, fingerprint, step, done, refused)
+        results = spark.range(tasks, numPartitions=tasks).mapInArrow(task, from_arrow_schema(RESULT))
+        files = results.filter("path IS NOT NULL").collect()
+    features, refusals = (
+        [StagedFile(file.path, file.size, file.rows) for file in files if file.table == table.name]
+        for table in (FEATURES[encoding.modality], Quarantine)
     )
-    stored = _stored(spark, night, modality, fingerprint).withColumn("stored", F.lit(True))
-    marked = known.join(stored, "content_key", "left").join(hopeless, "content_key", "left")
-    lacking = F.col("stored").isNull() & (F.col("arrives") | F.col("hopeless").isNull())
-    return marked.withColumn("lacking", lacking).drop("stored", "hopeless")
+    return features, refusals
 
 
-def _stored(spark: SparkSession, night: Night, modality: Modality, fingerprint: str) -> DataFrame:
-    where = ("encoder", "=", fingerprint)
-    return tables.read(spark, night.lake, FEATURES[modality], where, columns=["content_key"])
+@dataclass(frozen=True)
+class Task:
+    """Extracts numbered slices of contents, each into one file of features and one of what was refused; picklable.
 
+    `done` and `refused` count contents on the driver, as tasks end.
+    """
 
-def _encoded(todo: DataFrame, count: int, encoding: Encoding, *, description: str) -> DataFrame:
-    """Features of contents or why there are none, one Spark task for so many of them, computed once."""
-    context = todo.sparkSession.sparkContext
-    context.setJobDescription(description)
-    tasks = _tasks(count, batch_size=encoding.choice.batch_size, parallelism=context.defaultParallelism)
-    spread = todo.drop("lacking").repartition(tasks, "content_key")
-    return spread.mapInArrow(encoding, from_arrow_schema(encoding.schema())).persist(StorageLevel.DISK_ONLY)
+    night: Night
+    encoding: Encoding
+    slices: Scratch
+    fingerprint: str
+    step: str
+    done: Accumulator[int]
+    refused: Accumulator[int]
 
+    def __call__(self, numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """A row for each content as soon as it is dealt with, which Spark counts, then one for each file."""
+        settle()
+        for number in (row["id"] for batch in numbers for row in batch.to_pylist()):
+            yield from self._extract(number)
 
-def _store(spark: SparkSession, night: Night, modality: Modality, features: DataFrame, fingerprint: str) -> None:
-    table = FEATURES[modality]
-    rows = features.withColumn("encoder", F.lit(fingerprint)).withColumn("date", F.lit(night.date))
-    rows = rows.coalesce(spark.sparkContext.defaultParallelism).sortWithinPartitions("content_key")
-    tables.append_new(rows, night.lake, table, {"encoder": fingerprint})
+    def _extract(self, number: int) -> Iterator[pa.RecordBatch]:
+        lake, store = self.night.lake, FEATURES[self.encoding.modality]
+        contents = (row for batch in self.slices.read(number) for row in batch.to_pylist())
+        with (
+            lake.writer(store, {"encoder": self.fingerprint}) as features,
+            lake.writer(Quarantine, self._quarantined) as refusals,
+        ):
+            for found in self.encoding(contents):
+                if isinstance(found, Refused):
+                    self.refused.add(1)
+                    if found.row["arrives"]:
+                        refusals.write(self._refusal(found))
+                else:
+                    features.write(self._with_identity(found))
+                count = 1 if isinstance(found, Refused) else found.num_rows
+                self.done.add(count)
+                yield pa.RecordBatch.from_arrays([pa.nulls(count, field.type) for field in RESULT], schema=RESULT)
+        staged = [(table.name, file.staged) for table, file in ((store, features), (Quarantine, refusals))]
+        files = [{"table": name} | vars(file) for name, file in staged if file]
+        yield pa.RecordBatch.from_pylist(files, schema=RESULT)
+
+    def _with_identity(self, features: pa.RecordBatch) -> pa.RecordBatch:
+        identity: dict[str, Any] = {"encoder": self.fingerprint, "date": self.night.date}
+        for name, value in identity.items():
+            features = features.append_column(name, pa.repeat(pa.scalar(value), features.num_rows))
+        return features
+
+    @property
+    def _quarantined(self) -> dict[str, str]:
+        return {"date": self.night.ds, "stage": self.step}
+
+    def _refusal(self, refused: Refused) -> pa.RecordBatch:
+        """A row of `quarantine`; its `detail` begins with the encoder's fingerprint, as another may do better."""
+        row = {
+            "date": self.night.date,
+            "stage": self.step,
+            "source": "text" if self.encoding.modality == "text" else refused.row["content"],
+            "position": 0,
+            "record_id": refused.row["content_key"],
+            "reason": refused.reason,
+            "detail": f"{self.fingerprint}: {refused.detail}",
+        }
+        return pa.RecordBatch.from_pylist([row], schema=Quarantine.schema)
 
 
 @contextmanager
-def _progress(step: str, count: int, encoding: Encoding) -> Iterator[None]:
+def _progress(step: str, count: int, done: Accumulator[int], refused: Accumulator[int]) -> Iterator[None]:
     """Within it, the log says every few seconds how many contents are done, how many a second, and how many refused.
 
     Tasks report when they end. Spark's interface shows the same in its SQL tab, as rows out of the step `MapInArrow`.
@@ -140,8 +196,8 @@ def _progress(step: str, count: int, encoding: Encoding) -> Iterator[None]:
     started, over = time.monotonic(), threading.Event()
 
     def tell() -> None:
-        done, seconds = encoding.done.value, time.monotonic() - started
-        log.info("%s: %d of %d done, %.1f/s, %d refused", step, done, count, done / seconds, encoding.refused.value)
+        seconds = time.monotonic() - started
+        log.info("%s: %d of %d done, %.1f/s, %d refused", step, done.value, count, done.value / seconds, refused.value)
 
     def tell_now_and_then() -> None:
         while not over.wait(PROGRESS_EVERY_S):
@@ -157,30 +213,11 @@ def _progress(step: str, count: int, encoding: Encoding) -> Iterator[None]:
     tell()
 
 
-def _tasks(contents: int, *, batch_size: int, parallelism: int) -> int:
+def _tasks(contents: int, encoding: Encoding, parallelism: int) -> int:
     """Spark tasks for so many contents: a core each where there is a batch for it, more only when tasks grow long."""
-    return max(1, min(parallelism, math.ceil(contents / batch_size)), contents // CONTENTS_PER_TASK)
-
-
-def _quarantine(night: Night, step: str, refused: DataFrame | None, fingerprint: str) -> None:
-    """What the encoder refused, if anything; `detail` begins with the encoder's fingerprint: another may do better."""
-    partition = {"date": night.ds, "stage": step}
-    if refused is None:
-        night.lake.write(Quarantine, Quarantine.schema.empty_table(), partition)
-        return
-    source = F.lit("text") if step == "extract_text" else F.col("content")
-    rows = refused.select(
-        F.lit(night.date).alias("date"),
-        F.lit(step).alias("stage"),
-        source.alias("source"),
-        F.lit(0).cast("long").alias("position"),
-        F.col("content_key").alias("record_id"),
-        "reason",
-        F.concat(F.lit(f"{fingerprint}: "), F.coalesce("detail", F.lit(""))).alias("detail"),
-    )
-    rows = rows.coalesce(1).sortWithinPartitions("source", "record_id")
-    tables.replace(rows, night.lake, Quarantine, partition)
+    batches = math.ceil(contents / encoding.choice.batch_size)
+    return max(1, min(parallelism, batches), contents // CONTENTS_PER_TASK[encoding.modality])
 
 
 if __name__ == "__main__":
-    run_step("jobs.extract", options=("modality",))
+    run_step("jobs.extract", options=("modality",), flags={"again": False})

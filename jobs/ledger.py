@@ -34,7 +34,9 @@ def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: f
         raise NightError(
             f"{step} of {night.ds}: {refused} of {rows_in} refused, above the set share of {limit:.0%} (law 3). "
             f"See why with: nightweave query \"SELECT reason, count(*) FROM quarantine WHERE stage = '{step}' "
-            f"AND date = '{night.ds}' GROUP BY 1\""
+            f"AND date = '{night.ds}' GROUP BY 1\"",
+            law=3,
+            partition=f"date={night.ds}/step={step}",
         )
 
 
@@ -46,7 +48,11 @@ def close(night: Night, step: str, account: Account) -> None:
     """
     out = account.kept + account.refused + account.duplicates + account.superseded
     if account.rows_in != out:
-        raise NightError(f"{step} of {night.ds}: {account.rows_in} rows in, {out} accounted for (law 3): {account}")
+        raise NightError(
+            f"{step} of {night.ds}: {account.rows_in} rows in, {out} accounted for (law 3): {account}",
+            law=3,
+            partition=f"date={night.ds}/step={step}",
+        )
     row = {"date": night.date, "step": step} | asdict(account)
     row["unknown_columns"] = sorted(account.unknown_columns.items())
     night.lake.write(Ledger, pa.Table.from_pylist([row], schema=Ledger.schema), {"date": night.ds, "step": step})

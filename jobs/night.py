@@ -4,14 +4,16 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 
+from jobs.failure import Failure, leave
 from jobs.raw import Raw
 from jobs.sources.landing import LandingZoneError
+from lake import storage
 from lake.lake import Lake, LakeError
 from schemas.config import Config, ConfigError, load
 
@@ -21,7 +23,15 @@ class UserError(Exception):
 
 
 class NightError(Exception):
-    """A night cannot go on: a law would be broken. The message names the law, the partition and what to do."""
+    """A night cannot go on: a law would be broken. The message names the law, the partition and what to do.
+
+    `law` is a key of `jobs.failure.LAWS`, `partition` the rows concerned, such as `date=2026-11-07/step=clean_items`.
+    """
+
+    def __init__(self, message: str, *, law: int | None = None, partition: str | None = None) -> None:
+        super().__init__(message)
+        self.law = law
+        self.partition = partition
 
 
 @dataclass(frozen=True)
@@ -59,16 +69,19 @@ def location(what: str, given: str | None) -> str:
 
     Raises:
         UserError: neither says.
+        StorageError: nothing that can be used is there.
     """
     variable = f"NIGHTWEAVE_{what.upper()}"
     place = given or os.environ.get(variable)
     if not place:
         raise UserError(f"--{what} is missing; give a path or URI, or set {variable}")
+    storage.check(storage.as_uri(place))
     return place
 
 
-def run_step(module: str, *, options: tuple[str, ...] = ()) -> None:
-    """Run one step from the command line: `--date`, `--raw`, `--lake`, `--config` and the step's own `options`.
+def run_step(module: str, *, options: tuple[str, ...] = (), flags: Mapping[str, bool] | None = None) -> None:
+    """Run one step from the command line: `--date`, `--raw`, `--lake`, `--config`, the step's own `options`, and its
+    `flags` by their default, each of which is set by `--NAME` and unset by `--no-NAME`.
 
     The step is the function `run(night, arguments)` of `module`, which is imported under its own name even where it
     is the script that runs: Spark's workers find what a task uses by that name.
@@ -79,6 +92,8 @@ def run_step(module: str, *, options: tuple[str, ...] = ()) -> None:
         parser.add_argument(f"--{name}", required=True)
     for name in ("raw", "lake", "config"):
         parser.add_argument(f"--{name}")
+    for name, default in (flags or {}).items():
+        parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     for noisy in ("py4j", "nightweave.deltalake"):
@@ -93,12 +108,14 @@ def user_errors() -> Iterator[None]:
     """Within it, a user's mistake ends the process with one line and exit code 2, a failed night with 1."""
     try:
         yield
-    except (UserError, ConfigError, LandingZoneError, FileNotFoundError, LakeError) as error:
+    except (UserError, ConfigError, LandingZoneError, FileNotFoundError, LakeError, storage.StorageError) as error:
         sys.exit(_say(error, 2))
     except NightError as error:
         sys.exit(_say(error, 1))
 
 
-def _say(error: BaseException, code: int) -> int:
+def _say(error: Exception, code: int) -> int:
     print(f"nightweave: {error}", file=sys.stderr)
+    law, partition = (error.law, error.partition) if isinstance(error, NightError) else (None, None)
+    leave(Failure(str(error), law, partition))
     return code

@@ -19,8 +19,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lake import storage
+
 FORMATS = (".jsonl", ".csv", ".parquet")
 MAX_RECORD_BYTES = 16 * 2**20
+MEDIA_READINGS = 3
 _UNUSABLE = {errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
 """What a path is refused for where the system says so; any other error of the system is not the file's fault."""
 
@@ -34,6 +37,10 @@ class Refusal(Exception):
         self.detail = detail[:500]
 
 
+class RawChangedError(Exception):
+    """A file of records changed while it was read: what was read is neither the old file nor the new one."""
+
+
 @dataclass(frozen=True)
 class Raw:
     """A landing zone under one path or URI (`file`, `s3`, `gs`, `hdfs`)."""
@@ -41,9 +48,7 @@ class Raw:
     uri: str
 
     def _root(self) -> tuple[pafs.FileSystem, str]:
-        uri = self.uri if "://" in self.uri else Path(self.uri).resolve().as_uri()
-        filesystem, root = pafs.FileSystem.from_uri(uri)
-        return filesystem, root.rstrip("/")
+        return storage.filesystem(storage.as_uri(self.uri))
 
     def nights(self, kind: str) -> list[str]:
         """The nights, ISO dates ascending, that have a partition of `items` or `interactions`."""
@@ -71,32 +76,52 @@ class Raw:
 
         What cannot be read as a record comes as a `Refusal` in its place; a file that cannot be read at all comes as
         one refusal at position 0.
+
+        Raises:
+            RawChangedError: the file changed meanwhile; whoever asked must forget what came and read it again.
         """
         filesystem, root = self._root()
         reader = {".jsonl": _json_lines, ".csv": _csv_rows, ".parquet": _parquet_rows}[PurePosixPath(path).suffix]
+        before = _stamp(filesystem, f"{root}/{path}")
         with filesystem.open_input_file(f"{root}/{path}") as file:
             yield from reader(file)
+        if _stamp(filesystem, f"{root}/{path}") != before:
+            raise RawChangedError(
+                f"{path} changed while it was read; put files into RAW whole, then run the step again"
+            )
 
     def media(self, uri: str, *, max_bytes: int) -> str:
         """SHA-256 of the file that an item points to, hex.
 
         Raises:
-            Refusal: the path leaves RAW, nothing is there, it is no file, it may not be read, or it is empty or larger
-                than `max_bytes`.
+            Refusal: the path leaves RAW, nothing is there, it is no file, it may not be read, it is empty or larger
+                than `max_bytes`, or it changes whenever it is read.
         """
         filesystem, path = self._media_path(uri)
         try:
-            info = filesystem.get_file_info(path)
-            if info.type != pafs.FileType.File:
-                raise Refusal("media_missing", uri)
-            if not 0 < info.size <= max_bytes:
-                raise Refusal("media_size", f"{uri}: {info.size} bytes; expected 1 to {max_bytes}")
-            with filesystem.open_input_stream(path) as stream:
-                return hashlib.file_digest(io.BufferedReader(stream), "sha256").hexdigest()
+            for _ in range(MEDIA_READINGS):
+                info = filesystem.get_file_info(path)
+                if info.type != pafs.FileType.File:
+                    raise Refusal("media_missing", uri)
+                if not 0 < info.size <= max_bytes:
+                    raise Refusal("media_size", f"{uri}: {info.size} bytes; expected 1 to {max_bytes}")
+                with filesystem.open_input_stream(path) as stream:
+                    digest = hashlib.file_digest(io.BufferedReader(stream), "sha256").hexdigest()
+                if _stamp(filesystem, path) == (info.size, info.mtime_ns):
+                    return digest
+            raise Refusal("media_changed", f"{uri}: it changed each of the {MEDIA_READINGS} times that it was read")
         except OSError as error:
             if error.errno not in _UNUSABLE:
                 raise
             raise Refusal(_UNUSABLE[error.errno], f"{uri:.200}: {os.strerror(error.errno)}") from None
+
+    def stamp(self, uri: str) -> tuple[int | None, int | None]:
+        """Size and time of change, in nanoseconds, of the file that an item points to: another stamp, another content.
+
+        Raises:
+            Refusal: the path leaves RAW.
+        """
+        return _stamp(*self._media_path(uri))
 
     @contextmanager
     def local(self, uri: str) -> Iterator[Path]:
@@ -127,6 +152,11 @@ class Raw:
         if isinstance(filesystem, pafs.LocalFileSystem) and not _inside(path, root):
             raise Refusal("media_outside_raw", f"{uri!r}: a link that leads out of RAW")
         return filesystem, path
+
+
+def _stamp(filesystem: pafs.FileSystem, path: str) -> tuple[int | None, int | None]:
+    info = filesystem.get_file_info(path)
+    return info.size, info.mtime_ns
 
 
 def _inside(path: str, root: str) -> bool:

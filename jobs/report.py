@@ -7,12 +7,12 @@ from datetime import date
 from typing import Any
 
 import duckdb
-import pyarrow.fs as pafs
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jobs.night import Night, UserError, run_step
-from lake import views
+from lake import storage, views
 from lake.asof import create_latest
+from lake.files import write_whole
 from lake.lake import Lake
 from schemas.table import MODALITIES
 
@@ -115,10 +115,9 @@ def write_report(lake: Lake, night: date) -> str:
             parts=("history", *MODALITIES),
         )
     )
-    filesystem, root = pafs.FileSystem.from_uri(lake.uri)
+    filesystem, root = storage.filesystem(lake.uri)
     filesystem.create_dir(f"{root}/reports", recursive=True)
-    with filesystem.open_output_stream(f"{root}/reports/{night}.html") as out:
-        out.write(page.encode())
+    write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
     return f"{root}/reports/{night}.html"
 
 

@@ -3,10 +3,11 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, time
 from pathlib import Path
+from typing import Any
 
 from jobs.environment import spark_environment
 from jobs.night import Night, NightError
@@ -15,24 +16,30 @@ DAGS = Path(__file__).resolve().parent.parent / "dags"
 LOCAL_SPARK = json.dumps({"conn_type": "spark", "host": "local[*,4]"})
 
 
-def run_nightly(night: Night) -> None:
+def run_nightly(night: Night, params: Mapping[str, Any], *, config: str | None = None) -> None:
     """Run `nightly_recommendations` for one night.
+
+    Args:
+        params: those of the DAG that are not to have their default.
+        config: the configuration of all its steps, a file or a profile; that of the environment unless given.
 
     Raises:
         NightError: a task of the night failed; the message names those that did.
     """
     with airflow_home() as home:
-        _configure(home, night)
+        _configure(home, night, config)
         # Airflow reads its configuration when it is first imported, so it is imported only now.
         from airflow.utils.db import initdb
 
         initdb()
         from dags.nightly_recommendations import dag
 
+        # There is no scheduler to see it missed, and Airflow's `test` stumbles over it (3.3.2).
+        dag.deadline = None
         for task in dag.tasks:
             # Whoever waits at a terminal wants the failure, not a second try in a minute.
             task.retries = 0
-        run = dag.test(logical_date=datetime.combine(night.date, time(), UTC))
+        run = dag.test(logical_date=datetime.combine(night.date, time(), UTC), run_conf=dict(params))
         instances = run.get_task_instances()
     failed = sorted({t.task_id for t in instances if t.state == "failed"})
     if run.state != "success":
@@ -50,7 +57,11 @@ def airflow_home() -> Iterator[str]:
         yield folder
 
 
-def _configure(home: str, night: Night) -> None:
+def _configure(home: str, night: Night, config: str | None) -> None:
+    config = config or os.environ.get("NIGHTWEAVE_CONFIG")
+    if config:
+        # The steps run in folders of their own.
+        os.environ["NIGHTWEAVE_CONFIG"] = str(Path(config).resolve()) if Path(config).suffix else config
     os.environ |= {
         "AIRFLOW_HOME": home,
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
@@ -65,6 +76,6 @@ def _configure(home: str, night: Night) -> None:
 
 
 def _say_timings(instances: list) -> None:
-    for task in sorted(instances, key=lambda t: t.start_date):
+    for task in sorted((t for t in instances if t.state != "skipped"), key=lambda t: t.start_date):
         name = task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
         print(f"{name:<12} {task.duration:7.1f} s")

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,17 +15,14 @@ from fusion import registry
 from fusion.data import Catalog, History
 from fusion.missing import registry as policies
 from fusion.reviews import Reviews, with_reviews
-from jobs.night import Night, NightError
+from jobs.night import Night
 from jobs.sequences import COLUMNS, sequences
 from lake import asof
 from schemas.config import Config, ConfigError, Fusion
 from schemas.features import FEATURES, TERM_SPACE
 from schemas.table import MODALITIES, Modality
-from schemas.tables import Ledger
 
 log = logging.getLogger("nightweave.state")
-
-LAST_STEP = "recommend"
 
 
 @dataclass(frozen=True)
@@ -50,30 +48,17 @@ class State:
         return policy.fill(catalog)
 
 
-def check_complete(night: Night) -> None:
-    """See that every earlier night that the raw data has is complete: this night looks back on them.
-
-    Raises:
-        NightError: some are not; the message names them.
-    """
-    done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
-    complete = {str(day) for day in done["date"].to_pylist()}
-    arrived = {*night.raw.nights("items"), *night.raw.nights("interactions")}
-    if missing := sorted(day for day in arrived - complete if day < night.ds):
-        raise NightError(
-            f"night {night.ds} looks back on nights that are not complete: {', '.join(missing)}. "
-            "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again"
-        )
-
-
 def encoders(config: Config) -> dict[str, str]:
     """Modality → fingerprint of the encoder that the configuration chooses."""
     choices = config.extract.encoders
     return {m: encoder(m, choices[m].name, **choices[m].parameters).fingerprint for m in MODALITIES}
 
 
-def load(night: Night) -> State:
+def load(night: Night, *, through: Mapping[str, str] | None = None) -> State:
     """The state as of the night.
+
+    `through` gives each modality's encoder by its fingerprint: those of the configuration unless given. A model reads
+    the vectors of the encoders that it was made with, and no others.
 
     An item's vector of a modality is the mean over its contents of that modality; an item none of whose contents was
     encoded has none, and its mask says so. Sequences are there if a strategy that may be chosen reads them.
@@ -84,7 +69,7 @@ def load(night: Night) -> State:
     _check_choices(night.config.fusion)
     items = asof.items(night.lake, night.date)
     ids = np.asarray(items["item_id"].to_pylist(), dtype=np.str_)
-    fingerprints = encoders(night.config)
+    fingerprints = through or encoders(night.config)
     vectors, masks, sequenced = {}, {}, {}
     sequenced_at_all = any(registry.strategy(c.strategy).sequences for c in night.config.fusion.considered)
     for modality in MODALITIES:
@@ -120,9 +105,13 @@ def _check_choices(fusion: Fusion) -> None:
 
 
 def _contents(night: Night, modality: Modality, fingerprint: str) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """The keys [c] of a modality's contents and their vectors, float32 [c, d]; d is 1 where there are none."""
+    """The keys [c] of a modality's contents, ascending, and their vectors, float32 [c, d]; d is 1 where there are none.
+
+    In the order of the store's files, means would differ in their last bits with the order in which nights ran.
+    """
     where = pc.field("encoder") == fingerprint
     features = night.lake.read(FEATURES[modality], where=where, columns=["content_key", "vector"])
+    features = features.sort_by("content_key")
     if not len(features):
         return features["content_key"], np.zeros((0, 1), np.float32)
     vectors = features["vector"].combine_chunks().flatten().to_numpy()

@@ -9,9 +9,10 @@ from fusion.registry import create
 from fusion.splits import Split, split
 from jobs import artifacts
 from jobs.choosing import choose
+from jobs.completeness import check_complete
 from jobs.contradictions import warn
 from jobs.night import Night, run_step
-from jobs.state import State, check_complete, load
+from jobs.state import State, load
 
 log = logging.getLogger("nightweave.train")
 
@@ -37,6 +38,7 @@ def run(night: Night, _: argparse.Namespace) -> None:
     best = choose(night, state, parts).best
     made = artifacts.identity(night, state, best.strategy, best.parameters)
     if artifacts.exists(night, made.path):
+        artifacts.mark(night, made)
         log.info("train: %s is there already, made from the same data, config and code", made.model_version)
         return
     scratch, models = artifacts.scratch(night, made), {}

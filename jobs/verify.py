@@ -2,56 +2,102 @@
 
 import argparse
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
 
+import duckdb
+import pyarrow as pa
+
+from jobs.failure import LAW_OF_TABLE
 from jobs.night import Night, NightError, run_step
 from lake import views
+from lake.damage import damaged
 from lake.lake import Lake
-from schemas.table import Check
+from schemas.table import Check, Table
 from schemas.tables import TABLES
 
 log = logging.getLogger("nightweave.verify")
 
-SHOWN = 5
+SHOWN, NAMED = 5, 10
+WHOLE = "every file is there and whole"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A promise and the rows that break it, the first few of them in words."""
+    """A promise that one partition of a table does not keep, and what breaks it, the first few in words.
+
+    `partition` reads `column=value/...`; it is empty where the table itself cannot be read.
+    """
 
     table: str
-    check: Check
-    rows: int
+    partition: str
+    promise: str
+    severity: Literal["fail", "warn"]
+    broken_by: int
     examples: tuple[str, ...]
+
+    def place(self) -> str:
+        return f"{self.table}/{self.partition}" if self.partition else self.table
 
 
 def findings(lake: Lake) -> tuple[int, list[Finding]]:
-    """How many promises were looked at, and those that do not hold."""
-    connection = views.connect(lake)
-    looked, broken = 0, []
+    """How many promises were looked at, and the partitions that do not keep them.
+
+    Rows are asked for only of tables whose files are whole: a promise about another table is not looked at.
+    """
+    broken = [finding for table in TABLES.values() for finding in _damages(lake, table)]
+    looked, torn = len(TABLES), {finding.table for finding in broken}
+    connection = views.connect(lake, without=torn)
     for table in TABLES.values():
         for check in table.all_checks():
-            looked += 1
-            rows = connection.sql(check.sql).to_arrow_table()
-            if len(rows):
-                examples = tuple(str(row)[:300] for row in rows.slice(0, SHOWN).to_pylist())
-                broken.append(Finding(table.name, check, len(rows), examples))
+            if torn.isdisjoint(connection.get_table_names(check.sql)):
+                looked += 1
+                broken += _breaches(connection, table, check)
     return looked, broken
 
 
+def _damages(lake: Lake, table: type[Table]) -> Iterator[Finding]:
+    for damage in damaged(lake, table):
+        partition = "/".join(f"{column}={value}" for column, value in damage.partition.items())
+        yield Finding(table.name, partition, WHOLE, "fail", 1, (f"{damage.path} {damage.detail}",))
+
+
+def _breaches(connection: duckdb.DuckDBPyConnection, table: type[Table], check: Check) -> Iterator[Finding]:
+    found: pa.Table = connection.sql(check.sql).to_arrow_table()
+    if not len(found):
+        return
+
+    def partition(row: dict[str, Any]) -> str:
+        return "/".join(f"{column}={row[column]}" for column in table.partition_by)
+
+    for place, rows in groupby(sorted(found.to_pylist(), key=partition), key=partition):
+        here = list(rows)
+        examples = tuple(str(row)[:300] for row in here[:SHOWN])
+        yield Finding(table.name, place, check.name, check.severity, len(here), examples)
+
+
 def describe(finding: Finding) -> str:
-    lines = [f"{finding.check.severity}: {finding.table}: {finding.check.name}: broken by {finding.rows} rows, such as"]
-    return "\n".join([*lines, *(f"    {example}" for example in finding.examples)])
+    by = f"broken by {finding.broken_by}" + (", such as" if finding.broken_by > 1 else "")
+    return "\n".join(
+        [f"{finding.severity}: {finding.place()}: {finding.promise}: {by}"]
+        + [f"    {example}" for example in finding.examples]
+    )
 
 
 def run(night: Night, _: argparse.Namespace) -> None:
     looked, broken = findings(night.lake)
     for finding in broken:
         log.warning("%s", describe(finding))
-    failed = [f for f in broken if f.check.severity == "fail"]
+    failed = [finding for finding in broken if finding.severity == "fail"]
     if failed:
-        names = "; ".join(f"{f.table}: {f.check.name}" for f in failed)
-        raise NightError(f"{len(failed)} of {looked} promises do not hold: {names}")
+        named = "; ".join(f"{finding.place()}: {finding.promise}" for finding in failed[:NAMED])
+        raise NightError(
+            f"{len(failed)} breaches of {looked} promises, the log above shows them: {named}",
+            law=LAW_OF_TABLE[failed[0].table],
+            partition=", ".join(dict.fromkeys(finding.place() for finding in failed[:NAMED])),
+        )
     log.info("verify: %d promises looked at, %d warnings", looked, len(broken))
 
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 from operator import and_
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from lake import storage
 from schemas.table import Table
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ class Lake:
     uri: str
 
     def __post_init__(self) -> None:
-        uri = self.uri if "://" in self.uri else Path(self.uri).resolve().as_uri()
-        object.__setattr__(self, "uri", uri.rstrip("/"))
+        object.__setattr__(self, "uri", storage.as_uri(self.uri))
 
     def table_uri(self, table: type[Table]) -> str:
         return f"{self.uri}/{table.name}"
@@ -62,7 +61,7 @@ class Lake:
     def delta(self, table: type[Table]) -> DeltaTable | None:
         """The table as of now, or None before its first commit."""
         try:
-            return DeltaTable(self.table_uri(table))
+            return DeltaTable(self.table_uri(table), storage_options=storage.delta_options(self.uri))
         except TableNotFoundError:
             return None
 
@@ -73,7 +72,7 @@ class Lake:
         delta = self.delta(table)
         if delta is None:
             return dataset(table.schema.empty_table())
-        return delta.to_pyarrow_dataset()
+        return delta.to_pyarrow_dataset(schema=_with_later_columns(table, delta))
 
     def read(
         self, table: type[Table], *, where: pc.Expression | None = None, columns: list[str] | None = None
@@ -103,32 +102,22 @@ class Lake:
         self, table: type[Table], rows: Iterable[pa.RecordBatch], partition: Mapping[str, str]
     ) -> StagedFile | None:
         """Write rows (partition columns included) of one partition as one Parquet file, zstd; None without rows."""
-        folder = "/".join(f"{column}={partition[column]}" for column in table.partition_by)
-        path = f"{folder}/part-{uuid.uuid4().hex}.parquet"
-        filesystem, root = self.filesystem(table)
-        filesystem.create_dir(f"{root}/{folder}", recursive=True)
-        writer, count = None, 0
-        try:
-            for body in _bodies(table, rows):
-                writer = writer or pq.ParquetWriter(
-                    f"{root}/{path}", body.schema, filesystem=filesystem, compression="zstd"
-                )
-                writer.write_table(body)
-                count += body.num_rows
-        finally:
-            if writer is not None:
-                writer.close()
-        if writer is None:
-            return None
-        return StagedFile(path, filesystem.get_file_info(f"{root}/{path}").size, count)
+        with self.writer(table, partition) as file:
+            for batch in rows:
+                file.write(batch)
+        return file.staged
+
+    def writer(self, table: type[Table], partition: Mapping[str, str]) -> "FileWriter":
+        """What writes rows of one partition, as they come, to one Parquet file."""
+        return FileWriter(self, table, partition)
 
     def replace(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
         """Make `files` the whole content of a partition, in one commit; returns the table's new version."""
         actions: list[AddAction | RemoveAction] = [_add_action(file, partition) for file in files]
         filters = [(column, "=", value) for column, value in partition.items()]
-        for _ in self._attempts():
+        for _ in attempts():
             try:
-                delta = self._create(table)
+                delta = self.current(table)
                 delta.create_write_transaction(
                     actions,
                     "overwrite",
@@ -142,6 +131,36 @@ class Lake:
             return delta.version() + 1
         raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
 
+    def swap(
+        self,
+        table: type[Table],
+        version: DeltaTable,
+        *,
+        gone: Iterable[str],
+        files: Iterable[StagedFile],
+        partition: Mapping[str, str],
+        data_change: bool,
+    ) -> bool:
+        """Put `files` in the place of the live files at the paths `gone`, all of one partition, in one commit.
+
+        Returns whether it was made; not if another writer has made one since `version` was read, for then `gone` may be
+        so already. `data_change` says whether rows differ: readers of the table's changes pass over a commit without.
+        """
+        now = int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [_add_action(f, partition, data_change=data_change) for f in files]
+        actions += [RemoveAction(path, data_change, now, partition_values=dict(partition)) for path in gone]
+        try:
+            version.create_write_transaction(
+                actions,
+                "append",
+                version.schema(),
+                list(table.partition_by),
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+        except CommitFailedError:
+            return False
+        return True
+
     def append_new(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
         """Add the rows of `files` whose key the partition lacks, in one commit; returns how many were added.
 
@@ -153,9 +172,9 @@ class Lake:
             return 0
         same_partition = reduce(and_, (pc.field(column) == value for column, value in partition.items()))
         (key,) = (column for column in table.key if column not in partition)
-        for _ in self._attempts():
+        for _ in attempts():
             try:
-                delta = self._create(table)
+                delta = self.current(table)
                 present = delta.to_pyarrow_dataset().to_table(filter=same_partition, columns=[key])[key]
                 files = self._without(table, files, key, present, partition)
                 if not files:
@@ -181,26 +200,30 @@ class Lake:
 
     def filesystem(self, table: type[Table]) -> tuple[pafs.FileSystem, str]:
         """Where the table's files are: a file system, and the table's folder in it."""
-        return pafs.FileSystem.from_uri(self.table_uri(table))
+        return storage.filesystem(self.table_uri(table))
 
-    def _create(self, table: type[Table]) -> DeltaTable:
-        return self.delta(table) or DeltaTable.create(
-            self.table_uri(table),
-            schema=table.schema,
-            partition_by=list(table.partition_by),
-            mode="ignore",
-            name=table.name,
-            description=table.grain(),
-        )
+    def current(self, table: type[Table]) -> DeltaTable:
+        """The table as of now, made where there is none, with every column that its schema has by now.
 
-    @staticmethod
-    def _attempts() -> Iterator[int]:
-        """Attempts at a commit, further and further apart, so that many writers get through."""
-        spread = random.Random(uuid.uuid4().int)
-        for attempt in range(COMMIT_ATTEMPTS):
-            if attempt:
-                time.sleep(spread.uniform(0, min(1.0, 0.02 * 2**attempt)))
-            yield attempt
+        Raises:
+            LakeError: a column came later that may not be null.
+        """
+        delta = self.delta(table)
+        if delta is None:
+            return DeltaTable.create(
+                self.table_uri(table),
+                schema=table.schema,
+                partition_by=list(table.partition_by),
+                mode="ignore",
+                name=table.name,
+                description=table.grain(),
+                storage_options=storage.delta_options(self.uri),
+            )
+        if later := _later_columns(table, delta):
+            delta.alter.add_columns(
+                Schema.from_arrow(pa.schema(later)).fields, commit_properties=CommitProperties(max_commit_retries=0)
+            )
+        return delta
 
     def _without(
         self,
@@ -227,15 +250,73 @@ class Lake:
         return kept
 
 
-def _bodies(table: type[Table], rows: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches with the types of the table's files; vectors of one width as fixed-size lists of it."""
-    schema = None
-    for batch in rows:
+def _later_columns(table: type[Table], delta: DeltaTable) -> list[pa.Field]:
+    """Columns of the schema that a table written by an earlier version lacks; in its rows they are null."""
+    known = {field.name for field in delta.schema().fields}
+    later = [field for field in table.schema if field.name not in known]
+    if binding := [field.name for field in later if not field.nullable]:
+        raise LakeError(
+            f"{table.name}: the lake was written without {', '.join(binding)}; columns that came later must be nullable"
+        )
+    return later
+
+
+def _with_later_columns(table: type[Table], delta: DeltaTable) -> pa.Schema | None:
+    """The table's own Arrow schema and the columns that came later; None where none did."""
+    if later := _later_columns(table, delta):
+        return pa.schema([*pa.schema(delta.schema().to_arrow()), *later])
+    return None
+
+
+def attempts() -> Iterator[int]:
+    """Attempts at a commit, further and further apart, so that many writers get through."""
+    spread = random.Random(uuid.uuid4().int)
+    for attempt in range(COMMIT_ATTEMPTS):
+        if attempt:
+            time.sleep(spread.uniform(0, min(1.0, 0.02 * 2**attempt)))
+        yield attempt
+
+
+class FileWriter:
+    """A Parquet file of one partition while it is written, zstd; a context manager.
+
+    Vectors of one width become fixed-size lists of it. `staged` is the file once it is closed, None without rows.
+    """
+
+    def __init__(self, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
+        self.staged: StagedFile | None = None
+        self._table = table
+        self._filesystem, self._root = lake.filesystem(table)
+        self._folder = "/".join(f"{column}={partition[column]}" for column in table.partition_by)
+        self._path = f"{self._folder}/part-{uuid.uuid4().hex}.parquet"
+        self._writer: pq.ParquetWriter | None = None
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Rows with all columns of the table, partition columns included; others are left out."""
         if not batch.num_rows:
-            continue
-        body = pa.Table.from_batches([batch])
-        schema = schema or _fixed_width(table.file_schema(), body)
-        yield body.select(schema.names).cast(schema)
+            return
+        rows = pa.Table.from_batches([batch])
+        if self._writer is None:
+            self._filesystem.create_dir(f"{self._root}/{self._folder}", recursive=True)
+            schema = _fixed_width(self._table.file_schema(), rows)
+            place = f"{self._root}/{self._path}"
+            self._writer = pq.ParquetWriter(
+                place, schema, filesystem=self._filesystem, compression="zstd", write_page_checksum=True
+            )
+        self._writer.write_table(rows.select(self._writer.schema.names).cast(self._writer.schema))
+        self._rows += batch.num_rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        if failure is None:
+            size = self._filesystem.get_file_info(f"{self._root}/{self._path}").size
+            self.staged = StagedFile(self._path, size, self._rows)
 
 
 def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
@@ -246,6 +327,6 @@ def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
     return schema.set(place, pa.field("vector", pa.list_(pa.float32(), width), nullable=False))
 
 
-def _add_action(file: StagedFile, partition: Mapping[str, str]) -> AddAction:
+def _add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:
     stats = json.dumps({"numRecords": file.rows})
-    return AddAction(file.path, file.size, dict(partition), int(time.time() * 1000), True, stats)
+    return AddAction(file.path, file.size, dict(partition), int(time.time() * 1000), data_change, stats)

@@ -45,7 +45,8 @@ def read(
         stored = [name for name in schema.names if name not in table.partition_by]
         for file in (row for batch in batches for row in batch.to_pylist()):
             with filesystem.open_input_file(f"{root}/{file['path']}") as source:
-                for rows in pq.ParquetFile(source).iter_batches(batch_size=ROWS_PER_BATCH, columns=stored):
+                parquet = pq.ParquetFile(source, page_checksum_verification=True)
+                for rows in parquet.iter_batches(batch_size=ROWS_PER_BATCH, columns=stored):
                     yield _with_partition(rows, schema, file)
 
     return listed.mapInArrow(read_files, from_arrow_schema(schema))
@@ -54,11 +55,6 @@ def read(
 def replace(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
     """Make `rows` the whole content of a partition, in one commit."""
     lake.replace(table, _stage(rows, lake, table, partition), partition)
-
-
-def append_new(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
-    """Add those of `rows` whose key the partition lacks, in one commit."""
-    lake.append_new(table, _stage(rows, lake, table, partition), partition)
 
 
 def _stage(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> list[StagedFile]:
@@ -79,6 +75,8 @@ def _with_partition(rows: pa.RecordBatch, schema: pa.Schema, file: Mapping[str, 
         pa.repeat(pa.scalar(file[field.name]).cast(field.type), rows.num_rows)
         if field.name in file
         else rows.column(field.name).cast(field.type)
+        if field.name in rows.schema.names
+        else pa.nulls(rows.num_rows, field.type)  # the file is from before the table had this column
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

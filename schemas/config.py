@@ -165,6 +165,14 @@ class Recommend(Section):
     similar_k: int = Field(default=20, gt=0)
 
 
+class Maintenance(Section):
+    retention_days: float = Field(default=7, ge=1, le=30)
+    """What is no longer needed is removed once it is so old. No night may run longer: what it has written and not yet
+    committed is known by its age alone. Delta's log, which tells what was replaced when, reaches back 30 days."""
+    target_file_mib: int = Field(default=64, gt=0)
+    """Files of a partition that are smaller are merged into files of up to this size."""
+
+
 class Config(Section):
     events: Events = Events()
     clean: Clean = Clean()
@@ -172,6 +180,7 @@ class Config(Section):
     fusion: Fusion = Fusion()
     evaluate: Evaluate = Evaluate()
     recommend: Recommend = Recommend()
+    maintenance: Maintenance = Maintenance()
 
 
 def load(source: str | Path = "embedded") -> Config:

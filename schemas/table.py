@@ -11,7 +11,8 @@ MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
 @dataclass(frozen=True)
 class Check:
-    """A promise about rows. `sql` selects the rows that break it; `fail` stops a night, `warn` only tells."""
+    """A promise about rows. `sql` selects the rows that break it, with the columns by which their table is partitioned;
+    `fail` stops a night, `warn` only tells."""
 
     name: str
     sql: str

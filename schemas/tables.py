@@ -6,6 +6,24 @@ from schemas.columns import BLOCKS, DATE, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, f
 from schemas.features import FEATURES
 from schemas.table import MODALITIES, Check, Table
 
+_KEPT = """
+    SELECT date, 'clean_items' AS step, count(*) AS found FROM items GROUP BY date
+    UNION ALL SELECT date, 'clean_interactions', count(*) FROM interactions GROUP BY date
+    UNION ALL SELECT date, 'clean_media', sum(len(image_keys) + len(audio_keys) + len(video_keys)) FROM items
+        GROUP BY date
+    UNION ALL SELECT date, 'recommend', count(DISTINCT user_id) FROM recommendations GROUP BY date
+"""
+"""What the tables hold of the rows that a step of a night has kept, as the ledger counts them."""
+
+_ARRIVED = """
+    SELECT date, 'text' AS modality, text_key AS key FROM items WHERE NOT deleted
+    UNION ALL SELECT date, 'text', text_key FROM interactions
+    UNION ALL SELECT date, 'image', unnest(image_keys) FROM items WHERE NOT deleted
+    UNION ALL SELECT date, 'audio', unnest(audio_keys) FROM items WHERE NOT deleted
+    UNION ALL SELECT date, 'video', unnest(video_keys) FROM items WHERE NOT deleted
+"""
+"""Every content that a night's rows bring; repetitions included."""
+
 
 def _lost(modality: str, key: str) -> str:
     """The condition that a row's content is neither in its feature store nor refused, though its night extracted."""
@@ -151,11 +169,20 @@ class Ledger(Table):
         ),
         Check(
             "kept rows are in the tables",
-            "SELECT l.date, l.step, l.kept, count(t.date) AS found FROM ledger l LEFT JOIN "
-            "(SELECT date, 'clean_items' AS step FROM items "
-            "UNION ALL SELECT date, 'clean_interactions' FROM interactions) t "
-            "USING (date, step) WHERE l.step IN ('clean_items', 'clean_interactions') "
-            "GROUP BY ALL HAVING count(t.date) != l.kept",
+            f"SELECT date, step, l.kept, coalesce(t.found, 0) AS found FROM ledger l LEFT JOIN ({_KEPT}) t "
+            "USING (date, step) WHERE NOT starts_with(step, 'extract_') AND l.kept != coalesce(t.found, 0)",
+        ),
+        Check(
+            "contents that arrive are extracted or refused",
+            "SELECT date, step, l.rows_in, coalesce(a.found, 0) AS found FROM ledger l LEFT JOIN "
+            f"(SELECT date, 'extract_' || modality AS step, count(DISTINCT key) AS found FROM ({_ARRIVED}) "
+            "GROUP BY ALL) a USING (date, step) WHERE starts_with(step, 'extract_') "
+            "AND l.rows_in != coalesce(a.found, 0)",
+        ),
+        Check(
+            "every partition has its account",
+            f"SELECT DISTINCT date, step FROM ({_KEPT}) ANTI JOIN ledger USING (date, step) WHERE found > 0",
+            severity="warn",  # a step that runs writes its account last
         ),
         Check(
             "refused rows are in quarantine",
@@ -231,8 +258,8 @@ class ItemEmbeddings(Table):
     `vector` is made of parts that lie side by side, one for the history and one a modality. `blocks` names each with
     its first column and the one after its last; `neighbour_blocks` are the columns that tell which items are alike.
     `combination` says how the blocks' scores become one: `sum`, or by the places in their own rankings, `borda`,
-    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. `is_new` says that nobody has
-    interacted with the item yet.
+    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. Both are null in rows of versions
+    that knew sums only. `is_new` says that nobody has interacted with the item yet.
     """
 
     name = "item_embeddings"
@@ -244,8 +271,8 @@ class ItemEmbeddings(Table):
             pa.field("vector", VECTOR, nullable=False),
             pa.field("blocks", BLOCKS, nullable=False),
             pa.field("neighbour_blocks", BLOCKS, nullable=False),
-            string("combination"),
-            pa.field("weights", WEIGHTS, nullable=False),
+            string("combination", nullable=True),
+            pa.field("weights", WEIGHTS),
             pa.field("modalities", STRINGS, nullable=False),
             pa.field("is_new", pa.bool_(), nullable=False),
         ]
@@ -267,6 +294,7 @@ class UserEmbeddings(Table):
         ]
     )
     key = ("date", "user_id")
+    checks = (Check("vectors are finite", finite("user_embeddings")),)
 
 
 class Recommendations(Table):

@@ -17,6 +17,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("nightweave")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-backfill", action="store_true", help="fill in nights in all twelve ways; about an hour")
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One Spark session for all tests, in UTC as in production."""

@@ -1,68 +1,136 @@
-"""The nightly DAG: its shape, and the rules that every DAG here keeps."""
+"""The DAGs: the night's shape, and the rules that every DAG here keeps."""
 
+import json
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pendulum
 import pytest
 
+from schemas.tables import TABLES
+
 DAGS = Path(__file__).resolve().parent.parent / "dags"
+FILES = sorted(path for path in DAGS.glob("*.py") if path.name != "__init__.py")
+NIGHTLY = "nightly_recommendations"
+RAW = {"items", "interactions"}
 
 
 @pytest.fixture(scope="module")
-def dag(tmp_path_factory: pytest.TempPathFactory):
+def dags(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """By the name of the file that makes it."""
     os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-    from dags.nightly_recommendations import dag
+    from importlib import import_module
 
-    return dag
+    return {path.stem: import_module(f"dags.{path.stem}").dag for path in FILES}
+
+
+@pytest.fixture(scope="module")
+def dag(dags: dict):
+    return dags[NIGHTLY]
 
 
 def test_the_night_runs_in_this_order(dag) -> None:
-    order = ["clean", "extract", "train", "evaluate", "recommend", "verify", "report"]
-    assert [task.task_id for task in dag.topological_sort()] == order
-    for before, after in pairwise(order):
-        assert dag.get_task(before).downstream_task_ids == {after}
+    before = ["clean", "extract", "earlier_nights", "train", "evaluate", "publish", "recommend"]
+    for earlier, later in pairwise(before):
+        assert dag.get_task(earlier).downstream_task_ids == {later}
+    assert dag.get_task("recommend").downstream_task_ids == {"verify", "later_nights"}
+    assert dag.get_task("verify").downstream_task_ids == {"report"}
+    assert {task.task_id for task in dag.tasks} == {*before, "verify", "report", "later_nights"}
 
 
-def test_extraction_is_mapped_over_the_four_modalities(dag) -> None:
-    arguments = dag.get_task("extract").expand_input.value["application_args"]
-    assert [a[-1] for a in arguments] == ["text", "image", "audio", "video"]
+def test_waiting_for_earlier_nights_holds_no_slot(dag) -> None:
+    assert dag.get_task("earlier_nights").reschedule
+
+
+def test_extraction_is_mapped_over_the_four_modalities(dags: dict) -> None:
+    for task in (dags[NIGHTLY].get_task("extract"), dags["reextract_features"].get_task("reextract")):
+        arguments = task.expand_input.value["application_args"]
+        assert [a[-1] for a in arguments] == ["text", "image", "audio", "video"]
+
+
+def test_a_night_never_waits_for_a_slot_that_a_reextraction_holds(dags: dict) -> None:
+    assert {t.pool for t in dags[NIGHTLY].tasks}.isdisjoint(t.pool for t in dags["reextract_features"].tasks)
 
 
 def test_partitions_are_keyed_on_the_logical_date(dag) -> None:
-    assert dag.get_task("clean").application_args == ["--date", "{{ ds }}"]
-    assert "{{ ds }}" in dag.get_task("train").bash_command
+    assert dag.get_task("clean").application_args[:2] == ["--date", "{{ ds }}"]
+    assert "--date {{ ds }}" in dag.get_task("train").bash_command
 
 
 def test_a_run_covers_one_day(dag) -> None:
-    first = dag.timetable.infer_manual_data_interval(run_after=_day(6))
+    first = dag.timetable.infer_manual_data_interval(run_after=pendulum.instance(datetime(2026, 11, 6), tz="UTC"))
     assert first.end - first.start == timedelta(days=1)
 
 
-def test_every_task_has_a_pool_retries_and_an_owner(dag) -> None:
-    assert dag.doc_md and dag.tags
+def test_every_table_is_the_outlet_of_a_task_of_the_night(dag) -> None:
+    written = {asset.uri.rpartition(".")[2].rpartition("/")[2] for task in dag.tasks for asset in task.outlets}
+    assert written == TABLES.keys()
+
+
+def test_whatever_a_task_reads_an_earlier_one_has_written(dag) -> None:
+    written = set()
+    for task in dag.topological_sort():
+        read = {asset.uri for asset in task.inlets}
+        assert read <= written or task.task_id == "clean", task.task_id
+        written |= {asset.uri for asset in task.outlets}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_a_file_makes_the_dag_of_its_name(dags: dict, file: Path) -> None:
+    assert dags[file.stem].dag_id == file.stem
+
+
+@pytest.mark.parametrize("name", [path.stem for path in FILES])
+def test_every_task_has_a_pool_retries_an_owner_and_a_word_for_the_one_on_call(dags: dict, name: str) -> None:
+    dag = dags[name]
+    assert "nightweave" in dag.tags and dag.description and not dag.catchup
+    for heading in ("### What it makes", "### What a failure means, and what to do", "### Is a rerun safe?"):
+        assert heading in dag.doc_md
     for task in dag.tasks:
         assert task.owner == "nightweave"
         assert task.retries == 2 and task.retry_exponential_backoff
-        assert task.task_id in dag.doc_md
-    assert dag.get_task("train").pool == "train"
-    assert dag.get_task("clean").pool == "spark"
+        assert task.on_failure_callback
+        assert f"- `{task.task_id}`:" in dag.doc_md
 
 
-def test_parsing_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("name", [path.stem for path in FILES])
+def test_every_parameter_is_described_in_words(dags: dict, name: str) -> None:
+    for key in dags[name].params:
+        param = dags[name].params.get_param(key)
+        assert param.description and param.description.endswith(".") and param.schema["title"], key
+        assert param.schema["type"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"config": "nowhere"}, {"config": "x; rm -rf /"}, {"force_extraction": "yes"}, {"skip_publishing": 1}],
+    ids=str,
+)
+def test_a_parameter_that_its_schema_does_not_allow_is_refused(dag, wrong: dict) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = deepcopy(dag.params)
+    with pytest.raises(ParamValidationError):
+        params.update(wrong)
+
+
+def test_pools_that_dags_name_are_in_the_file_to_import(dags: dict) -> None:
+    known = {"default_pool", *json.loads((DAGS.parent / "conf" / "pools.json").read_text())}
+    assert {task.pool for dag in dags.values() for task in dag.tasks} <= known
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_parsing_imports_nothing_heavy(file: Path) -> None:
     code = (
         "import sys, runpy; sys.path.insert(0, '.'); import airflow.sdk; before = set(sys.modules); "
-        f"runpy.run_path({str(DAGS / 'nightly_recommendations.py')!r}); "
-        "heavy = {'pyspark', 'tensorflow', 'keras', 'pandas', 'deltalake'}; print(heavy & (set(sys.modules) - before))"
+        f"runpy.run_path({str(file)!r}); "
+        "heavy = {'pyspark', 'tensorflow', 'keras', 'pandas', 'numpy', 'pyarrow', 'deltalake'}; "
+        "print(heavy & (set(sys.modules) - before))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=DAGS.parent, check=True)
     assert told.stdout.strip().splitlines()[-1] == "set()"
-
-
-def _day(day: int):
-    import pendulum
-
-    return pendulum.instance(datetime(2026, 11, day), tz="UTC")

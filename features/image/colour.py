@@ -1,7 +1,7 @@
 """Which colours a picture has."""
 
+import cv2
 import numpy as np
-from PIL import Image
 
 HUES, SATURATIONS, VALUES, GREYS = 12, 2, 2, 4
 DIM = GREYS + HUES * SATURATIONS * VALUES
@@ -18,10 +18,10 @@ def colour(pixels: np.ndarray) -> np.ndarray:
         degrees (red first, from -15 to 15, then through yellow, green and blue), each as pale dark, pale bright, vivid
         dark, vivid bright. Vivid is a saturation from 9/16, bright a value from 5/8.
     """
-    small = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX).convert("HSV")
-    hue, saturation, value = np.moveaxis(np.asarray(small, np.int32), -1, 0)
+    small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    hue, saturation, value = np.moveaxis(cv2.cvtColor(small, cv2.COLOR_RGB2HSV_FULL).astype(np.uint16), -1, 0)
     grey = (saturation < _GREY_BELOW) | (value < _BLACK_BELOW)
     hues = (hue * HUES + 128) // 256 % HUES
-    coloured = GREYS + hues * 4 + (saturation >= _VIVID_FROM) * 2 + (value >= _BRIGHT_FROM)
+    coloured = GREYS + hues * 4 + (saturation >= _VIVID_FROM) * np.uint16(2) + (value >= _BRIGHT_FROM)
     bins = np.where(grey, value * GREYS // 256, coloured)
     return (np.bincount(bins.ravel(), minlength=DIM) / bins.size).astype(np.float32)

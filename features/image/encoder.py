@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -17,6 +18,18 @@ from features.image.load import Fit, Picture, load_picture
 from features.image.look import look
 from features.image.perceptual import perceptual_hash
 from features.image.texture import texture
+
+COLUMNS_VERSION = 2
+"""Raised by whoever changes what the readable columns hold."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture as an encoder takes it: `pixels` as in `load.Picture`, and the readable `columns`, which are computed
+    where pictures are decoded, many at a time, and not where the network waits for them."""
+
+    pixels: np.ndarray
+    columns: dict[str, Any]
 
 
 class ImageEncoder(Encoder):
@@ -42,17 +55,18 @@ class ImageEncoder(Encoder):
         self.fit = fit
 
     def parameters(self) -> dict[str, Any]:
-        return {"side": self.side, "fit": self.fit, "ground": "white, else black"}
+        return {"side": self.side, "fit": self.fit, "ground": "white, else black", "columns": COLUMNS_VERSION}
 
-    def decode(self, content: Path) -> Picture:
+    def decode(self, content: Path) -> Decoded:
         """The picture in the file `content`; errors as in `load_picture`. Safe in threads."""
-        return load_picture(content, side=self.side, fit=self.fit)
+        picture = load_picture(content, side=self.side, fit=self.fit)
+        return Decoded(picture.pixels, _columns(picture))
 
-    def encode(self, decoded: Sequence[Picture]) -> pa.RecordBatch:
+    def encode(self, decoded: Sequence[Decoded]) -> pa.RecordBatch:
         """Features of pictures, in order; the columns are explained in `schemas.features.FeaturesImage`."""
-        return feature_batch(self.schema(), self.vectors(decoded), [_columns(picture) for picture in decoded])
+        return feature_batch(self.schema(), self.vectors(decoded), [picture.columns for picture in decoded])
 
-    def vectors(self, decoded: Sequence[Picture]) -> np.ndarray:
+    def vectors(self, decoded: Sequence[Decoded]) -> np.ndarray:
         """float32 [n, dim]: `embed` of the pictures' pixels."""
         pixels = np.array([picture.pixels for picture in decoded], np.uint8)
         return self.embed(pixels.reshape(-1, self.side, self.side, 3))

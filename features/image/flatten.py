@@ -16,7 +16,8 @@ def flatten(image: Image.Image, *, least: int) -> Image.Image:
     picture is taken strip by strip, so that beside it there is never more than a strip and the small result.
     """
     factors = (max(1, image.width // least), max(1, image.height // least))
-    small = _shrunk(image, factors)
+    plain = image.mode == "RGB" and not image.has_transparency_data and factors == (1, 1)
+    small = image if plain else _shrunk(image, factors)
     if small.mode == "RGB":
         return small
     on_white, on_black = _laid_on("white", small), _laid_on("black", small)

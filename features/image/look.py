@@ -1,8 +1,13 @@
 """What can be said of a picture in plain numbers."""
 
+import math
+
+import cv2
 import numpy as np
 
-_BLANK_STEPS = 2.5
+_WHITE = 255
+_BLANK_STEPS = 2
+_LUMA = (0.299, 0.587, 0.114)
 
 
 def look(pixels: np.ndarray) -> dict[str, float | bool]:
@@ -15,27 +20,28 @@ def look(pixels: np.ndarray) -> dict[str, float | bool]:
         sharpness: variance of luma's Laplacian (Pech-Pacheco 2000).
         blank: every pixel has the same colour, give or take 2 of 255.
     """
-    red, green, blue = (np.ascontiguousarray(pixels[..., i], np.float32) / 255 for i in range(3))
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    steps = max(channel.max() - channel.min() for channel in (red, green, blue)) * 255
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    channels = cv2.split(pixels)
+    ranges = (cv2.minMaxLoc(channel) for channel in channels)
     return {
-        "brightness": float(luma.mean()),
-        "contrast": float(luma.std()),
-        "colourfulness": _colourfulness(red, green, blue),
-        "sharpness": float(_laplacian(luma).var()),
-        "blank": bool(steps <= _BLANK_STEPS),
+        "brightness": float(np.dot(_LUMA, cv2.mean(pixels)[:3])) / _WHITE,
+        "contrast": _mean_and_spread(grey)[1] / _WHITE,
+        "colourfulness": _colourfulness(*(channel.astype(np.int16) for channel in channels)) / _WHITE,
+        "sharpness": (_mean_and_spread(cv2.Laplacian(grey, cv2.CV_16S)[1:-1, 1:-1])[1] / _WHITE) ** 2,
+        "blank": all(most - least <= _BLANK_STEPS for least, most, *_ in ranges),
     }
 
 
 def _colourfulness(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> float:
     """`sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)² + mean(yb)²)` with rg = r - g and yb = (r + g) / 2 - b."""
-    opponents = (red - green, (red + green) / 2 - blue)
-    spread = np.sqrt(sum(axis.var() for axis in opponents))
-    distance = np.sqrt(sum(axis.mean() ** 2 for axis in opponents))
-    return float(spread + 0.3 * distance)
+    (mean_rg, spread_rg), (mean_yb, spread_yb) = (
+        _mean_and_spread(red - green),
+        (half / 2 for half in _mean_and_spread(red + green - 2 * blue)),
+    )
+    return math.hypot(spread_rg, spread_yb) + 0.3 * math.hypot(mean_rg, mean_yb)
 
 
-def _laplacian(luma: np.ndarray) -> np.ndarray:
-    """Sum of the four neighbours less four times the pixel, without the border."""
-    inner = luma[1:-1, 1:-1]
-    return luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * inner
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of an array [h, w]."""
+    mean, spread = cv2.meanStdDev(values)
+    return float(mean[0, 0]), float(spread[0, 0])

@@ -7,17 +7,35 @@ from features.image.luma import luma
 POINTS = 8
 DIM = POINTS + 2
 
+# Row and column of the neighbours, once around the pixel.
+_RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
+
+
+def _classes() -> np.ndarray:
+    """uint8 [256]: by the bits of a ring, how many are set where they stand in one row, 9 where they do not."""
+    rings = (np.arange(1 << POINTS)[:, None] >> np.arange(POINTS)) & 1
+    turns = (rings != np.roll(rings, 1, axis=1)).sum(axis=1)
+    return np.where(turns <= 2, rings.sum(axis=1), POINTS + 1).astype(np.uint8)
+
+
+_CLASSES = _classes()
+
 
 def texture(pixels: np.ndarray) -> np.ndarray:
-    """Uniform local binary patterns (Ojala et al. 2002, eq. 11; 8 points, radius 1) of a picture, uint8 [h, w, 3].
+    """Uniform local binary patterns (Ojala et al. 2002, eq. 9) of a picture, uint8 [h, w, 3].
 
-    The picture is reduced to 112 x 112 first; its border isn't counted, as it has no full neighbourhood.
+    The picture is reduced to 112 x 112 first. A neighbourhood is the 8 pixels around one; the picture's border isn't
+    counted, as it has no full neighbourhood.
 
     Returns: float32 [10], which sums to 1. Value k from 0 to 8 is the share of pixels of which k neighbours in a row
         are at least as bright, the others darker: 0 is a bright spot, 8 a dark spot or an even patch, 3 to 5 edges and
         corners. Value 9 is the share of all other patterns: noise, fine detail.
     """
-    from skimage.feature import local_binary_pattern
-
-    patterns = local_binary_pattern(luma(pixels), POINTS, 1, "uniform")[1:-1, 1:-1]
-    return (np.bincount(patterns.astype(int).ravel(), minlength=DIM) / patterns.size).astype(np.float32)
+    grey = luma(pixels)
+    height, width = (length - 2 for length in grey.shape)
+    centre = grey[1:-1, 1:-1]
+    rings = np.zeros((height, width), np.uint8)
+    for bit, (row, column) in enumerate(_RING):
+        rings |= (grey[row : row + height, column : column + width] >= centre).view(np.uint8) << np.uint8(bit)
+    counts = np.bincount(rings.ravel(), minlength=len(_CLASSES))
+    return (np.bincount(_CLASSES, counts, DIM) / rings.size).astype(np.float32)

@@ -35,7 +35,10 @@ class Weighted(Concatenation):
     """
 
     name = "weighted"
-    space: ClassVar[Space] = Concatenation.space | {"weighting": CategoricalDistribution(("learned", "gated"))}
+    space: ClassVar[Space] = {
+        **Concatenation.space,
+        "weighting": CategoricalDistribution(("learned", "gated")),
+    }
 
     def __init__(
         self,

@@ -82,7 +82,7 @@ def test_weights_from_files_are_the_same_vectors(files: Path, keras_home: Path, 
     for weights in ("imagenet", path):
         made = resnet(weights=weights, batch=2)
         assert not made.untrained
-        assert made.parameters() == {"side": 224, "fit": "crop", "ground": "white, else black"}
+        assert "weights" not in made.parameters()
         np.testing.assert_allclose(made.embed(pictures), wanted, rtol=1e-4, atol=1e-4, err_msg=weights)
     # What identifies weights is their bytes, wherever they lie.
     assert resnet(weights="imagenet").fingerprint == resnet(weights=str(files / CACHED)).fingerprint

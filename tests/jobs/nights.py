@@ -21,12 +21,12 @@ def prepare(spark: SparkSession, night: Night) -> None:
     clean.clean_items(spark, night)
     clean.clean_interactions(spark, night)
     for modality in MODALITIES:
-        extract.extract_modality(spark, night, modality)
+        extract.extract_modality(lambda: spark, night, modality)
 
 
 def finish(spark: SparkSession, night: Night) -> None:
     train.run(night, argparse.Namespace())
-    evaluate.run(night, argparse.Namespace())
+    evaluate.run(night, argparse.Namespace(publish=True))
     recommend.recommend_night(spark, night)
 
 

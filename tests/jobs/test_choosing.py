@@ -126,8 +126,8 @@ def test_another_search_is_not_taken_over(lake: Lake, attempts: list[str]) -> No
 
 def test_checkpoints_are_gone_once_the_choice_is_made(lake: Lake) -> None:
     choice_of(a_night(lake, 1), a_state())
-    (made,) = files.names(lake, "artifacts/choices")
-    assert sorted(path.name for path in files.local(lake, "artifacts/choices").iterdir()) == [made]
+    (made,) = files.names(lake, "choices")
+    assert sorted(path.name for path in files.local(lake, "choices").iterdir()) == [made]
 
 
 def test_every_trial_is_told_with_the_parameters_of_a_search(lake: Lake) -> None:

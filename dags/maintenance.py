@@ -1,0 +1,50 @@
+"""Maintenance of the lake: small files are merged, and what nobody needs any more is removed."""
+
+from datetime import datetime
+
+from airflow.sdk import DAG, Param
+from airflow.timetables.interval import CronDataIntervalTimetable
+
+from jobs.wiring import alerts
+from jobs.wiring.steps import DEFAULT_ARGS, python_step
+
+DOC = """
+### What it makes
+Nothing that a query sees: rows stay as they are. `tidy` merges each partition's small files into larger ones, then
+removes, once they are older than `maintenance.retention_days` of the configuration: files that a commit has replaced,
+orphan files of writes that failed, models that no published night names, checkpoints of trainings that never ended, and
+scratch folders of steps that were killed. What is younger stays, for a running night may be about to commit it.
+
+### What a failure means, and what to do
+- `tidy`: LAKE cannot be read or written, or other writers were faster fifty times over. Nothing is half done: clear it.
+
+### Is a rerun safe?
+Always, also while nights run. With the parameter `dry_run` it only says what it would do.
+"""
+
+with DAG(
+    dag_id="maintenance",
+    description="Merge small files, remove what no published night needs",
+    schedule=CronDataIntervalTimetable("0 12 * * 0", timezone="UTC"),
+    start_date=datetime(2020, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    deadline=alerts.deadline(),
+    params={
+        "dry_run": Param(
+            default=False,
+            type="boolean",
+            title="Only say",
+            description="Say in the log what would be merged and removed, and change nothing.",
+        )
+    },
+    tags=["nightweave", "maintenance"],
+    doc_md=DOC,
+) as dag:
+    python_step(
+        "tidy",
+        "jobs.cli",
+        ["maintenance", "--{{ '' if params.dry_run else 'no-' }}dry-run"],
+        pool="default_pool",
+    )

@@ -1,0 +1,40 @@
+"""Which nights are complete: a night's training looks back on all of them before it."""
+
+import pyarrow.compute as pc
+
+from jobs.night import Night, NightError
+from schemas.tables import Ledger
+
+LAST_STEP = "recommend"
+
+
+def incomplete(night: Night) -> list[str]:
+    """The earlier nights that the raw data has and that are not complete, oldest first, as `YYYY-MM-DD`."""
+    done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
+    complete = {str(day) for day in done["date"].to_pylist()}
+    return [day for day in arrived(night) if day < night.ds and day not in complete]
+
+
+def arrived(night: Night) -> list[str]:
+    """Every night that the raw data has, oldest first, as `YYYY-MM-DD`."""
+    return sorted({*night.raw.nights("items"), *night.raw.nights("interactions")})
+
+
+def lacking(night: Night, nights: list[str]) -> NightError:
+    """What keeps a night from training: these earlier nights are not complete."""
+    return NightError(
+        f"night {night.ds} looks back on nights that are not complete: {', '.join(nights)}. "
+        "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again",
+        law=1,
+        partition=", ".join(f"date={day}" for day in nights),
+    )
+
+
+def check_complete(night: Night) -> None:
+    """See that every earlier night that the raw data has is complete.
+
+    Raises:
+        NightError: some are not; the message names them.
+    """
+    if missing := incomplete(night):
+        raise lacking(night, missing)

@@ -1,0 +1,65 @@
+"""What a failed step leaves for whoever is on call: the law that was broken, and the partition.
+
+A step runs as a process of its own, so it leaves its word in a file that whoever started it has named in the
+environment; the callback of the failed task finds it there.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+VARIABLE = "NIGHTWEAVE_FAILURE"
+
+LAWS = {
+    1: "a night is a function of raw partitions, configuration and code",
+    2: "all or nothing: a partition changes in one commit",
+    3: "everything is accounted for",
+    4: "content is extracted once",
+    5: "missing is not zero",
+    6: "nothing is published that is worse",
+    7: "media is hostile",
+}
+
+LAW_OF_TABLE = {
+    "items": 3,
+    "interactions": 3,
+    "quarantine": 3,
+    "ledger": 3,
+    "features_text": 4,
+    "features_image": 4,
+    "features_audio": 4,
+    "features_video": 4,
+    "metrics": 6,
+    "models": 6,
+    "item_embeddings": 2,
+    "user_embeddings": 2,
+    "recommendations": 2,
+    "similar_items": 2,
+}
+"""The law that a broken promise about a table breaks first."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`law` is a key of `LAWS`, None where no law is broken (a mistake in the configuration, say)."""
+
+    message: str
+    law: int | None = None
+    partition: str | None = None
+
+    def words(self) -> str:
+        """One or two lines for a person."""
+        law = f"law {self.law} ({LAWS[self.law]})" if self.law else "no law of the night, as far as the step could tell"
+        return f"broken: {law}; partition: {self.partition or 'not told'}\n{self.message}"
+
+
+def leave(failure: Failure) -> None:
+    """Write it to the file that the environment names, if it names one."""
+    if path := os.environ.get(VARIABLE):
+        Path(path).write_text(json.dumps(asdict(failure)), "utf-8")
+
+
+def left(path: Path) -> Failure | None:
+    """What a step has left there, if anything."""
+    return Failure(**json.loads(path.read_text("utf-8"))) if path.is_file() else None

@@ -1,0 +1,80 @@
+"""Re-extract one modality under a changed encoder: all content there is, in chunks, beside the nights that go on."""
+
+import argparse
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from jobs.encoding import Encoding
+from jobs.extract import extracted
+from jobs.lacking import Contents
+from jobs.ledger import Account, check_share, close
+from jobs.night import Night, run_step
+from jobs.session import spark_session
+from schemas.features import FEATURES
+from schemas.table import Modality
+from schemas.tables import Quarantine
+
+log = logging.getLogger("nightweave.reextract")
+
+
+def run(night: Night, arguments: argparse.Namespace) -> None:
+    modality = arguments.modality
+    with ExitStack() as stack:
+
+        def spark() -> SparkSession:
+            settings = night.config.extract.spark_settings()
+            return stack.enter_context(spark_session(f"nightweave reextract {modality} {night.ds}", settings))
+
+        reextract_modality(spark, night, modality, chunk=int(arguments.chunk))
+
+
+def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality: Modality, *, chunk: int) -> None:
+    """Add to the feature store what it lacks, under the night's configuration, of the contents known as of the night.
+
+    Chunks of at most so many contents are extracted one after the other, each one commit: a run that is killed has lost
+    one chunk, and the next goes on with what is lacking. Nights meanwhile read and write the rows of their own encoder.
+    Once it ends, a night under this configuration finds all that was known here.
+
+    Args:
+        spark: gives the session; asked only where there is something to extract.
+
+    Raises:
+        NightError: more than the set share of the contents was refused.
+    """
+    step, settings = f"reextract_{modality}", night.config.extract
+    encoding = Encoding(night.raw, modality, settings, night.config.clean.max_media_bytes)
+    fingerprint = encoding.encoder().fingerprint
+    refusals = []
+    with Contents(night, modality, fingerprint, whole=True) as contents:
+        chunks = math.ceil(contents.lacking / chunk)
+        known, lacking = contents.arriving, contents.lacking
+        log.info("%s: %d of %d contents to extract under %s, in %d chunks", step, lacking, known, fingerprint, chunks)
+        for number, rows in enumerate(contents.slices(chunks) if chunks else (), start=1):
+            features, refused = extracted(spark(), night, encoding, _slicer(rows), step, count=rows.num_rows)
+            night.lake.append_new(FEATURES[modality], features, {"encoder": fingerprint})
+            refusals += refused
+            log.info("%s: chunk %d of %d is in the store", step, number, chunks)
+        night.lake.replace(Quarantine, refusals, {"date": night.ds, "stage": step})
+        failed = sum(file.rows for file in refusals)
+        check_share(night, step, refused=failed, rows_in=known, limit=settings.max_refused_share)
+        close(night, step, Account(known, contents.arrived_and_stored(), failed))
+    log.info("%s: complete as of %s under %s; %d refused", step, night.ds, fingerprint, failed)
+
+
+def _slicer(rows: pa.Table) -> Callable[[int], Iterator[pa.Table]]:
+    """What gives the rows in at most so many tables."""
+
+    def slices(count: int) -> Iterator[pa.Table]:
+        size = math.ceil(rows.num_rows / count)
+        return (rows.slice(start, size) for start in range(0, rows.num_rows, size))
+
+    return slices
+
+
+if __name__ == "__main__":
+    run_step("jobs.reextract", options=("modality", "chunk"))

@@ -1,0 +1,62 @@
+"""The lake's tables as Airflow assets: what a task reads and writes, and how many rows stand there after it."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Asset
+
+MODALITIES = ("text", "image", "audio", "video")
+
+
+def table(name: str) -> Asset:
+    """The asset of a table: its place under `NIGHTWEAVE_LAKE`. Schedule a DAG of your own on it."""
+    return _asset(os.environ.get("NIGHTWEAVE_LAKE"), name)
+
+
+def raw(kind: str) -> Asset:
+    """The asset of `items` or `interactions` of the landing zone."""
+    return _asset(os.environ.get("NIGHTWEAVE_RAW"), kind, otherwise="raw.")
+
+
+def tables(*names: str) -> list[Asset]:
+    return [table(name) for name in names]
+
+
+def only_own_store(context: Mapping[str, Any]) -> None:
+    """Before an extraction, whose last argument is its modality: it speaks of its own feature store, not of four."""
+    task = context["task"]
+    others = {table(f"features_{modality}").uri for modality in MODALITIES if modality != task.application_args[-1]}
+    task.outlets = [asset for asset in task.outlets if asset.uri not in others]
+
+
+def record(context: Mapping[str, Any], _: Any = None) -> None:
+    """After a task: give the event of each table that the task writes the table's version and rows.
+
+    `rows` are all rows of the table, `rows_of_night` those of the night, where the table is partitioned by night.
+    """
+    lake = os.environ.get("NIGHTWEAVE_LAKE")
+    if not lake:
+        return
+    from lake.lake import Lake
+    from schemas.tables import TABLES
+
+    for asset in context["task"].outlets:
+        kind = TABLES[asset.uri.rpartition("/")[2]]
+        context["outlet_events"][asset].extra = extra(Lake(lake), kind, context.get("ds"))
+
+
+def extra(lake: Any, kind: Any, night: str | None) -> dict[str, Any]:
+    """What an event says of a table as of now, from its transaction log alone."""
+    delta = lake.delta(kind)
+    said: dict[str, Any] = {"version": delta.version() if delta else None, "rows": lake.count(kind, {})}
+    if night and "date" in kind.partition_by:
+        said |= {"date": night, "rows_of_night": lake.count(kind, {"date": night})}
+    return said
+
+
+def _asset(base: str | None, name: str, *, otherwise: str = "nightweave.") -> Asset:
+    if not base:
+        return Asset(name=f"{otherwise}{name}")
+    uri = base if "://" in base else f"file://{os.path.abspath(base)}"
+    return Asset(uri=f"{uri.rstrip('/')}/{name}", group="nightweave")

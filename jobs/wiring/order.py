@@ -1,0 +1,87 @@
+"""The order of nights under a scheduler. Nights may start in any order and side by side; only training must come after
+every earlier night. Here is what a night's task asks of Airflow to see to that.
+
+What is asked of `ti` goes through Airflow's execution API; no task needs the database or a password.
+"""
+
+import logging
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException
+
+log = logging.getLogger("nightweave.order")
+
+WAITS = "earlier_nights"
+
+
+def earlier_nights_done(*, ds: str, ti: Any, **_: Any) -> bool:
+    """Whether every earlier night is complete and none of them is being made anew.
+
+    Nights that run are worth waiting for. One that does not run may be waiting for the very slot that this night
+    holds, as in a backfill that goes backwards, so this night makes room: it fails, and says for whom.
+
+    Raises:
+        AirflowFailException: an earlier night is not complete and not running; the message names them all.
+    """
+    from jobs.completeness import incomplete, lacking
+    from jobs.failure import Failure, leave
+    from jobs.night import Night
+
+    night = Night.of(date_=ds, raw=None, lake=None, config=None)
+    missing = incomplete(night)
+    queued = ti.get_previous_dagrun(state="queued")
+    if queued or not all(_runs(ti, day) for day in missing):
+        waiting = {str(queued.logical_date.date())} if queued else set()
+        error = lacking(night, sorted(waiting.union(missing)))
+        leave(Failure(str(error), error.law, error.partition))
+        # No try of its own would help: the night that is named starts this one again.
+        raise AirflowFailException(str(error))
+    running = ti.get_previous_dagrun(state="running")
+    if running:
+        log.info("night %s waits for night %s, which runs", ds, running.logical_date.date())
+    return not running
+
+
+def take_up_next(*, ds: str, ti: Any, **_: Any) -> None:
+    """Clear the run of the earliest later night that failed for want of an earlier one, so that it starts again.
+
+    Raises:
+        DagRunTriggerException: there is such a run; it is how a task tells Airflow to clear it.
+    """
+    from jobs.completeness import arrived
+    from jobs.night import Night
+
+    newest = max(arrived(Night.of(date_=ds, raw=None, lake=None, config=None)), default=ds)
+    day = date.fromisoformat(ds)
+    while (day := day + timedelta(days=1)).isoformat() <= newest:
+        states = ti.get_task_states(ti.dag_id, task_ids=[WAITS], logical_dates=[_start(day)])
+        for run_id, tasks in states.items():
+            if tasks.get(WAITS) == "failed":
+                log.info("night %s failed for want of an earlier night and starts again", day)
+                raise _clearing(ti.dag_id, run_id, _start(day))
+
+
+def _runs(ti: Any, day: str) -> bool:
+    return bool(ti.get_dr_count(ti.dag_id, logical_dates=[_start(date.fromisoformat(day))], states=["running"]))
+
+
+def _start(day: date) -> datetime:
+    """The logical date of a day's night."""
+    return datetime.combine(day, time(), UTC)
+
+
+def _clearing(dag_id: str, run_id: str, logical_date: datetime) -> DagRunTriggerException:
+    return DagRunTriggerException(
+        trigger_dag_id=dag_id,
+        dag_run_id=run_id,
+        logical_date=logical_date,
+        conf=None,
+        reset_dag_run=True,
+        skip_when_already_exists=False,
+        wait_for_completion=False,
+        allowed_states=[],
+        failed_states=[],
+        poke_interval=0,
+        deferrable=False,
+    )

@@ -1,0 +1,146 @@
+"""Live files written anew: small ones merged, or rows in them replaced by others with the same key."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from lake.lake import COMMIT_ATTEMPTS, Lake, LakeError, StagedFile, attempts
+from schemas.table import Table
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Live files of one partition that are to become one."""
+
+    partition: Mapping[str, str]
+    paths: tuple[str, ...]
+    size: int
+    rows: int
+
+
+def merges(lake: Lake, table: type[Table], *, target_bytes: int) -> list[Merge]:
+    """Which files `compact` would merge: of each partition those below the target, in order, up to it."""
+    return list(_planned(table, lake.files(table), target_bytes))
+
+
+def compact(lake: Lake, table: type[Table], *, target_bytes: int) -> list[Merge]:
+    """Merge each partition's small files, one commit a merged file; rows stay, sorted by the table's key in each file.
+
+    Returns what was merged. Files that another writer replaces meanwhile are left to that writer.
+
+    Raises:
+        LakeError: other writers were faster too often, or a file holds other rows than the log says.
+    """
+    return [merge for merge in merges(lake, table, target_bytes=target_bytes) if _merge(lake, table, merge)]
+
+
+def put(
+    lake: Lake,
+    table: type[Table],
+    files: Sequence[StagedFile],
+    partition: Mapping[str, str],
+    *,
+    without: Sequence[str] = (),
+) -> int:
+    """Add the rows of `files` in one commit, in the place of those of the partition with their keys; returns how many.
+
+    Rows whose key is in `without` go too.
+
+    Raises:
+        LakeError: other writers were faster too often.
+    """
+    (key,) = (column for column in table.key if column not in partition)
+    added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]
+    keys = pa.concat_arrays([*(chunk for column in added for chunk in column.chunks), pa.array(without, pa.string())])
+    for _ in attempts():
+        version = lake.current(table)
+        gone, kept = [], []
+        for path in _paths(version, partition):
+            stale = pc.is_in(_read(lake, table, path, [key])[key], value_set=keys)
+            if not pc.any(stale).as_py():
+                continue
+            gone.append(path)
+            rest = _read(lake, table, path).filter(pc.invert(stale))
+            if staged := lake.stage(table, rest.to_batches(), partition):
+                kept.append(staged)
+        if not files and not gone:
+            return 0
+        if lake.swap(table, version, gone=gone, files=[*kept, *files], partition=partition, data_change=True):
+            return sum(file.rows for file in files)
+        _discard(lake, table, kept)
+    raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
+
+
+def _planned(table: type[Table], files: pa.Table, target_bytes: int) -> Iterator[Merge]:
+    partitions = defaultdict(list)
+    for file in files.sort_by("path").to_pylist():
+        if file["size_bytes"] < target_bytes:
+            partitions[tuple(str(file[f"partition.{column}"]) for column in table.partition_by)].append(file)
+    for values, small in sorted(partitions.items()):
+        partition = dict(zip(table.partition_by, values, strict=True))
+        for group in _groups(small, target_bytes):
+            if len(group) > 1:
+                paths = tuple(file["path"] for file in group)
+                size, rows = (sum(file[name] for file in group) for name in ("size_bytes", "num_records"))
+                yield Merge(partition, paths, size, rows)
+
+
+def _groups(files: list[dict], target_bytes: int) -> Iterator[list[dict]]:
+    """Neighbours that together have no more than so many bytes."""
+    group: list[dict] = []
+    for file in files:
+        if group and sum(f["size_bytes"] for f in group) + file["size_bytes"] > target_bytes:
+            yield group
+            group = []
+        group.append(file)
+    yield group
+
+
+def _merge(lake: Lake, table: type[Table], merge: Merge) -> bool:
+    merged = None
+    for _ in attempts():
+        version = lake.current(table)
+        if not set(merge.paths) <= set(_paths(version, merge.partition)):
+            break
+        merged = merged or _merged(lake, table, merge)
+        if lake.swap(table, version, gone=merge.paths, files=[merged], partition=merge.partition, data_change=False):
+            return True
+    else:
+        raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run maintenance again")
+    _discard(lake, table, [merged] if merged else [])
+    return False
+
+
+def _merged(lake: Lake, table: type[Table], merge: Merge) -> StagedFile:
+    rows = pa.concat_tables([_read(lake, table, path) for path in merge.paths])
+    key = [(column, "ascending") for column in table.key if column not in merge.partition]
+    staged = lake.stage(table, (rows.sort_by(key) if key else rows).combine_chunks().to_batches(), merge.partition)
+    if staged is None or staged.rows != merge.rows:
+        found = staged.rows if staged else 0
+        raise LakeError(f"{table.name}: {found} rows in {merge.paths}, {merge.rows} by the log; run nightweave verify")
+    return staged
+
+
+def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None = None) -> pa.Table:
+    filesystem, root = lake.filesystem(table)
+    return pq.read_table(f"{root}/{path}", filesystem=filesystem, columns=columns, partitioning=None)
+
+
+def _paths(version: DeltaTable, partition: Mapping[str, str]) -> list[str]:
+    """The live files of one partition, by path."""
+    actions = pa.table(version.get_add_actions(flatten=True))
+    for column, value in partition.items():
+        values = actions[f"partition.{column}"]
+        actions = actions.filter(pc.equal(values, pa.scalar(value).cast(values.type)))
+    return sorted(actions["path"].to_pylist())
+
+
+def _discard(lake: Lake, table: type[Table], files: list[StagedFile]) -> None:
+    filesystem, root = lake.filesystem(table)
+    for file in files:
+        filesystem.delete_file(f"{root}/{file.path}")

@@ -1,0 +1,44 @@
+"""Rows that a step hands to its Spark tasks: numbered files in a folder of the lake, gone when the step ends."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from lake import storage
+from lake.lake import Lake
+
+FOLDER = "scratch"
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A folder by its URI; picklable, so that tasks can read from it wherever they run."""
+
+    uri: str
+
+    def write(self, number: int, rows: pa.Table) -> None:
+        filesystem, root = storage.filesystem(self.uri)
+        filesystem.create_dir(root, recursive=True)
+        pq.write_table(rows, f"{root}/{number}.parquet", filesystem=filesystem)
+
+    def read(self, number: int) -> Iterator[pa.RecordBatch]:
+        filesystem, root = storage.filesystem(self.uri)
+        with filesystem.open_input_file(f"{root}/{number}.parquet") as source:
+            yield from pq.ParquetFile(source).iter_batches()
+
+
+@contextmanager
+def scratch(lake: Lake, name: str) -> Iterator[Scratch]:
+    """A folder of its own for whoever asks, beneath `FOLDER`; a step that is killed leaves it behind."""
+    made = Scratch(f"{lake.uri}/{FOLDER}/{name}-{uuid.uuid4().hex}")
+    try:
+        yield made
+    finally:
+        filesystem, root = storage.filesystem(made.uri)
+        if filesystem.get_file_info(root).type == pafs.FileType.Directory:
+            filesystem.delete_dir(root)

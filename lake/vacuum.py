@@ -1,0 +1,80 @@
+"""Files in a table's folder that no reader needs any more.
+
+A file is needed while the table's current version has it; for a while after a commit has replaced it, since a reader
+may have begun before; and while it is young, since a writer puts files down before it commits them.
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from urllib.parse import unquote
+
+import pyarrow.fs as pafs
+
+from lake.lake import Lake
+from schemas.table import Table
+
+LOG = "_delta_log"
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """A file, its path within its file system. An `orphan` was put down by a write that failed: no commit names it."""
+
+    path: str
+    size: int
+    kind: Literal["replaced", "orphan"]
+
+
+def unneeded(lake: Lake, table: type[Table], *, before: datetime) -> list[Unneeded]:
+    """The table's Parquet files that were put down before that moment, are not live, and were not live since.
+
+    What the log no longer names (Delta keeps 30 days of commits) counts as an orphan.
+    """
+    filesystem, root = lake.filesystem(table)
+    # The folder is read before the log: what is committed in between is then found live.
+    found = filesystem.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True))
+    old = [
+        info
+        for info in found
+        if info.path.endswith(".parquet")
+        and not info.path.startswith(f"{root}/{LOG}/")
+        and info.mtime is not None
+        and info.mtime < before
+    ]
+    added, removed_since = _named(filesystem, [info.path for info in found], root, since=before)
+    live = {unquote(path) for path in lake.files(table)["path"].to_pylist()}
+    needed = live | removed_since
+    names = [(info, unquote(info.path[len(root) + 1 :])) for info in old]
+    return [
+        Unneeded(info.path, info.size, "replaced" if name in added else "orphan")
+        for info, name in names
+        if name not in needed
+    ]
+
+
+def remove(lake: Lake, table: type[Table], files: list[Unneeded]) -> None:
+    filesystem, _ = lake.filesystem(table)
+    for file in files:
+        filesystem.delete_file(file.path)
+
+
+def _named(filesystem: pafs.FileSystem, paths: list[str], root: str, *, since: datetime) -> tuple[set[str], set[str]]:
+    """Files that the log's commits have added, and those that they have removed since that moment."""
+    added, removed = set(), set()
+    commits = [path for path in paths if path.startswith(f"{root}/{LOG}/") and path.endswith(".json")]
+    with ThreadPoolExecutor(16) as pool:
+        for lines in pool.map(lambda path: _lines(filesystem, path), commits):
+            for action in map(json.loads, lines):
+                if "add" in action:
+                    added.add(unquote(action["add"]["path"]))
+                if "remove" in action and action["remove"].get("deletionTimestamp", 0) >= since.timestamp() * 1000:
+                    removed.add(unquote(action["remove"]["path"]))
+    return added, removed
+
+
+def _lines(filesystem: pafs.FileSystem, path: str) -> list[bytes]:
+    with filesystem.open_input_stream(path) as stream:
+        return [line for line in stream.read().splitlines() if line.strip()]

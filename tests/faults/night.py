@@ -1,0 +1,99 @@
+"""A night as the DAG runs it: its steps as processes of their own, Spark's through spark-submit."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import yaml
+
+from jobs.environment import driver_options, spark_environment
+from jobs.sources.demo import write_catalog
+from lake.lake import Lake
+from schemas.table import MODALITIES
+
+ROOT = Path(__file__).resolve().parents[2]
+NIGHTS = ("2026-11-01", "2026-11-02")
+LOCAL = "local[2,4]"
+STEP_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Step:
+    """One task of the night."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    spark: bool = False
+
+    def __str__(self) -> str:
+        return " ".join((self.name, *self.options[1:]))
+
+    def command(self, master: str) -> list[str]:
+        if not self.spark:
+            return [sys.executable, "-m", f"jobs.{self.name}", *self.options]
+        submit = ["spark-submit", "--master", master, "--driver-java-options", driver_options()]
+        quiet = ["--conf", "spark.log.level=ERROR", "--conf", "spark.ui.enabled=false"]
+        here = ["--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.executor.memory=512m"]
+        return [*submit, *quiet, *here, str(ROOT / "jobs" / f"{self.name}.py"), *self.options]
+
+
+CLEAN = Step("clean", spark=True)
+EXTRACT = tuple(Step("extract", ("--modality", modality), spark=True) for modality in MODALITIES)
+LEARN = (Step("train"), Step("evaluate"), Step("recommend", spark=True))
+STEPS = (CLEAN, *EXTRACT, *LEARN, Step("verify"), Step("report"))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where nights run: their folders, Spark's master and what else is in the environment."""
+
+    raw: Path
+    lake: Path
+    config: Path
+    log: Path
+    master: str = LOCAL
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def tables(self) -> Lake:
+        return Lake(str(self.lake))
+
+    def start(self, step: Step, night: str = NIGHTS[0]) -> psutil.Popen:
+        environment = os.environ | spark_environment() | {"PYTHONPATH": str(ROOT)} | dict(self.environment)
+        where = [f"--{name}={getattr(self, name)}" for name in ("raw", "lake", "config")]
+        with self.log.open("ab") as log:
+            command = [*step.command(self.master), "--date", night, *where]
+            return psutil.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+    def run(self, step: Step, night: str = NIGHTS[0]) -> bool:
+        """Whether the step succeeded."""
+        return self.start(step, night).wait(STEP_TIMEOUT_S) == 0
+
+    def must(self, step: Step, night: str = NIGHTS[0]) -> float:
+        """Seconds that the step took.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        started = time.monotonic()
+        if not self.run(step, night):
+            raise RuntimeError(f"{step} of {night} failed undisturbed; its own words are in {self.log}")
+        return time.monotonic() - started
+
+    def files(self) -> int:
+        """How many files the lake has, those that no commit names yet included."""
+        return sum(len(names) for _, _, names in os.walk(self.lake))
+
+
+def new_place(folder: Path, *, items: int = 40, users: int = 30, seed: int = 5) -> Place:
+    """A landing zone of two nights with all four modalities, and no lake yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_catalog(folder / "raw", items=items, users=users, nights=len(NIGHTS), seed=seed, progress=False)
+    config = folder / "config.yaml"
+    encoders = {m: {"name": f"tests.faults.encoders:{m.capitalize()}Bytes", "batch_size": 8} for m in MODALITIES}
+    config.write_text(yaml.safe_dump({"extract": {"encoders": encoders}}))
+    return Place(folder / "raw", folder / "lake", config, folder / "steps.log")

@@ -1,0 +1,108 @@
+"""Law 6: a night whose model is worse does not replace the promoted one, which writes the night's tables instead."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from jobs import evaluate, state, train
+from jobs.sources.demo import write_catalog
+from jobs.verify import findings
+from lake.lake import Lake
+from schemas.table import Table
+from schemas.tables import ItemEmbeddings, Models, Recommendations
+from tests.faults.night import NIGHTS
+from tests.jobs.nights import a_night, finish, prepare, run_night
+
+pytestmark = pytest.mark.night
+FIRST, SECOND = NIGHTS
+
+
+@pytest.fixture(scope="module")
+def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two nights of texts in which a good first night is published and the second is extracted."""
+    folder = tmp_path_factory.mktemp("gate")
+    write_catalog(folder / "raw", items=150, users=120, nights=2, seed=3, media=False, progress=False)
+    lake = Lake(str(folder / "lake"))
+    run_night(spark, a_night(FIRST, folder / "raw", lake, config=config(folder, "bag-of-words")))
+    prepare(spark, a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
+    return folder
+
+
+@pytest.fixture
+def lake(folder: Path, tmp_path: Path) -> Lake:
+    return Lake(str(shutil.copytree(folder / "lake", tmp_path / "lake")))
+
+
+def config(folder: Path, encoder: str) -> str:
+    path = folder / f"{encoder.rpartition(':')[2]}.yaml"
+    encoders = {m: {"name": f"tests.faults.encoders:{m.capitalize()}Bytes"} for m in ("image", "audio", "video")}
+    encoders["text"] = {"name": encoder}
+    path.write_text(yaml.safe_dump({"extract": {"encoders": encoders}, "fusion": {"strategy": "decision"}}))
+    return str(path)
+
+
+def of(lake: Lake, table: type[Table], night: str) -> pa.Table:
+    return lake.read(table, where=pc.field("date") == pa.scalar(night).cast(pa.date32()))
+
+
+def versions(lake: Lake, table: type[Table], night: str) -> set[str]:
+    return set(of(lake, table, night)["model_version"].to_pylist())
+
+
+def assert_kept_out(lake: Lake) -> None:
+    """The second night's model is told to be worse, and the first night's writes both nights' tables."""
+    (first,) = of(lake, Models, FIRST).to_pylist()
+    (second,) = of(lake, Models, SECOND).to_pylist()
+    assert first["promoted"] and not second["promoted"]
+    assert "WORSE than last_promoted" in second["verdict"]
+    for table in (ItemEmbeddings, Recommendations):
+        assert versions(lake, table, SECOND) == versions(lake, table, FIRST) == {first["model_version"]}
+    assert not findings(lake)[1]
+
+
+def test_a_night_of_the_same_kind_is_promoted(lake: Lake, folder: Path, spark: SparkSession) -> None:
+    finish(spark, a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
+    (second,) = of(lake, Models, SECOND).to_pylist()
+    assert second["promoted"] and versions(lake, Recommendations, SECOND) == {second["model_version"]}
+
+
+def test_shuffled_labels(
+    lake: Lake, folder: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def shuffled(night: state.Night) -> state.State:
+        """Who liked is right, what they liked is not."""
+        found = state.load(night)
+        items = np.random.default_rng(1).permutation(found.history.item)
+        return replace(found, history=replace(found.history, item=items))
+
+    monkeypatch.setattr(train, "load", shuffled)
+    finish(spark, a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
+    assert_kept_out(lake)
+    assert "WORSE than last_promoted" in caplog.text
+
+
+def test_an_encoder_that_emits_noise(lake: Lake, folder: Path, spark: SparkSession) -> None:
+    """The promoted model goes on in the vectors of the encoders that it was made with."""
+    night = a_night(SECOND, folder / "raw", lake, config=config(folder, "tests.faults.encoders:TextNoise"))
+    prepare(spark, night)
+    finish(spark, night)
+    assert_kept_out(lake)
+    width = {len(vector) for night in NIGHTS for vector in of(lake, ItemEmbeddings, night)["vector"].to_pylist()}
+    assert len(width) == 1
+
+
+def test_the_promoted_model_sees_what_its_own_encoders_made(lake: Lake, folder: Path, spark: SparkSession) -> None:
+    night = a_night(SECOND, folder / "raw", lake, config=config(folder, "tests.faults.encoders:TextNoise"))
+    prepare(spark, night)
+    noise, last = state.load(night), evaluate._last_promoted(night)
+    seen = evaluate._as_seen_by(night, noise, last)
+    good = state.load(a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
+    np.testing.assert_array_equal(seen.items.vectors["text"], good.items.vectors["text"])
+    assert seen.items.vectors["text"].shape != noise.items.vectors["text"].shape

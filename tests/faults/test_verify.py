@@ -1,0 +1,175 @@
+"""`nightweave verify` finds what is planted into a copy of a real night's lake, and names table and partition."""
+
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.verify import WHOLE, Finding, findings
+from lake.lake import Lake
+from schemas.features import FeaturesAudio, FeaturesText
+from schemas.table import Table
+from schemas.tables import ItemEmbeddings, Items, Ledger, Recommendations, SimilarItems, UserEmbeddings
+from tests.faults.night import NIGHTS, new_place
+from tests.jobs.nights import a_night, run_night
+
+pytestmark = pytest.mark.night
+DATE = f"date={NIGHTS[0]}"
+Change = Callable[[list[dict]], list[dict]]
+
+
+@pytest.fixture(scope="module")
+def whole(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = new_place(tmp_path_factory.mktemp("verify"))
+    run_night(spark, a_night(NIGHTS[0], place.raw, place.tables(), config=str(place.config)))
+    return place.lake
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Lake:
+    return Lake(str(shutil.copytree(whole, tmp_path / "lake")))
+
+
+def plant(lake: Lake, table: type[Table], change: Change, **partition: str) -> None:
+    """Put a changed partition in the place of what was there, as a broken step would."""
+    where = {"date": NIGHTS[0]} | partition if "date" in table.partition_by else partition
+    rows = [r for r in lake.read(table).to_pylist() if all(str(r[c]) == value for c, value in where.items())]
+    assert rows
+    lake.write(table, pa.Table.from_pylist(change(rows), schema=table.schema), where)
+
+
+def found(lake: Lake) -> dict[tuple[str, str], Finding]:
+    _, broken = findings(lake)
+    return {(finding.promise, finding.place()): finding for finding in broken}
+
+
+def a_file(lake: Lake, table: type[Table]) -> Path:
+    path = lake.files(table)["path"][0].as_py()
+    return Path(lake.table_uri(table).removeprefix("file://")) / path
+
+
+def encoder(lake: Lake, table: type[Table]) -> str:
+    return pc.unique(lake.read(table)["encoder"])[0].as_py()
+
+
+def test_a_whole_lake_has_nothing_to_find(whole: Path) -> None:
+    looked, broken = findings(Lake(str(whole)))
+    assert looked > 60 and not broken
+
+
+def test_a_missing_file(copied: Lake) -> None:
+    gone = a_file(copied, Recommendations)
+    gone.unlink()
+    finding = found(copied)[WHOLE, f"recommendations/{DATE}"]
+    assert gone.name in finding.examples[0] and "is missing" in finding.examples[0]
+
+
+def test_a_file_cut_short(copied: Lake) -> None:
+    path = a_file(copied, Items)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "the log says" in found(copied)[WHOLE, f"items/{DATE}"].examples[0]
+
+
+@pytest.mark.parametrize("table", [Items, FeaturesText, Recommendations, Ledger], ids=lambda t: t.name)
+def test_a_flipped_bit_in_any_column(copied: Lake, table: type[Table]) -> None:
+    path = a_file(copied, table)
+    whole = path.read_bytes()
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    for number in range(group.num_columns):
+        column = group.column(number)
+        flipped = bytearray(whole)
+        flipped[column.data_page_offset + column.total_compressed_size - 1] ^= 1  # the last byte of its last page
+        if column.dictionary_page_offset:
+            flipped = bytearray(whole)
+            flipped[column.dictionary_page_offset + column.total_compressed_size - 1] ^= 1
+        path.write_bytes(flipped)
+        places = [place for promise, place in found(copied) if promise == WHOLE]
+        assert len(places) == 1 and places[0].startswith(f"{table.name}/"), column.path_in_schema
+    path.write_bytes(whole)
+    assert not found(copied)
+
+
+def test_a_transaction_log_that_cannot_be_read(copied: Lake) -> None:
+    (first,) = (a_file(copied, SimilarItems).parents[1] / "_delta_log").glob("*0.json")
+    first.write_text("{")
+    assert (WHOLE, "similar_items") in found(copied)
+
+
+def test_a_row_whose_feature_is_absent(copied: Lake) -> None:
+    key = next(key for key in copied.read(Items)["text_key"].to_pylist() if key)
+    of = encoder(copied, FeaturesText)
+    plant(copied, FeaturesText, lambda rows: [r for r in rows if r["content_key"] != key], encoder=of)
+    finding = found(copied)["every content was extracted or refused", f"items/{DATE}"]
+    assert key in finding.examples[0] and "'text'" in finding.examples[0]
+
+
+@pytest.mark.parametrize("table", [Recommendations, SimilarItems], ids=lambda t: t.name)
+def test_ranks_with_gaps(copied: Lake, table: type[Table]) -> None:
+    plant(copied, table, lambda rows: [row for n, row in enumerate(rows) if n == 0 or row["rank"] != 2])
+    assert ("ranks run from 1 without gaps", f"{table.name}/{DATE}") in found(copied)
+
+
+@pytest.mark.parametrize("table", [ItemEmbeddings, UserEmbeddings], ids=lambda t: t.name)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_vectors_that_are_no_numbers(copied: Lake, table: type[Table], value: float) -> None:
+    def spoil(rows: list[dict]) -> list[dict]:
+        rows[-1]["vector"][-1] = value
+        return rows
+
+    plant(copied, table, spoil)
+    assert found(copied)["vectors are finite", f"{table.name}/{DATE}"].broken_by == 1
+
+
+@pytest.mark.parametrize(
+    ("vector", "promise"), [([math.nan, 1.0], "vectors are finite"), ([0.5, 0.5], "vectors are not constant")]
+)
+def test_features_that_tell_nothing(copied: Lake, vector: list[float], promise: str) -> None:
+    of = encoder(copied, FeaturesAudio)
+    width = len(copied.read(FeaturesAudio)["vector"][0])
+    spoilt = (vector * width)[:width]
+    plant(copied, FeaturesAudio, lambda rows: [rows[0] | {"vector": spoilt}, *rows[1:]], encoder=of)
+    assert found(copied)[promise, f"features_audio/encoder={of}"].broken_by == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "wrong", "promise"),
+    [
+        ("clean_items", {"rows_in": 10_000}, "rows in = kept + refused + duplicates + superseded"),
+        ("clean_items", {"refused": 10_000}, "refused rows are in quarantine"),
+        ("clean_items", {"kept": 10_000}, "kept rows are in the tables"),
+        ("clean_interactions", {"kept": 10_000}, "kept rows are in the tables"),
+        ("clean_media", {"kept": 10_000}, "kept rows are in the tables"),
+        ("recommend", {"kept": 10_000}, "kept rows are in the tables"),
+        ("extract_video", {"rows_in": 10_000}, "contents that arrive are extracted or refused"),
+    ],
+)
+def test_counts_that_do_not_reconcile(copied: Lake, step: str, wrong: dict[str, int], promise: str) -> None:
+    plant(copied, Ledger, lambda rows: [rows[0] | wrong], step=step)
+    assert (promise, f"ledger/{DATE}/step={step}") in found(copied)
+
+
+def test_a_lost_row_does_not_reconcile(copied: Lake) -> None:
+    plant(copied, Items, lambda rows: rows[1:])
+    assert ("kept rows are in the tables", f"ledger/{DATE}/step=clean_items") in found(copied)
+
+
+def test_a_partition_without_an_account_is_told_and_no_failure(copied: Lake) -> None:
+    plant(copied, Ledger, lambda rows: [], step="recommend")
+    (finding,) = found(copied).values()
+    assert (finding.promise, finding.severity) == ("every partition has its account", "warn")
+
+
+def test_the_command_names_table_and_partition_and_fails(copied: Lake) -> None:
+    a_file(copied, Recommendations).unlink()
+    command = [sys.executable, "-m", "jobs.cli", "verify", "--lake", copied.uri]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert f"fail: recommendations/{DATE}: {WHOLE}" in told.stdout

@@ -1,0 +1,186 @@
+"""Who is on call learns which law was broken and where; by webhook or by mail, as the connection says."""
+
+import email
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.failure import LAW_OF_TABLE, LAWS, VARIABLE, Failure, leave, left
+from jobs.night import NightError, user_errors
+from jobs.wiring import alerts
+from schemas.tables import TABLES
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in (VARIABLE, "NIGHTWEAVE_ALERT_CONN_ID", "NIGHTWEAVE_ALERT_TO"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def context(**more: Any) -> dict[str, Any]:
+    task = SimpleNamespace(
+        id="0197", dag_id="nightly_recommendations", task_id="extract", map_index=2, try_number=3, run_id="r"
+    )
+    return {"ti": task, "dag_run": SimpleNamespace(run_id="r"), "ds": "2026-11-07"} | more
+
+
+def fail(error: Exception) -> None:
+    """What a step's process does in the end."""
+    with pytest.raises(SystemExit), user_errors():
+        raise error
+
+
+@contextmanager
+def webhook() -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """A local one, its port, and what it was posted."""
+    posted: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            posted.append({"path": self.path, "body": json.loads(body)})
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port, posted
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def mail_server() -> Iterator[tuple[int, list[str]]]:
+    """As much of SMTP as a message needs: its port, and the envelopes and texts that came."""
+    came: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 local\r\n")
+            while line := self.rfile.readline():
+                verb = line[:4].upper().strip()
+                came.append(line.decode().strip())
+                if verb == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    while (text := self.rfile.readline()) != b".\r\n":
+                        came.append(text.decode().strip())
+                if verb == b"QUIT":
+                    self.wfile.write(b"221 bye\r\n")
+                    return
+                self.wfile.write(b"250 ok\r\n")
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1], came
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def connection(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ON_CALL", json.dumps(fields))
+    monkeypatch.setenv("NIGHTWEAVE_ALERT_CONN_ID", "on_call")
+
+
+def test_a_step_leaves_the_law_and_the_partition(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "left.json"))
+    fail(NightError("3 of 4 refused", law=3, partition="date=2026-11-07/step=clean_items"))
+    assert left(tmp_path / "left.json") == Failure("3 of 4 refused", 3, "date=2026-11-07/step=clean_items")
+
+
+def test_a_step_that_nobody_watches_leaves_nothing(tmp_path: Path) -> None:
+    leave(Failure("x"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_webhook_is_told_the_law_and_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = context(exception=RuntimeError("spark-submit: error code 1"))
+    alerts.expect_failure(failed)
+    fail(NightError("3 of 4 refused: {{ 7 * 7 }}", law=3, partition="date=2026-11-07/step=extract_audio"))
+    with webhook() as (port, posted):
+        connection(monkeypatch, conn_type="http", host="127.0.0.1", port=port, schema="http")
+        alerts.task_failed(failed)
+    (call,) = posted
+    assert call["body"]["law"] == 3 and call["body"]["partition"] == "date=2026-11-07/step=extract_audio"
+    assert call["body"]["subject"] == "nightly_recommendations 2026-11-07: extract[2] failed"
+    assert LAWS[3] in call["body"]["text"]
+    assert call["body"]["message"] == "3 of 4 refused: {{ 7 * 7 }}", "what came with the data is not rendered"
+
+
+def test_mail_is_sent_to_whoever_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = context()
+    alerts.expect_failure(failed)
+    fail(NightError("<b>2 rows & more</b>", law=2, partition="date=2026-11-07"))
+    with mail_server() as (port, came):
+        extra = {"disable_ssl": True, "disable_tls": True, "from_email": "night@example.org"}
+        connection(monkeypatch, conn_type="smtp", host="127.0.0.1", port=port, extra=extra)
+        monkeypatch.setenv("NIGHTWEAVE_ALERT_TO", "a@example.org, b@example.org")
+        alerts.task_failed(failed)
+    recipients = [line for line in came if line.lower().startswith("rcpt to:")]
+    assert [line[8:].strip("<>") for line in recipients] == ["a@example.org", "b@example.org"]
+    message = email.message_from_string("\n".join(came[came.index("data") + 1 :]))
+    assert message["Subject"] == "nightly_recommendations 2026-11-07: extract[2] failed"
+    text = message.get_payload()[0].get_payload(decode=True).decode()
+    assert f"law 2 ({LAWS[2]}); partition: date=2026-11-07" in text
+    assert "&lt;b&gt;2 rows &amp; more" in text
+
+
+def test_a_process_that_ended_without_a_word_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = context(exception=RuntimeError("killed by signal 9"))
+    alerts.expect_failure(failed)
+    with webhook() as (port, posted):
+        connection(monkeypatch, conn_type="http", host="127.0.0.1", port=port, schema="http")
+        alerts.task_failed(failed)
+    body = posted[0]["body"]
+    assert (body["law"], body["partition"], body["message"]) == (None, "date=2026-11-07", "killed by signal 9")
+
+
+def test_a_word_is_heard_once(tmp_path: Path) -> None:
+    failed = context()
+    alerts.expect_failure(failed)
+    fail(NightError("first try", law=1, partition="p"))
+    assert alerts.failure_of(failed).law == 1
+    assert alerts.failure_of(failed).law is None
+
+
+def test_a_late_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = {"dag_id": "nightly_recommendations", "dag_run_id": "r", "logical_date": "2026-11-07T00:00:00Z"}
+    late = {"dag_run": run | {"state": "running"}, "deadline": {"id": "d", "deadline_time": "2026-11-08T06:00:00Z"}}
+    with webhook() as (port, posted):
+        connection(monkeypatch, conn_type="http", host="127.0.0.1", port=port, schema="http")
+        alerts.run_is_late(late)
+    body = posted[0]["body"]
+    assert body["subject"] == "nightly_recommendations 2026-11-07: late"
+    assert body["kind"] == "deadline_missed" and body["deadline"] == "2026-11-08T06:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("postgres", "is of type 'postgres'; expected 'smtp' or 'http'"), ("smtp", "NIGHTWEAVE_ALERT_TO")],
+)
+def test_a_connection_that_cannot_tell_is_named(monkeypatch: pytest.MonkeyPatch, kind: str, says: str) -> None:
+    connection(monkeypatch, conn_type=kind, host="127.0.0.1")
+    with pytest.raises(ValueError, match=says):
+        alerts.task_failed(context())
+
+
+def test_every_table_has_the_law_that_its_promises_are_about() -> None:
+    assert LAW_OF_TABLE.keys() == TABLES.keys()
+    assert set(LAW_OF_TABLE.values()) <= LAWS.keys()

@@ -1,0 +1,198 @@
+"""Maintenance removes what nobody needs, and only that."""
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from jobs.maintenance import maintain
+from lake.lake import Lake
+from schemas.config import Maintenance
+from schemas.tables import ItemEmbeddings, Models, UserEmbeddings
+from tests.lake.test_lake import NIGHT, embeddings
+
+NOW = dt.datetime.now(dt.UTC)
+WEEK = Maintenance(retention_days=7)
+DAY = {"date": str(NIGHT)}
+
+
+def age(path: Path, days: float) -> Path:
+    """Make a file or folder look as if it was written so many days before now."""
+    moment = (NOW - dt.timedelta(days=days)).timestamp()
+    os.utime(path, (moment, moment))
+    return path
+
+
+def files(lake: Lake) -> set[Path]:
+    _, root = lake.filesystem(UserEmbeddings)
+    return set(Path(root).rglob("part-*.parquet"))
+
+
+def staged(lake: Lake, user: str) -> Path:
+    _, root = lake.filesystem(UserEmbeddings)
+    file = lake.stage(UserEmbeddings, embeddings(user).to_batches(), DAY)
+    assert file
+    return Path(root, file.path)
+
+
+def run(lake: Lake, *, days_from_now: float = 0, dry_run: bool = False) -> dict[tuple[str, str], int]:
+    now = NOW + dt.timedelta(days=days_from_now)
+    return {(done.where, done.what): done.count for done in maintain(lake, WEEK, now=now, dry_run=dry_run)}
+
+
+def test_an_old_file_that_no_commit_names_is_an_orphan(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    live = files(lake)
+    orphan = age(staged(lake, "orphan"), 8)
+    for path in live:
+        age(path, 30)
+    assert run(lake) == {("user_embeddings", "orphan files of failed writes"): 1}
+    assert files(lake) == live and not orphan.exists()
+
+
+def test_half_a_file_is_an_orphan_too(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    torn = staged(lake, "torn")
+    torn.write_bytes(torn.read_bytes()[:100])
+    age(torn, 8)
+    run(lake)
+    assert not torn.exists()
+
+
+def test_what_a_running_night_has_put_down_stays_and_can_be_committed(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    file = lake.stage(UserEmbeddings, embeddings("b").to_batches(), DAY)
+    assert file
+    _, root = lake.filesystem(UserEmbeddings)
+    age(Path(root, file.path), 6.9)
+    assert run(lake) == {}
+    lake.replace(UserEmbeddings, [file], DAY)
+    assert lake.read(UserEmbeddings)["user_id"].to_pylist() == ["b"]
+
+
+def test_a_night_before_its_tables_first_commit_keeps_its_files(lake: Lake) -> None:
+    young = staged(lake, "young")
+    assert run(lake) == {} and young.exists()
+    assert run(lake, days_from_now=8) == {("user_embeddings", "orphan files of failed writes"): 1}
+
+
+def test_a_replaced_file_stays_for_readers_that_began_before(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("old"), DAY)
+    (replaced,) = files(lake)
+    age(replaced, 100)
+    lake.write(UserEmbeddings, embeddings("new"), DAY)
+    assert run(lake) == {} and replaced.exists(), "it was replaced just now, however old it is"
+    assert run(lake, days_from_now=8) == {("user_embeddings", "replaced files"): 1}
+    assert not replaced.exists()
+    assert lake.read(UserEmbeddings)["user_id"].to_pylist() == ["new"]
+
+
+def test_live_files_stay_however_old(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    assert run(lake, days_from_now=3650) == {}
+    assert lake.read(UserEmbeddings)["user_id"].to_pylist() == ["a"]
+
+
+def test_a_file_committed_after_the_folder_was_listed_is_live(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    slow = lake.stage(UserEmbeddings, embeddings("slow").to_batches(), DAY)
+    assert slow
+    _, root = lake.filesystem(UserEmbeddings)
+    age(Path(root, slow.path), 8)
+    listed = Lake.files
+
+    def committed_first(self: Lake, table: type) -> pa.Table:
+        if table is UserEmbeddings and slow.path not in listed(self, table)["path"].to_pylist():
+            self.replace(UserEmbeddings, [slow], DAY)
+        return listed(self, table)
+
+    monkeypatch.setattr(Lake, "files", committed_first)
+    run(lake)
+    assert lake.read(UserEmbeddings)["user_id"].to_pylist() == ["slow"]
+
+
+def test_other_files_in_a_tables_folder_are_not_ours(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    _, root = lake.filesystem(UserEmbeddings)
+    notes = Path(root, "notes.txt")
+    notes.write_text("by hand")
+    age(notes, 100)
+    log = set(Path(root, "_delta_log").iterdir())
+    run(lake, days_from_now=100)
+    assert notes.exists() and set(Path(root, "_delta_log").iterdir()) == log
+
+
+def model(lake: Lake, name: str, *, days: float) -> Path:
+    _, root = lake.filesystem(UserEmbeddings)
+    folder = Path(root).parent / "artifacts" / name
+    (folder / "served").mkdir(parents=True)
+    (folder / "served" / "weights.npz").write_bytes(b"0" * 1000)
+    (folder / "model.json").write_text("{}")
+    for path in (*folder.rglob("*"), folder):
+        age(path, days)
+    return folder
+
+
+def named(lake: Lake, path: str) -> None:
+    row = {field.name: "x" for field in Models.schema} | {"date": NIGHT, "promoted": False, "path": path}
+    lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), DAY)
+
+
+def served(lake: Lake, version: str) -> None:
+    row = {"date": NIGHT, "item_id": "i", "model_version": version, "vector": [1.0], "combination": "sum"}
+    row |= {"blocks": [], "neighbour_blocks": [], "weights": [], "modalities": [], "is_new": False}
+    lake.write(ItemEmbeddings, pa.Table.from_pylist([row], schema=ItemEmbeddings.schema), DAY)
+
+
+def test_models_stay_while_a_night_names_them_or_was_served_by_them(lake: Lake) -> None:
+    named(lake, "artifacts/in-models")
+    served(lake, "in-embeddings")
+    kept = [model(lake, "in-models", days=400), model(lake, "in-embeddings", days=400), model(lake, "young", days=6)]
+    gone = [model(lake, "forgotten", days=8), model(lake, "killed.partial", days=8)]
+    assert run(lake)["artifacts", "folders"] == 2
+    assert all(folder.exists() for folder in kept) and not any(folder.exists() for folder in gone)
+
+
+def test_a_training_that_goes_on_keeps_its_checkpoints(lake: Lake) -> None:
+    training = model(lake, "long.partial", days=30)
+    age(training / "served" / "weights.npz", 0.1)
+    run(lake)
+    assert training.exists()
+
+
+def test_scratch_of_killed_steps_goes_with_age(lake: Lake) -> None:
+    _, root = lake.filesystem(UserEmbeddings)
+    old, young = (Path(root).parent / "scratch" / name for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "0.parquet").write_bytes(b"0")
+    for path in (old / "0.parquet", old):
+        age(path, 8)
+    assert run(lake)["scratch", "folders"] == 1
+    assert not old.exists() and young.exists()
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(lake: Lake) -> None:
+    parts = [lake.stage(UserEmbeddings, embeddings(user).to_batches(), DAY) for user in "ab"]
+    lake.replace(UserEmbeddings, [part for part in parts if part], DAY)
+    orphan = age(staged(lake, "orphan"), 8)
+    folder = model(lake, "forgotten", days=8)
+    would = run(lake, dry_run=True)
+    assert orphan.exists() and folder.exists() and lake.files(UserEmbeddings).num_rows == 2
+    assert run(lake) == would
+    assert would["user_embeddings", "small files"] == 2
+    assert not orphan.exists() and not folder.exists() and lake.files(UserEmbeddings).num_rows == 1
+
+
+def test_the_command(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    orphan = age(staged(lake, "orphan"), 8)
+    told = CliRunner().invoke(app, ["maintenance", "--dry-run", "--lake", lake.uri])
+    assert told.exit_code == 0 and "user_embeddings: 1 orphan files of failed writes to be removed" in told.output
+    assert orphan.exists()
+    assert CliRunner().invoke(app, ["maintenance", "--lake", lake.uri]).exit_code == 0
+    assert not orphan.exists()

@@ -1,0 +1,213 @@
+"""Airflow as in production, on loopback: a database in PostgreSQL, scheduler, API server and DAG processor."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from jobs.environment import spark_environment
+from tests.services.processes import Service, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+AIRFLOW = str(Path(sys.executable).parent / "airflow")
+DAG = "nightly_recommendations"
+FINISHED = {"success", "failed"}
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """A running Airflow. Its nights read and write what `raw` and `lake` point to; both are links."""
+
+    url: str
+    home: Path
+    env: dict[str, str]
+    services: dict[str, Service]
+
+    @property
+    def raw(self) -> Path:
+        return self.home / "raw"
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @cached_property
+    def user(self) -> tuple[str, str]:
+        """The name of the user that may run DAGs, and the password that Airflow made for it."""
+        passwords = json.loads((self.home / "simple_auth_manager_passwords.json.generated").read_text())
+        return "operator", passwords["operator"]
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        name, password = self.user
+        answer = requests.post(f"{self.url}/auth/token", json={"username": name, "password": password}, timeout=60)
+        answer.raise_for_status()
+        session = requests.Session()
+        session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return session
+
+    def api(self, method: str, path: str, **options: Any) -> Any:
+        """What the REST API answers, parsed.
+
+        Raises:
+            requests.HTTPError: it answered with an error.
+        """
+        answer = self._session.request(method, f"{self.url}/api/v2{path}", timeout=120, **options)
+        if not answer.ok:
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text}", response=answer)
+        return answer.json() if answer.content else None
+
+    def cli(self, *arguments: str) -> str:
+        """What the `airflow` command prints.
+
+        Raises:
+            RuntimeError: it failed; the message holds what it said.
+        """
+        told = subprocess.run([AIRFLOW, *arguments], env=self.env, capture_output=True, text=True)
+        if told.returncode:
+            raise RuntimeError(f"airflow {' '.join(arguments)}: {told.stdout[-2000:]}{told.stderr[-2000:]}")
+        return told.stdout
+
+    def runs(self) -> list[dict[str, Any]]:
+        return self.api("GET", f"/dags/{DAG}/dagRuns", params={"limit": 100, "order_by": "logical_date"})["dag_runs"]
+
+    def tasks(self, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of a run, mapped ones each."""
+        return self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances")["task_instances"]
+
+    def log(self, run_id: str, task_id: str, *, attempt: int, map_index: int = -1) -> str:
+        """What a task said, a line an event."""
+        path = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        answer = self.api("GET", path, params={"map_index": map_index}, headers={"Accept": "application/json"})
+        return "\n".join(str(line["event"]) if isinstance(line, dict) else str(line) for line in answer["content"])
+
+    def forget_runs(self) -> None:
+        """Remove every run of the DAG, so that its nights can be filled in anew."""
+        for run in self.runs():
+            self.api("DELETE", f"/dags/{DAG}/dagRuns/{run['dag_run_id']}")
+
+    def wait(self, nights: list[str], *, seconds: float = 3000) -> dict[str, str]:
+        """The state of each night's run once no run of the DAG is under way any more.
+
+        Raises:
+            TimeoutError: some still are after so many seconds; the message names them and their tasks.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            runs = {run["logical_date"][:10]: run for run in self.runs()}
+            if set(nights) <= runs.keys() and all(run["state"] in FINISHED for run in runs.values()):
+                return {night: runs[night]["state"] for night in nights}
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds} s: {self._told(list(runs.values()))}")
+            time.sleep(2)
+
+    def point(self, link: Path, folder: Path) -> None:
+        """Make `raw` or `lake` point to a folder, in one step."""
+        fresh = link.with_suffix(".next")
+        fresh.symlink_to(folder, target_is_directory=True)
+        fresh.replace(link)
+
+    def _told(self, runs: list[dict[str, Any]]) -> str:
+        lines = []
+        for run in runs:
+            states = {f"{t['task_id']}[{t['map_index']}]": t["state"] for t in self.tasks(run["dag_run_id"])}
+            lines.append(f"{run['dag_run_id']} {run['state']}: {states}")
+        return "\n".join(lines)
+
+
+@contextmanager
+def airflow(home: Path, *, database: str, logs: Path, config: Path) -> Iterator[Airflow]:
+    """Within it, Airflow runs; the DAG is unpaused, no night starts by the clock."""
+    port = free_port()
+    env = _environment(home, database=database, port=port, config=config)
+    for command in (["db", "migrate"], ["pools", "import", str(_pools(home))]):
+        subprocess.run([AIRFLOW, *command], env=env, check=True, capture_output=True)
+    commands = {
+        "api-server": ["api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
+        "scheduler": ["scheduler"],
+        "dag-processor": ["dag-processor"],
+    }
+    services: dict[str, Service] = {}
+    try:
+        for name, command in commands.items():
+            services[name] = Service.start(name, [AIRFLOW, *command], logs=logs, env=env, cwd=home)
+        running = Airflow(f"http://127.0.0.1:{port}", home, env, services)
+        services["api-server"].wait_until(lambda: _healthy(running.url))
+        services["dag-processor"].wait_until(lambda: _parsed(running))
+        yield running
+    finally:
+        for service in reversed(services.values()):
+            service.stop()
+        shutil.copytree(home / "logs", logs / "tasks", dirs_exist_ok=True, ignore_dangling_symlinks=True)
+
+
+def _pools(home: Path) -> Path:
+    """The pools of production, with room for two Spark applications: each has one core here."""
+    pools = json.loads((ROOT / "conf" / "pools.json").read_text("utf-8"))
+    pools["spark"]["slots"] = 2
+    file = home / "pools.json"
+    file.write_text(json.dumps(pools))
+    return file
+
+
+def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[str, str]:
+    url = f"http://127.0.0.1:{port}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
+    return {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        # The encoders of the tests are found by Spark's workers there.
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "3",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "operator:op",
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        # Only backfills start nights here, none starts by the clock.
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+        "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": "local[1]"}),
+        "NIGHTWEAVE_RAW": str(home / "raw"),
+        "NIGHTWEAVE_LAKE": str(home / "lake"),
+        "NIGHTWEAVE_CONFIG": str(config),
+        # The form of the UI offers no more runs at a time than the DAG itself allows.
+        "NIGHTWEAVE_MAX_ACTIVE_NIGHTS": "3",
+        **spark_environment(),
+    }
+
+
+def _healthy(url: str) -> bool:
+    try:
+        told = requests.get(f"{url}/api/v2/monitor/health", timeout=30).json()
+    except requests.RequestException:
+        return False
+    return all(told[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+
+def _parsed(running: Airflow) -> bool:
+    try:
+        return not running.api("GET", f"/dags/{DAG}")["is_paused"]
+    except requests.HTTPError as error:
+        if error.response.status_code == 404:
+            return False
+        raise

@@ -1,0 +1,107 @@
+"""Airflow's own pages in Debian's Chromium, used as a person would: by clicking."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from tests.services.airflow import DAG
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE_MS = 120_000
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A page, and the folder that its screenshots go to."""
+
+    page: Page
+    screenshots: Path
+
+    def show(self, name: str) -> None:
+        self.page.screenshot(path=self.screenshots / f"{name}.png")
+
+    def log_in(self, url: str, name: str, password: str) -> None:
+        self.page.goto(url)
+        self.page.fill("input[name=username]", name)
+        self.page.fill("input[name=password]", password)
+        self.show("1-login")
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def open_dag(self) -> None:
+        self.page.get_by_role("link", name="Dags").first.click()
+        self.page.get_by_role("link", name=DAG).first.click()
+        self.page.wait_for_url(f"**/dags/{DAG}**")
+        expect(self.page.get_by_role("button", name="Trigger")).to_have_count(1)
+
+    def backfill(self, first: str, last: str, *, active: int, backwards: bool, reprocess: str) -> None:
+        """Trigger → Backfill. `reprocess` is a choice as the form words it."""
+        self.page.get_by_role("button", name="Trigger").click()
+        form = self.page.locator("[role=dialog][aria-modal=true]")
+        form.get_by_text("Backfill", exact=True).click()
+        for place, day in enumerate((first, last)):
+            self._choose(form.get_by_test_id("datetime-input").nth(place), day)
+        form.get_by_text(reprocess, exact=True).click()
+        form.locator("input[name=max_active_runs]").fill(str(active))
+        if backwards:
+            form.get_by_text("Run Backwards", exact=True).click()
+        start = form.get_by_role("button", name="Run Backfill")
+        expect(start).to_be_enabled()
+        self.show("2-backfill")
+        start.click()
+        expect(form).to_have_count(0)
+        self.show("3-started")
+
+    def wait_for_green(self, nights: int, *, seconds: float) -> None:
+        """Watch the list of the DAG's runs until so many of them, and all of them, are a success."""
+        self.page.get_by_role("link", name="Runs", exact=True).click()
+        runs = self.page.get_by_role("row").filter(has=self.page.get_by_role("cell"))
+        expect(runs).to_have_count(nights)
+        self.show("4-runs")
+        expect(runs.filter(has_text="Success")).to_have_count(nights, timeout=seconds * 1000)
+        self.show("5-green")
+
+    def open_log(self, run_id: str, task_id: str, *, map_index: int) -> str:
+        """From the grid to the log of one instance of a mapped task; its text once the task's end is in it."""
+        self.page.get_by_test_id(f"grid-{run_id}-{task_id}").click()
+        self.page.locator(f"a[href*='/tasks/{task_id}/mapped/{map_index}']").first.click()
+        log = self.page.get_by_test_id("virtualized-list")
+        expect(log).to_contain_text("Post Execute")
+        self.show("6-log")
+        return log.inner_text()
+
+    def _choose(self, field: Locator, day: str) -> None:
+        field.click()
+        calendar = self.page.locator("[data-scope=popover][data-part=content][data-state=open]")
+        calendar.get_by_placeholder("YYYY/MM/DD").fill(day.replace("-", "/"))
+        calendar.get_by_placeholder("HH:mm").fill("00:00")
+        self.page.keyboard.press("Escape")
+
+
+@contextmanager
+def browser(screenshots: Path) -> Iterator[Browser]:
+    """Within it, a page of a headless Chromium that keeps nothing; a last screenshot where it ends in an error."""
+    screenshots.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        started = Browser(page, screenshots)
+        try:
+            yield started
+        except BaseException:
+            started.show("error")
+            raise
+        finally:
+            chromium.close()

@@ -1,0 +1,81 @@
+"""Fixtures of the tests on real services. Without the services the tests skip and say what is missing."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.sources.demo import write_catalog
+from lake.lake import Lake
+from tests.jobs.nights import a_night, run_night
+from tests.services import postgres
+from tests.services.airflow import ROOT, Airflow, airflow
+
+NIGHTS = ["2026-11-01", "2026-11-02", "2026-11-03"]
+CONFIG = Path(__file__).parent / "cheap.yaml"
+KEPT = ROOT / "build" / "services"
+
+
+@pytest.fixture(scope="session")
+def logs() -> Path:
+    """Where services and tasks leave their logs: kept from one run of the tests to the next."""
+    folder = KEPT / "logs"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def database(logs: Path) -> Iterator[str]:
+    if postgres.programs() is None:
+        pytest.skip("no PostgreSQL server is installed; `make services` installs Debian's")
+    with postgres.cluster(logs) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog of four modalities that arrives over three nights."""
+    folder = tmp_path_factory.mktemp("services") / "raw"
+    write_catalog(folder, items=24, users=24, nights=len(NIGHTS), seed=5, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running(database: str, raw: Path, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    home = tmp_path_factory.mktemp("airflow")
+    (home / "raw").symlink_to(raw)
+    with airflow(home, database=database, logs=logs, config=CONFIG) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def one_by_one(raw: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The lake after the three nights, run one by one without Airflow."""
+    os.environ["PYTHONPATH"] = str(ROOT)
+    lake = Lake(str(tmp_path_factory.mktemp("one-by-one")))
+    for night in NIGHTS:
+        run_night(spark, a_night(night, raw, lake, config=str(CONFIG)))
+    return lake
+
+
+@pytest.fixture(scope="session")
+def fresh_lake(running: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Lake]:
+    """Points Airflow at an empty lake, none of whose nights was ever run."""
+
+    def fresh() -> Lake:
+        running.forget_runs()
+        folder = tmp_path_factory.mktemp("lake")
+        running.point(running.lake, folder)
+        return Lake(str(folder))
+
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def every_backfill(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--every-backfill"):
+        pytest.skip("takes about an hour; --every-backfill runs it")

@@ -1,0 +1,177 @@
+"""Backfills through Airflow's own scheduler on PostgreSQL: each ends with the rows of nights run one by one."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake.lake import Lake
+from schemas.features import FEATURES
+from tests.jobs.nights import contents
+from tests.services.airflow import DAG, ROOT, Airflow
+from tests.services.browser import CHROMIUM, browser
+from tests.services.conftest import NIGHTS
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(3600)]
+
+PATIENCE_S = 3000
+SCREENSHOTS = ROOT / "build" / "screenshots"
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """How the three nights are filled in: by which door, how many at a time, in which direction."""
+
+    door: str
+    active: int
+    backwards: bool
+
+    def __str__(self) -> str:
+        return f"{self.door}-{self.active}-{'backwards' if self.backwards else 'forwards'}"
+
+    def start(self, running: Airflow, *, reprocess: str = "none") -> None:
+        """Order the backfill; `reprocess` as the command line has it."""
+        first, last = NIGHTS[0], NIGHTS[-1]
+        if self.door == "cli":
+            span = ["--from-date", first, "--to-date", last, "--max-active-runs", str(self.active)]
+            direction = ["--run-backwards"] if self.backwards else []
+            behaviour = ["--reprocess-behavior", reprocess]
+            running.cli("backfill", "create", "--dag-id", DAG, *span, *direction, *behaviour)
+        elif self.door == "api":
+            order = {
+                "dag_id": DAG,
+                "from_date": f"{first}T00:00:00Z",
+                "to_date": f"{last}T00:00:00Z",
+                "max_active_runs": self.active,
+                "run_backwards": self.backwards,
+                "reprocess_behavior": reprocess,
+            }
+            running.api("POST", "/backfills", json=order)
+        else:
+            wording = {"none": "Missing Runs", "failed": "Missing and Errored Runs", "completed": "All Runs"}
+            with browser(SCREENSHOTS / str(self)) as window:
+                window.log_in(running.url, *running.user)
+                window.open_dag()
+                how = {"active": self.active, "backwards": self.backwards, "reprocess": wording[reprocess]}
+                window.backfill(first, last, **how)
+                window.wait_for_green(len(NIGHTS), seconds=PATIENCE_S)
+
+
+def rows(lake: Lake) -> dict[str, list[str]]:
+    """Every row of every table, and of every model file its hash. A feature row's date is the one thing that the order
+    of nights may change."""
+    found = contents(lake)
+    for table in FEATURES.values():
+        columns = [column for column in table.schema.names if column != "date"]
+        found[table.name] = sorted(map(repr, lake.read(table, columns=columns).to_pylist()))
+    root = Path(lake.uri.removeprefix("file://"))
+    files = sorted(path for path in (root / "artifacts").rglob("*") if path.is_file())
+    found["artifacts"] = [f"{f.relative_to(root)} {hashlib.sha256(f.read_bytes()).hexdigest()}" for f in files]
+    return found
+
+
+def differing(one: Lake, other: Lake) -> dict[str, tuple[list[str], list[str]]]:
+    """By table, the first rows that only one of two lakes has."""
+    left, right = rows(one), rows(other)
+    assert left.keys() == right.keys() and all(left[name] for name in ("recommendations", "models", "artifacts"))
+    only = {name: (set(left[name]) - set(right[name]), set(right[name]) - set(left[name])) for name in left}
+    same = {name for name in left if left[name] == right[name]}
+    return {name: (sorted(a)[:2], sorted(b)[:2]) for name, (a, b) in only.items() if name not in same}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a backfill left: the lake, the state of each night's run, the tasks of each night."""
+
+    lake: Lake
+    states: dict[str, str]
+    tasks: dict[str, list[dict[str, Any]]]
+
+    def span(self, night: str, task_id: str) -> tuple[datetime, datetime]:
+        """When the task of a night first began and last ended."""
+        times = [
+            (datetime.fromisoformat(t["start_date"]), datetime.fromisoformat(t["end_date"]))
+            for t in self.tasks[night]
+            if t["task_id"] == task_id
+        ]
+        return min(begun for begun, _ in times), max(ended for _, ended in times)
+
+
+def fill(running: Airflow, lake: Lake, how: Backfill, **options: str) -> Filled:
+    how.start(running, **options)
+    states = running.wait(NIGHTS, seconds=PATIENCE_S)
+    return Filled(lake, states, {r["logical_date"][:10]: running.tasks(r["dag_run_id"]) for r in running.runs()})
+
+
+def all_green(filled: Filled) -> bool:
+    return set(filled.states.values()) == {"success"}
+
+
+@pytest.fixture(scope="module")
+def forwards(running: Airflow, fresh_lake: Callable[[], Lake]) -> Filled:
+    """Three nights at a time: started by clicking, and watched in the browser, where there is one."""
+    door = "ui" if CHROMIUM.exists() else "cli"
+    return fill(running, fresh_lake(), Backfill(door, active=3, backwards=False))
+
+
+def test_three_nights_at_a_time_leave_the_rows_of_nights_one_by_one(forwards: Filled, one_by_one: Lake) -> None:
+    assert all_green(forwards), forwards.states
+    assert not differing(forwards.lake, one_by_one)
+
+
+def test_nights_are_cleaned_and_extracted_side_by_side_and_trained_one_after_another(forwards: Filled) -> None:
+    for earlier, later in pairwise(NIGHTS):
+        assert forwards.span(later, "clean")[0] < forwards.span(earlier, "train")[0]
+        assert forwards.span(later, "extract")[0] < forwards.span(earlier, "recommend")[1]
+        assert forwards.span(later, "train")[0] >= forwards.span(earlier, "recommend")[1]
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium is installed; `make services` installs Debian's")
+def test_the_log_in_the_browser_shows_how_far_an_extraction_is(forwards: Filled, running: Airflow) -> None:
+    (first,) = (run for run in running.runs() if run["logical_date"].startswith(NIGHTS[0]))
+    with browser(SCREENSHOTS / "log") as window:
+        window.log_in(running.url, *running.user)
+        window.open_dag()
+        told = window.open_log(first["dag_run_id"], "extract", map_index=0)
+    contents_, done = re.search(
+        r"extract_text: (\d+) contents to extract under histogram-.*?(\d+) of \1 done", told, re.S
+    ).groups()
+    assert contents_ == done and int(done) > 10
+
+
+def test_reprocessing_complete_nights_through_the_api_changes_no_row(forwards: Filled, running: Airflow) -> None:
+    before = rows(forwards.lake)
+    again = fill(running, forwards.lake, Backfill("api", active=3, backwards=False), reprocess="completed")
+    assert all_green(again), again.states
+    assert again.span(NIGHTS[0], "clean")[0] > forwards.span(NIGHTS[2], "recommend")[1], "nothing ran again"
+    assert rows(forwards.lake) == before
+
+
+def test_one_at_a_time_backwards_from_the_command_line(
+    running: Airflow, fresh_lake: Callable[[], Lake], one_by_one: Lake
+) -> None:
+    """Nights that find an earlier one waiting make room for it, and start again when it is complete."""
+    filled = fill(running, fresh_lake(), Backfill("cli", active=1, backwards=True))
+    assert all_green(filled), filled.states
+    assert not differing(filled.lake, one_by_one)
+    tries = {night: max(t["try_number"] for t in filled.tasks[night] if t["task_id"] == "clean") for night in NIGHTS}
+    assert tries[NIGHTS[0]] < tries[NIGHTS[1]] and tries[NIGHTS[0]] < tries[NIGHTS[2]]
+
+
+MATRIX = [Backfill(door, active, back) for door in ("cli", "api", "ui") for active in (1, 3) for back in (False, True)]
+
+
+@pytest.mark.usefixtures("every_backfill")
+@pytest.mark.parametrize("how", MATRIX, ids=str)
+def test_every_way_to_fill_in_nights(
+    how: Backfill, running: Airflow, fresh_lake: Callable[[], Lake], one_by_one: Lake
+) -> None:
+    filled = fill(running, fresh_lake(), how)
+    assert all_green(filled), filled.states
+    assert not differing(filled.lake, one_by_one)
