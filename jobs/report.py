@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from jobs.files import write_whole
 from jobs.night import Night, UserError, run_step
 from lake import storage, views
 from lake.asof import create_latest
+from lake.files import write_whole
 from lake.lake import Lake
 from schemas.table import MODALITIES
 
@@ -35,7 +35,7 @@ FEATURES = " UNION ALL ".join(
 MODEL = "SELECT * EXCLUDE (date) FROM models WHERE date = $night"
 METRICS = """
     PIVOT (SELECT model, segment, metric || coalesce('@' || k, '') AS figure, value FROM metrics
-           WHERE date = $night AND segment = 'all' AND (metric = 'auc' OR k = (
+           WHERE date = $night AND segment = 'all' AND split NOT LIKE '% validation' AND (metric = 'auc' OR k = (
                SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg'))
              AND metric NOT IN ('roc', 'pr') AND metric NOT LIKE 'platt%' AND metric NOT LIKE 'isotonic%')
     ON figure USING any_value(value) GROUP BY model
@@ -45,6 +45,10 @@ SEGMENTS = """
     WHERE date = $night AND metric = 'ndcg' AND segment != 'all'
       AND k = (SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg')
     ORDER BY segment, value DESC
+"""
+TRIED = """
+    SELECT model AS tried, metric || '@' || k AS figure, value, low, high FROM metrics
+    WHERE date = $night AND split LIKE '% validation' AND k IS NOT NULL ORDER BY value DESC, model
 """
 SHELVES = f"""
     SELECT r.user_id, r.shelf, r.rank, r.item_id, i.title, r.score, r.modalities,
@@ -102,6 +106,7 @@ def write_report(lake: Lake, night: date) -> str:
                 accounts,
                 ask("What was refused", QUARANTINE),
                 ask("Features in the store", FEATURES),
+                ask("What the validation likes said of the strategies tried", TRIED),
                 _metrics(connection, night),
                 ask("ndcg by segment", SEGMENTS),
             ],

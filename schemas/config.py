@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.table import Modality
 
@@ -107,9 +107,46 @@ class Contradictions(Section):
     """Share of items without a contradiction that may be warned of."""
 
 
-class Fusion(Section):
-    strategy: str = "closed_form"
+AUTO = "auto"
+
+
+class Candidate(Section):
+    """A strategy by the name that `fusion/registry.py` gives it, and its parameters; the name alone will do."""
+
+    strategy: str
     parameters: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"strategy": given} if isinstance(given, str) else given
+
+
+CANDIDATES = tuple(Candidate(strategy=name) for name in ("closed_form", "decision", "weighted"))
+
+
+class Tuning(Section):
+    """A search for a strategy's parameters, of so many trials, or for so long; off unless one of the two is given."""
+
+    trials: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    """No trial begins later; how many there are then depends on the machine."""
+    reuse: bool = True
+    """Later nights take over what the newest night before them found; else every night searches."""
+
+    @property
+    def wanted(self) -> bool:
+        return self.trials is not None or self.minutes is not None
+
+
+class Fusion(Section):
+    strategy: str = AUTO
+    """A strategy by name, or `auto`: the one of `candidates` that the night's validation likes prefer."""
+    parameters: dict[str, Any] = {}
+    """Of the strategy that is named."""
+    candidates: tuple[Candidate, ...] = Field(default=CANDIDATES, min_length=1)
+    """The one with the highest validation figure (`evaluate.gate_metric` at `gate_k`), the first of equals."""
+    tuning: Tuning = Tuning()
     split: Split = Split()
     review_share: float = Field(default=0.3, ge=0, le=1)
     """Weight of the mean of an item's reviews beside the item's own text."""
@@ -123,6 +160,22 @@ class Fusion(Section):
     min_likes: int = Field(default=20, ge=1)
     """With fewer likes than this there is nothing to learn from: content alone speaks."""
     seed: int = 20261123
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Fusion":
+        if self.strategy == AUTO and self.parameters:
+            raise ValueError("fusion.parameters belong to a named strategy; with `auto` give them to a candidate")
+        names = [candidate.strategy for candidate in self.candidates]
+        if len(set(names)) < len(names):
+            raise ValueError(f"fusion.candidates {', '.join(names)}: expected each strategy once")
+        return self
+
+    @property
+    def considered(self) -> tuple[Candidate, ...]:
+        """What a night chooses among: the candidates, or the one strategy that is named."""
+        if self.strategy == AUTO:
+            return self.candidates
+        return (Candidate(strategy=self.strategy, parameters=self.parameters),)
 
 
 class Evaluate(Section):

@@ -198,7 +198,9 @@ class Metrics(Table):
 
     `value` is a mean over users, and `low` and `high` bound it with 95% confidence; they are null where it is no mean
     over users. `k` is the length of the list that is judged, of a curve (`roc`, `pr`) the percent on its first axis, of
-    a calibration the bin, and null for a figure without a cut.
+    a calibration the bin, and null for a figure without a cut. A `split` that ends in `validation` is of the strategies
+    that were tried for the night, each under its name, and those of a search for parameters as `STRATEGY trial N`, with
+    a figure `parameter NAME` for each parameter that is a number.
     """
 
     name = "metrics"

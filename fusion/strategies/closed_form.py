@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution
 
 from fusion.baselines import like_matrix
 from fusion.closed_form import choosing
@@ -19,7 +20,7 @@ from fusion.data import Catalog, History
 from fusion.factors import principal_axes
 from fusion.linear import covariance
 from fusion.lookup import places, rows_at
-from fusion.strategies.base import FitLog, Strategy
+from fusion.strategies.base import FitLog, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES, Modality
 
@@ -52,6 +53,12 @@ class ClosedForm(Strategy):
     """
 
     name = "closed_form"
+    space: ClassVar[Space] = {
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "horizon": FloatDistribution(1.0, 20.0, log=True),
+        "smoothing": FloatDistribution(0.0, 4.0),
+        "terms_gain": FloatDistribution(0.0, 2.0),
+    }
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """Feature-level fusion by concatenation: an item is its history factors beside its projected modalities."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
 from fusion.checks import above_0, at_least
@@ -11,6 +12,7 @@ from fusion.concatenation.items import Items
 from fusion.data import Catalog
 from fusion.factors import scaled_factors
 from fusion.lookup import places, rows_at
+from fusion.strategies.base import Space
 from fusion.strategies.trained import Lesson, Trained
 from fusion.trainer import Weights
 from schemas.table import MODALITIES
@@ -40,6 +42,15 @@ class Concatenation(Trained):
     """
 
     name = "concatenation"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 128, log=True),
+        "width": IntDistribution(16, 64, log=True),
+        "content_gain": FloatDistribution(0.5, 10.0, log=True),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+        "item_dropout": FloatDistribution(0.0, 0.3),
+    }
 
     def __init__(
         self,

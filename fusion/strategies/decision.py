@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
 from fusion.combine import COMBINATIONS, SUM
@@ -16,7 +17,7 @@ from fusion.factors import autoencoder_factors
 from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.profiles import recency_matrix
-from fusion.strategies.base import BLOCKS, FitLog, Strategy
+from fusion.strategies.base import BLOCKS, FitLog, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
@@ -51,6 +52,12 @@ class Decision(Strategy):
     """
 
     name = "decision"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 512, log=True),
+        "ridge": FloatDistribution(50.0, 5000.0, log=True),
+        "content_ridge": FloatDistribution(50.0, 20_000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+    }
 
     def __init__(
         self,

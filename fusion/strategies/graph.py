@@ -1,11 +1,12 @@
 """Fusion on graphs: embeddings spread over who likes what, and to items that are alike by each modality."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
 from fusion.checks import above_0, at_least
@@ -18,7 +19,7 @@ from fusion.graph.training import Embeddings, Wiring
 from fusion.lookup import places
 from fusion.nearest import nearest
 from fusion.recipe import Recipe
-from fusion.strategies.base import BLOCKS, FitLog
+from fusion.strategies.base import BLOCKS, FitLog, Space
 from fusion.strategies.trained import Lesson, Trained
 from fusion.trainer import Weights
 
@@ -62,6 +63,18 @@ class GraphFusion(Trained):
     """
 
     name = "graph"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 256, log=True),
+        "layers": IntDistribution(0, 2),
+        "neighbours": IntDistribution(5, 50, log=True),
+        "ridge": FloatDistribution(50.0, 2000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(3e-4, 1e-2, log=True),
+    }
+
+    max_likes: ClassVar[int | None] = 300_000
+    """Every step walks over every like: 18 s on 34,000, and in proportion."""
+
     defaults = Recipe(untuned_epochs=4, patience=5, learning_rate=3e-3, steps_per_epoch=(20, 100))
     idle = frozenset({"item_dropout", "modality_dropout", "items_per_step", "loss", "precision", "devices"})
 

@@ -1,6 +1,8 @@
 """Model-level fusion: a joint embedding of history and all modalities, which attend to each other."""
 
-from typing import Any
+from typing import Any, ClassVar
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from fusion.baselines import like_matrix
 from fusion.checks import above_0, at_least
@@ -11,6 +13,7 @@ from fusion.joint.start import SOURCE_SIZE, start
 from fusion.lookup import places, rows_at
 from fusion.recipe import Recipe
 from fusion.recurrent import learn_scales, scaled
+from fusion.strategies.base import Space
 from fusion.strategies.trained import Lesson, Trained
 from fusion.trainer import Weights
 from schemas.table import MODALITIES
@@ -42,6 +45,14 @@ class Joint(Trained):
     """
 
     name = "joint"
+    space: ClassVar[Space] = {
+        "width": CategoricalDistribution((32, 64, 128)),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+        "item_dropout": FloatDistribution(0.0, 0.3),
+        "modality_dropout": FloatDistribution(0.0, 0.3),
+    }
     sequences = True
     defaults = Recipe(loss="bpr", untuned_epochs=16, modality_dropout=0.1, items_per_step=2048)
 

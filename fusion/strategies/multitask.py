@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.checks import above_0, at_least
 from fusion.data import Catalog, History
@@ -18,7 +19,7 @@ from fusion.multitask.validation import valid_losses
 from fusion.preprocess import speaks
 from fusion.recipe import Recipe
 from fusion.recurrent import learn_scales, scaled
-from fusion.strategies.base import FitLog
+from fusion.strategies.base import FitLog, Space
 from fusion.strategies.trained import Lesson, Trained
 from fusion.trainer import Weights
 from schemas.table import MODALITIES
@@ -57,6 +58,14 @@ class Multitask(Trained):
     """
 
     name = "multitask"
+    space: ClassVar[Space] = {
+        "width": IntDistribution(32, 128, log=True),
+        "hidden": IntDistribution(64, 256, log=True),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+        "item_dropout": FloatDistribution(0.0, 0.3),
+    }
     sequences = True
     defaults = Recipe(modality_dropout=0.1, items_per_step=2048)
     idle = frozenset({"loss", "precision", "devices"})

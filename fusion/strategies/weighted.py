@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
 
 from fusion.checks import at_least, one_of
 from fusion.concatenation.items import Items
 from fusion.data import Catalog
 from fusion.recipe import Recipe
-from fusion.strategies.base import FitLog
+from fusion.strategies.base import FitLog, Space
 from fusion.strategies.concatenation import Concatenation
 from fusion.strategies.trained import Lesson
 from fusion.trainer import Weights
@@ -37,6 +38,10 @@ class Weighted(Concatenation):
     """
 
     name = "weighted"
+    space: ClassVar[Space] = {
+        **Concatenation.space,
+        "weighting": CategoricalDistribution(("learned", "gated")),
+    }
     defaults = Recipe(loss="bpr", untuned_epochs=16)
 
     def __init__(
