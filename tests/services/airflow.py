@@ -97,7 +97,7 @@ class Airflow:
             self.api("DELETE", f"/dags/{dag}/dagRuns/{run['dag_run_id']}")
 
     def wait(self, nights: list[str], dag: str = DAG, *, seconds: float = 3000) -> dict[str, str]:
-        """The state of each night's run once no run of the DAG is under way any more.
+        """The state of each night's run once no run and no backfill of the DAG is under way any more.
 
         Raises:
             TimeoutError: some still are after so many seconds; the message names them and their tasks.
@@ -105,7 +105,8 @@ class Airflow:
         deadline = time.monotonic() + seconds
         while True:
             runs = {run["logical_date"][:10]: run for run in self.runs(dag)}
-            if set(nights) <= runs.keys() and all(run["state"] in FINISHED for run in runs.values()):
+            ended = all(run["state"] in FINISHED for run in runs.values())
+            if set(nights) <= runs.keys() and ended and not self._filling(dag):
                 return {night: runs[night]["state"] for night in nights}
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {seconds} s: {self._told(dag, list(runs.values()))}")
@@ -116,6 +117,13 @@ class Airflow:
         fresh = link.with_suffix(".next")
         fresh.symlink_to(folder, target_is_directory=True)
         fresh.replace(link)
+
+    def _filling(self, dag: str) -> bool:
+        """Whether a backfill is under way: its end is noticed some time after that of its runs; until then
+        no other may begin."""
+        return any(
+            b["completed_at"] is None for b in self.api("GET", "/backfills", params={"dag_id": dag})["backfills"]
+        )
 
     def _told(self, dag: str, runs: list[dict[str, Any]]) -> str:
         lines = []
