@@ -33,6 +33,8 @@ def spark_environment() -> dict[str, str]:
         "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
+        # A folder called `lake` or `jobs` where Spark is started must not stand for our package.
+        "PYTHONSAFEPATH": "1",
         **java_environment(),
     }
 

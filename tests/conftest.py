@@ -10,6 +10,8 @@ from jobs.environment import spark_environment
 from jobs.session import spark_session
 from lake.lake import Lake
 
+ROOT = Path(__file__).resolve().parent.parent
+
 # The same examples on every machine, however slow it is.
 hypothesis.settings.register_profile(
     "nightweave", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -24,7 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One Spark session for all tests, in UTC as in production."""
-    os.environ |= spark_environment() | {"PYSPARK_SUBMIT_ARGS": "--master local[2,4] pyspark-shell"}
+    master = {"PYSPARK_SUBMIT_ARGS": "--master local[2,4] pyspark-shell"}
+    os.environ |= spark_environment() | master | {"PYTHONPATH": str(ROOT)}
     with spark_session("nightweave tests") as session:
         yield session
 

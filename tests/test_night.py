@@ -21,22 +21,21 @@ for name in sys.argv[2:]:
 @pytest.mark.night
 @pytest.mark.timeout(1200)
 def test_nightweave_night(tmp_path: Path) -> None:
-    raw, lake = tmp_path / "raw", tmp_path / "lake"
-    write_catalog(raw, items=120, users=100, nights=2, progress=False)
+    """In a folder that holds a `lake`, which is none of our packages."""
+    lake = tmp_path / "lake"
+    write_catalog(tmp_path / "raw", items=120, users=100, nights=2, progress=False)
     command = [
-        sys.executable,
-        "-m",
-        "jobs.cli",
+        str(Path(sys.executable).with_name("nightweave")),
         "night",
         "--date",
         "2026-11-01",
         "--raw",
-        str(raw),
+        "raw",
         "--lake",
-        str(lake),
+        "lake",
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
-    told = subprocess.run(command, capture_output=True, text=True, env=environment)
+    told = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
     for step in ("clean", "extract[0]", "extract[3]", "train", "evaluate", "recommend", "verify", "report"):
         assert f"\n{step} " in told.stdout
