@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DEMO := build/demo
+BUNDLE := build/bundle
 
-.PHONY: demo test lint setup services lock clean
+.PHONY: demo test lint audit setup services lock bundle clean
 
 demo: $(SETUP)
 	rm -rf $(DEMO)
@@ -21,6 +22,10 @@ lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Needs PyPI's advisory database; says so where there is none.
+audit: $(SETUP)
+	$(BIN)/python .ci/audit.py
 
 setup: $(SETUP)
 
@@ -41,6 +46,17 @@ $(SETUP): requirements.lock setup.cfg pyproject.toml
 lock: $(SETUP)
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 		--extra dev --generate-hashes setup.cfg -o requirements.lock
+	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 -c requirements.lock --generate-hashes - -o docker/gpu.lock
+
+# What executors without a shared home need (docs/yarn.md): our packages as a zip, and the locked environment.
+bundle: $(SETUP)
+	rm -rf $(BUNDLE)
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir $(BUNDLE)
+	mv $(BUNDLE)/nightweave-*.whl $(BUNDLE)/nightweave.zip
+	$(BIN)/uv venv --quiet --relocatable --python $(BIN)/python $(BUNDLE)/environment
+	$(BIN)/uv pip install --quiet --python $(BUNDLE)/environment -c requirements.lock -r setup.cfg
+	tar -czf $(BUNDLE)/environment.tar.gz -C $(BUNDLE)/environment .
 
 clean:
 	rm -rf build dist *.egg-info

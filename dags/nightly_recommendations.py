@@ -12,7 +12,7 @@ from airflow.sdk import DAG, Param, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from jobs.wiring import alerts, assets, order
-from jobs.wiring.steps import DEFAULT_ARGS, extraction, profiles, python_step, spark_step
+from jobs.wiring.steps import DEFAULT_ARGS, extraction, prepare, profiles, python_step, spark_step
 
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
 FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"
@@ -74,7 +74,7 @@ PARAMS = {
 
 def only_if_published(context: Mapping[str, Any]) -> None:
     """Before an evaluation: it writes no table where publishing is skipped."""
-    alerts.expect_failure(context)
+    prepare(context)
     if context["params"]["skip_publishing"]:
         context["task"].outlets = []
 
@@ -117,7 +117,7 @@ with DAG(
         mode="reschedule",
         poke_interval=timedelta(seconds=30),
         pool="default_pool",
-        pre_execute=alerts.expect_failure,
+        pre_execute=prepare,
     )
     train = python_step(
         "train", "jobs.train", NIGHT, pool="train", inlets=[*known, *features], outlets=assets.tables("quarantine")

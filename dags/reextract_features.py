@@ -28,6 +28,8 @@ hold. Switching early loses nothing: that night extracts the rest itself, in one
 - `reextract`: an encoder cannot be loaded, more than the set share of the contents was refused, or Spark lost its
   executors. Chunks that are done are in the store; the log says which. Correct the cause and clear the task.
 
+It runs in a pool of its own, `reextract` (`conf/pools.json`), so that it never holds the slot that a night waits for.
+
 ### Is a rerun safe?
 Always, also while nights run. What is in the store isn't made again; what was refused is tried again.
 """
@@ -67,7 +69,7 @@ with DAG(
     extraction(
         "reextract",
         ARGUMENTS,
-        max_active_tis_per_dagrun=1,
+        pool="reextract",
         inlets=assets.tables("items", "interactions"),
         outlets=assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES)),
     )

@@ -133,7 +133,11 @@ class Comparison:
         train, valid = self._split.train, self._split.valid
         started = time.monotonic()
         tuned = registry.create(strategy, parameters).fit(
-            change(self._known(train), train), train, valid, seed=self._seed
+            change(self._known(train), train),
+            train,
+            valid,
+            candidates=self._split.valid_candidates,
+            seed=self._seed,
         )
         tune_s, started = time.monotonic() - started, time.monotonic()
         model, catalog = registry.create(strategy, parameters), change(self._catalog, self._history)

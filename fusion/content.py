@@ -47,11 +47,12 @@ class Content(Strategy):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
     ) -> FitLog:
-        """Fits the projections; `valid`, `seed`, `tuned` and `progress` play no part."""
+        """Fits the projections; `valid`, `candidates`, `seed`, `tuned` and `progress` play no part."""
         started = time.monotonic()
         self._projections = fit_projections(catalog, dims=self.dims)
         vectors = self.item_vectors(catalog)

@@ -1,5 +1,6 @@
-"""Law 6: nothing is published that is worse."""
+"""When one model may take the place of another, told by what each is worth to the same users."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ class Verdict:
 
 
 def holds_its_own(candidate_per_user: NDArray[np.floating], reference_per_user: NDArray[np.floating]) -> Verdict:
-    """Whether a model is not worse than a reference by more than one standard error of the paired difference.
+    """Law 6: whether a model is not worse than a reference by more than one standard error of the paired difference.
 
     Both arrays hold one figure a user (higher is better), the same users in the same order. The standard error of a
     paired mean difference is s / sqrt(n) with s the sample deviation (n - 1) of the differences; it is 0 for one user.
@@ -36,3 +37,12 @@ def holds_its_own(candidate_per_user: NDArray[np.floating], reference_per_user: 
     error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else 0.0
     mean = float(difference.mean())
     return Verdict(ok=mean >= -error, difference=mean, standard_error=error)
+
+
+def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:
+    """Which of several float64 [n], a figure a user each, has the highest mean; 0 where that is not more than one
+    standard error of the paired difference above the first (the one-standard-error rule, Breiman et al. 1984)."""
+    best = int(np.argmax([per_user.mean() for per_user in figures]))
+    difference = figures[best] - figures[0]
+    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
+    return best if difference.mean() > error else 0

@@ -1,7 +1,7 @@
 """A modality's raw vectors made comparable: standardised, then projected onto their main directions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,32 +16,22 @@ MAX_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Projection:
-    """x → clip((x - mean) / scale) @ axes, for rows that have the modality; 0 for the others.
+    """x → ((x - mean) / scale) @ axes, for rows that have the modality; 0 for the others.
 
     Attributes:
-        mean, scale: float32 [d], or median and robust deviation; a column that never varied has scale infinity, and so
-            becomes 0.
+        mean, scale: float32 [d]; a column that never varied has scale infinity, and so becomes 0.
         axes: float32 [d, p]: principal axes, divided by one common factor so that the p columns of the fitted rows have
             variance 1 on average.
         whitener: float32 [p]: what each column must be multiplied with to have variance 1.
-        clip: float32 []: how far from the mean a standardised entry may be; infinity for as far as it is.
     """
 
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     axes: NDArray[np.float32]
     whitener: NDArray[np.float32]
-    clip: NDArray[np.float32] = field(default_factory=lambda: np.array(np.inf, np.float32))
 
     @classmethod
-    def fit(
-        cls,
-        vectors: NDArray[np.float32],
-        mask: NDArray[np.bool_],
-        *,
-        dims: int = 128,
-        robust: float | None = None,
-    ) -> "Projection":
+    def fit(cls, vectors: NDArray[np.float32], mask: NDArray[np.bool_], *, dims: int = 128) -> "Projection":
         """Principal component analysis (Pearson 1901) of the standardised rows that `mask` marks.
 
         `p` is the least of `dims`, d and the number of directions that vary. The sign of an axis is such that its
@@ -49,30 +39,22 @@ class Projection:
 
         Args:
             dims: the most columns there may be.
-            robust: for vectors with outliers: standardise by `robust_scale` instead of mean and standard deviation, and
-                clip at so many robust deviations, here and in use. A row of 0 is then the median's, not the mean's.
-
-        Raises:
-            ValueError: `robust` is not above 0.
         """
-        if robust is not None and not robust > 0:
-            raise ValueError(f"robust {robust}: expected more than 0 robust deviations, or None for not robust")
         rows = vectors[mask].astype(np.float64)
         rows = rows[:: max(1, -(-len(rows) // MAX_ROWS))]
         if not rows.size:
             return cls._empty(vectors.shape[1])
-        mean, deviation = (rows.mean(axis=0), rows.std(axis=0)) if robust is None else robust_scale(rows)
+        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
         varies = deviation > 1e-6 * np.maximum(1e-6, np.abs(mean))
         scale = np.where(varies, deviation, np.inf)
-        clip = np.inf if robust is None else robust
-        standard = np.clip((rows - mean) / scale, -clip, clip)
+        standard = (rows - mean) / scale
         values, axes = np.linalg.eigh(np.cov(standard, rowvar=False, ddof=0).reshape(len(mean), -1))
         order = np.argsort(-values, kind="stable")[:dims]
         order = order[values[order] > 1e-9 * max(1.0, values[-1])]
         variance, axes = values[order], axes[:, order]
         sign = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
         common = np.sqrt(variance.mean()) if len(variance) else 1.0
-        arrays = (mean, scale, axes * sign / common, common / np.sqrt(variance), np.array(clip))
+        arrays = (mean, scale, axes * sign / common, common / np.sqrt(variance))
         return cls(*(array.astype(np.float32) for array in arrays))
 
     @classmethod
@@ -95,8 +77,7 @@ class Projection:
             return projected
         if vectors.shape[1:] != self.mean.shape:
             raise ValueError(f"vectors of shape {vectors.shape}: expected [N, {len(self.mean)}], as fitted")
-        standard = np.clip((vectors[mask] - self.mean) / self.scale, -self.clip, self.clip)
-        projected[mask] = standard @ self.axes
+        projected[mask] = ((vectors[mask] - self.mean) / self.scale) @ self.axes
         return projected
 
     def inverse(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -118,20 +99,9 @@ class Projection:
         return cls(**state)
 
 
-def robust_scale(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and robust deviation, float64 [d] each, of the columns of `rows` [n, d].
-
-    The deviation is the interquartile range / 1.349, which is the standard deviation of a normal column (Huber and
-    Ronchetti 2009, "Robust Statistics", chapter 5). A column more than half of which is one value has no interquartile
-    range; its standard deviation stands in.
-    """
-    low, median, high = np.percentile(rows, [25, 50, 75], axis=0)
-    return median, np.where(high > low, (high - low) / 1.349, rows.std(axis=0))
-
-
-def fit_projections(catalog: Catalog, *, dims: int, robust: float | None = None) -> dict[str, Projection]:
-    """Modality → its projection, fitted on the catalog's items that have the modality; `robust` as in `Projection`."""
-    return {m: Projection.fit(catalog.vectors[m], catalog.masks[m], dims=dims, robust=robust) for m in MODALITIES}
+def fit_projections(catalog: Catalog, *, dims: int) -> dict[str, Projection]:
+    """Modality → its projection, fitted on the catalog's items that have the modality."""
+    return {m: Projection.fit(catalog.vectors[m], catalog.masks[m], dims=dims) for m in MODALITIES}
 
 
 def projections_state(projections: Mapping[str, Projection]) -> dict[str, NDArray[np.float32]]:
@@ -140,13 +110,9 @@ def projections_state(projections: Mapping[str, Projection]) -> dict[str, NDArra
 
 
 def projections_from(state: Mapping[str, NDArray[Any]]) -> dict[str, Projection]:
-    """The inverse of `projections_state`; other entries of `state` are passed over. A state from before there was
-    clipping clips nothing."""
+    """The inverse of `projections_state`; other entries of `state` are passed over."""
     names = [entry.name for entry in fields(Projection)]
-    return {
-        m: Projection.from_state({name: state[f"{m}/{name}"] for name in names if f"{m}/{name}" in state})
-        for m in MODALITIES
-    }
+    return {m: Projection.from_state({name: state[f"{m}/{name}"] for name in names}) for m in MODALITIES}
 
 
 def speaks(catalog: Catalog, projections: Mapping[str, Projection]) -> dict[str, NDArray[np.bool_]]:

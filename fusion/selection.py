@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 MAX_ROWS = 2_000
 """Columns are judged by at most so many rows, evenly spaced: mutual information is found by nearest neighbours."""
+WEAKEST, BISECTIONS = 1e-3, 8
+"""Strengths of the group lasso are looked for between the first and 1, so many times."""
 
 
 def by_mutual_information(
@@ -68,6 +70,34 @@ def by_l1(vectors: NDArray[np.float32], targets: NDArray[np.floating], *, streng
 
     found = MultiTaskLasso(alpha=strength * most, fit_intercept=False, max_iter=5000).fit(x, y)
     return np.any(found.coef_ != 0, axis=0)
+
+
+def by_l1_share(vectors: NDArray[np.float32], targets: NDArray[np.floating], *, share: float) -> NDArray[np.bool_]:
+    """bool [d]: the columns of `by_l1` at the strength, found by bisection, that keeps the most of them but no more
+    than `ceil(share * d)`; at least one where any tells something.
+
+    Args:
+        share: above 0 and at most 1.
+
+    Raises:
+        ValueError: `share` is out of its range, or there is not one target a row.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share {share}: expected above 0 and at most 1")
+    most, weak, strong = int(np.ceil(share * vectors.shape[1])), WEAKEST, 1.0
+    best = by_l1(vectors, targets, strength=weak)
+    if best.sum() <= most:
+        return best
+    for _ in range(BISECTIONS):
+        strength = float(np.sqrt(weak * strong))
+        kept = by_l1(vectors, targets, strength=strength)
+        if kept.sum() > most:
+            weak = strength
+        else:
+            strong = strength
+        if kept.any() and (best.sum() > most or best.sum() < kept.sum() <= most):
+            best = kept
+    return best
 
 
 def one_hot(categories: NDArray[np.str_]) -> NDArray[np.float32]:

@@ -1,25 +1,33 @@
-"""Fits named weights with Keras. Only this file and `fusion.multitask.training` need TensorFlow, and only while
-fitting."""
+"""Fits named weights with Keras. Only this file and the learners of `fusion.multitask` and `fusion.graph` need
+TensorFlow, and only while fitting."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion import losses
 from fusion.data import History
-
-if TYPE_CHECKING:
-    from fusion.training import Candidates, Example, Recipe
+from fusion.examples import Candidates, Example
+from fusion.recipe import Recipe
 
 Weights = Mapping[str, NDArray[Any]]
 MOMENTUM = 0.9
-OPTIMIZERS = ("adam", "sgd")
-PRECISIONS = ("auto", "float32")
 LIKED = 4
 """Of a user's targets so many are drawn, by their shares and with replacement, to be paired with what was not liked."""
 _OPTIMIZER = "optimizer/"
+
+
+class Vectors(Protocol):
+    """What named weights make of a catalog's items, and of users by what they like."""
+
+    def item_vectors(self, weights: Weights) -> NDArray[np.float32]:
+        """float32 [N, D]."""
+
+    def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [len(users), D], of `users`, places in the history's `user_ids`."""
 
 
 class Network(Protocol):
@@ -36,39 +44,56 @@ class Network(Protocol):
         three or more in the order in which they happen to be ready (`AddN` takes over whichever input's memory is
         free), and so not to the same bits every time."""
 
-    def profiles(self, likes: History) -> NDArray[np.float32]:
-        """float32 [B, P]: what the users are known by."""
+    def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
+        """What the users are known by, by name; float32 [B, ...] each."""
 
     def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """What is known of the items at `rows` and not learnt, by name."""
 
     def vectors(
-        self, weights: Mapping[str, Any], profiles: Any, given: Mapping[str, Any], shown: Any, *, xp: Any
+        self,
+        weights: Mapping[str, Any],
+        profiles: Mapping[str, Any],
+        given: Mapping[str, Any],
+        shown: Any,
+        *,
+        xp: Any,
     ) -> tuple[Any, Any]:
         """Users [B, D] and items [C, D].
 
         Args:
-            profiles: [B, P].
-            given: as `given` made it.
+            profiles, given: as the functions of these names made them.
             shown: [C, 1 + M], 1 or 0: whether each block plays.
         """
 
 
 class Variables:
-    """Named weights as Keras variables under an optimiser."""
+    """Named weights as Keras variables under an optimiser.
 
-    def __init__(self, start: Weights, *, recipe: "Recipe", seed: int) -> None:
+    Args:
+        scope: what the variables are made in, as that of a `tf.distribute` strategy.
+    """
+
+    def __init__(
+        self,
+        start: Weights,
+        *,
+        recipe: Recipe,
+        seed: int,
+        scope: AbstractContextManager[Any] | None = None,
+    ) -> None:
         import keras
         import tensorflow as tf
 
         keras.utils.set_random_seed(seed)
         tf.config.experimental.enable_op_determinism()
-        self.named = {name: keras.Variable(array) for name, array in start.items()}
-        if recipe.optimizer == "adam":
-            self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        else:
-            self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
-        self._optimizer.build(self.all)
+        with scope or nullcontext():
+            self.named = {name: keras.Variable(array) for name, array in start.items()}
+            if recipe.optimizer == "adam":
+                self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
+            else:
+                self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
+            self._optimizer.build(self.all)
 
     @property
     def all(self) -> list[Any]:
@@ -101,34 +126,34 @@ class Variables:
             variable.assign(state[f"{_OPTIMIZER}{k}"])
 
 
-class Trainer:
-    """Updates a network's weights, a batch of examples at a time."""
+class Ranking:
+    """Teaches a network to rank what users liked next above other items (`fusion.training.Learner`)."""
 
-    def __init__(self, start: Weights, network: Network, *, recipe: "Recipe", seed: int) -> None:
+    def __init__(self, start: Weights, network: Network, likes: History, *, recipe: Recipe, seed: int) -> None:
         import tensorflow as tf
 
+        self._mirrored = mirrored(min(recipe.devices, recipe.batch_size))
+        scope = self._mirrored.scope() if self._mirrored else None
+        self.variables = Variables(start, recipe=recipe, seed=seed, scope=scope)
+        self.history, self.n_items = likes, len(network.masks)
         self._network, self._recipe = network, recipe
-        self.variables = Variables(start, recipe=recipe, seed=seed)
+        self._candidates = Candidates(likes, self.n_items, recipe=recipe)
         self._dtype = compute_dtype(recipe.precision, gpus=len(tf.config.list_physical_devices("GPU")))
         self._whole: dict[str, Any] = {}
         self._apply = tf.function(self.variables.apply)
-        self._run = tf.function(self._update, reduce_retracing=True) if network.compiled else self._update
+        update = self._spread_update if self._mirrored else self._update
+        self._run = tf.function(update, reduce_retracing=True) if network.compiled or self._mirrored else update
 
-    def step(self, example: "Example", *, candidates: "Candidates", random: np.random.Generator) -> float:
+    def step(self, example: Example, random: np.random.Generator) -> float:
         """One update; returns the batch's mean loss."""
-        import tensorflow as tf
-
-        rows, log_p = candidates.draw(example.targets, random)
-        batch = {
-            "profiles": self._network.profiles(example.past),
-            "shown": self._shown(rows, random),
-            "targets": example.targets[:, rows].toarray(),
-            "log_p": log_p,
-        }
+        rows, log_p = self._candidates.draw(example.targets, random)
+        shown = self._shown(rows, random)
+        users = {"targets": example.targets[:, rows].toarray()}
         if self._recipe.loss == "bpr":
-            batch |= _pairs(example, rows, batch["targets"], log_p, random)
-        tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}
-        return float(self._run(self._given(rows), tensors))
+            users |= _pairs(example, rows, users["targets"], log_p, random)
+        profiles = self._network.profiles(example.past)
+        items = {"shown": shown, "log_p": log_p}
+        return float(self._run(self._given(rows), self._parted(profiles), self._parted(users), tensors(items)))
 
     def _shown(self, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
         """float32 [C, 1 + M]: 0 where the item lacks the block, and where it is hidden for this step."""
@@ -140,37 +165,96 @@ class Trainer:
 
     def _given(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Tensors; those of a catalog that every step ranks whole are made once."""
-        import tensorflow as tf
-
-        if len(rows) < len(self._network.masks):
-            return {name: tf.convert_to_tensor(array) for name, array in self._network.given(rows).items()}
+        if len(rows) < self.n_items:
+            return tensors(self._network.given(rows))
         if not self._whole:
-            self._whole = {name: tf.convert_to_tensor(array) for name, array in self._network.given(rows).items()}
+            self._whole = tensors(self._network.given(rows))
         return self._whole
 
-    def _update(self, given: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
-        """The batch that `step` makes → loss []."""
+    def _update(
+        self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
+    ) -> Any:
+        """What `step` makes → loss []."""
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = self._loss(given, batch)
+            loss = self._loss(given, profiles, users, items)
         self._apply(self.variables.gradients(tape, loss))
         return loss
 
-    def _loss(self, given: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
+    def _parted(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Tensors of arrays [B, ...]; with several devices every one has its share of the rows."""
+        if not self._mirrored:
+            return tensors(arrays)
+        replicas = self._mirrored.num_replicas_in_sync
+        parts = {name: np.array_split(array, replicas) for name, array in arrays.items()}
+        return dict(
+            self._mirrored.experimental_distribute_values_from_function(
+                lambda context: tensors({n: p[context.replica_id_in_sync_group] for n, p in parts.items()})
+            )
+        )
+
+    def _spread_update(
+        self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
+    ) -> Any:
+        """As `_update`, every device with its share of the users: gradients of a mean over users are the sum of those
+        of the shares, each weighing its number of users. Keras sums them over the devices when it applies them."""
+        import tensorflow as tf
+
+        def on_one(given: Any, profiles: Any, users: Any, items: Any) -> Any:
+            weight = tf.cast(tf.shape(users["targets"])[0], "float32") / self._recipe.batch_size
+            with tf.GradientTape() as tape:
+                loss = weight * self._loss(given, profiles, users, items)
+            self.variables.apply(self.variables.gradients(tape, loss))
+            return loss
+
+        losses = self._mirrored.run(on_one, args=(given, profiles, users, items))
+        return self._mirrored.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    def _loss(
+        self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
+    ) -> Any:
         from keras import ops
 
-        def cast(arrays: Mapping[str, Any]) -> dict[str, Any]:
+        def cast(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+            if self._dtype == "float32":
+                return arrays
             return {n: ops.cast(a, self._dtype) if "float" in str(a.dtype) else a for n, a in arrays.items()}
 
-        whole = self._dtype == "float32"
-        weights, given = (self.variables.named, given) if whole else (cast(self.variables.named), cast(given))
-        inputs = batch if whole else cast({name: batch[name] for name in ("profiles", "shown")})
-        users, items = self._network.vectors(weights, inputs["profiles"], given, inputs["shown"], xp=ops)
-        logits = ops.cast(ops.matmul(users, ops.transpose(items)), "float32")
+        shown = cast({"shown": items["shown"]})["shown"]
+        made = self._network.vectors(cast(self.variables.named), cast(profiles), cast(given), shown, xp=ops)
+        logits = ops.cast(ops.matmul(made[0], ops.transpose(made[1])), "float32")
         if self._recipe.loss == "bpr":
-            return losses.bpr(logits, batch["liked"], batch["shares"], xp=ops)
-        return losses.softmax(logits, batch["targets"], batch["log_p"], xp=ops)
+            return losses.bpr(logits, users["liked"], users["shares"], xp=ops)
+        return losses.softmax(logits, users["targets"], items["log_p"], xp=ops)
+
+
+def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The same names, with tensors."""
+    import tensorflow as tf
+
+    return {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
+
+
+def mirrored(devices: int) -> Any:
+    """A `tf.distribute.MirroredStrategy` over so many GPUs, or CPU devices where there is no GPU; over all GPUs if 0.
+    None where that is one device.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    there = gpus or tf.config.list_logical_devices("CPU")
+    wanted = devices or max(1, len(gpus))
+    if wanted > len(there):
+        raise ValueError(f"devices {devices}: there are {len(there)}; expected so many at most, or 0 for all GPUs")
+    if wanted == 1:
+        return None
+    names = [device.name for device in there[:wanted]]
+    together = None if gpus else tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy(names, cross_device_ops=together)
 
 
 def compute_dtype(precision: str, *, gpus: int) -> str:
@@ -180,7 +264,7 @@ def compute_dtype(precision: str, *, gpus: int) -> str:
 
 
 def _pairs(
-    example: "Example",
+    example: Example,
     rows: NDArray[np.int64],
     targets: NDArray[np.float32],
     log_p: NDArray[np.float32],

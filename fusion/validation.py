@@ -17,17 +17,29 @@ BATCH = 256
 
 
 class Holdout:
-    """Validation likes, and what must not be recommended because it was had in train.
+    """Validation likes, and what must not be recommended: what was had in train, and what is no candidate.
+
+    Args:
+        candidates: bool [N], the items that may be ranked; None for all. Likes of others ask nothing.
 
     Attributes:
         users: int64 [V], ascending places in `user_ids`: those with a validation like that is not in train, at most
             `MAX_USERS` of them, drawn by the seed.
     """
 
-    def __init__(self, train: History, valid: History, *, n_items: int, seed: int) -> None:
+    def __init__(
+        self,
+        train: History,
+        valid: History,
+        *,
+        n_items: int,
+        candidates: NDArray[np.bool_] | None = None,
+        seed: int,
+    ) -> None:
+        self.candidates = np.ones(n_items, np.bool_) if candidates is None else candidates
         every = replace(train, weight=np.ones(len(train), np.float32))
         had, wanted = like_matrix(every, n_items), like_matrix(valid, n_items)
-        wanted = (wanted - wanted.multiply(had)).tocsr()
+        wanted = (wanted - wanted.multiply(had)).multiply(self.candidates[None, :].astype(np.float32)).tocsr()
         wanted.eliminate_zeros()
         users = np.nonzero(np.diff(wanted.indptr))[0]
         if len(users) > MAX_USERS:
@@ -39,7 +51,7 @@ class Holdout:
         """The users, `size` at a time."""
         for start in range(0, len(self.users), size):
             rows = slice(start, start + size)
-            yield Held(rows, self._had[rows], self._wanted[rows])
+            yield Held(rows, self.candidates, self._had[rows], self._wanted[rows])
 
     def ndcg(self, user_vectors: NDArray[np.float32], item_vectors: NDArray[np.float32], *, k: int = 10) -> float:
         """Mean ndcg@k over `users`, given their vectors float32 [V, D] and those of the items float32 [N, D]."""
@@ -53,17 +65,23 @@ class Held:
 
     Attributes:
         rows: their places in `Holdout.users`.
-        had: CSR [B, N], an entry for what must not be recommended.
+        candidates: bool [N], the items that may be ranked.
+        had: CSR [B, N], an entry for what must not be recommended though it is a candidate.
         wanted: CSR [B, N], an entry for what they liked next.
     """
 
     rows: slice
+    candidates: NDArray[np.bool_]
     had: sp.csr_matrix
     wanted: sp.csr_matrix
 
+    def ranked(self) -> NDArray[np.bool_]:
+        """bool [B, N]: the items that may be ranked for each user."""
+        return (self.had.toarray() == 0) & self.candidates
+
     def ndcg(self, scores: NDArray[np.float32], *, k: int = 10) -> NDArray[np.float64]:
         """float64 [B]: ndcg@k of rankings by `scores` float32 [B, N]."""
-        found, _ = top_k(scores, k, exclude=self.had)
+        found, _ = top_k(scores, k, exclude=~self.ranked())
         relevant = self.wanted.toarray() > 0
         hits = np.take_along_axis(relevant, np.maximum(found, 0), axis=1) & (found >= 0)
         return ndcg(hits, relevant.sum(axis=1), k=k)

@@ -22,7 +22,7 @@ class Weighting(Protocol):
         """What is to be learnt, by name, given the columns p_m of each modality."""
 
     def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> Any:
-        """[n, M], how much each modality counts in each item; None where all count alike.
+        """[n, M], how much each modality counts in each item.
 
         Args:
             weights: has what `start` named.
@@ -37,8 +37,8 @@ class Even:
     def start(self, widths: Sequence[int], *, seed: int) -> dict[str, NDArray[np.float32]]:
         return {}
 
-    def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> None:
-        return None
+    def __call__(self, weights: Mapping[str, Any], content: Sequence[Any], shown: Any, *, xp: Any) -> Any:
+        return shown
 
 
 EVEN = Even()
@@ -114,3 +114,10 @@ def masked_softmax(logits: Any, mask: Any, *, xp: Any) -> Any:
     top = xp.max(logits + hidden, axis=-1, keepdims=True)
     odds = xp.exp(xp.minimum(logits - top, 0)) * mask
     return odds / xp.maximum(xp.sum(odds, axis=-1, keepdims=True), 1e-30)
+
+
+def spread(factors: Any, widths: Sequence[int], *, xp: Any) -> Any:
+    """[n, sum of widths]: each of the factors [n, M] as often as its block is wide. One product, so that the factors
+    have one gradient (see `fusion.trainer.Network.compiled`)."""
+    columns = np.repeat(np.eye(len(widths), dtype=np.float32), widths, axis=1)
+    return xp.matmul(factors, columns if xp is np else xp.cast(columns, factors.dtype))

@@ -5,17 +5,19 @@ import json
 import posixpath
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow.fs as pafs
 
 from fusion import registry
 from fusion.strategies.base import Strategy
-from jobs.files import write_whole
 from jobs.night import Night
 from jobs.state import State, encoders
+from lake import files, storage
 
 FOLDER = "artifacts"
 MARK = "model.json"
@@ -35,7 +37,7 @@ class Identity:
 
     @property
     def model_version(self) -> str:
-        return f"{self.strategy}-{_hash(asdict(self))[:12]}"
+        return f"{self.strategy}-{digest(asdict(self))[:12]}"
 
     @property
     def path(self) -> str:
@@ -43,19 +45,20 @@ class Identity:
         return f"{FOLDER}/{self.model_version}"
 
 
-def identity(night: Night, state: State, strategy: str) -> Identity:
-    """The identity of the model that this night's state, configuration and code make."""
+def identity(night: Night, state: State, strategy: str, parameters: Mapping[str, Any]) -> Identity:
+    """The identity of the model of that strategy, with those parameters, that this night's state, configuration and
+    code make."""
     return Identity(
         strategy=strategy,
         fingerprint_data=state.fingerprint,
-        fingerprint_encoders=_hash(encoders(night.config)),
-        fingerprint_config=_hash(night.config.fusion.model_dump(mode="json")),
-        fingerprint_code=_code(),
+        fingerprint_encoders=digest(encoders(night.config)),
+        fingerprint_config=digest([night.config.fusion.model_dump(mode="json"), dict(parameters)]),
+        fingerprint_code=code(),
     )
 
 
 def exists(night: Night, path: str) -> bool:
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     return filesystem.get_file_info(f"{root}/{path}/{MARK}").type == pafs.FileType.File
 
 
@@ -67,24 +70,24 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for part, model in models.items():
             model.save(Path(folder) / part)
-        filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+        filesystem, root = storage.filesystem(night.lake.uri)
         for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
             target = f"{root}/{made.path}/{file.relative_to(folder).as_posix()}"
             filesystem.create_dir(posixpath.dirname(target), recursive=True)
-            write_whole(filesystem, target, file.read_bytes())
+            files.write_whole(filesystem, target, file.read_bytes())
     mark(night, made)
 
 
 def mark(night: Night, made: Identity) -> None:
     """Say that a stored model is whole, and that a night wants it now: maintenance goes by the age of the mark."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     told = asdict(made) | {"encoders": encoders(night.config)}
-    write_whole(filesystem, f"{root}/{made.path}/{MARK}", json.dumps(told, indent=1).encode())
+    files.write_whole(filesystem, f"{root}/{made.path}/{MARK}", json.dumps(told, indent=1).encode())
 
 
 def encoders_of(night: Night, path: str) -> dict[str, str]:
     """Modality → fingerprint of the encoder whose vectors a stored model reads."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     with filesystem.open_input_file(f"{root}/{path}/{MARK}") as file:
         return json.loads(file.read())["encoders"]
 
@@ -92,13 +95,12 @@ def encoders_of(night: Night, path: str) -> dict[str, str]:
 def scratch(night: Night, made: Identity) -> Path | None:
     """Where a training of this model leaves its checkpoints: beside the model's own folder, where the lake is on a file
     system of this machine; None elsewhere, and then a killed training begins anew."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
-    return Path(f"{root}/{made.path}.partial") if isinstance(filesystem, pafs.LocalFileSystem) else None
+    return files.local(night.lake, f"{made.path}.partial")
 
 
 def load(night: Night, path: str, part: str) -> Strategy:
     """One part of a stored model: `TWIN`, which has not seen the held-out likes, or `SERVED`, which has seen all."""
-    filesystem, root = pafs.FileSystem.from_uri(night.lake.uri)
+    filesystem, root = storage.filesystem(night.lake.uri)
     folder = Path(tempfile.mkdtemp())
     try:
         pafs.copy_files(
@@ -112,12 +114,13 @@ def load(night: Night, path: str, part: str) -> Strategy:
         shutil.rmtree(folder)
 
 
-def _hash(value: object) -> str:
+def digest(value: object) -> str:
+    """SHA-256 of a value as JSON, hex."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _code() -> str:
+def code() -> str:
     """A hash of all that computes a model: our own sources, and the versions of the libraries underneath."""
     sources = sorted(Path(registry.__file__).parent.rglob("*.py"))
     libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
-    return _hash([*libraries, *(source.read_text("utf-8") for source in sources)])
+    return digest([*libraries, *(source.read_text("utf-8") for source in sources)])

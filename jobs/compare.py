@@ -1,8 +1,8 @@
 """Compare: every strategy, policy for missing modalities and baseline on the same splits of one night's state."""
 
-import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -10,14 +10,16 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from fusion.baselines import BASELINES
+from fusion.choosing import Bench, foremost
 from fusion.comparison import SHOWN, Comparison, Line
 from fusion.core import core
 from fusion.missing.registry import POLICIES
 from fusion.registry import STRATEGIES
 from fusion.reviews import Reviews
-from fusion.splits import Kind, split
+from fusion.splits import Kind, Split, split
 from jobs.night import Night, UserError
 from jobs.state import State, load
+from schemas.config import AUTO, Candidate
 
 FIGURES = [metric if k is None else f"{metric}@{k}" for metric, k in SHOWN]
 COLUMNS = pa.schema(
@@ -31,6 +33,7 @@ COLUMNS = pa.schema(
     ]
 )
 """`low` and `high` are the 95% interval of the first figure; `p` tells it from the best baseline's."""
+CHOSEN = "chosen by the validation likes"
 
 
 def compare(
@@ -73,12 +76,30 @@ def compare(
             n_items=len(state.items),
             seed=settings.seed,
         )
+        default = _default(night, state, parts)
         comparison = Comparison(
-            state.catalog, parts, default=settings.strategy, parameters=settings.parameters, seed=settings.seed
+            state.prepared, parts, default=default.strategy, parameters=dict(default.parameters), seed=settings.seed
         )
         found = list(tqdm(comparison.lines(**wanted), desc=kind, unit="model"))
+        if settings.strategy == AUTO:
+            found = [replace(line, note=CHOSEN) if _is(line, default.strategy) else line for line in found]
         rows += [_row(kind, line) for line in sorted(found, key=_rank)]
     return pa.Table.from_pylist(rows, schema=COLUMNS)
+
+
+def _default(night: Night, state: State, parts: Split) -> Candidate:
+    """What the night would make its model like, on this split."""
+    considered = night.config.fusion.considered
+    if len(considered) == 1:
+        return considered[0]
+    judged_by = {"metric": night.config.evaluate.gate_metric, "k": night.config.evaluate.gate_k}
+    bench = Bench(state.prepared(parts.train), parts, **judged_by, seed=night.config.fusion.seed)
+    best = foremost([bench.attempt(c.strategy, c.strategy, c.parameters) for c in considered])
+    return Candidate(strategy=best.strategy, parameters=dict(best.parameters))
+
+
+def _is(line: Line, strategy: str) -> bool:
+    return line.kind == "strategy" and line.name == strategy
 
 
 def dense(state: State, *, least: int) -> State:
@@ -86,7 +107,7 @@ def dense(state: State, *, least: int) -> State:
     rows, stay = core(state.history, len(state.items), least=least)
     items = np.cumsum(stay) - 1
     history = state.history.where(rows)
-    history = dataclasses.replace(history, item=items[history.item].astype(np.int32))
+    history = replace(history, item=items[history.item].astype(np.int32))
     told = stay[state.reviews.item]
     reviews = Reviews(
         state.reviews.user[told],
@@ -94,7 +115,7 @@ def dense(state: State, *, least: int) -> State:
         state.reviews.content[told],
         state.reviews.vectors,
     )
-    return dataclasses.replace(state, items=state.items.where(stay), history=history, reviews=reviews)
+    return replace(state, items=state.items.where(stay), history=history, reviews=reviews)
 
 
 def _known(names: Sequence[str], there_are: Iterable[str], option: str) -> list[str]:

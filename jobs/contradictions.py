@@ -1,11 +1,13 @@
 """Warnings of items whose modalities contradict one another, as a picture of something else than the text tells."""
 
 import logging
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from fusion.crossmodal.contradiction import contradictions
+from fusion.crossmodal.registry import create_alignment
 from fusion.crossmodal.views import Views
 from fusion.data import Catalog
 from fusion.preprocess import fit_projections
@@ -22,7 +24,14 @@ def warn(night: Night, catalog: Catalog) -> None:
     """Write the night's items that `fusion.crossmodal.contradiction` flags into `quarantine`. Nothing is refused: the
     items stay in the catalog, and somebody should look at them."""
     views = Views.of(catalog, fit_projections(catalog, dims=DIMS))
-    found = contradictions(views, train=np.ones(len(catalog), np.bool_), seed=night.config.fusion.seed)
+    how = night.config.fusion.contradictions
+    found = contradictions(
+        views,
+        train=np.ones(len(catalog), np.bool_),
+        seed=night.config.fusion.seed,
+        rate=how.false_positive_rate,
+        alignment=partial(create_alignment, how.alignment),
+    )
     rows = [
         {
             "date": night.date,

@@ -14,6 +14,17 @@ OLDEST_JAVA = 17
 LIGHT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 JAVA_WITHOUT_INCUBATOR = Path(__file__).parent / "java"
 
+# What the clients of a store read (`lake/storage.py`); executors need it as well as drivers.
+STORE_VARIABLES = re.compile(r"AWS_\w+|GOOGLE_APPLICATION_CREDENTIALS|HADOOP_CONF_DIR")
+
+
+def executor_settings() -> dict[str, str]:
+    """Spark settings that give executors what this process knows of the stores that RAW and LAKE are in.
+
+    Spark hides those of them that are secrets in its interface and its logs (`spark.redaction.regex`).
+    """
+    return {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if STORE_VARIABLES.fullmatch(name)}
+
 
 def spark_environment() -> dict[str, str]:
     """Environment variables for spark-submit, to lay over the process's own."""

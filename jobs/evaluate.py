@@ -23,9 +23,10 @@ from fusion.registry import create
 from fusion.scoring import scorer
 from fusion.splits import Split
 from jobs import artifacts
+from jobs.choosing import CONTENT_ONLY, Choice, chosen, told
 from jobs.night import Night, run_step
 from jobs.state import State, encoders, load
-from jobs.train import CONTENT_ONLY, split_of, strategy_of
+from jobs.train import split_of
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
@@ -45,7 +46,8 @@ class Promotion:
 def run(night: Night, arguments: argparse.Namespace) -> None:
     """Judge the night's model and write what follows; unless `arguments.publish`, only say in the log what would."""
     state = load(night)
-    made = artifacts.identity(night, state, strategy_of(night, state))
+    choice = chosen(night, state)
+    made = artifacts.identity(night, state, choice.best.strategy, choice.best.parameters)
     last = _last_promoted(night)
     before = _as_seen_by(night, state, last)
     parts = split_of(night, state)
@@ -56,7 +58,7 @@ def run(night: Night, arguments: argparse.Namespace) -> None:
         _say_figures(night, figures)
         log.warning("evaluate: publishing is skipped: nothing of the night %s is published", night.ds)
         return
-    _write_metrics(night, figures, made)
+    _write_metrics(night, figures, choice, made)
     row = {
         "date": night.date,
         "model_version": made.model_version,
@@ -146,7 +148,7 @@ def _say_figures(night: Night, figures: list[Figure]) -> None:
             log.info("evaluate: %s: %s@%d = %.4f", figure.model, figure.metric, figure.k, figure.value)
 
 
-def _write_metrics(night: Night, figures: list[Figure], made: artifacts.Identity) -> None:
+def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: artifacts.Identity) -> None:
     rows = [
         {
             "date": night.date,
@@ -162,6 +164,7 @@ def _write_metrics(night: Night, figures: list[Figure], made: artifacts.Identity
         }
         for figure, interval in zip(figures, intervals(figures, seed=night.config.fusion.seed), strict=True)
     ]
+    rows += [{"date": night.date, "model_version": made.model_version, **row} for row in told(night, choice)]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
 
 

@@ -8,15 +8,13 @@ from datetime import datetime, timedelta
 import pyarrow.fs as pafs
 
 from jobs import artifacts
-from lake import rewrite, vacuum
+from lake import rewrite, scratch, storage, vacuum
 from lake.lake import Lake
 from schemas.config import Maintenance
 from schemas.table import Table
 from schemas.tables import TABLES, ItemEmbeddings, Models
 
 log = logging.getLogger("nightweave.maintenance")
-
-SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,12 @@ def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool 
         yield from _compact(lake, table, settings.target_file_mib << 20, dry_run=dry_run)
     for table in TABLES.values():
         yield from _vacuum(lake, table, before, dry_run=dry_run)
-    for place, folders in (("artifacts", unused_models(lake, before)), (SCRATCH, _old(lake, SCRATCH, before))):
+    for place, folders in (
+        (artifacts.FOLDER, unused_models(lake, before)),
+        (scratch.FOLDER, _old(lake, scratch.FOLDER, before)),
+    ):
         if folders and not dry_run:
-            filesystem, _ = pafs.FileSystem.from_uri(lake.uri)
+            filesystem, _ = storage.filesystem(lake.uri)
             for path, _ in folders:
                 filesystem.delete_dir(path)
         if folders:
@@ -90,7 +91,7 @@ def _vacuum(lake: Lake, table: type[Table], before: datetime, *, dry_run: bool) 
 
 def _old(lake: Lake, folder: str, before: datetime) -> list[tuple[str, int]]:
     """The folders in a folder of the lake in which nothing was written since that moment, with their bytes."""
-    filesystem, root = pafs.FileSystem.from_uri(lake.uri)
+    filesystem, root = storage.filesystem(lake.uri)
     children = filesystem.get_file_info(pafs.FileSelector(f"{root}/{folder}", allow_not_found=True))
     old = []
     for child in (info for info in children if info.type == pafs.FileType.Directory):

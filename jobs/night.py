@@ -13,6 +13,7 @@ from importlib import import_module
 from jobs.failure import Failure, leave
 from jobs.raw import Raw
 from jobs.sources.landing import LandingZoneError
+from lake import storage
 from lake.lake import Lake, LakeError
 from schemas.config import Config, ConfigError, load
 
@@ -68,11 +69,13 @@ def location(what: str, given: str | None) -> str:
 
     Raises:
         UserError: neither says.
+        StorageError: nothing that can be used is there.
     """
     variable = f"NIGHTWEAVE_{what.upper()}"
     place = given or os.environ.get(variable)
     if not place:
         raise UserError(f"--{what} is missing; give a path or URI, or set {variable}")
+    storage.check(storage.as_uri(place))
     return place
 
 
@@ -105,7 +108,7 @@ def user_errors() -> Iterator[None]:
     """Within it, a user's mistake ends the process with one line and exit code 2, a failed night with 1."""
     try:
         yield
-    except (UserError, ConfigError, LandingZoneError, FileNotFoundError, LakeError) as error:
+    except (UserError, ConfigError, LandingZoneError, FileNotFoundError, LakeError, storage.StorageError) as error:
         sys.exit(_say(error, 2))
     except NightError as error:
         sys.exit(_say(error, 1))

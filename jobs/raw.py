@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lake import storage
+
 FORMATS = (".jsonl", ".csv", ".parquet")
 MAX_RECORD_BYTES = 16 * 2**20
 MEDIA_READINGS = 3
@@ -46,9 +48,7 @@ class Raw:
     uri: str
 
     def _root(self) -> tuple[pafs.FileSystem, str]:
-        uri = self.uri if "://" in self.uri else Path(self.uri).resolve().as_uri()
-        filesystem, root = pafs.FileSystem.from_uri(uri)
-        return filesystem, root.rstrip("/")
+        return storage.filesystem(storage.as_uri(self.uri))
 
     def nights(self, kind: str) -> list[str]:
         """The nights, ISO dates ascending, that have a partition of `items` or `interactions`."""

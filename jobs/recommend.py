@@ -57,7 +57,17 @@ class Shelves:
         first = rows.slice(0, 1).to_pylist()[0]
         blocks, alike = _slices(first["blocks"]), _slices(first["neighbour_blocks"])
         speaks = speaking(vectors, blocks)
-        return cls(ids, vectors, masks, is_new, blocks, alike, first["combination"], dict(first["weights"]), speaks)
+        return cls(
+            ids,
+            vectors,
+            masks,
+            is_new,
+            blocks,
+            alike,
+            first["combination"] or SUM,
+            dict(first["weights"] or ()),
+            speaks,
+        )
 
     def spoken(self) -> dict[str, slice]:
         """The blocks that have columns."""

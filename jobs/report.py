@@ -7,13 +7,12 @@ from datetime import date
 from typing import Any
 
 import duckdb
-import pyarrow.fs as pafs
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from jobs.files import write_whole
 from jobs.night import Night, UserError, run_step
-from lake import views
+from lake import storage, views
 from lake.asof import create_latest
+from lake.files import write_whole
 from lake.lake import Lake
 from schemas.table import MODALITIES
 
@@ -36,7 +35,7 @@ FEATURES = " UNION ALL ".join(
 MODEL = "SELECT * EXCLUDE (date) FROM models WHERE date = $night"
 METRICS = """
     PIVOT (SELECT model, segment, metric || coalesce('@' || k, '') AS figure, value FROM metrics
-           WHERE date = $night AND segment = 'all' AND (metric = 'auc' OR k = (
+           WHERE date = $night AND segment = 'all' AND split NOT LIKE '% validation' AND (metric = 'auc' OR k = (
                SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg'))
              AND metric NOT IN ('roc', 'pr') AND metric NOT LIKE 'platt%' AND metric NOT LIKE 'isotonic%')
     ON figure USING any_value(value) GROUP BY model
@@ -46,6 +45,10 @@ SEGMENTS = """
     WHERE date = $night AND metric = 'ndcg' AND segment != 'all'
       AND k = (SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg')
     ORDER BY segment, value DESC
+"""
+TRIED = """
+    SELECT model AS tried, metric || '@' || k AS figure, value, low, high FROM metrics
+    WHERE date = $night AND split LIKE '% validation' AND k IS NOT NULL ORDER BY value DESC, model
 """
 SHELVES = f"""
     SELECT r.user_id, r.shelf, r.rank, r.item_id, i.title, r.score, r.modalities,
@@ -103,6 +106,7 @@ def write_report(lake: Lake, night: date) -> str:
                 accounts,
                 ask("What was refused", QUARANTINE),
                 ask("Features in the store", FEATURES),
+                ask("What the validation likes said of the strategies tried", TRIED),
                 _metrics(connection, night),
                 ask("ndcg by segment", SEGMENTS),
             ],
@@ -111,7 +115,7 @@ def write_report(lake: Lake, night: date) -> str:
             parts=("history", *MODALITIES),
         )
     )
-    filesystem, root = pafs.FileSystem.from_uri(lake.uri)
+    filesystem, root = storage.filesystem(lake.uri)
     filesystem.create_dir(f"{root}/reports", recursive=True)
     write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
     return f"{root}/reports/{night}.html"

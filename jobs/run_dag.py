@@ -34,6 +34,8 @@ def run_nightly(night: Night, params: Mapping[str, Any], *, config: str | None =
         initdb()
         from dags.nightly_recommendations import dag
 
+        # There is no scheduler to see it missed, and Airflow's `test` stumbles over it (3.3.2).
+        dag.deadline = None
         for task in dag.tasks:
             # Whoever waits at a terminal wants the failure, not a second try in a minute.
             task.retries = 0

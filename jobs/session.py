@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
+from jobs.environment import executor_settings
+
 log = logging.getLogger("nightweave.spark")
 
 
@@ -21,7 +23,7 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.adaptive.enabled", "true")
     )
-    spark = builder.config(map=dict(settings or {})).getOrCreate()
+    spark = builder.config(map=executor_settings() | dict(settings or {})).getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
     spark.sparkContext.setLogLevel("ERROR")
     log.info("session ready after %.1f s on %s", time.monotonic() - started, spark.sparkContext.master)

@@ -14,8 +14,9 @@ from features.registry import encoder
 from fusion import registry
 from fusion.data import Catalog, History
 from fusion.missing import registry as policies
+from fusion.preparation import prepared
 from fusion.reviews import Reviews, with_reviews
-from jobs.night import Night
+from jobs.night import Night, NightError
 from jobs.sequences import COLUMNS, sequences
 from lake import asof
 from schemas.config import Config, ConfigError, Fusion
@@ -39,10 +40,30 @@ class State:
         """The catalog as whoever knows so much of the history sees it: with the reviews that came with that part."""
         return with_reviews(self.items, self.reviews, known, share=self.config.review_share)
 
+    def prepared(self, known: History) -> Catalog:
+        """`catalog`, its vectors standardised and their columns selected as configured, by what training items tell.
+
+        Raises:
+            NightError: there is nothing to select columns by.
+        """
+        how = self.config
+        try:
+            return prepared(
+                self.catalog(known),
+                known,
+                standardise=how.standardise,
+                clip=how.clip,
+                select=how.select.method,
+                keep=how.select.keep,
+                seed=how.seed,
+            )
+        except ValueError as error:
+            raise NightError(f"fusion.select: {error}") from None
+
     def filled(self, known: History) -> Catalog:
-        """`catalog`, what is missing in it filled in by the configured policy, which knows so much of the history. Its
+        """`prepared`, what is missing in it filled in by the configured policy, which knows so much of the history. Its
         masks tell what a model may use; those of `catalog` tell what the items have."""
-        catalog = self.catalog(known)
+        catalog = self.prepared(known)
         policy = policies.create(self.config.missing.policy, self.config.missing.parameters)
         policy.fit(catalog, known.likes(), seed=self.config.seed)
         return policy.fill(catalog)
@@ -61,7 +82,7 @@ def load(night: Night, *, through: Mapping[str, str] | None = None) -> State:
     the vectors of the encoders that it was made with, and no others.
 
     An item's vector of a modality is the mean over its contents of that modality; an item none of whose contents was
-    encoded has none, and its mask says so. Sequences are there if the configured strategy reads them.
+    encoded has none, and its mask says so. Sequences are there if a strategy that may be chosen reads them.
 
     Raises:
         ConfigError: there is no such strategy or policy for missing modalities, or it takes no such parameter.
@@ -71,10 +92,11 @@ def load(night: Night, *, through: Mapping[str, str] | None = None) -> State:
     ids = np.asarray(items["item_id"].to_pylist(), dtype=np.str_)
     fingerprints = through or encoders(night.config)
     vectors, masks, sequenced = {}, {}, {}
+    sequenced_at_all = any(registry.strategy(c.strategy).sequences for c in night.config.fusion.considered)
     for modality in MODALITIES:
         keys, contents = _contents(night, modality, fingerprints[modality])
         vectors[modality], masks[modality] = _means(items, modality, keys, contents)
-        if modality in COLUMNS and registry.strategy(night.config.fusion.strategy).sequences:
+        if modality in COLUMNS and sequenced_at_all:
             owner, key = _owners(items, modality)
             sequenced[modality] = sequences(
                 night.lake, modality, fingerprints[modality], owner=owner, key=key, n_items=len(ids)
@@ -96,7 +118,8 @@ def load(night: Night, *, through: Mapping[str, str] | None = None) -> State:
 
 def _check_choices(fusion: Fusion) -> None:
     try:
-        registry.create(fusion.strategy, fusion.parameters)
+        for candidate in fusion.considered:
+            registry.create(candidate.strategy, candidate.parameters)
         policies.create(fusion.missing.policy, fusion.missing.parameters)
     except ValueError as error:
         raise ConfigError(f"fusion: {error}") from None
@@ -170,19 +193,29 @@ def _categories(items: pa.Table) -> np.ndarray:
 
 
 def _history(rows: pa.Table, item_ids: np.ndarray) -> History:
-    """The rows whose item the catalog still has, by place."""
-    users = np.unique(np.asarray(rows["user_id"].to_pylist(), dtype=np.str_))
-    user = np.searchsorted(users, np.asarray(rows["user_id"].to_pylist(), dtype=np.str_))
-    item = pc.index_in(rows["item_id"], value_set=pa.array(item_ids.tolist(), pa.string()))
-    known = pc.is_valid(item).to_numpy()
+    """The rows whose item the catalog still has, by place. Ids stay codes all the way: 10 million rows are 240 MB."""
+    user_names, user = _coded(rows["user_id"])
+    item_names, item = _coded(rows["item_id"])
+    used = np.bincount(user, minlength=len(user_names)) > 0
+    place = pc.index_in(item_names, value_set=pa.array(item_ids.tolist(), pa.string()))
+    item = place.fill_null(-1).to_numpy()[item] if len(place) else item
+    known = item >= 0
     return History(
-        users,
-        user.astype(np.int32)[known],
-        item.drop_null().to_numpy().astype(np.int32),
+        np.asarray(user_names.filter(pa.array(used)).to_pylist(), dtype=np.str_),
+        (np.cumsum(used) - 1)[user[known]].astype(np.int32),
+        item[known],
         rows["timestamp"].cast(pa.int64()).to_numpy()[known],
         rows["weight"].to_numpy().astype(np.float32)[known],
         rows["rating"].to_numpy().astype(np.float32)[known],
     )
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """A column of ids as its different values and each row's place among them, int32 [n]."""
+    encoded = (
+        column.combine_chunks() if pa.types.is_dictionary(column.type) else column.combine_chunks().dictionary_encode()
+    )
+    return encoded.dictionary.cast(pa.string()), encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
 
 
 def _fingerprint(items: pa.Table, history: pa.Table, written: pa.Table) -> str:
@@ -191,7 +224,15 @@ def _fingerprint(items: pa.Table, history: pa.Table, written: pa.Table) -> str:
     columns = ["item_id", "category", "text_key", *(f"{m}_keys" for m in MODALITIES if m != "text")]
     for row in items.select(columns).to_pylist():
         digest.update(repr(tuple(row.values())).encode())
-    for batch in (*history.to_batches(), *written.to_batches()):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            digest.update(repr(row).encode())
+    for name, column in zip(
+        [*history.column_names, *written.column_names], [*history.columns, *written.columns], strict=True
+    ):
+        digest.update(f"{name} {len(column)}".encode())
+        if name.endswith(("_id", "_key")):
+            values, codes = _coded(column)
+            digest.update(repr(values.to_pylist()).encode())
+            digest.update(codes)
+        else:
+            numbers = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            digest.update(np.ascontiguousarray(numbers.to_numpy()))
     return digest.hexdigest()

@@ -1,5 +1,5 @@
-"""Train the night's fusion model: the validation likes say for how long, then one model is fitted without the test
-likes, to be judged by them, and one on everything, to serve."""
+"""Train the night's fusion model: the validation likes choose the strategy and what there is to choose in it, then one
+model is fitted without the test likes, to be judged by them, and one on everything, to serve."""
 
 import argparse
 import logging
@@ -7,22 +7,14 @@ import shutil
 
 from fusion.registry import create
 from fusion.splits import Split, split
-from fusion.strategies.base import Strategy
 from jobs import artifacts
+from jobs.choosing import choose
 from jobs.completeness import check_complete
 from jobs.contradictions import warn
 from jobs.night import Night, run_step
 from jobs.state import State, load
 
 log = logging.getLogger("nightweave.train")
-
-CONTENT_ONLY = "content"
-
-
-def strategy_of(night: Night, state: State) -> str:
-    """The configured strategy, or that of content alone where there are too few likes to learn from."""
-    enough = len(state.history.likes()) >= night.config.fusion.min_likes
-    return night.config.fusion.strategy if enough else CONTENT_ONLY
 
 
 def split_of(night: Night, state: State) -> Split:
@@ -42,28 +34,19 @@ def run(night: Night, _: argparse.Namespace) -> None:
     check_complete(night)
     state = load(night)
     warn(night, state.items)
-    made = artifacts.identity(night, state, strategy_of(night, state))
+    parts = split_of(night, state)
+    best = choose(night, state, parts).best
+    made = artifacts.identity(night, state, best.strategy, best.parameters)
     if artifacts.exists(night, made.path):
         artifacts.mark(night, made)
         log.info("train: %s is there already, made from the same data, config and code", made.model_version)
         return
-    parts = split_of(night, state)
-    settings = night.config.fusion
-    parameters = settings.parameters if made.strategy == settings.strategy else {}
-    scratch = artifacts.scratch(night, made)
-
-    def unfitted(part: str) -> Strategy:
-        model = create(made.strategy, parameters)
-        model.checkpoint = scratch / part if scratch else None
-        return model
-
-    catalog = state.filled(parts.train)
-    tuned = unfitted("tuned").fit(catalog, parts.train, parts.valid, seed=settings.seed, progress=True)
-    log.info("train: tuned in %.1f s: %s", tuned.seconds, tuned.as_dict())
-    models = {}
+    scratch, models = artifacts.scratch(night, made), {}
     for part, history in ((artifacts.TWIN, parts.known()), (artifacts.SERVED, state.history)):
-        models[part] = unfitted(part)
-        models[part].fit(state.filled(history), history, seed=settings.seed, tuned=tuned, progress=True)
+        model = models[part] = create(best.strategy, dict(best.parameters))
+        model.checkpoint = scratch / part if scratch else None
+        seed = night.config.fusion.seed
+        model.fit(state.filled(history), history, seed=seed, tuned=best.fitted, progress=True)
     artifacts.save(night, made, models)
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -24,9 +24,12 @@ LATEST_VERSION = """
     ) = 1
 """
 
+KNOWN = "CREATE TEMP TABLE known_{column}s AS SELECT DISTINCT {column} FROM interactions WHERE date <= $night"
+CODES = "CREATE TYPE {column}s AS ENUM (SELECT {column} FROM known_{column}s ORDER BY {column})"
 HISTORY = """
     WITH weighed AS (
-        SELECT user_id, item_id, timestamp, event IN (SELECT unnest($explicit)) AS explicit,
+        SELECT user_id::user_ids AS user_id, item_id::item_ids AS item_id, timestamp,
+            event IN (SELECT unnest($explicit)) AS explicit,
             CASE WHEN event IN ('rating', 'review') THEN value END AS rating,
             CASE WHEN event IN ('rating', 'review') AND value < $threshold THEN 0 ELSE weights.weight END AS weight
         FROM interactions JOIN weights USING (event)
@@ -60,8 +63,13 @@ def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_thr
     `weight` is that of the pair's strongest event; 0 where the last explicit one was negative (a dislike, or a rating
     below the threshold). `rating` is the value of the pair's latest rating or review that has one (the highest where
     several came at once), null where none has. Ascending by user, timestamp, item.
+
+    Ids are dictionary-encoded, the dictionaries ascending: a row of strings would cost more than all else in it.
     """
     connection = views.connect(lake)
+    for column in ("user_id", "item_id"):
+        connection.execute(KNOWN.format(column=column), {"night": night})
+        connection.execute(CODES.format(column=column))
     connection.register("weights", pa.table({"event": list(weights), "weight": list(map(float, weights.values()))}))
     parameters = {"night": night, "threshold": rating_threshold, "explicit": list(EXPLICIT)}
     return connection.sql(HISTORY, params=parameters).to_arrow_table()

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 from operator import and_
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from lake import storage
 from schemas.table import Table
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ class Lake:
     uri: str
 
     def __post_init__(self) -> None:
-        uri = self.uri if "://" in self.uri else Path(self.uri).resolve().as_uri()
-        object.__setattr__(self, "uri", uri.rstrip("/"))
+        object.__setattr__(self, "uri", storage.as_uri(self.uri))
 
     def table_uri(self, table: type[Table]) -> str:
         return f"{self.uri}/{table.name}"
@@ -62,7 +61,7 @@ class Lake:
     def delta(self, table: type[Table]) -> DeltaTable | None:
         """The table as of now, or None before its first commit."""
         try:
-            return DeltaTable(self.table_uri(table))
+            return DeltaTable(self.table_uri(table), storage_options=storage.delta_options(self.uri))
         except TableNotFoundError:
             return None
 
@@ -73,7 +72,7 @@ class Lake:
         delta = self.delta(table)
         if delta is None:
             return dataset(table.schema.empty_table())
-        return delta.to_pyarrow_dataset()
+        return delta.to_pyarrow_dataset(schema=_with_later_columns(table, delta))
 
     def read(
         self, table: type[Table], *, where: pc.Expression | None = None, columns: list[str] | None = None
@@ -118,7 +117,7 @@ class Lake:
         filters = [(column, "=", value) for column, value in partition.items()]
         for _ in attempts():
             try:
-                delta = self.create(table)
+                delta = self.current(table)
                 delta.create_write_transaction(
                     actions,
                     "overwrite",
@@ -175,7 +174,7 @@ class Lake:
         (key,) = (column for column in table.key if column not in partition)
         for _ in attempts():
             try:
-                delta = self.create(table)
+                delta = self.current(table)
                 present = delta.to_pyarrow_dataset().to_table(filter=same_partition, columns=[key])[key]
                 files = self._without(table, files, key, present, partition)
                 if not files:
@@ -201,18 +200,30 @@ class Lake:
 
     def filesystem(self, table: type[Table]) -> tuple[pafs.FileSystem, str]:
         """Where the table's files are: a file system, and the table's folder in it."""
-        return pafs.FileSystem.from_uri(self.table_uri(table))
+        return storage.filesystem(self.table_uri(table))
 
-    def create(self, table: type[Table]) -> DeltaTable:
-        """The table as of now, made first where there is none."""
-        return self.delta(table) or DeltaTable.create(
-            self.table_uri(table),
-            schema=table.schema,
-            partition_by=list(table.partition_by),
-            mode="ignore",
-            name=table.name,
-            description=table.grain(),
-        )
+    def current(self, table: type[Table]) -> DeltaTable:
+        """The table as of now, made where there is none, with every column that its schema has by now.
+
+        Raises:
+            LakeError: a column came later that may not be null.
+        """
+        delta = self.delta(table)
+        if delta is None:
+            return DeltaTable.create(
+                self.table_uri(table),
+                schema=table.schema,
+                partition_by=list(table.partition_by),
+                mode="ignore",
+                name=table.name,
+                description=table.grain(),
+                storage_options=storage.delta_options(self.uri),
+            )
+        if later := _later_columns(table, delta):
+            delta.alter.add_columns(
+                Schema.from_arrow(pa.schema(later)).fields, commit_properties=CommitProperties(max_commit_retries=0)
+            )
+        return delta
 
     def _without(
         self,
@@ -237,6 +248,24 @@ class Lake:
             if fresh := self.stage(table, rows.filter(pc.invert(known)).to_batches(), partition):
                 kept.append(fresh)
         return kept
+
+
+def _later_columns(table: type[Table], delta: DeltaTable) -> list[pa.Field]:
+    """Columns of the schema that a table written by an earlier version lacks; in its rows they are null."""
+    known = {field.name for field in delta.schema().fields}
+    later = [field for field in table.schema if field.name not in known]
+    if binding := [field.name for field in later if not field.nullable]:
+        raise LakeError(
+            f"{table.name}: the lake was written without {', '.join(binding)}; columns that came later must be nullable"
+        )
+    return later
+
+
+def _with_later_columns(table: type[Table], delta: DeltaTable) -> pa.Schema | None:
+    """The table's own Arrow schema and the columns that came later; None where none did."""
+    if later := _later_columns(table, delta):
+        return pa.schema([*pa.schema(delta.schema().to_arrow()), *later])
+    return None
 
 
 def attempts() -> Iterator[int]:

@@ -58,7 +58,7 @@ def put(
     added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]
     keys = pa.concat_arrays([*(chunk for column in added for chunk in column.chunks), pa.array(without, pa.string())])
     for _ in attempts():
-        version = lake.create(table)
+        version = lake.current(table)
         gone, kept = [], []
         for path in _paths(version, partition):
             stale = pc.is_in(_read(lake, table, path, [key])[key], value_set=keys)
@@ -104,7 +104,7 @@ def _groups(files: list[dict], target_bytes: int) -> Iterator[list[dict]]:
 def _merge(lake: Lake, table: type[Table], merge: Merge) -> bool:
     merged = None
     for _ in attempts():
-        version = lake.create(table)
+        version = lake.current(table)
         if not set(merge.paths) <= set(_paths(version, merge.partition)):
             break
         merged = merged or _merged(lake, table, merge)
@@ -127,8 +127,13 @@ def _merged(lake: Lake, table: type[Table], merge: Merge) -> StagedFile:
 
 
 def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None = None) -> pa.Table:
+    """Rows of one file; columns that came to the table after it are null."""
     filesystem, root = lake.filesystem(table)
-    return pq.read_table(f"{root}/{path}", filesystem=filesystem, columns=columns, partitioning=None)
+    rows = pq.read_table(f"{root}/{path}", filesystem=filesystem, columns=columns, partitioning=None)
+    for field in table.file_schema():
+        if columns is None and field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows.select(columns or table.file_schema().names)
 
 
 def _paths(version: DeltaTable, partition: Mapping[str, str]) -> list[str]:

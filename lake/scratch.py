@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from lake import storage
 from lake.lake import Lake
 
 FOLDER = "scratch"
@@ -21,12 +22,12 @@ class Scratch:
     uri: str
 
     def write(self, number: int, rows: pa.Table) -> None:
-        filesystem, root = pafs.FileSystem.from_uri(self.uri)
+        filesystem, root = storage.filesystem(self.uri)
         filesystem.create_dir(root, recursive=True)
         pq.write_table(rows, f"{root}/{number}.parquet", filesystem=filesystem)
 
     def read(self, number: int) -> Iterator[pa.RecordBatch]:
-        filesystem, root = pafs.FileSystem.from_uri(self.uri)
+        filesystem, root = storage.filesystem(self.uri)
         with filesystem.open_input_file(f"{root}/{number}.parquet") as source:
             yield from pq.ParquetFile(source).iter_batches()
 
@@ -38,6 +39,6 @@ def scratch(lake: Lake, name: str) -> Iterator[Scratch]:
     try:
         yield made
     finally:
-        filesystem, root = pafs.FileSystem.from_uri(made.uri)
+        filesystem, root = storage.filesystem(made.uri)
         if filesystem.get_file_info(root).type == pafs.FileType.Directory:
             filesystem.delete_dir(root)

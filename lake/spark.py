@@ -75,6 +75,8 @@ def _with_partition(rows: pa.RecordBatch, schema: pa.Schema, file: Mapping[str, 
         pa.repeat(pa.scalar(file[field.name]).cast(field.type), rows.num_rows)
         if field.name in file
         else rows.column(field.name).cast(field.type)
+        if field.name in rows.schema.names
+        else pa.nulls(rows.num_rows, field.type)  # the file is from before the table had this column
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.table import Modality
 
@@ -89,16 +89,93 @@ class Missing(Section):
     parameters: dict[str, Any] = {}
 
 
-class Fusion(Section):
-    strategy: str = "closed_form"
+class Select(Section):
+    """Which columns of every modality's vectors are kept: those that tell most of the items' categories, by mutual
+    information or by a group lasso. A catalog without two categories is refused."""
+
+    method: Literal["none", "mutual_information", "l1"] = "none"
+    keep: float = Field(default=0.5, gt=0, le=1)
+    """Share of the columns: so many, or with `l1` at most so many."""
+
+
+class Contradictions(Section):
+    """How items are found whose modalities contradict one another."""
+
+    alignment: Literal["cca", "infonce"] = "cca"
+    """How two modalities are compared: by canonical correlation, or by a contrastive embedding, which takes longer."""
+    false_positive_rate: float = Field(default=0.001, gt=0, lt=0.5)
+    """Share of items without a contradiction that may be warned of."""
+
+
+AUTO = "auto"
+
+
+class Candidate(Section):
+    """A strategy by the name that `fusion/registry.py` gives it, and its parameters; the name alone will do."""
+
+    strategy: str
     parameters: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"strategy": given} if isinstance(given, str) else given
+
+
+CANDIDATES = tuple(Candidate(strategy=name) for name in ("closed_form", "decision", "weighted"))
+
+
+class Tuning(Section):
+    """A search for a strategy's parameters, of so many trials, or for so long; off unless one of the two is given."""
+
+    trials: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    """No trial begins later; how many there are then depends on the machine."""
+    reuse: bool = True
+    """Later nights take over what the newest night before them found; else every night searches."""
+
+    @property
+    def wanted(self) -> bool:
+        return self.trials is not None or self.minutes is not None
+
+
+class Fusion(Section):
+    strategy: str = AUTO
+    """A strategy by name, or `auto`: the one of `candidates` that the night's validation likes prefer."""
+    parameters: dict[str, Any] = {}
+    """Of the strategy that is named."""
+    candidates: tuple[Candidate, ...] = Field(default=CANDIDATES, min_length=1)
+    """The one with the highest validation figure (`evaluate.gate_metric` at `gate_k`), the first of equals."""
+    tuning: Tuning = Tuning()
     split: Split = Split()
     review_share: float = Field(default=0.3, ge=0, le=1)
     """Weight of the mean of an item's reviews beside the item's own text."""
+    standardise: Literal["none", "robust"] = "none"
+    """`robust` brings each column of the vectors to its training items' median and robust deviation."""
+    clip: float = Field(default=5.0, gt=0)
+    """Robust deviations at which `robust` clips outliers."""
+    select: Select = Select()
     missing: Missing = Missing()
+    contradictions: Contradictions = Contradictions()
     min_likes: int = Field(default=20, ge=1)
     """With fewer likes than this there is nothing to learn from: content alone speaks."""
     seed: int = 20261123
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Fusion":
+        if self.strategy == AUTO and self.parameters:
+            raise ValueError("fusion.parameters belong to a named strategy; with `auto` give them to a candidate")
+        names = [candidate.strategy for candidate in self.candidates]
+        if len(set(names)) < len(names):
+            raise ValueError(f"fusion.candidates {', '.join(names)}: expected each strategy once")
+        return self
+
+    @property
+    def considered(self) -> tuple[Candidate, ...]:
+        """What a night chooses among: the candidates, or the one strategy that is named."""
+        if self.strategy == AUTO:
+            return self.candidates
+        return (Candidate(strategy=self.strategy, parameters=self.parameters),)
 
 
 class Evaluate(Section):

@@ -198,7 +198,9 @@ class Metrics(Table):
 
     `value` is a mean over users, and `low` and `high` bound it with 95% confidence; they are null where it is no mean
     over users. `k` is the length of the list that is judged, of a curve (`roc`, `pr`) the percent on its first axis, of
-    a calibration the bin, and null for a figure without a cut.
+    a calibration the bin, and null for a figure without a cut. A `split` that ends in `validation` is of the strategies
+    that were tried for the night, each under its name, and those of a search for parameters as `STRATEGY trial N`, with
+    a figure `parameter NAME` for each parameter that is a number.
     """
 
     name = "metrics"
@@ -256,8 +258,8 @@ class ItemEmbeddings(Table):
     `vector` is made of parts that lie side by side, one for the history and one a modality. `blocks` names each with
     its first column and the one after its last; `neighbour_blocks` are the columns that tell which items are alike.
     `combination` says how the blocks' scores become one: `sum`, or by the places in their own rankings, `borda`,
-    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. `is_new` says that nobody has
-    interacted with the item yet.
+    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. Both are null in rows of versions
+    that knew sums only. `is_new` says that nobody has interacted with the item yet.
     """
 
     name = "item_embeddings"
@@ -269,8 +271,8 @@ class ItemEmbeddings(Table):
             pa.field("vector", VECTOR, nullable=False),
             pa.field("blocks", BLOCKS, nullable=False),
             pa.field("neighbour_blocks", BLOCKS, nullable=False),
-            string("combination"),
-            pa.field("weights", WEIGHTS, nullable=False),
+            string("combination", nullable=True),
+            pa.field("weights", WEIGHTS),
             pa.field("modalities", STRINGS, nullable=False),
             pa.field("is_new", pa.bool_(), nullable=False),
         ]

@@ -20,7 +20,8 @@ def test_the_default_profile_is_the_default_config() -> None:
 @pytest.mark.parametrize("profile", sorted(path.stem for path in PROFILES.glob("*.yaml")))
 def test_what_a_profile_names_can_be_made(profile: str) -> None:
     config = load(profile)
-    create(config.fusion.strategy, config.fusion.parameters)
+    for candidate in config.fusion.considered:
+        create(candidate.strategy, candidate.parameters)
     for modality in MODALITIES:
         choice = config.extract.encoders[modality]
         assert encoder(modality, choice.name, **without_weights(choice.parameters)).fingerprint

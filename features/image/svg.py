@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
@@ -12,7 +13,8 @@ from features.process import run_limited
 HEAD_BYTES = 1 << 16
 _ROOT = re.compile(rb"<([\w-]+:)?svg[\s>]")
 _GZIP = b"\x1f\x8b"
-_CHILD = Path(__file__).with_name("rasterise.py")
+# Its text, not its path: on a cluster this package may lie in a zip file.
+_CHILD = files("features.image").joinpath("rasterise.py").read_text("utf-8")
 
 
 def is_svg(head: bytes) -> bool:
@@ -29,7 +31,7 @@ def rasterise(path: Path, *, side: int, timeout_s: float) -> IO[bytes]:
     Raises:
         MediaError: "timeout", or "undecodable" with the renderer's words.
     """
-    command = (sys.executable, "-I", str(_CHILD), str(side))
+    command = (sys.executable, "-I", "-c", _CHILD, str(side))
     done = run_limited(command, timeout_s=timeout_s, source=path)
     if done.status != 0 or not done.output:
         words = done.last_words.splitlines()

@@ -23,7 +23,7 @@ class _Neighbours:
     def _learn(self, vectors: NDArray[np.float32] | sp.csr_matrix, history: History) -> None:
         n_items = vectors.shape[0]
         liked = np.bincount(history.likes().item, minlength=n_items) > 0
-        near = nearest(vectors, vectors, k=self.neighbours, own=np.arange(n_items), among=liked)
+        near = nearest([vectors], [vectors], k=self.neighbours, own=np.arange(n_items), among=liked)
         near.data **= np.float32(self.sharpness)
         sums = np.asarray(near.sum(axis=1)).ravel()
         self._shares = (sp.diags(1 / np.where(sums > 0, sums, 1)) @ near).T.tocsr().astype(np.float32)

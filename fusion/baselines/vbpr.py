@@ -1,5 +1,7 @@
 """Visual Bayesian personalised ranking, by the package `cornac`, which is not part of a plain installation."""
 
+import contextlib
+import io
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,8 @@ class VBPR:
     """Matrix factorisation with content (He and McAuley 2016): factors of the item's id beside a learnt projection of
     its content, here the projected vectors of all modalities side by side, 0 where missing.
 
-    Users are known by id. One who was not fitted with a like scores 0 everywhere, an item that nobody liked 0 for
-    everyone.
+    Users are known by id, and one who was not fitted with a like scores 0 everywhere. An item that nobody liked has
+    neither factors nor a bias of its own: its content alone speaks (section 3.2).
     """
 
     def __init__(
@@ -39,20 +41,21 @@ class VBPR:
             raise ValueError(f"vbpr without a catalog: expected one of {n_items} items")
         cornac = _cornac()
         likes = like_matrix(history, n_items).tocoo()
-        self._n_items, self._columns = n_items, np.zeros(0, np.int64)
         self._numbers: dict[str, int] = {}
+        self._users, self._items = np.zeros((1, 0), np.float32), np.zeros((n_items, 0), np.float32)
+        self._bias = np.zeros(n_items, np.float32)
         if not likes.nnz:
             return self
         # Cornac numbers items in the order that it meets them, and features must follow its numbers.
         pairs = [(int(u), int(i), 1.0) for u, i in zip(likes.row, likes.col, strict=True)]
         data = cornac.data.Dataset.from_uir(pairs, seed=self.seed)
-        self._columns = np.fromiter(data.item_ids, np.int64)
+        columns = np.fromiter(data.item_ids, np.int64)
         self._numbers = {str(history.user_ids[row]): number for number, row in enumerate(data.user_ids)}
-        features = _features(catalog, dims=self.dims)[self._columns]
+        features = _features(catalog, dims=self.dims)
         if not features.shape[1]:
             raise ValueError("vbpr for a catalog without content: expected vectors of at least one modality")
-        data.add_modalities(item_image=cornac.data.ImageModality(features=features))
-        self._model = cornac.models.VBPR(
+        data.add_modalities(item_image=cornac.data.ImageModality(features=features[columns]))
+        model = cornac.models.VBPR(
             k=self.factors,
             k2=self.factors,
             n_epochs=self.epochs,
@@ -63,15 +66,26 @@ class VBPR:
             verbose=False,
             seed=self.seed,
         )
-        self._model.fit(data)
+        # It prints to standard output whatever `verbose` says, and a table may be on its way there.
+        with contextlib.redirect_stdout(io.StringIO()):
+            model.fit(data)
+        self._keep(model, features, columns)
         return self
+
+    def _keep(self, model: Any, features: NDArray[np.float32], columns: NDArray[np.int64]) -> None:
+        """Sets the vectors of users, in the package's order, and of all items, from the fitted parameters."""
+        own = np.zeros((len(features), model.gamma_item.shape[1]), np.float32)
+        own[columns] = model.gamma_item[: len(columns)]
+        self._items = np.hstack([own, features @ model.emb_matrix]).astype(np.float32)
+        self._users = np.hstack([model.gamma_user, model.theta_user]).astype(np.float32)
+        self._bias = (features @ model.beta_prime).ravel().astype(np.float32)
+        self._bias[columns] += model.beta_item[: len(columns)]
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(users), n_items]; of `history` only the `user_ids` play a part."""
-        scores = np.zeros((len(users), self._n_items), np.float32)
-        for row, user in enumerate(history.user_ids[users].tolist()):
-            if user in self._numbers:
-                scores[row, self._columns] = np.asarray(self._model.score(self._numbers[user]))[: len(self._columns)]
+        numbers = np.array([self._numbers.get(user, -1) for user in history.user_ids[users].tolist()], np.int64)
+        scores = self._users[numbers] @ self._items.T + self._bias
+        scores[numbers < 0] = 0
         return scores
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.closed_form.taste import SMOOTHING_RANK, Taste
 from fusion.factors import principal_axes
+from fusion.gate import clearly_best
 from fusion.metrics import ndcg
 from fusion.rank import top_k
 from fusion.validation import Holdout
@@ -80,7 +81,7 @@ def choose_taste(
             trial = chosen | {name: value}
             gains = columns(trial, widths)
             found.append(np.concatenate([fold.ndcg(gains, ridge=trial["taste_ridge"]) for fold in folds]))
-        chosen[name] = values[_clearly_best(found)]
+        chosen[name] = values[clearly_best(found)]
     return chosen
 
 
@@ -146,14 +147,5 @@ def choose_best(
         for found, trial in zip(figures, trials, strict=True):
             found.append(held.ndcg(scores_of(trial)))
     per_user = [np.concatenate(found) for found in figures]
-    best = _clearly_best(per_user)
+    best = clearly_best(per_user)
     return dict(trials[best]), float(per_user[best].mean())
-
-
-def _clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:
-    """Which of several float64 [n], a figure a user each, has the highest mean; 0 where that is not more than one
-    standard error of the paired difference above the first (the one-standard-error rule, Breiman et al. 1984)."""
-    best = int(np.argmax([per_user.mean() for per_user in figures]))
-    difference = figures[best] - figures[0]
-    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
-    return best if difference.mean() > error else 0

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 MAX_LANDMARKS = 2048
 ROWS_AT_ONCE = 8192
@@ -27,18 +26,20 @@ class Terms:
 
     @classmethod
     def fit(cls, counts: sp.csr_matrix) -> Self:
-        df = np.bincount(counts.indices, minlength=counts.shape[1])
-        vocabulary = np.nonzero(df)[0]
-        idf = 1 + np.log((1 + counts.shape[0]) / (1 + df[vocabulary]))
-        return cls(vocabulary, idf.astype(np.float32))
+        vocabulary = np.unique(counts.indices).astype(np.int64)
+        return cls(vocabulary, _tf_idf().fit(counts[:, vocabulary].astype(np.float64)).idf_.astype(np.float32))
 
     def __call__(self, counts: sp.csr_matrix) -> sp.csr_matrix:
         """CSR float32 [n, v]; terms that were not fitted play no part."""
-        found = counts[:, self.vocabulary].tocsr().astype(np.float32)
-        found.data = 1 + np.log(found.data)
-        weighted = found.multiply(self.idf).tocsr()
-        length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
-        return (sp.diags((1 / np.where(length > 0, length, 1)).astype(np.float32)) @ weighted).tocsr()
+        weigh = _tf_idf()
+        weigh.idf_ = self.idf
+        return weigh.transform(counts[:, self.vocabulary].tocsr().astype(np.float32))
+
+
+def _tf_idf() -> Any:
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    return TfidfTransformer(sublinear_tf=True)
 
 
 @dataclass(frozen=True)
@@ -112,17 +113,16 @@ class KernelFeatures:
         return unfitted._on_landmarks(vectors[rows], None if counts is None else counts[rows], dims=dims)
 
     def _on_landmarks(self, vectors: NDArray[np.float32], counts: sp.csr_matrix | None, *, dims: int) -> Self:
+        from sklearn.decomposition import KernelPCA
+
         landmarks = self._standardised(vectors)
         terms = self.terms(counts) if self.terms is not None else None
         kernel = self._kernel(landmarks, terms, landmarks, terms).astype(np.float64)
+        found = KernelPCA(dims, kernel="precomputed", eigen_solver="dense").fit(kernel)
+        values = found.eigenvalues_
+        kept = values > 1e-6 * max(values.max(), 1e-12)
+        axes = (found.eigenvectors_[:, kept] / np.sqrt(values[kept])).astype(np.float32)
         level = kernel.mean(axis=0)
-        centred = kernel - level - level[:, None] + level.mean()
-        values, axes = eigh(centred, subset_by_index=[max(0, len(centred) - dims), len(centred) - 1])
-        order = np.argsort(-values, kind="stable")
-        order = order[values[order] > 1e-6 * max(values.max(), 1e-12)]
-        axes = axes[:, order]
-        axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-        axes = (axes / np.sqrt(values[order])).astype(np.float32)
         arrays = (self.degree, self.terms_gain, self.mean, self.scale, landmarks, self.terms, terms)
         return type(self)(*arrays, level.astype(np.float32), axes)
 

@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.closed_form.normalise import of_unit_spread
 from fusion.closed_form.trend import Trend
 from fusion.data import History
+from fusion.linear import of_unit_spread
 from fusion.profiles import recency_matrix
 
 RECENT_SHARE = 0.1

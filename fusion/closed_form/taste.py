@@ -7,18 +7,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fusion.linear import ridge_map
+
 SMOOTHING_RANK, SMOOTHING_RIDGE = 64, 100.0
 
 
 @dataclass(frozen=True)
 class Taste:
-    """The user of a row x of likes is u = K Zᵀ x and an item's score u · φ, where K = D (D Φᵀ Φ D + ridge I)⁻¹ D.
+    """The user of a row x of likes is u = K Zᵀ x and an item's score u · φ, with K as in `fusion.linear.ridge_map`.
 
-    With Z = Φ, the known items' features, D the root of each modality's gain and x one user's likes, u · φ is the
-    prediction of the ridge regression of x on the features D φ (Hoerl and Kennard 1970), for every user the same
-    matrix. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ has it predict not only what a user likes but also what
-    the linear autoencoder of the history expects them to like (`fusion.factors.autoencoder_factors`), which matters for
-    users with few likes.
+    With Z = Φ, the known items' features, u · φ is the prediction of a ridge regression of x, whose columns count by
+    their modality's gain. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ has it predict not only what a user likes
+    but also what the linear autoencoder of the history expects them to like (`fusion.factors.autoencoder_factors`),
+    which matters for users with few likes.
 
     Attributes:
         sources: float32 [N, p], Z; rows of items without a like are zero.
@@ -53,6 +54,4 @@ class Taste:
 
     def kernel(self, gains: NDArray[np.float64], *, ridge: float) -> NDArray[np.float32]:
         """float32 [p, p]: K for gains float64 [p] of the columns."""
-        root = np.sqrt(gains)
-        regularised = root[:, None] * self.gram * root + ridge * np.eye(len(root))
-        return (root[:, None] * np.linalg.solve(regularised, np.diag(root))).astype(np.float32)
+        return ridge_map(self.gram, ridge=ridge, gains=gains).astype(np.float32)

@@ -1,7 +1,8 @@
-"""The translators by name."""
+"""The translators and alignments by name."""
 
 from typing import Any
 
+from fusion.crossmodal.alignment import Alignment
 from fusion.crossmodal.translator import Translator
 from fusion.named import created
 
@@ -12,6 +13,10 @@ TRANSLATORS = {
     "vae": "fusion.crossmodal.variational:Variational",
 }
 """Name → module:class. The module is imported when the translator is asked for."""
+ALIGNMENTS = {
+    "cca": "fusion.crossmodal.canonical:Canonical",
+    "infonce": "fusion.crossmodal.contrastive:Contrastive",
+}
 
 
 def create(name: str, parameters: dict[str, Any] | None = None) -> Translator:
@@ -21,4 +26,14 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Translator:
         ValueError: no translator has that name, or it takes no such parameter.
     """
     made: Translator = created("translator", TRANSLATORS, name, parameters)
+    return made
+
+
+def create_alignment(name: str, parameters: dict[str, Any] | None = None) -> Alignment:
+    """An alignment that is not fitted.
+
+    Raises:
+        ValueError: no alignment has that name, or it takes no such parameter.
+    """
+    made: Alignment = created("alignment", ALIGNMENTS, name, parameters)
     return made

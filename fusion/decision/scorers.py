@@ -8,6 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fusion.linear import covariance, of_unit_spread, ridge_map
+
 
 @dataclass(frozen=True)
 class LinearScorer:
@@ -40,7 +42,7 @@ class LinearScorer:
         """Learns from the items that `mask` marks.
 
         With `ridge` λ, A = (V'V + λI)⁻¹ over the centred features of those items: u is then the ridge regression of x
-        on them (Hoerl and Kennard 1970, eq. 2.1). Without, A is the identity.
+        on them (`fusion.linear.ridge_map`). Without, A is the identity.
 
         Args:
             features: float32 [N, p], 0 where masked out.
@@ -50,11 +52,9 @@ class LinearScorer:
         width = features.shape[1]
         rows = features[mask].astype(np.float64)
         mean = rows.mean(axis=0) if len(rows) else np.zeros(width)
-        scatter = (rows - mean).T @ (rows - mean)
-        solve: NDArray[np.float64] = np.eye(width)
-        if ridge is not None:
-            solve = np.linalg.inv(scatter + ridge * solve).astype(np.float64)
-        own = cls(mean.astype(np.float32), scatter / max(1, len(rows)), solve, np.zeros(width, np.float32))
+        spread = covariance(rows)
+        solve = np.eye(width) if ridge is None else ridge_map(len(rows) * spread, ridge=ridge)
+        own = cls(mean.astype(np.float32), spread, solve, np.zeros(width, np.float32))
         users = np.diff(likes.indptr) > 0
         everyone = sp.csr_matrix(likes.sum(axis=0) / max(1, users.sum()))
         return cls(own.mean, own.covariance, solve, own._tastes(features, mask, everyone)[0].astype(np.float32))
@@ -69,9 +69,7 @@ class LinearScorer:
         """float32 [U, p]: standardised tastes; 0 for a user whose likes say nothing here."""
         tastes = self._tastes(features, mask, likes)
         tastes[np.diff(likes.indptr) == 0] = self.prior
-        variance = np.einsum("up,pq,uq->u", tastes, self.covariance, tastes, optimize=True)
-        spread = np.sqrt(np.maximum(variance, 0))[:, None]
-        return np.divide(tastes, spread, out=np.zeros_like(tastes), where=spread > 1e-12).astype(np.float32)
+        return of_unit_spread(tastes, self.covariance)
 
     def _tastes(
         self, features: NDArray[np.float32], mask: NDArray[np.bool_], likes: sp.csr_matrix

@@ -78,7 +78,7 @@ class _Judge:
             scores = block_scores(self._users[held.rows], self._items, self._blocks)
             ballots = None
             if self._combination != SUM:
-                candidates = held.had.toarray() == 0
+                candidates = held.ranked()
                 ballots = Ballots.of(scores, {name: candidates & self._speaks[name] for name in self._blocks})
             for figures, weights in zip(per_user, tried, strict=True):
                 given = ballots.points(self._combination, weights) if ballots else weighted(scores, weights)

@@ -1,7 +1,6 @@
-"""Trains item embeddings through the graph by Bayesian personalised ranking. Needs TensorFlow, and only while
+"""Teaches item embeddings through the graph by Bayesian personalised ranking. Needs TensorFlow, and only while
 fitting."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.data import History
-from fusion.graph.propagation import Graph, Matrix
+from fusion.examples import Example
+from fusion.graph.propagation import Graph
 from fusion.profiles import recency_matrix
-from fusion.strategies.base import FitLog
-from fusion.trainer import Weights
-from fusion.training import Examples, Recipe, batches, best_epoch
+from fusion.recipe import Recipe
+from fusion.trainer import Variables, Weights
 
 
 @dataclass(frozen=True)
@@ -46,80 +45,53 @@ def read_weights(likes: History, scale: NDArray[np.float32], *, decay: float) ->
     return (sp.diags(1 / np.where(sums > 0, sums, 1)) @ weights).tocsr().astype(np.float32)
 
 
-def train(
-    start: Matrix,
-    wiring: Wiring,
-    likes: History,
-    *,
-    recipe: Recipe,
-    negatives: int,
-    flattening: float,
-    ridge: float,
-    seed: int,
-    validate: Callable[[Matrix], float] | None,
-    progress: bool,
-) -> tuple[Matrix, FitLog]:
-    """Fits the embeddings; with `validate`, keeps those of the best epoch.
+class Embeddings:
+    """Teaches item embeddings, under the name `embeddings`, through the graph (`fusion.training.Learner`); the graph's
+    part of a gradient is the graph itself.
 
     Args:
-        start: float32 [K, r].
-        likes: places of items are rows of `start`.
+        start: `embeddings` float32 [K, r].
+        likes: places of items are rows of the embeddings.
         negatives: items drawn a step that its likes are to be ranked above.
         flattening: they are drawn in proportion to their likes to this power. With 0 popular items are seldom drawn and
             so end up high for everyone; with 1 popularity is corrected for wholly.
         ridge: weight of the squared embeddings.
     """
-    random = np.random.default_rng(seed)
-    examples = Examples(likes, len(start))
-    counts = np.bincount(likes.item, minlength=len(start)).astype(np.float64)
-    chance = np.maximum(counts, 1) ** flattening
-    drawing = np.cumsum(chance / chance.sum())
-    model = _Model(start, recipe=recipe, ridge=ridge, seed=seed)
 
-    def epoch() -> tuple[Weights, float]:
-        losses = []
-        for users in batches(examples.users, random, recipe=recipe):
-            example = examples.draw(users, random)
-            drawn = np.minimum(np.searchsorted(drawing, random.random(negatives)), len(start) - 1)
-            liked = _one_each(example.targets, random)
-            losses.append(model.step(wiring, wiring.readers(example.past), liked, drawn))
-        return {"embeddings": model.embeddings()}, float(np.mean(losses))
+    def __init__(
+        self,
+        start: Weights,
+        wiring: Wiring,
+        likes: History,
+        *,
+        recipe: Recipe,
+        negatives: int,
+        flattening: float,
+        ridge: float,
+        seed: int,
+    ) -> None:
+        self.variables = Variables(start, recipe=recipe, seed=seed)
+        self.history, self.n_items = likes, len(start["embeddings"])
+        self._wiring, self._negatives, self._ridge = wiring, negatives, ridge
+        counts = np.bincount(likes.item, minlength=self.n_items).astype(np.float64)
+        chance = np.maximum(counts, 1) ** flattening
+        self._drawing = np.cumsum(chance / chance.sum())
 
-    judge = None if validate is None else lambda weights: validate(weights["embeddings"])
-    best, log = best_epoch(epoch, {"embeddings": start}, recipe=recipe, validate=judge, progress=progress)
-    return best["embeddings"], log
-
-
-class _Model:
-    """The embeddings as a Keras variable under Adam; the graph's part of a gradient is the graph itself."""
-
-    def __init__(self, start: Matrix, *, recipe: Recipe, ridge: float, seed: int) -> None:
-        import keras
+    def step(self, example: Example, random: np.random.Generator) -> float:
+        """One update for users who read their vectors off their likes and like an item next, against items drawn;
+        returns the mean loss."""
         import tensorflow as tf
 
-        keras.utils.set_random_seed(seed)
-        tf.config.experimental.enable_op_determinism()
-        self._ridge = ridge
-        self._variable = keras.Variable(start)
-        self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        self._optimizer.build([self._variable])
-
-    def embeddings(self) -> Matrix:
-        return np.array(self._variable.numpy())
-
-    def step(self, wiring: Wiring, readers: sp.csr_matrix, liked: NDArray[np.int64], drawn: NDArray[np.int64]) -> float:
-        """One update for users who read their vectors off their likes, CSR [B, K], and like `liked` [B] next, against
-        the items `drawn` [J]; returns the mean loss."""
-        import tensorflow as tf
-
-        own = self.embeddings()
-        finals, read = wiring.graph.items(own), wiring.graph.read_out(own)
-        rows = np.concatenate([liked, drawn])
-        loss, users, items = _gradients(tf.constant(readers @ read), tf.constant(wiring.near[rows] @ finals))
-        back = wiring.graph.read_out(readers.T @ users.numpy())
-        back += wiring.graph.items(wiring.near[rows].T @ items.numpy())
+        drawn = np.minimum(np.searchsorted(self._drawing, random.random(self._negatives)), self.n_items - 1)
+        liked, readers = _one_each(example.targets, random), self._wiring.readers(example.past)
+        rows, graph, near = np.concatenate([liked, drawn]), self._wiring.graph, self._wiring.near
+        own = self.variables.weights()["embeddings"]
+        finals, read = graph.items(own), graph.read_out(own)
+        loss, users, items = _gradients(tf.constant(readers @ read), tf.constant(near[rows] @ finals))
+        back = graph.read_out(readers.T @ users.numpy())
+        back += graph.items(near[rows].T @ items.numpy())
         back += np.float32(2 * self._ridge) * own
-        self._optimizer.apply([tf.constant(back)], [self._variable])
+        self.variables.apply([tf.constant(back)])
         return float(loss)
 
 

@@ -1,7 +1,7 @@
 """The items as the joint embedding sees them, and the vectors that its weights make of them and of users."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from fusion.data import History, Sequences
 from fusion.joint import network
 from fusion.lookup import rows_at
 from fusion.profiles import joined_profiles, mapped_profiles
+from fusion.recurrent import steps
 
 BLOCK = 2048
 """Items whose tokens are held at once."""
@@ -48,26 +49,25 @@ class Items:
         """float32 [N, d_s] each: what a user's profile holds the means of; `masks` says which items speak."""
         return [self.factors, *self.content.values()]
 
-    def profiles(self, likes: History) -> NDArray[np.float32]:
-        return joined_profiles(likes, self.sources, list(self.masks.T), decays=self.decays)
+    def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
+        return {"means": joined_profiles(likes, self.sources, list(self.masks.T), decays=self.decays)}
 
     def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """As `network.tokens` asks for it, and `place`, the rows of the weights' `history` (any one where there is
         none)."""
-        found: dict[str, NDArray[Any]] = {m: x[rows] for m, x in self.content.items()}
-        for modality, sequences in self.sequences.items():
-            place = sequences.place[rows]
-            has = place >= 0
-            if has.any():
-                found[f"{modality}/values"] = sequences.values[place[has]]
-                found[f"{modality}/lengths"] = sequences.lengths[place[has]]
-                found[f"{modality}/at"] = np.where(has, np.cumsum(has), 0).astype(np.int32)
-        return found | {"place": np.maximum(self.place[rows], 0)}
+        found = {m: x[rows] for m, x in self.content.items()}
+        return found | steps(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
 
     def vectors(
-        self, weights: Mapping[str, Any], profiles: Any, given: Mapping[str, Any], shown: Any, *, xp: Any
+        self,
+        weights: Mapping[str, Any],
+        profiles: Mapping[str, Any],
+        given: Mapping[str, Any],
+        shown: Any,
+        *,
+        xp: Any,
     ) -> tuple[Any, Any]:
-        users = network.users(weights, profiles, xp=xp)
+        users = network.users(weights, profiles["means"], xp=xp)
         history = xp.take(weights["history"], given["place"], axis=0)
         return (
             network.user_vectors(users, len(self.content), xp=xp),
@@ -106,37 +106,3 @@ class Items:
         tokens = network.tokens(weights, history[:, :-1], given, tuple(self.content), xp=xp)
         found = network.parts(weights, tokens, shown, heads=self.heads, xp=xp)
         return network.item_vectors(found, history[:, -1:] * shown[:, :1], xp=xp)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """x → (x - mean) / deviation, a column.
-
-    Attributes:
-        mean, deviation: float32 [w]; the deviation of a column that never varied is infinity.
-    """
-
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
-
-    @classmethod
-    def fit(cls, sequences: Sequences) -> "Scale":
-        """Over all steps of all sequences."""
-        there = np.arange(sequences.values.shape[1]) < sequences.lengths[:, None]
-        steps = sequences.values[there].astype(np.float64)
-        deviation = steps.std(axis=0)
-        deviation = np.where(deviation > 1e-6, deviation, np.inf)
-        return cls(steps.mean(axis=0).astype(np.float32), deviation.astype(np.float32))
-
-    def __call__(self, sequences: Sequences) -> Sequences:
-        """
-        Raises:
-            ValueError: the steps are of another width than those fitted.
-        """
-        if sequences.values.shape[2:] != self.mean.shape:
-            raise ValueError(
-                f"sequences of shape {sequences.values.shape}: expected [K, T, {len(self.mean)}], as fitted"
-            )
-        there = np.arange(sequences.values.shape[1]) < sequences.lengths[:, None]
-        values = (sequences.values - self.mean) / self.deviation * there[..., None]
-        return replace(sequences, values=values.astype(np.float32))

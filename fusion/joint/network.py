@@ -12,10 +12,10 @@ that play a part, S = 1 + M, H the heads. The weights:
 | `history` | [K, d + 1] | q of every known item, and its bias |
 | `embedding` | [S, d] | what says which token it is, history first |
 | `<modality>/project` | [p, d] | mean vector → token |
-| `<modality>/input`, `/input_bias`, `/gates`, `/candidate` | [w, 3 g], [3 g], [g, 2 g], [g, g] | its GRU |
-| `<modality>/course` | [g, d] | last state of the GRU → token |
 | `query`, `key`, `value`, `out` | [d, d] | the attention |
 | `user`, `user_bias` | [P, d], [d] | profile → user; the vector of a user without a like |
+
+and where there are sequences those of `fusion.recurrent`.
 """
 
 from collections.abc import Mapping
@@ -23,38 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from fusion.recurrent import course
 from fusion.weighting import masked_softmax
 
 Arrays = Mapping[str, Any]
-
-
-def sigmoid(x: Any, *, xp: Any) -> Any:
-    return 0.5 * (1 + xp.tanh(0.5 * x))
-
-
-def recur(weights: Arrays, modality: str, values: Any, lengths: Any, *, xp: Any) -> Any:
-    """[c, g]: the state of a gated recurrent unit after each sequence's last step (Cho et al. 2014, "Learning Phrase
-    Representations using RNN Encoder-Decoder", eqs. 5 to 8, with biases):
-
-    r = sigmoid(W_r x + U_r h), z = sigmoid(W_z x + U_z h), h' = tanh(W x + U (r * h)), h <- z h + (1 - z) h'.
-
-    `input` holds W_r, W_z and W side by side, `gates` U_r and U_z, `candidate` U.
-
-    Args:
-        values: [c, T, w].
-        lengths: [c], at most T.
-    """
-    entered = xp.matmul(values, weights[f"{modality}/input"]) + weights[f"{modality}/input_bias"]
-    units = weights[f"{modality}/candidate"].shape[0]
-    state = xp.zeros_like(entered[:, 0, :units])
-    for step in range(values.shape[1]):
-        x = entered[:, step]
-        gates = sigmoid(x[:, : 2 * units] + xp.matmul(state, weights[f"{modality}/gates"]), xp=xp)
-        reset, update = gates[:, :units], gates[:, units:]
-        candidate = xp.tanh(x[:, 2 * units :] + xp.matmul(reset * state, weights[f"{modality}/candidate"]))
-        going = xp.expand_dims(lengths > step, 1)
-        state = xp.where(going, update * state + (1 - update) * candidate, state)
-    return state
 
 
 def tokens(weights: Arrays, history: Any, given: Arrays, modalities: tuple[str, ...], *, xp: Any) -> Any:
@@ -64,17 +36,13 @@ def tokens(weights: Arrays, history: Any, given: Arrays, modalities: tuple[str, 
 
     Args:
         history: [n, d], q.
-        given: `<modality>` [n, p]; where there are sequences of it, `<modality>/values` [c, T, w],
-            `<modality>/lengths` [c] and `<modality>/at` int [n], 1 + the row of the item's sequence, or 0.
+        given: `<modality>` [n, p], and what `fusion.recurrent.steps` makes of their sequences.
     """
     found = [history]
     for modality in modalities:
         token = xp.matmul(given[modality], weights[f"{modality}/project"])
         if f"{modality}/values" in given:
-            state = recur(weights, modality, given[f"{modality}/values"], given[f"{modality}/lengths"], xp=xp)
-            course = xp.matmul(state, weights[f"{modality}/course"])
-            padded = xp.concatenate([xp.zeros_like(token[:1]), course], axis=0)
-            token = token + xp.take(padded, given[f"{modality}/at"], axis=0)
+            token = token + course(weights, modality, given, token, xp=xp)
         found.append(token)
     return xp.stack(found, axis=1) + weights["embedding"]
 

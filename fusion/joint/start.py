@@ -1,11 +1,11 @@
 """Where the joint embedding begins: at the closed-form factors of history, told by content as far as it can."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion import recurrent
 from fusion.data import History
 from fusion.joint.items import Items
 
@@ -40,15 +40,15 @@ def start(items: Items, likes: History, *, width: int, units: int, seed: int) ->
         weights[f"{modality}/project"] = solved[end - x.shape[1] : end]
         if modality in items.sequences:
             inputs = items.sequences[modality].values.shape[2]
-            weights |= _recurrent(modality, inputs, units=units, width=width, random=random)
+            weights |= recurrent.start(modality, inputs, units=units, width=width, random=random)
     popularity = np.log1p(np.bincount(likes.item, minlength=len(items))[known])
     bias = popularity - (popularity.mean() if len(popularity) else 0.0)
     weights |= {
         "history": np.hstack([factors - content @ solved, bias[:, None]]),
         "embedding": random.normal(0, NOISE, (items.masks.shape[1], width)),
-        "query": _glorot(random, width, width),
-        "key": _glorot(random, width, width),
-        "value": _glorot(random, width, width),
+        "query": recurrent.glorot(random, width, width),
+        "key": recurrent.glorot(random, width, width),
+        "value": recurrent.glorot(random, width, width),
         "out": random.normal(0, NOISE / np.sqrt(width), (width, width)),
         "user": _user(items, width=width, random=random),
         "user_bias": np.zeros(width),
@@ -65,20 +65,3 @@ def _user(items: Items, *, width: int, random: np.random.Generator) -> NDArray[n
     rank = items.factors.shape[1]
     kernel[-1, :rank, :rank] += np.eye(rank) * (SIZE / SOURCE_SIZE)
     return kernel.reshape(-1, width)
-
-
-def _recurrent(
-    modality: str, inputs: int, *, units: int, width: int, random: np.random.Generator
-) -> Mapping[str, NDArray[np.float64]]:
-    turns = [np.linalg.qr(random.normal(size=(units, units)))[0] for _ in range(3)]
-    return {
-        f"{modality}/input": np.hstack([_glorot(random, inputs, units) for _ in range(3)]),
-        f"{modality}/input_bias": np.zeros(3 * units),
-        f"{modality}/gates": np.hstack(turns[:2]),
-        f"{modality}/candidate": turns[2],
-        f"{modality}/course": random.normal(0, NOISE / np.sqrt(units), (units, width)),
-    }
-
-
-def _glorot(random: np.random.Generator, rows: int, columns: int) -> NDArray[np.float64]:
-    return random.normal(0, np.sqrt(2 / (rows + columns)), (rows, columns))

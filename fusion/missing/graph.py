@@ -9,15 +9,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.baselines import ItemKNN
-from fusion.crossmodal.measures import unit
 from fusion.crossmodal.views import Views
 from fusion.data import Catalog, History
 from fusion.lookup import places
-from fusion.rank import top_k
+from fusion.nearest import SHRINK, nearest
 
-SHRINK = 1.0
-CELLS = 4_000_000
-"""How many scores may be held at once."""
 _CSR, _PARTS = ("data", "indices", "indptr"), ("co_likes", "x", "masks")
 
 
@@ -69,28 +65,21 @@ class ItemGraph:
         return self.edges(nodes, self.views, np.arange(len(self.item_ids)))
 
     def _nearest(self, queries: Views, place: NDArray[np.int64]) -> sp.csr_matrix:
-        """CSR float32 [n, K]: similarity to the most alike nodes, where it is above 0; ties to the lower node.
-
-        It is the sum of the cosines of the modalities that both have, over their number plus `SHRINK`, as in
-        `fusion.similar`.
+        """CSR float32 [n, K]: similarity to the most alike nodes, where it is above 0 (`fusion.nearest`).
 
         Args:
             place: int64 [n], where each query is a node; -1 where it is not.
         """
-        n = len(self.item_ids)
-        units = {m: unit(x) for m, x in self.views.x.items()}
-        blocks = [sp.csr_matrix((0 if units else len(place), n), dtype=np.float32)]
-        size = max(1, CELLS // max(1, n))
-        for start in range(0, len(queries), size):
-            block, own = queries.where(np.arange(len(queries))[start : start + size]), place[start : start + size]
-            scores, shared = np.zeros((2, len(own), n), np.float32)
-            for modality, nodes in units.items():
-                scores += unit(block.x[modality]) @ nodes.T
-                shared += np.outer(block.masks[modality], self.views.masks[modality])
-            scores /= shared + SHRINK
-            scores[own >= 0, own[own >= 0]] = 0
-            blocks.append(_best(scores, self.neighbours))
-        return sp.vstack(blocks, format="csr")
+        ours = list(self.views.x)
+        if not ours:
+            return sp.csr_matrix((len(place), len(self.item_ids)), dtype=np.float32)
+        return nearest(
+            [queries.x[m] for m in ours],
+            [self.views.x[m] for m in ours],
+            k=self.neighbours,
+            own=place,
+            shrink=SHRINK,
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = {f"co_likes/{name}": getattr(self.co_likes, name) for name in _CSR}
@@ -112,13 +101,6 @@ def _rows_at(matrix: sp.csr_matrix, place: NDArray[np.int64]) -> sp.csr_matrix:
     known = np.nonzero(place >= 0)[0]
     ones = np.ones(len(known), np.float32)
     return sp.csr_matrix((ones, (known, place[known])), shape=(len(place), matrix.shape[0])) @ matrix
-
-
-def _best(scores: NDArray[np.float32], k: int) -> sp.csr_matrix:
-    """The k highest of each row, those above 0 alone."""
-    column, value = top_k(scores, k) if scores.shape[1] else (np.zeros((len(scores), 0), np.int64), scores)
-    row, at = np.nonzero(value > 0)
-    return sp.csr_matrix((value[row, at], (row, column[row, at])), shape=scores.shape)
 
 
 def _stochastic(matrix: sp.csr_matrix) -> sp.csr_matrix:

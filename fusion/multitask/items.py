@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data import History, Sequences
 from fusion.lookup import rows_at
 from fusion.multitask import network
 from fusion.profiles import mapped_profiles
+from fusion.recurrent import steps
+from fusion.trainer import Weights
 
-Weights = Mapping[str, NDArray[np.float32]]
-"""The arrays that `fusion.multitask.network` names."""
+BLOCK = 2048
+"""Items whose sequences are read at once."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Items:
 
     Attributes:
         content: modality → float32 [N, p_m], 0 where missing; only modalities of which something was learnt.
+        sequences: of some of these modalities, standardised.
         masks: bool [N, 1 + M], whether each part speaks for the item, history first.
         place: int64 [N], the item's row in the weights' `history`; -1 where there is none.
         labels: int64 [N], the item's category; -1 where it has none to learn from.
@@ -29,6 +33,7 @@ class Items:
     """
 
     content: Mapping[str, NDArray[np.float32]]
+    sequences: Mapping[str, Sequences]
     masks: NDArray[np.bool_]
     place: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -42,10 +47,20 @@ class Items:
         """float32 [len(rows), categories], 1 at the label of each row that has one."""
         return (self.labels[rows, None] == np.arange(self.categories)).astype(np.float32)
 
+    def given(self, rows: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
+        """What `network.parts` is given of the items at `rows`, and `place`, the rows of the weights' `history` (any
+        one where there is none)."""
+        found = {m: x[rows] for m, x in self.content.items()}
+        return found | steps(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
+
     def parts(self, weights: Weights) -> list[NDArray[np.float32]]:
-        """The parts of every item, as `network.parts` gives them."""
-        history = rows_at(weights["history"], self.place)
-        return network.parts(weights, history, self.content, self.masks.astype(np.float32), xp=np)
+        """The parts of every item, as `network.parts` gives them, computed in bounded blocks of items."""
+        blocks = []
+        for start in range(0, max(1, len(self)), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(self)))
+            history, shown = rows_at(weights["history"], self.place[rows]), self.masks[rows].astype(np.float32)
+            blocks.append(network.parts(weights, history, self.given(rows), list(self.content), shown, xp=np))
+        return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
 
     def users(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(users), d]."""

@@ -16,31 +16,37 @@ of modalities that play a part. The weights:
 | `rating`, `rating_bias` | [3 d], [] | the rating head |
 | `category`, `category_bias` | [d, C], [C] | the category head |
 | `uncertainty` | [3] | s of each of `TASKS` |
+
+and where there are sequences those of `fusion.recurrent`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from fusion.recurrent import course
 
 TASKS = ("interaction", "rating", "category")
 
 Arrays = Mapping[str, Any]
 
 
-def tower(weights: Arrays, modality: str, x: Any, *, xp: Any) -> Any:
-    """φ_m: [n, p] → [n, d], one hidden layer of rectified linear units."""
-    hidden = xp.maximum(xp.matmul(x, weights[f"{modality}/hidden"]) + weights[f"{modality}/hidden_bias"], 0)
-    return xp.matmul(hidden, weights[f"{modality}/out"]) + weights[f"{modality}/out_bias"]
+def tower(weights: Arrays, modality: str, given: Arrays, *, xp: Any) -> Any:
+    """φ_m: [n, p] → [n, d], one hidden layer of rectified linear units; and where items have a sequence R h more, h
+    being the last state of a GRU that reads it."""
+    hidden = xp.matmul(given[modality], weights[f"{modality}/hidden"]) + weights[f"{modality}/hidden_bias"]
+    out = xp.matmul(xp.maximum(hidden, 0), weights[f"{modality}/out"]) + weights[f"{modality}/out_bias"]
+    return out + course(weights, modality, given, out, xp=xp) if f"{modality}/values" in given else out
 
 
-def parts(weights: Arrays, history: Any, content: Mapping[str, Any], shown: Any, *, xp: Any) -> list[Any]:
+def parts(weights: Arrays, history: Any, given: Arrays, modalities: Sequence[str], shown: Any, *, xp: Any) -> list[Any]:
     """An item's parts: [n, d + 1] of history (q and the bias) and [n, d] a modality, exactly 0 where not shown.
 
     Args:
         history: [n, d + 1].
-        content: modality → [n, p_m].
+        given: `<modality>` [n, p_m], and what `fusion.recurrent.steps` makes of their sequences.
         shown: [n, 1 + M], 1 or 0: whether each part plays, history first.
     """
-    towers = (tower(weights, modality, x, xp=xp) for modality, x in content.items())
+    towers = (tower(weights, modality, given, xp=xp) for modality in modalities)
     return [part * shown[:, place : place + 1] for place, part in enumerate((history, *towers))]
 
 

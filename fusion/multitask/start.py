@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion import recurrent
 from fusion.baselines import like_matrix
 from fusion.data import History
-from fusion.factors import autoencoder_factors
+from fusion.factors import scaled_factors
 from fusion.multitask import network
-from fusion.multitask.items import Items, Weights
+from fusion.multitask.items import Items
+from fusion.trainer import Weights
 
 SIZE = 0.22
 """Root mean square of the factors of known items: the scores of a user who is the mean of what they liked then spread
@@ -20,7 +22,7 @@ RIDGE = 0.1
 
 
 def start(
-    items: Items, likes: History, *, width: int, hidden: int, ridge: float, negatives: float, seed: int
+    items: Items, likes: History, *, width: int, hidden: int, units: int, ridge: float, negatives: float, seed: int
 ) -> Weights:
     """The weights before training; the same seed gives the same.
 
@@ -48,15 +50,17 @@ def start(
         "category_bias": np.zeros(items.categories),
         "uncertainty": np.zeros(len(network.TASKS)),
     }
+    for modality, sequences in items.sequences.items():
+        inputs = sequences.values.shape[2]
+        weights |= recurrent.start(modality, inputs, units=units, width=width, random=random)
     return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
 def _factors(likes: History, known: NDArray[np.bool_], *, width: int, ridge: float, seed: int) -> NDArray[np.float64]:
     """float64 [K, d]: the closed-form factors of the known items; the last columns are 0 where there are fewer."""
-    found = autoencoder_factors(like_matrix(likes, len(known)), rank=width, ridge=ridge, seed=seed)[known]
-    size = np.sqrt(np.mean(found**2)) if found.size else 1.0
+    found = scaled_factors(like_matrix(likes, len(known)), rank=width, ridge=ridge, seed=seed, size=SIZE)[known]
     factors = np.zeros((len(found), width))
-    factors[:, : found.shape[1]] = found * (SIZE / size)
+    factors[:, : found.shape[1]] = found
     return factors
 
 

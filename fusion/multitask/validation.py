@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from fusion.baselines import like_matrix
 from fusion.data import History
 from fusion.multitask import network
-from fusion.multitask.items import Items, Weights
+from fusion.multitask.items import Items
+from fusion.trainer import Weights
 
 MAX_USERS = 256
 """At most so many users, the first of those asked, give the losses of the interaction and rating heads."""

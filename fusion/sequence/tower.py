@@ -9,27 +9,13 @@ from numpy.typing import NDArray
 
 from fusion.data import History
 
-Weights = Mapping[str, NDArray[np.float32]]
-"""Name → array. With D the columns of an item's vector, P those of the sources, H heads of k columns and n places:
-
-query [P, Hk] and key [P, Hk]: sources → what a head asks for and answers to.
-place [H, n]: how much a head heeds each place, the latest like first.
-kernel [HP, D] and bias [D]: readings → user vector.
-hidden [HP, h], hidden_bias [h] and out [h, D]: what a hidden layer adds to it.
-history [N, r]: the items' own columns, the last of them their bias.
-text, image, audio and video [p_m, c_m]: projected modality → its columns.
-"""
-
-READERS = ("query", "key", "place", "kernel", "bias", "hidden", "hidden_bias", "out")
-"""The weights that make a user's vector."""
-
 
 @dataclass(frozen=True)
 class Sequences:
     """The last likes of some users, the latest first.
 
     Attributes:
-        items: int32 [B, n], rows of the catalog; 0 where `present` is 0.
+        items: int32 [B, n], rows of the catalog; 0 where `weights` is 0.
         weights: float32 [B, n], of the likes; 0 where a user has no so old a like.
     """
 
@@ -62,8 +48,13 @@ def read(given: Mapping[str, Any], sources: Any, source_masks: Any, weights: Any
     are the sources themselves, of each source the mean over the likes that have it. A hidden layer (eq. 6) adds to a
     linear map of all readings.
 
+    With D the columns of an item's vector, P those of the sources, H heads of k columns and n places, the weights are
+    `query` [P, Hk] and `key` [P, Hk], sources → what a head asks for and answers to; `place` [H, n], how much a head
+    heeds each place, the latest like first; `kernel` [HP, D] and `bias` [D], readings → user vector; `hidden` [HP, h],
+    `hidden_bias` [h] and `out` [h, D], what a hidden layer adds to it.
+
     Args:
-        given: the weights of `READERS`.
+        given: the weights.
         sources: [B, n, P], what the likes are known by, 0 where missing.
         source_masks: [B, n, S], 1 where a like has the source.
         weights: [B, n], of the likes, 0 where there is none.
@@ -72,13 +63,13 @@ def read(given: Mapping[str, Any], sources: Any, source_masks: Any, weights: Any
     batch, places = weights.shape
     heads = given["place"].shape[0]
     width = given["query"].shape[1] // heads
-    query = xp.reshape(sources[:, 0] @ given["query"], (batch, heads, width))
-    key = xp.reshape(sources @ given["key"], (batch, places, heads, width))
-    logits = xp.einsum("bhk,bnhk->bhn", query, key) / np.float32(np.sqrt(width)) + given["place"][None]
+    query = xp.reshape(xp.matmul(sources[:, 0], given["query"]), (batch, heads, width))
+    key = xp.reshape(xp.matmul(sources, given["key"]), (batch, places, heads, width))
+    logits = xp.einsum("bhk,bnhk->bhn", query, key) / float(np.sqrt(width)) + given["place"][None]
     logits = logits - xp.max(logits, axis=2, keepdims=True)
     heed = xp.exp(logits) * weights[:, None, :]
     sums = xp.repeat(xp.einsum("bhn,bns->bhs", heed, source_masks), widths, axis=2)
     readings = xp.einsum("bhn,bnp->bhp", heed, sources) / xp.where(sums > 0, sums, 1)
     flat = xp.reshape(readings, (batch, -1))
-    hidden = xp.maximum(flat @ given["hidden"] + given["hidden_bias"], 0)
-    return flat @ given["kernel"] + given["bias"] + hidden @ given["out"]
+    hidden = xp.maximum(xp.matmul(flat, given["hidden"]) + given["hidden_bias"], 0)
+    return xp.matmul(flat, given["kernel"]) + given["bias"] + xp.matmul(hidden, given["out"])

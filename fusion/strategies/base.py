@@ -8,12 +8,21 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
 
 from fusion.combine import SUM
 from fusion.data import Catalog, History
 from schemas.table import MODALITIES
 
 BLOCKS = ("history", *MODALITIES)
+Space = Mapping[str, BaseDistribution]
+"""Argument of a constructor → what a search may try for it."""
+
+
+def side_by_side(widths: Mapping[str, int]) -> dict[str, slice]:
+    """Block → its columns, where blocks of so many columns stand side by side in this order."""
+    ends = np.cumsum([0, *widths.values()]).tolist()
+    return {name: slice(first, last) for name, first, last in zip(widths, ends[:-1], ends[1:], strict=True)}
 
 
 @dataclass(frozen=True)
@@ -54,12 +63,17 @@ class Strategy(ABC):
     history given, not from who the user is.
 
     Attributes:
+        space: what a search for better parameters may try, by the constructor's arguments (`fusion.tuning`).
+        max_likes: with how many likes a night's training still ends in reasonable time; None where no number is too
+            many. Above it a strategy is fitted where it is named, but not chosen.
         sequences: whether the strategy reads a catalog's `sequences`, which are loaded for no other.
         checkpoint: folder in which a fit leaves what it needs to go on after it was killed, and in which it looks for
             what an earlier one left; None, as it is unless set, for none. Whoever sets it empties it.
     """
 
     name: ClassVar[str]
+    space: ClassVar[Space] = {}
+    max_likes: ClassVar[int | None] = None
     sequences: ClassVar[bool] = False
     checkpoint: Path | None = None
 
@@ -70,6 +84,7 @@ class Strategy(ABC):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: "FitLog | None" = None,
         progress: bool = False,
@@ -79,6 +94,7 @@ class Strategy(ABC):
         Args:
             catalog: the items that both histories speak of.
             valid: later likes of the same users; None (or without a like) to choose nothing.
+            candidates: bool [N], the items that may be ranked when validating; None for all.
             seed: with the same seed, data and machine a fit gives the same bits.
             tuned: what a fit with validation data chose, to be kept by this one, which then needs no `valid`; None for
                 the strategy's own defaults.

@@ -3,23 +3,24 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution
 
 from fusion.baselines import like_matrix
 from fusion.closed_form import choosing
 from fusion.closed_form.kernels import KernelFeatures
-from fusion.closed_form.normalise import covariance
 from fusion.closed_form.scorers import Scorers
 from fusion.closed_form.taste import Taste
 from fusion.closed_form.transitions import Transitions
 from fusion.closed_form.trend import BINS, Trend
 from fusion.data import Catalog, History
 from fusion.factors import principal_axes
+from fusion.linear import covariance
 from fusion.lookup import places, rows_at
-from fusion.strategies.base import FitLog, Strategy
+from fusion.strategies.base import FitLog, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES, Modality
 
@@ -52,6 +53,12 @@ class ClosedForm(Strategy):
     """
 
     name = "closed_form"
+    space: ClassVar[Space] = {
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "horizon": FloatDistribution(1.0, 20.0, log=True),
+        "smoothing": FloatDistribution(0.0, 4.0),
+        "terms_gain": FloatDistribution(0.0, 2.0),
+    }
 
     def __init__(
         self,
@@ -84,6 +91,7 @@ class ClosedForm(Strategy):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
@@ -124,7 +132,7 @@ class ClosedForm(Strategy):
             self._choices |= choosing.choose_taste(
                 features, matrix, widths=self._widths, smoothing=self.smoothing, seed=seed
             )
-            holdout = Holdout(train, valid, n_items=len(catalog), seed=seed)
+            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
             weights, reached = self._choose_weights(catalog, train, holdout, scorers)
             self._choices |= weights
         self._scorers = scorers(self._choices)

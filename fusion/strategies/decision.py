@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
 from fusion.combine import COMBINATIONS, SUM
@@ -16,7 +17,7 @@ from fusion.factors import autoencoder_factors
 from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.profiles import recency_matrix
-from fusion.strategies.base import BLOCKS, FitLog, Strategy
+from fusion.strategies.base import BLOCKS, FitLog, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
@@ -51,6 +52,12 @@ class Decision(Strategy):
     """
 
     name = "decision"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 512, log=True),
+        "ridge": FloatDistribution(50.0, 5000.0, log=True),
+        "content_ridge": FloatDistribution(50.0, 20_000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+    }
 
     def __init__(
         self,
@@ -78,6 +85,7 @@ class Decision(Strategy):
         train: History,
         valid: History | None = None,
         *,
+        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
@@ -100,12 +108,12 @@ class Decision(Strategy):
         self._weights = {name: (tuned.choices if tuned else {}).get(name, self._start[name]) for name in BLOCKS}
         figures = []
         if valid is not None and not tuned and len(likes):
-            figures = self._choose(catalog, train, valid, seed=seed)
+            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
+            figures = self._choose(catalog, train, holdout)
         return FitLog(seconds=time.monotonic() - started, valid_ndcg=figures, choices=dict(self._weights))
 
-    def _choose(self, catalog: Catalog, train: History, valid: History, *, seed: int) -> list[float]:
+    def _choose(self, catalog: Catalog, train: History, holdout: Holdout) -> list[float]:
         """Sets the weights; returns the ndcg that they reach, nothing where nobody has a validation like."""
-        holdout = Holdout(train, valid, n_items=len(catalog), seed=seed)
         if not len(holdout.users):
             return []
         users = np.hstack(list(self._tastes(catalog, train, users=holdout.users).values()))

@@ -1,28 +1,27 @@
 """Fusion on graphs: embeddings spread over who likes what, and to items that are alike by each modality."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
-from fusion.data import Catalog, History
+from fusion.checks import above_0, at_least
+from fusion.data import Catalog
 from fusion.decision.search import search
 from fusion.factors import autoencoder_factors
-from fusion.graph.propagation import Graph, Matrix
-from fusion.graph.training import Wiring, read_weights
-from fusion.graph.training import train as train_embeddings
+from fusion.graph.items import Items, Wired, of_known
+from fusion.graph.propagation import Graph
+from fusion.graph.training import Embeddings, Wiring
 from fusion.lookup import places
 from fusion.nearest import nearest
-from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
-from fusion.strategies.base import BLOCKS, FitLog, Strategy
-from fusion.training import Recipe
-from fusion.validation import Holdout
-from schemas.table import MODALITIES
+from fusion.recipe import Recipe
+from fusion.strategies.base import BLOCKS, FitLog, Space
+from fusion.strategies.trained import Lesson, Trained
+from fusion.trainer import Weights
 
 WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.25, "audio": 0.25, "video": 0.25}
 """How much of an item's neighbours by each modality there is in training, and after it where validation data has not
@@ -36,7 +35,7 @@ SCORED = 1000
 """Users whose scores say how large embeddings must be for that."""
 
 
-class GraphFusion(Strategy):
+class GraphFusion(Trained):
     """score(u, i) = u · z_i + sum over modalities of w_m u · (mean of z_j over the neighbours j of i by m).
 
     z are item embeddings spread over the graph of who likes what, in the manner of LightGCN (He et al. 2020), with
@@ -56,15 +55,28 @@ class GraphFusion(Strategy):
         dims: columns that a modality's vectors are projected onto before neighbours are looked for.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e.
-        negatives, flattening, penalty: `negatives`, `flattening` and `ridge` of `fusion.graph.training.train`.
-        epochs, patience, batch_size, learning_rate, steps_per_epoch: see `fusion.training.Recipe`.
-        untuned_epochs: how many there are when `fit` is given neither validation data nor what it once chose.
+        negatives, flattening, penalty: `negatives`, `flattening` and `ridge` of `fusion.graph.training.Embeddings`.
+        training: see `fusion.recipe.Recipe`.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
     name = "graph"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 256, log=True),
+        "layers": IntDistribution(0, 2),
+        "neighbours": IntDistribution(5, 50, log=True),
+        "ridge": FloatDistribution(50.0, 2000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(3e-4, 1e-2, log=True),
+    }
+
+    max_likes: ClassVar[int | None] = 300_000
+    """Every step walks over every like: 18 s on 34,000, and in proportion."""
+
+    defaults = Recipe(untuned_epochs=4, patience=5, learning_rate=3e-3, steps_per_epoch=(20, 100))
+    idle = frozenset({"item_dropout", "modality_dropout", "items_per_step", "loss", "precision", "devices"})
 
     def __init__(
         self,
@@ -78,194 +90,97 @@ class GraphFusion(Strategy):
         negatives: int = 256,
         flattening: float = 0.5,
         penalty: float = 1e-6,
-        epochs: int = 30,
-        untuned_epochs: int = 4,
-        patience: int = 5,
-        batch_size: int = 128,
-        learning_rate: float = 3e-3,
-        steps_per_epoch: Sequence[int] = (20, 100),
+        **training: Any,
     ) -> None:
-        self._parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
-        _check(self._parameters)
+        super().__init__(locals())
+        at_least(1, rank=rank, neighbours=neighbours, dims=dims, negatives=negatives)
+        above_0(ridge=ridge, decay=decay)
+        at_least(0, layers=layers, flattening=flattening, penalty=penalty)
         self.rank, self.layers, self.neighbours, self.dims = rank, layers, neighbours, dims
-        self.ridge, self.decay, self.untuned_epochs = ridge, decay, untuned_epochs
+        self.ridge, self.decay = ridge, decay
         self.negatives, self.flattening, self.penalty = negatives, flattening, penalty
-        self.recipe = Recipe(
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            item_dropout=0.0,
-            items_per_step=negatives,
-            steps_per_epoch=(steps_per_epoch[0], steps_per_epoch[1]),
-        )
 
-    def parameters(self) -> dict[str, Any]:
-        return dict(self._parameters)
+    @property
+    def neighbour_blocks(self) -> dict[str, slice]:
+        return self.blocks
 
-    def fit(
-        self,
-        catalog: Catalog,
-        train: History,
-        valid: History | None = None,
-        *,
-        seed: int,
-        tuned: FitLog | None = None,
-        progress: bool = False,
-    ) -> FitLog:
-        started = time.monotonic()
-        likes, n_items = train.likes(), len(catalog)
-        matrix = like_matrix(likes, n_items)
+    @property
+    def _widths(self) -> dict[str, int]:
+        rank, spoken = self._weights["finals"].shape[1], ["history", *self._modalities]
+        return {name: rank if name in spoken else 0 for name in BLOCKS}
+
+    def _begin(self, lesson: Lesson) -> tuple[Wired, Weights]:
+        catalog, likes = lesson.catalog, lesson.train.likes()
+        matrix = like_matrix(likes, len(catalog))
         counts = np.asarray(matrix.sum(axis=0)).ravel()
         known = counts > 0
-        self._item_ids, self._scale = catalog.item_ids[known], (counts[known] ** -COMMONNESS).astype(np.float32)
-        self._projections = fit_projections(catalog, dims=self.dims)
-        self._content = {m: part[known] for m, part in self._projected(catalog).items()}
-        self._weights = {name: (tuned.choices if tuned else {}).get(name, WEIGHTS[name]) for name in BLOCKS}
-        near = self._near(catalog)
-        wiring = Wiring(
-            graph=Graph.of(matrix[:, known], layers=self.layers),
-            near=self._reach(near)[known],
-            scale=self._scale,
-            decay=self.decay,
-        )
-        own = self._of_known(likes, catalog)
-        embeddings = self._start(matrix[:, known], own, wiring, seed=seed)
-        if not len(likes):
-            self._keep(embeddings, own, wiring)
-            return FitLog()
-        holdout = None if valid is None else Holdout(train, valid, n_items=n_items, seed=seed)
-        users = holdout.users if holdout else np.zeros(0, np.int64)
-        validate: Callable[[Matrix], float] | None = None
-        if holdout and len(users):
-            readers, reach = wiring.readers(own)[users], self._reach(near)
+        chosen = lesson.tuned.choices if lesson.tuned else {}
+        content = self._content(catalog, self._modalities)
+        self._learnt = {
+            "scale": (counts[known] ** -COMMONNESS).astype(np.float32),
+            "shares": np.array([chosen.get(name, WEIGHTS[name]) for name in BLOCKS]),
+            **{f"known/{m}": part[known] for m, part in content.items()},
+        }
+        items = self._network(catalog)
+        graph = Graph.of(matrix[:, known], layers=self.layers)
+        wiring = Wiring(graph=graph, near=items.reach[known], scale=items.scale, decay=self.decay)
+        network = Wired(items, wiring, of_known(likes, items.place))
+        return network, {"embeddings": self._start(matrix[:, known], network, seed=lesson.seed)}
 
-            def validate(embeddings: Matrix) -> float:
-                read, finals = wiring.graph.read_out(embeddings), wiring.graph.items(embeddings)
-                return holdout.ndcg(readers @ read, reach @ finals)
+    def _network(self, catalog: Catalog) -> Items:
+        place = places(self._item_ids, catalog)
+        return Items(self._near(catalog, place), self._shares, place, self._learnt["scale"], self.decay)
 
-        epochs = tuned.best_epoch if tuned else self.recipe.epochs if validate else self.untuned_epochs
-        embeddings, log = train_embeddings(
-            embeddings,
-            wiring,
-            own,
-            recipe=replace(self.recipe, epochs=epochs),
+    def _learner(self, lesson: Lesson, network: Wired, start: Weights) -> Embeddings:
+        return Embeddings(
+            start,
+            network.wiring,
+            network.likes,
+            recipe=lesson.recipe,
             negatives=self.negatives,
             flattening=self.flattening,
             ridge=self.penalty,
-            seed=seed,
-            validate=validate,
-            progress=progress,
+            seed=lesson.seed,
         )
-        self._keep(embeddings, own, wiring)
-        if holdout and len(users) and not tuned:
-            self._weights, _ = search(
-                self._weights,
-                holdout,
-                users=np.tile(self._tastes(own)[users], len(self._spoken())),
-                items=self._spread(catalog, near),
+
+    def _keep(self, lesson: Lesson, network: Wired, weights: Weights) -> None:
+        self._weights = network.learnt(weights)
+
+    def _told(self, lesson: Lesson, network: Wired, log: FitLog) -> FitLog:
+        """Chooses how much each block counts, where validation data may say."""
+        if lesson.holdout and not lesson.tuned:
+            items = replace(network.items, shares=dict.fromkeys(BLOCKS, 1.0))
+            chosen, _ = search(
+                self._shares,
+                lesson.holdout,
+                users=items.user_vectors(self._weights, lesson.train.likes(), users=lesson.holdout.users),
+                items=items.item_vectors(self._weights),
                 blocks=self.blocks,
                 combination=self.combination,
             )
-        return replace(log, seconds=time.monotonic() - started, choices=dict(self._weights))
+            self._learnt = {**self._learnt, "shares": np.array([chosen[name] for name in BLOCKS])}
+        return replace(log, choices=self._shares)
 
     @property
-    def blocks(self) -> dict[str, slice]:
-        blocks, start = {}, 0
-        for name in BLOCKS:
-            stop = start + (self._finals.shape[1] if name in self._spoken() else 0)
-            blocks[name] = slice(start, stop)
-            start = stop
-        return blocks
+    def _shares(self) -> dict[str, float]:
+        """Block → how much it counts."""
+        return dict(zip(BLOCKS, self._learnt["shares"].tolist(), strict=True))
 
-    def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        return {"history": places(self._item_ids, catalog) >= 0, **speaks(catalog, self._projections)}
-
-    def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
-        return self._spread(catalog, self._near(catalog))
-
-    def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
-        tastes = self._tastes(self._of_known(history.likes(), catalog))
-        return np.hstack([np.float32(self._weights[name]) * tastes for name in self._spoken()])
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        learnt = {"item_ids": self._item_ids, "finals": self._finals, "read": self._read, "scale": self._scale}
-        learnt |= {"prior": self._prior, "weights": np.array([self._weights[name] for name in BLOCKS])}
-        return learnt | projections_state(self._projections) | {f"{m}/known": x for m, x in self._content.items()}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._item_ids, self._finals, self._read = (state[name] for name in ("item_ids", "finals", "read"))
-        self._scale, self._prior = state["scale"], state["prior"]
-        self._weights = dict(zip(BLOCKS, state["weights"].tolist(), strict=True))
-        self._projections = projections_from(state)
-        self._content = {m: state[f"{m}/known"] for m in MODALITIES}
-
-    def _spoken(self) -> list[str]:
-        """The blocks that have columns: history, and the modalities of which something was learnt."""
-        return ["history", *(m for m in MODALITIES if self._projections[m].dims)]
-
-    def _projected(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
-        return {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in MODALITIES}
-
-    def _of_known(self, likes: History, catalog: Catalog) -> History:
-        """The likes of items that the model knows, by their place in `_item_ids`."""
-        place = places(self._item_ids, catalog)[likes.item]
-        kept = likes.where(place >= 0)
-        return replace(kept, item=place[place >= 0].astype(np.int32))
-
-    def _near(self, catalog: Catalog) -> dict[str, sp.csr_matrix]:
-        """Block → CSR float32 [N, K]: itself for the history, for a modality the item's neighbours, whose weights sum
-        to 1."""
-        own, k = places(self._item_ids, catalog), len(self._item_ids)
-        known = np.flatnonzero(own >= 0)
-        shape = (len(catalog), k)
-        near = {"history": sp.csr_matrix((np.ones(len(known), np.float32), (known, own[known])), shape=shape)}
-        for modality, part in self._projected(catalog).items():
-            if modality in self._spoken():
-                found = nearest(part, self._content[modality], k=self.neighbours, own=own)
-                sums = np.asarray(found.sum(axis=1)).ravel()
-                near[modality] = (sp.diags(1 / np.where(sums > 0, sums, 1)) @ found).tocsr().astype(np.float32)
+    def _near(self, catalog: Catalog, place: NDArray[np.int64]) -> dict[str, sp.csr_matrix]:
+        """As `Items` asks for it."""
+        known = np.flatnonzero(place >= 0)
+        shape = (len(catalog), len(self._item_ids))
+        near = {"history": sp.csr_matrix((np.ones(len(known), np.float32), (known, place[known])), shape=shape)}
+        for modality, part in self._content(catalog, self._modalities).items():
+            found = nearest([part], [self._learnt[f"known/{modality}"]], k=self.neighbours, own=place)
+            sums = np.asarray(found.sum(axis=1)).ravel()
+            near[modality] = (sp.diags(1 / np.where(sums > 0, sums, 1)) @ found).tocsr().astype(np.float32)
         return near
 
-    def _reach(self, near: Mapping[str, sp.csr_matrix]) -> sp.csr_matrix:
-        """CSR float32 [N, K]: the blocks together, by weight."""
-        return sum(np.float32(self._weights[name]) * part for name, part in near.items()).tocsr()
-
-    def _spread(self, catalog: Catalog, near: Mapping[str, sp.csr_matrix]) -> NDArray[np.float32]:
-        return np.hstack([near[name] @ self._finals for name in self._spoken()])
-
-    def _start(self, matrix: sp.csr_matrix, own: History, wiring: Wiring, *, seed: int) -> Matrix:
+    def _start(self, matrix: sp.csr_matrix, network: Wired, *, seed: int) -> NDArray[np.float32]:
         """The closed-form factors of a linear autoencoder, as large as makes scores of a set spread."""
+        wiring = network.wiring
         factors = autoencoder_factors(matrix, rank=self.rank, ridge=self.ridge, seed=seed)
-        some = wiring.readers(own)[:SCORED] @ wiring.graph.read_out(factors)
+        some = wiring.readers(network.likes)[:SCORED] @ wiring.graph.read_out(factors)
         spread = np.std(some @ (wiring.near @ wiring.graph.items(factors)).T) if some.size else 0.0
         return (factors * np.sqrt(SPREAD / spread if spread > 0 else 1.0)).astype(np.float32)
-
-    def _keep(self, embeddings: Matrix, likes: History, wiring: Wiring) -> None:
-        """Sets what scoring needs: item and read-out embeddings, and the mean user's vector."""
-        self._finals = wiring.graph.items(embeddings).astype(np.float32)
-        self._read = wiring.graph.read_out(embeddings).astype(np.float32)
-        readers = wiring.readers(likes)
-        tastes = readers[np.diff(readers.indptr) > 0] @ self._read
-        self._prior = tastes.mean(axis=0) if len(tastes) else np.zeros(self._read.shape[1], np.float32)
-
-    def _tastes(self, likes: History) -> NDArray[np.float32]:
-        """float32 [U, r]."""
-        readers = read_weights(likes, self._scale, decay=self.decay)
-        return np.where(np.diff(readers.indptr)[:, None] > 0, readers @ self._read, self._prior).astype(np.float32)
-
-
-def _check(parameters: Mapping[str, Any]) -> None:
-    """Raises ValueError where an argument is out of its range."""
-    for name in ("rank", "neighbours", "dims", "negatives", "batch_size", "patience"):
-        if parameters[name] < 1:
-            raise ValueError(f"{name} {parameters[name]}: expected 1 or more")
-    for name in ("ridge", "decay", "learning_rate"):
-        if not parameters[name] > 0:
-            raise ValueError(f"{name} {parameters[name]}: expected more than 0")
-    for name in ("layers", "flattening", "penalty", "epochs", "untuned_epochs"):
-        if parameters[name] < 0:
-            raise ValueError(f"{name} {parameters[name]}: expected 0 or more")
-    least, most = parameters["steps_per_epoch"]
-    if not 1 <= least <= most:
-        raise ValueError(f"steps_per_epoch {[least, most]}: expected the least and the most, each 1 or more")

@@ -11,7 +11,7 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.providers.standard.operators.bash import BashOperator
 
 from jobs.environment import driver_options, spark_environment
-from jobs.wiring import alerts, assets
+from jobs.wiring import alerts, assets, store
 
 JOBS = Path(__file__).resolve().parent.parent
 CONF = JOBS.parent / "conf"
@@ -32,6 +32,12 @@ def profiles() -> list[str]:
     return sorted(path.stem for path in CONF.glob("*.yaml"))
 
 
+def prepare(context: Mapping[str, Any]) -> None:
+    """What happens before every step."""
+    store.bring_credentials()
+    alerts.expect_failure(context)
+
+
 def spark_step(name: str, **options: object) -> dict[str, Any]:
     """Arguments of a step that runs as a Spark application."""
     return {
@@ -42,7 +48,7 @@ def spark_step(name: str, **options: object) -> dict[str, Any]:
         "env_vars": spark_environment(),
         "conf": {"spark.driver.extraJavaOptions": driver_options(), "spark.log.level": "ERROR"},
         "pool": "spark",
-        "pre_execute": alerts.expect_failure,
+        "pre_execute": prepare,
         **options,
     }
 
@@ -51,12 +57,13 @@ def extraction(name: str, arguments: Sequence[str], **options: Any) -> SparkSubm
     """A Spark step over the four modalities, one task each; `arguments` are followed by the modality."""
     each = [[*arguments, "--modality", modality] for modality in assets.MODALITIES]
     label = "{{ task.application_args[-1] }}"
-    step = spark_step(name, map_index_template=label, pre_execute=_before_extraction, post_execute=assets.record)
-    return SparkSubmitOperator.partial(**step, **options).expand(application_args=each)
+    hooks = {"pre_execute": _before_extraction, "post_execute": assets.record}
+    step = spark_step(name, map_index_template=label, **hooks, **options)
+    return SparkSubmitOperator.partial(**step).expand(application_args=each)
 
 
 def _before_extraction(context: Mapping[str, Any]) -> None:
-    alerts.expect_failure(context)
+    prepare(context)
     assets.only_own_store(context)
 
 
@@ -67,5 +74,5 @@ def python_step(name: str, module: str, arguments: Sequence[str], **options: Any
     """
     words = [sys.executable, "-m", module, *arguments]
     command = " ".join(word if "{{" in word else shlex.quote(word) for word in words)
-    options = {"pre_execute": alerts.expect_failure} | options
+    options = {"pre_execute": prepare} | options
     return BashOperator(task_id=name, bash_command=command, **options)

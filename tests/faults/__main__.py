@@ -48,7 +48,8 @@ def main() -> int:
     outcomes: list[Outcome] = []
     skipped: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="nightweave-faults-") as folder:
-        world = undisturbed(arguments.folder or Path(folder), seed=arguments.seed, nights=2)
+        nights_needed = 2 if "two-nights" in chosen else 1
+        world = undisturbed(arguments.folder or Path(folder), seed=arguments.seed, nights=nights_needed)
         for name, (weight, nights) in chosen.items():
             try:
                 for outcome in moments(world, nights, round(arguments.moments * weight / share)):

@@ -12,39 +12,53 @@ import yaml
 from pyspark.sql import SparkSession
 
 from jobs import evaluate, state, train
+from jobs.night import Night
 from jobs.sources.demo import write_catalog
 from jobs.verify import findings
 from lake.lake import Lake
 from schemas.table import Table
 from schemas.tables import ItemEmbeddings, Models, Recommendations
 from tests.faults.night import NIGHTS
+from tests.faults.releases import write_releases
 from tests.jobs.nights import a_night, finish, prepare, run_night
 
 pytestmark = pytest.mark.night
 FIRST, SECOND = NIGHTS
+NOISE = "tests.faults.encoders:TextNoise"
 
 
-@pytest.fixture(scope="module")
-def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two nights of texts in which a good first night is published and the second is extracted."""
-    folder = tmp_path_factory.mktemp("gate")
-    write_catalog(folder / "raw", items=150, users=120, nights=2, seed=3, media=False, progress=False)
+def published(spark: SparkSession, folder: Path, fusion: dict) -> Path:
+    """A lake in which a good first night is published and the second is extracted."""
+    good = config(folder, "bag-of-words", fusion)
     lake = Lake(str(folder / "lake"))
-    run_night(spark, a_night(FIRST, folder / "raw", lake, config=config(folder, "bag-of-words")))
-    prepare(spark, a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
+    run_night(spark, a_night(FIRST, folder / "raw", lake, config=good))
+    prepare(spark, a_night(SECOND, folder / "raw", lake, config=good))
     return folder
 
 
-@pytest.fixture
-def lake(folder: Path, tmp_path: Path) -> Lake:
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    write_catalog(folder / "raw", items=150, users=120, nights=2, seed=3, media=False, progress=False)
+    return published(spark, folder, {"strategy": "decision"})
+
+
+@pytest.fixture(scope="module")
+def releases(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("releases")
+    write_releases(folder / "raw", NIGHTS, seed=3)
+    return published(spark, folder, {})
+
+
+def copied(folder: Path, tmp_path: Path) -> Lake:
     return Lake(str(shutil.copytree(folder / "lake", tmp_path / "lake")))
 
 
-def config(folder: Path, encoder: str) -> str:
+def config(folder: Path, encoder: str, fusion: dict) -> str:
     path = folder / f"{encoder.rpartition(':')[2]}.yaml"
     encoders = {m: {"name": f"tests.faults.encoders:{m.capitalize()}Bytes"} for m in ("image", "audio", "video")}
     encoders["text"] = {"name": encoder}
-    path.write_text(yaml.safe_dump({"extract": {"encoders": encoders}, "fusion": {"strategy": "decision"}}))
+    path.write_text(yaml.safe_dump({"extract": {"encoders": encoders}, "fusion": fusion}))
     return str(path)
 
 
@@ -60,49 +74,55 @@ def assert_kept_out(lake: Lake) -> None:
     """The second night's model is told to be worse, and the first night's writes both nights' tables."""
     (first,) = of(lake, Models, FIRST).to_pylist()
     (second,) = of(lake, Models, SECOND).to_pylist()
-    assert first["promoted"] and not second["promoted"]
-    assert "WORSE than last_promoted" in second["verdict"]
+    assert first["promoted"], first["verdict"]
+    assert not second["promoted"] and "WORSE than last_promoted" in second["verdict"], second["verdict"]
     for table in (ItemEmbeddings, Recommendations):
         assert versions(lake, table, SECOND) == versions(lake, table, FIRST) == {first["model_version"]}
     assert not findings(lake)[1]
 
 
-def test_a_night_of_the_same_kind_is_promoted(lake: Lake, folder: Path, spark: SparkSession) -> None:
-    finish(spark, a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
-    (second,) = of(lake, Models, SECOND).to_pylist()
-    assert second["promoted"] and versions(lake, Recommendations, SECOND) == {second["model_version"]}
+def second(folder: Path, lake: Lake, encoder: str) -> Night:
+    """The second night with another text encoder than the first, or the same."""
+    fusion = yaml.safe_load((folder / "bag-of-words.yaml").read_text())["fusion"]
+    return a_night(SECOND, folder / "raw", lake, config=config(folder, encoder, fusion))
+
+
+def test_a_night_of_the_same_kind_is_promoted(shop: Path, spark: SparkSession, tmp_path: Path) -> None:
+    lake = copied(shop, tmp_path)
+    finish(spark, second(shop, lake, "bag-of-words"))
+    (model,) = of(lake, Models, SECOND).to_pylist()
+    assert model["promoted"], model["verdict"]
+    assert versions(lake, Recommendations, SECOND) == {model["model_version"]}
 
 
 def test_shuffled_labels(
-    lake: Lake, folder: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    shop: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def shuffled(night: state.Night) -> state.State:
+    def shuffled(night: Night) -> state.State:
         """Who liked is right, what they liked is not."""
         found = state.load(night)
         items = np.random.default_rng(1).permutation(found.history.item)
         return replace(found, history=replace(found.history, item=items))
 
+    lake = copied(shop, tmp_path)
     monkeypatch.setattr(train, "load", shuffled)
-    finish(spark, a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
+    finish(spark, second(shop, lake, "bag-of-words"))
     assert_kept_out(lake)
     assert "WORSE than last_promoted" in caplog.text
 
 
-def test_an_encoder_that_emits_noise(lake: Lake, folder: Path, spark: SparkSession) -> None:
+def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_path: Path) -> None:
     """The promoted model goes on in the vectors of the encoders that it was made with."""
-    night = a_night(SECOND, folder / "raw", lake, config=config(folder, "tests.faults.encoders:TextNoise"))
+    lake = copied(releases, tmp_path)
+    night = second(releases, lake, NOISE)
     prepare(spark, night)
+    noise, last = state.load(night), evaluate._last_promoted(night)
+    seen = evaluate._as_seen_by(night, noise, last)
+    good = state.load(second(releases, lake, "bag-of-words"))
+    np.testing.assert_array_equal(seen.items.vectors["text"], good.items.vectors["text"])
+    assert seen.items.vectors["text"].shape != noise.items.vectors["text"].shape
+
     finish(spark, night)
     assert_kept_out(lake)
     width = {len(vector) for night in NIGHTS for vector in of(lake, ItemEmbeddings, night)["vector"].to_pylist()}
     assert len(width) == 1
-
-
-def test_the_promoted_model_sees_what_its_own_encoders_made(lake: Lake, folder: Path, spark: SparkSession) -> None:
-    night = a_night(SECOND, folder / "raw", lake, config=config(folder, "tests.faults.encoders:TextNoise"))
-    prepare(spark, night)
-    noise, last = state.load(night), evaluate._last_promoted(night)
-    seen = evaluate._as_seen_by(night, noise, last)
-    good = state.load(a_night(SECOND, folder / "raw", lake, config=config(folder, "bag-of-words")))
-    np.testing.assert_array_equal(seen.items.vectors["text"], good.items.vectors["text"])
-    assert seen.items.vectors["text"].shape != noise.items.vectors["text"].shape

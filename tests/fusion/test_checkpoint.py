@@ -8,14 +8,18 @@ import pytest
 
 from fusion import registry
 from fusion.checkpoint import Checkpoint, Progress, identity
+from fusion.examples import Examples
+from fusion.recipe import Recipe
 from fusion.splits import split
-from fusion.training import Examples, Recipe, best_epoch
+from fusion.training import best_epoch
 from tests.fusion.worlds import tastes
 
 QUICK = {
     "concatenation": {"rank": 4},
+    "graph": {"rank": 4, "negatives": 8},
     "joint": {"width": 8, "heads": 2},
     "multitask": {"width": 4, "hidden": 4},
+    "sequence": {"rank": 4, "length": 4, "hidden": 4},
     "weighted": {"rank": 4, "loss": "bpr"},
 }
 STEPS = {"epochs": 4, "patience": 9, "steps_per_epoch": [3, 3], "learning_rate": 0.01}
@@ -67,7 +71,7 @@ def test_another_training_starts_anew_and_keeps_its_own(world, tmp_path):
     plain, log = fit("weighted", world, learning_rate=0.02)
     other, found = fit("weighted", world, tmp_path, learning_rate=0.02)
     assert found.valid_ndcg == log.valid_ndcg
-    np.testing.assert_array_equal(other.state()["user_kernel"], plain.state()["user_kernel"])
+    np.testing.assert_array_equal(other.state()["weights/user"], plain.state()["weights/user"])
     assert len(list(tmp_path.iterdir())) == 2
 
 

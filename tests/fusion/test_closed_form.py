@@ -12,11 +12,11 @@ from fusion import registry
 from fusion.baselines import like_matrix
 from fusion.closed_form import choosing
 from fusion.closed_form.kernels import KernelFeatures, Terms
-from fusion.closed_form.normalise import covariance, of_unit_spread
 from fusion.closed_form.taste import Taste
 from fusion.closed_form.transitions import Transitions, moments, past_and_future
 from fusion.closed_form.trend import BINS, Trend
 from fusion.factors import principal_axes
+from fusion.linear import covariance, of_unit_spread
 from fusion.strategies.base import FitLog
 from fusion.validation import Holdout
 from tests.fusion.worlds import catalog_of, history_of, tastes

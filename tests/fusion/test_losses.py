@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
 
-from fusion import losses
-from fusion.trainer import LIKED, Trainer, compute_dtype
-from fusion.training import Candidates, Example, Items, LinearTowers, Recipe, Towers
-from tests.fusion.worlds import history_of
+from fusion import losses, registry
+from fusion.concatenation.items import Items
+from fusion.examples import Example
+from fusion.recipe import Recipe
+from fusion.strategies.base import FitLog
+from fusion.trainer import LIKED, Ranking, compute_dtype
+from tests.fusion.worlds import courses, history_of
 
 LOGITS = np.log(np.array([[1.0, 2, 5], [4, 4, 4]]))
 
@@ -55,13 +58,15 @@ def recipe(**more):
     return Recipe(**given | {"items_per_step": 9, "steps_per_epoch": (1, 1)} | more)
 
 
-def towers() -> tuple[Towers, Items]:
-    """Two users' worth of profile over three items with one history column and no bias."""
-    masks = np.ones(3, bool)
-    history = np.array([[1.0], [0], [0]], np.float32)
-    items = Items((np.zeros((3, 0), np.float32),), masks, (np.eye(3, dtype=np.float32),), (masks,), (None,), (masks,))
-    content = (np.zeros((0, 0), np.float32),)
-    return Towers(np.zeros((3, 1), np.float32), np.ones(1, np.float32), history, content), items
+def begun(**more) -> Ranking:
+    """Two users' worth of profile over three items with one history column and no bias: logits 1, 0 and 0."""
+    three = np.arange(3)
+    content = {"text": np.zeros((3, 0), np.float32)}
+    items = Items(content, np.ones((3, 2), bool), three, np.eye(3, dtype=np.float32))
+    start = {"user": np.zeros((3, 1), np.float32), "user_bias": np.ones(1, np.float32)}
+    start["item/text"] = np.zeros((0, 0), np.float32)
+    start["history"] = np.array([[1.0], [0], [0]], np.float32)
+    return Ranking(start, items, history_of([(0, 2, 1), (0, 0, 2)]), recipe=recipe(**more), seed=0)
 
 
 def example() -> Example:
@@ -77,11 +82,8 @@ def example() -> Example:
 )
 def test_a_step_by_hand(loss, expected):
     """Logits 1, 0, 0 and item 0 liked. For pairs item 2 is no negative, as it was had."""
-    start, items = towers()
-    settings = recipe(loss=loss, optimizer="sgd")
-    trainer = Trainer(start.named(), LinearTowers(items), recipe=settings, seed=0)
-    candidates = Candidates(history_of([(0, 2, 1), (0, 0, 2)]), 3, recipe=settings)
-    found = trainer.step(example(), candidates=candidates, random=np.random.default_rng(0))
+    trainer = begun(loss=loss, optimizer="sgd")
+    found = trainer.step(example(), np.random.default_rng(0))
     assert found == pytest.approx(expected, rel=1e-6)
     assert LIKED > 1
 
@@ -89,11 +91,8 @@ def test_a_step_by_hand(loss, expected):
 def test_sgd_takes_the_step_that_nesterov_says():
     """v = -lr g and the weights move by 0.9 v - lr g = -1.9 lr g at first; the user's bias has the gradient
     sum of (p - t) q = p_0 - 1 = e / (e + 2) - 1."""
-    start, items = towers()
-    settings = recipe(optimizer="sgd")
-    trainer = Trainer(start.named(), LinearTowers(items), recipe=settings, seed=0)
-    candidates = Candidates(history_of([(0, 2, 1), (0, 0, 2)]), 3, recipe=settings)
-    trainer.step(example(), candidates=candidates, random=np.random.default_rng(0))
+    trainer = begun(optimizer="sgd")
+    trainer.step(example(), np.random.default_rng(0))
     gradient = np.e / (np.e + 2) - 1
     assert trainer.variables.weights()["user_bias"][0] == pytest.approx(1 - 1.9 * 0.1 * gradient, rel=1e-6)
 
@@ -106,12 +105,34 @@ def test_half_precision_is_for_gpus_alone():
 def test_in_half_precision_a_step_is_about_the_same(monkeypatch):
     """Weights and the loss stay float32; products have 8 bits."""
     monkeypatch.setattr("fusion.trainer.compute_dtype", lambda precision, *, gpus: "bfloat16")
-    start, items = towers()
-    trainer = Trainer(start.named(), LinearTowers(items), recipe=recipe(), seed=0)
-    candidates = Candidates(history_of([(0, 2, 1), (0, 0, 2)]), 3, recipe=recipe())
-    found = trainer.step(example(), candidates=candidates, random=np.random.default_rng(0))
+    trainer = begun()
+    found = trainer.step(example(), np.random.default_rng(0))
     assert found == pytest.approx(np.log(1 + 2 * np.exp(-1)), rel=0.01)
     assert {array.dtype for array in trainer.variables.weights().values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("concatenation", {}),
+        ("joint", {"width": 8, "heads": 2}),
+        ("sequence", {"length": 4, "hidden": 4}),
+        *(("weighted", {"weighting": weighting}) for weighting in ("fixed", "learned", "gated")),
+    ],
+)
+def test_every_network_learns_in_half_precision(name, more, monkeypatch):
+    """As in float32, but for what 8 bits cannot tell."""
+    catalog, history = courses(items=24)
+    found = []
+    for dtype in ("float32", "bfloat16"):
+        monkeypatch.setattr("fusion.trainer.compute_dtype", lambda precision, *, gpus, dtype=dtype: dtype)
+        model = registry.create(name, {"steps_per_epoch": [3, 3]} | more)
+        model.fit(catalog, history, seed=1, tuned=FitLog(best_epoch=2))
+        found.append(model.item_vectors(catalog))
+    start = registry.create(name, more)
+    start.fit(catalog, history, seed=1, tuned=FitLog())
+    learnt = np.abs(found[0] - start.item_vectors(catalog)).max()
+    assert 0 < np.abs(found[1] - found[0]).max() < learnt
 
 
 @pytest.mark.parametrize("setting", [{"loss": "hinge"}, {"optimizer": "rprop"}, {"precision": "int8"}])

@@ -56,7 +56,7 @@ def weights_by_hand() -> dict[str, np.ndarray]:
 
 def parts_by_hand(shown) -> list[np.ndarray]:
     history, x = np.array([[0.25, 7.0]]), np.array([[2.0, 1.0]])
-    return network.parts(weights_by_hand(), history, {"text": x}, np.array([shown]), xp=np)
+    return network.parts(weights_by_hand(), history, {"text": x}, ["text"], np.array([shown]), xp=np)
 
 
 def test_the_trunk_and_the_heads_by_hand():

@@ -9,7 +9,7 @@ HALF = np.sqrt(0.5)
 
 
 def among_themselves(vectors, **more):
-    return nearest(vectors, vectors, own=np.arange(vectors.shape[0]), **more)
+    return nearest([vectors], [vectors], own=np.arange(vectors.shape[0]), **more)
 
 
 def test_cosines_of_the_nearest_by_hand():
@@ -18,6 +18,15 @@ def test_cosines_of_the_nearest_by_hand():
     expected = np.zeros((5, 5))
     expected[0, 1] = expected[1, 0] = expected[2, 1] = HALF
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_blocks_count_where_both_have_them_and_few_are_shrunk():
+    """Query 0 shares both blocks with row 1 (cosines 1 and 1/√2) and the first alone with row 2 (1): over 2 + 1 and
+    1 + 1. Row 3 shares none with it."""
+    first = np.array([[1, 0], [2, 0], [3, 0], [0, 0]], np.float32)
+    second = np.array([[1, 1], [0, 1], [0, 0], [0, 0]], np.float32)
+    found = nearest([first[:1], second[:1]], [first, second], k=3, own=np.array([0]), shrink=1.0).toarray()
+    np.testing.assert_allclose(found, [[0, (1 + HALF) / 3, 1 / 2, 0]], rtol=1e-6)
 
 
 def test_neighbours_are_among_those_allowed():
@@ -40,5 +49,5 @@ def test_no_rows():
 
 
 def test_queries_that_are_no_rows_keep_all_their_neighbours():
-    found = nearest(VECTORS[:2] * 2, VECTORS[:3], k=1, own=np.array([-1, 1])).toarray()
+    found = nearest([VECTORS[:2] * 2], [VECTORS[:3]], k=1, own=np.array([-1, 1])).toarray()
     np.testing.assert_allclose(found, [[1, 0, 0], [HALF, 0, 0]], rtol=1e-6)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.preprocess import Projection, fit_projections, projections_from, projections_state, robust_scale
+from fusion.preprocess import Projection, fit_projections, projections_from, projections_state
 from tests.fusion.worlds import catalog_of
 
 
@@ -80,32 +80,9 @@ def test_the_inverse_projects_onto_the_same_and_gives_back_what_the_axes_span():
     np.testing.assert_allclose(few.inverse(np.zeros((1, 2), np.float32))[0], x.mean(axis=0), rtol=1e-6)
 
 
-def test_robust_scale_by_hand():
-    """Quartiles of 0, 1, 2, 3, 1000 are 1, 2, 3; of 5, 5, 5, 5, 10 all 5, with standard deviation 2."""
-    median, deviation = robust_scale(np.array([[0, 5], [1, 5], [2, 5], [3, 5], [1000, 10]], np.float64))
-    np.testing.assert_allclose(median, [2, 5])
-    np.testing.assert_allclose(deviation, [2 / 1.349, 2])
-
-
-def test_robust_standardisation_is_hardly_moved_by_outliers():
-    x = np.random.default_rng(0).normal(size=(400, 1)).astype(np.float32)
-    spoilt = x.copy()
-    spoilt[:8] = 1e4
-    plain, robust = Projection.fit(x, everyone(x)), Projection.fit(spoilt, everyone(x), robust=4)
-    clean = slice(8, None)
-    np.testing.assert_allclose(robust(x, everyone(x))[clean], plain(x, everyone(x))[clean], atol=0.6)
-    assert np.abs(Projection.fit(spoilt, everyone(x))(x, everyone(x))[clean]).max() < 0.2
-    far, farther = (robust(np.array([[value]], np.float32), np.ones(1, bool)) for value in (1e3, 1e6))
-    np.testing.assert_array_equal(far, farther)
-    with pytest.raises(ValueError, match="robust 0"):
-        Projection.fit(x, everyone(x), robust=0)
-
-
-def test_states_come_back_also_those_from_before_clipping():
+def test_states_come_back():
     catalog = catalog_of(np.random.default_rng(0).normal(size=(9, 3)))
-    fitted = fit_projections(catalog, dims=2, robust=1.5)
-    state = projections_state(fitted)
+    fitted = fit_projections(catalog, dims=2)
     x, mask = catalog.vectors["text"], catalog.masks["text"]
-    np.testing.assert_array_equal(projections_from(state)["text"](x, mask), fitted["text"](x, mask))
-    old = {name: array for name, array in state.items() if not name.endswith("/clip")}
-    assert projections_from(old)["text"].clip == np.inf
+    again = projections_from(projections_state(fitted))["text"]
+    np.testing.assert_array_equal(again(x, mask), fitted["text"](x, mask))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.selection import by_l1, by_mutual_information, one_hot
+from fusion.selection import by_l1, by_l1_share, by_mutual_information, one_hot
 
 
 def world(n=200):
@@ -52,6 +52,17 @@ def test_l1_does_not_hang_on_units_and_passes_constant_columns_over():
     scaled = x * np.array([1, 1e-3, 10, 1, 7, 1], np.float32) + 100
     np.testing.assert_array_equal(by_l1(scaled, one_hot(categories), strength=0.5), kept)
     assert not by_l1(x[:0], one_hot(categories)[:0], strength=0.5).any()
+
+
+def test_l1_by_share_by_hand():
+    """Columns enter at strengths below 1, 2/3 and 1/3: a third of three columns is one, and so on."""
+    x = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], np.float32)
+    y = x @ np.diag([3.0, 2.0, 1.0])
+    assert by_l1_share(x, y, share=1 / 3).tolist() == [True, False, False]
+    assert by_l1_share(x, y, share=0.5).tolist() == [True, True, False]
+    assert by_l1_share(x, y, share=1.0).tolist() == [True, True, True]
+    with pytest.raises(ValueError, match="share 0"):
+        by_l1_share(x, y, share=0.0)
 
 
 def test_one_hot_by_hand():

@@ -11,11 +11,10 @@ import pytest
 from fusion import registry
 from fusion.data import Catalog, History
 from fusion.evaluation import evaluate
-from fusion.explain import contributions
 from fusion.splits import split
 from fusion.strategies.base import BLOCKS, FitLog
 from schemas.table import MODALITIES
-from tests.fusion.worlds import catalog_of, history_of, tastes
+from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
 FEW_STEPS = {"epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}
 QUICK = {

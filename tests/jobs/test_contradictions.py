@@ -28,6 +28,13 @@ def modalities(n: int) -> tuple[np.ndarray, np.ndarray]:
     return tuple(traits @ random.normal(size=(4, 12)) + 0.2 * random.normal(size=(n, 12)) for _ in range(2))
 
 
+def test_a_catalog_without_contradictions_is_warned_of_next_to_nothing(night: Night) -> None:
+    """Of 658 items the default rate of false alarms allows for one or two."""
+    text, image = modalities(658)
+    warn(night, catalog_of(text, image=image))
+    assert len(night.lake.read(Quarantine)) <= 3
+
+
 def test_swapped_pictures_are_warned_of(night: Night) -> None:
     text, image = modalities(300)
     image[SWAPPED] = image[np.roll(SWAPPED, 1)]

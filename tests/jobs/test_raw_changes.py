@@ -65,7 +65,7 @@ def test_a_file_that_never_rests_is_refused(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.night
 def test_what_changes_while_it_is_decoded_never_stands_under_the_old_key(spark: SparkSession, tmp_path: Path) -> None:
     night = bring([b"rests", b"restless"], tmp_path, configured("Restless", max_refused_share=0.5))
-    extract_modality(spark, night, "audio")
+    extract_modality(lambda: spark, night, "audio")
     assert night.lake.read(FeaturesAudio)["vector"].to_pylist() == [[5, 1]]
     (refused,) = night.lake.read(Quarantine).to_pylist()
     assert (refused["source"], refused["reason"]) == ("media/restless", "media_changed")

@@ -96,3 +96,30 @@ class Restless(Toy):
         content.write_bytes(b"not the same")
         os.utime(content, ns=(before + 1, before + 1))
         return content.read_bytes()
+
+
+class Told(Toy):
+    """The second number of its vectors stands in the file `says`; its fingerprint knows nothing of that."""
+
+    def __init__(self, *, says: str) -> None:
+        self.says = Path(says)
+
+    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
+        if self.says.read_text() == "fail":
+            raise ZeroDivisionError("told to")
+        batch, number = super().encode(decoded), float(self.says.read_text())
+        vectors = pa.array([[len(data), number] for data in decoded], batch["vector"].type)
+        return batch.set_column(0, batch.schema.field(0), vectors)
+
+
+class Changed(Toy):
+    """Another encoder than `Toy`, of the same numbers doubled; fails to encode what says so."""
+
+    version = 2
+
+    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
+        if any(data.startswith(b"fail") for data in decoded):
+            raise ZeroDivisionError("nothing to divide by")
+        batch = super().encode(decoded)
+        vectors = pa.array([[2 * len(data), 2] for data in decoded], batch["vector"].type)
+        return batch.set_column(0, batch.schema.field(0), vectors)

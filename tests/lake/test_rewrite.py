@@ -44,9 +44,9 @@ def test_small_files_of_a_partition_become_one_sorted_by_key(lake: Lake) -> None
 def test_what_is_one_file_already_is_left_alone(lake: Lake) -> None:
     scattered(lake)
     rewrite.compact(lake, UserEmbeddings, target_bytes=BIG)
-    version = lake.create(UserEmbeddings).version()
+    version = lake.current(UserEmbeddings).version()
     assert rewrite.compact(lake, UserEmbeddings, target_bytes=BIG) == []
-    assert lake.create(UserEmbeddings).version() == version
+    assert lake.current(UserEmbeddings).version() == version
 
 
 def test_merged_files_stay_below_the_target(lake: Lake) -> None:
@@ -133,12 +133,12 @@ def test_put_replaces_rows_by_key_and_doubles_none(lake: Lake) -> None:
     later = NIGHT + dt.timedelta(days=1)
     for keys in (("a", "b"), ("c",)):
         lake.append_new(Contents, [lake.stage(Contents, texts(*keys).to_batches(), ENCODER)], ENCODER)
-    version = lake.create(Contents).version()
+    version = lake.current(Contents).version()
     put = rewrite.put(
         lake, Contents, [lake.stage(Contents, texts("b", "d", night=later).to_batches(), ENCODER)], ENCODER
     )
     assert put == 2
-    assert lake.create(Contents).version() == version + 1
+    assert lake.current(Contents).version() == version + 1
     rows = {row["content_key"]: row["date"] for row in lake.read(Contents).to_pylist()}
     assert rows == {"a": NIGHT, "b": later, "c": NIGHT, "d": later}
     assert len(lake.read(Contents)) == 4
@@ -155,6 +155,6 @@ def test_put_takes_rows_away_that_are_to_go(lake: Lake) -> None:
     lake.append_new(Contents, [lake.stage(Contents, texts("a", "b").to_batches(), ENCODER)], ENCODER)
     assert rewrite.put(lake, Contents, [], ENCODER, without=["b", "unknown"]) == 0
     assert lake.read(Contents)["content_key"].to_pylist() == ["a"]
-    version = lake.create(Contents).version()
+    version = lake.current(Contents).version()
     assert rewrite.put(lake, Contents, [], ENCODER, without=["unknown"]) == 0
-    assert lake.create(Contents).version() == version
+    assert lake.current(Contents).version() == version

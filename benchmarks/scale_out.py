@@ -1,0 +1,98 @@
+"""How much faster two Spark workers of one core each extract pictures than one does.
+
+Starts standalone clusters on loopback, by turns of one worker and of two, and prints for each turn contents a second
+from cleaned items to committed rows, workers warm. Beside it stands what else the machine did meanwhile: processor time
+of everybody else as a share of all cores. With more than a tenth of that, the ratio tells of the neighbours.
+
+    python -m benchmarks.scale_out --posters movielens-small
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.extraction import DATE, Sample, _items, _of_folder
+from jobs.environment import spark_environment
+from jobs.extract import extract_modality
+from jobs.night import Night
+from jobs.session import spark_session
+from schemas.tables import Items
+from tests.deploy import cluster as standalone
+
+WARM_UP = 64
+
+
+def main() -> None:
+    options = _options()
+    if options.within:
+        _measure(options)
+        return
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(options.turns):
+        for workers, found in rates.items():
+            rate, others = _on_cluster(workers, options)
+            found.append(rate)
+            print(f"turn {turn + 1}, {workers} worker(s): {rate:7.1f}/s, others took {others:4.0%}", flush=True)
+    one, two = (statistics.median(found) for found in rates.values())
+    print(f"medians: one worker {one:.1f}/s, two workers {two:.1f}/s: {two / one:.2f} times")
+
+
+def _on_cluster(workers: int, options: argparse.Namespace) -> tuple[float, float]:
+    """Contents a second on a cluster of its own, and the share of the machine that others took."""
+    with tempfile.TemporaryDirectory() as folder, standalone.running(Path(folder), workers=workers) as cluster:
+        command = [standalone.ENTRYPOINT, "spark-submit", "--master", cluster.url, __file__, *sys.argv[1:]]
+        environment = os.environ | spark_environment() | cluster.environment
+        environment["PYTHONPATH"] = str(standalone.ROOT)
+        told = subprocess.run(
+            [*command, "--within", str(os.getpid())], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    rate, others = told.stdout.strip().splitlines()[-1].split()
+    return float(rate), float(others)
+
+
+def _measure(options: argparse.Namespace) -> None:
+    sample = _of_folder(options.posters, options.items)
+    with spark_session("benchmark of scale-out") as spark, tempfile.TemporaryDirectory() as folder:
+        for name, contents in (("warm", sample.contents[:WARM_UP]), ("measured", sample.contents)):
+            night = Night.of(date_=DATE, raw=str(sample.root), lake=f"{folder}/{name}", config=options.config)
+            night.lake.write(Items, _items(Sample("image", sample.root, contents), contents, night), {"date": DATE})
+            before, started = _processor_seconds(options.within), time.perf_counter()
+            extract_modality(spark, night, "image")
+            seconds = time.perf_counter() - started
+            busy, own = (after - b for after, b in zip(_processor_seconds(options.within), before, strict=True))
+    print(len(sample.contents) / seconds, max(0.0, busy - own) / (seconds * (os.cpu_count() or 1)))
+
+
+def _processor_seconds(root: int) -> tuple[float, float]:
+    """Processor seconds of the whole machine, and of the process `root` and all below it."""
+    whole = psutil.cpu_times()
+    busy = sum(whole) - whole.idle - getattr(whole, "iowait", 0.0) - whole.guest - whole.guest_nice
+    own = 0.0
+    for process in (psutil.Process(root), *psutil.Process(root).children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        own += sum(times[:4])  # with that of children that have ended
+    return busy, own
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--posters", type=Path, required=True, help="a folder with pictures, at any depth")
+    parser.add_argument("--items", type=int, default=1000, help="pictures, at most")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--config", default="embedded")
+    parser.add_argument("--within", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""How much memory and time a night's training takes on a large history: 10 million interactions unless told otherwise.
+
+Writes a catalog and interactions, made from a seed, through the lake's own writer, then runs in a process each what
+training does: `load` the state as of the night, and the fit and the scoring of validation users of each strategy.
+Prints peak resident memory and seconds of each; `cpu` is the processor time of all threads.
+
+    python -m benchmarks.training_memory LAKE [--interactions 10000000] [--strategies closed_form,graph]
+
+Popularity falls off as a power of rank, users like by groups of items, and item vectors tell the group with noise.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from features.registry import encoder
+from jobs.ledger import Account, close
+from jobs.night import Night
+from jobs.raw import Raw
+from lake.lake import Lake
+from schemas.config import Config
+from schemas.features import FEATURES
+from schemas.tables import Interactions, Items
+
+NIGHT = date(2026, 11, 1)
+GROUPS = 50
+ROWS_AT_ONCE = 1_000_000
+START, SPAN = 1_700_000_000_000_000, 365 * 86_400 * 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lake")
+    for option, default in (("interactions", 10_000_000), ("users", 100_000), ("items", 30_000)):
+        parser.add_argument(f"--{option}", type=int, default=default)
+    parser.add_argument("--strategies", default="closed_form,graph")
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    night = Night(NIGHT, Raw(options.lake), Lake(options.lake), Config())
+    if options.step:
+        print(json.dumps(_measured(night, options.step)))
+        return
+    if not Path(options.lake).exists():
+        write(night, interactions=options.interactions, users=options.users, items=options.items)
+    for step in ("load", *options.strategies.split(",")):
+        command = [sys.executable, "-m", "benchmarks.training_memory", options.lake, "--step", step]
+        answer = json.loads(
+            subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+        )
+        print(f"{step:<14}" + "".join(f"  {name} {value:8.1f}" for name, value in answer.items()), flush=True)
+
+
+def write(night: Night, *, interactions: int, users: int, items: int) -> None:
+    """The tables that training reads, as of one night."""
+    random = np.random.default_rng(1)
+    group = random.integers(0, GROUPS, items)
+    _write_items(night, items)
+    for modality, width in (("text", 384), ("image", 1280)):
+        _write_features(night, modality, group, width, random)
+    staged = night.lake.stage(
+        Interactions, _events(interactions, users=users, group=group, random=random), {"date": night.ds}
+    )
+    night.lake.replace(Interactions, [staged] if staged else [], {"date": night.ds})
+    close(night, "recommend", Account(rows_in=0, kept=0))
+
+
+def _write_items(night: Night, items: int) -> None:
+    rows = []
+    for number in range(items):
+        row = {field.name: None if field.nullable else _nothing(field.type) for field in Items.schema}
+        known = {"date": night.date, "item_id": _item(number), "text_key": f"t{number}", "image_keys": [f"i{number}"]}
+        rows.append(row | known)
+    night.lake.write(Items, pa.Table.from_pylist(rows, schema=Items.schema), {"date": night.ds})
+
+
+def _write_features(night: Night, modality: str, group: np.ndarray, width: int, random: np.random.Generator) -> None:
+    choice = night.config.extract.encoders[modality]
+    fingerprint = encoder(modality, choice.name, **choice.parameters).fingerprint
+    centres = random.normal(size=(GROUPS, width))
+    schema = FEATURES[modality].schema
+    for start in range(0, len(group), 10_000):
+        part = group[start : start + 10_000]
+        vectors = (centres[part] + 2 * random.normal(size=(len(part), width))).astype(np.float32)
+        terms = np.sort(random.integers(0, 1000, (len(part), 8)) + 1000 * (part[:, None] % 100), axis=1)
+        rows = []
+        for row in range(len(part)):
+            values = {field.name: None if field.nullable else _nothing(field.type) for field in schema}
+            known = {"content_key": f"{modality[0]}{start + row}", "encoder": fingerprint, "date": night.date}
+            known["vector"] = vectors[row].tolist()
+            if modality == "text":
+                ids = sorted(set(terms[row].tolist()))
+                known |= {"term_ids": ids, "term_counts": [1] * len(ids)}
+            rows.append(values | known)
+        table = pa.Table.from_pylist(rows, schema=schema)
+        partition = {"encoder": fingerprint}
+        night.lake.append_new(
+            FEATURES[modality], [night.lake.stage(FEATURES[modality], table.to_batches(), partition)], partition
+        )
+
+
+def _events(count: int, *, users: int, group: np.ndarray, random: np.random.Generator) -> Iterator[pa.RecordBatch]:
+    """Events of which three in four are of the user's own groups, the more popular items more often."""
+    members = [np.flatnonzero(group == number) for number in range(GROUPS)]
+    own = random.integers(0, GROUPS, (users, 3))
+    names = pa.array([f"user-{number:07d}" for number in range(users)])
+    items = pa.array([_item(number) for number in range(len(group))])
+    for start in range(0, count, ROWS_AT_ONCE):
+        n = min(ROWS_AT_ONCE, count - start)
+        user = (users * random.random(n) ** 1.5).astype(np.int64)
+        item = (len(group) * random.random(n) ** 2).astype(np.int64)
+        chosen = own[user, random.integers(0, 3, n)]
+        for number in np.unique(chosen):
+            here = (chosen == number) & (random.random(n) < 0.75)
+            item[here] = members[number][(len(members[number]) * random.random(here.sum()) ** 2).astype(np.int64)]
+        columns = {
+            "date": pa.repeat(pa.scalar(NIGHT), n),
+            "user_id": names.take(pa.array(user)),
+            "item_id": items.take(pa.array(item)),
+            "timestamp": pa.array(START + np.sort(random.integers(0, SPAN, n)), pa.int64()),
+            "event": pa.repeat(pa.scalar("like"), n),
+        }
+        for field in Interactions.schema:
+            columns.setdefault(field.name, pa.nulls(n, field.type))
+        table = pa.table({field.name: columns[field.name] for field in Interactions.schema})
+        yield from table.cast(Interactions.schema).to_batches()
+
+
+def _measured(night: Night, step: str) -> dict[str, float]:
+    from fusion.choosing import Bench
+    from jobs.state import load
+    from jobs.train import split_of
+
+    began, used = time.monotonic(), time.process_time()
+    state = load(night)
+    figures = {"likes": float(len(state.history.likes()))}
+    if step != "load":
+        parts = split_of(night, state)
+        bench = Bench(state.filled(parts.train), parts, metric="ndcg", k=10, seed=1)
+        trial = bench.attempt(step, step, {})
+        figures |= {"fit_s": trial.fitted.seconds, "ndcg/1000": 1000 * (trial.value or 0)}
+    figures |= {"seconds": time.monotonic() - began, "cpu_s": time.process_time() - used}
+    return figures | {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def _item(number: int) -> str:
+    return f"item-{number:06d}"
+
+
+def _nothing(type_: pa.DataType) -> object:
+    if pa.types.is_boolean(type_):
+        return False
+    if pa.types.is_nested(type_):
+        return []
+    return "" if pa.types.is_string(type_) else 0
+
+
+if __name__ == "__main__":
+    main()

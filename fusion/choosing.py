@@ -1,0 +1,110 @@
+"""Which of several strategies, with which parameters: fitted on train, judged by the validation likes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion import registry
+from fusion.data import Catalog
+from fusion.evaluation import Figure, evaluate
+from fusion.gate import clearly_best
+from fusion.intervals import intervals
+from fusion.scoring import scorer
+from fusion.splits import Split
+from fusion.strategies.base import FitLog
+
+MAX_USERS = 2000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A strategy as it was tried.
+
+    Attributes:
+        name: what tells it from the other trials of the same choice.
+        parameters: the arguments of its constructor that are not the defaults.
+        fitted: how its fit on train went, and what the validation likes chose in it.
+        value: the validation figure; None where nobody was asked.
+        low, high: its 95% interval over users.
+        per_user: float64 [n], the figure of each user asked.
+    """
+
+    name: str
+    strategy: str
+    parameters: Mapping[str, Any]
+    fitted: FitLog
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    per_user: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+
+
+class Bench:
+    """One split, on whose validation likes strategies are tried one after the other.
+
+    The whole catalog is ranked (of a split that says which items may be validated, those), without what the user has
+    had in train; of more than `MAX_USERS` users with validation likes, as many are drawn by the seed.
+
+    Args:
+        catalog: as whoever knows train alone sees it.
+        metric, k: of `fusion.evaluation.evaluate`, what a trial is judged by; higher is better.
+        checkpoints: the folder for what killed fits go on from; None for none.
+    """
+
+    def __init__(
+        self, catalog: Catalog, split: Split, *, metric: str, k: int, seed: int, checkpoints: Path | None = None
+    ) -> None:
+        self.metric, self.k, self.seed = metric, k, seed
+        self._catalog, self._split, self._checkpoints = catalog, split, checkpoints
+        self._question = _of_some_users(split.tuning(), seed=seed)
+
+    def attempt(self, name: str, strategy: str, parameters: Mapping[str, Any], *, progress: bool = False) -> Trial:
+        """Fits and judges a strategy.
+
+        Raises:
+            ValueError: no strategy has that name, or it takes no such parameter.
+        """
+        model = registry.create(strategy, dict(parameters))
+        model.checkpoint = self._checkpoints / name.replace(" ", "-") if self._checkpoints else None
+        train, valid = self._split.train, self._split.valid
+        rankable = self._split.valid_candidates
+        fitted = model.fit(self._catalog, train, valid, candidates=rankable, seed=self.seed, progress=progress)
+        trial = Trial(name, strategy, dict(parameters), fitted)
+        figures = evaluate(
+            {name: scorer(model, self._catalog, train)},
+            split=self._question,
+            split_name="",
+            n_items=len(self._catalog),
+            ks=[self.k],
+            segments=["all"],
+        )
+        found: list[Figure] = [figure for figure in figures if (figure.metric, figure.k) == (self.metric, self.k)]
+        if not found:
+            return trial
+        judged = replace(trial, value=found[0].value, per_user=found[0].per_user)
+        interval = intervals(found, seed=self.seed)[0]
+        return judged if interval is None else replace(judged, low=interval.low, high=interval.high)
+
+
+def foremost(trials: Sequence[Trial]) -> Trial:
+    """The trial with the highest figure, the first of equals; the first where nobody was asked."""
+    return max(trials, key=lambda trial: -1.0 if trial.value is None else trial.value)
+
+
+def preferred(trials: Sequence[Trial]) -> Trial:
+    """The first trial, unless the best one is clearly better (`fusion.gate.clearly_best`)."""
+    if any(trial.value is None for trial in trials):
+        return trials[0]
+    return trials[clearly_best([trial.per_user for trial in trials])]
+
+
+def _of_some_users(question: Split, *, seed: int) -> Split:
+    users = np.unique(question.test.likes().user)
+    if len(users) <= MAX_USERS:
+        return question
+    drawn = np.random.default_rng(seed).choice(users, MAX_USERS, replace=False)
+    return replace(question, test=question.test.where(np.isin(question.test.user, drawn)))

@@ -1,0 +1,93 @@
+"""What is done to a catalog's vectors before anything learns from them, fitted on training items alone."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.checks import above_0, one_of
+from fusion.data import Catalog, History
+from fusion.selection import by_l1_share, by_mutual_information, one_hot
+
+STANDARDISATIONS = ("none", "robust")
+SELECTIONS = ("none", "mutual_information", "l1")
+
+
+def prepared(
+    catalog: Catalog,
+    known: History,
+    *,
+    standardise: str = "none",
+    clip: float = 5.0,
+    select: str = "none",
+    keep: float = 0.5,
+    seed: int,
+) -> Catalog:
+    """The catalog with its modalities' vectors standardised and their columns selected; all else of it stays.
+
+    Training items are those that anybody did something with as far as `known` tells; where nobody did, all are. A
+    column that is not selected holds 0, so that vectors keep their width from night to night.
+
+    Args:
+        standardise: `robust`, for vectors with outliers, to x → (x - median) / robust deviation (`robust_scale`),
+            clipped at `clip` either way.
+        select: `mutual_information` or `l1`, see `fusion.selection`: the columns that tell most of the item's category.
+        keep: share of a modality's columns.
+        seed: of the selection.
+
+    Raises:
+        ValueError: an argument is out of its range, or there is nothing to select by: the training items with a
+            modality are of fewer than two categories.
+    """
+    one_of(STANDARDISATIONS, standardise=standardise)
+    one_of(SELECTIONS, select=select)
+    above_0(clip=clip, keep=keep)
+    items = np.bincount(known.item, minlength=len(catalog)) > 0
+    if not items.any():
+        items = np.ones(len(catalog), np.bool_)
+    vectors = dict(catalog.vectors)
+    for modality, mask in catalog.masks.items():
+        rows = items & mask
+        if not rows.any():
+            continue
+        if standardise == "robust":
+            vectors[modality] = _standardised(vectors[modality], mask, rows, clip=clip)
+        if select != "none":
+            categories = catalog.categories[rows]
+            if len(np.unique(categories[categories != ""])) < 2:
+                raise ValueError(
+                    f"select {select}: the training items with {modality} are of fewer than two categories; "
+                    "expected categories to select columns by, or select none"
+                )
+            kept = _selected(vectors[modality][rows], categories, method=select, keep=keep, seed=seed)
+            vectors[modality] = vectors[modality] * kept
+    return replace(catalog, vectors=vectors)
+
+
+def robust_scale(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median and robust deviation, float64 [d] each, of the columns of `rows` [n, d].
+
+    The deviation is the interquartile range / 1.349, which is the standard deviation of a normal column (Huber and
+    Ronchetti 2009, "Robust Statistics", chapter 5). A column more than half of which is one value has no interquartile
+    range; its standard deviation stands in.
+    """
+    low, median, high = np.percentile(rows, [25, 50, 75], axis=0)
+    return median, np.where(high > low, (high - low) / 1.349, rows.std(axis=0))
+
+
+def _standardised(
+    vectors: NDArray[np.float32], mask: NDArray[np.bool_], rows: NDArray[np.bool_], *, clip: float
+) -> NDArray[np.float32]:
+    """float32 [N, d], 0 where the mask hides the row, and in columns that do not vary among `rows`."""
+    median, deviation = robust_scale(vectors[rows].astype(np.float64))
+    standard = np.clip((vectors - median) / np.where(deviation > 0, deviation, np.inf), -clip, clip)
+    return np.where(mask[:, None], standard, 0).astype(np.float32)
+
+
+def _selected(
+    vectors: NDArray[np.float32], categories: NDArray[np.str_], *, method: str, keep: float, seed: int
+) -> NDArray[np.bool_]:
+    if method == "mutual_information":
+        return by_mutual_information(vectors, categories, share=keep, seed=seed)
+    described = categories != ""
+    return by_l1_share(vectors[described], one_hot(categories[described]), share=keep)

@@ -1,0 +1,208 @@
+"""What strategies share whose weights are learnt by gradients: when to stop, what to keep, and how vectors are made."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data import Catalog, History
+from fusion.lookup import places
+from fusion.preprocess import Projection, fit_projections, projections_from, projections_state, speaks
+from fusion.recipe import Recipe
+from fusion.strategies.base import FitLog, Strategy, side_by_side
+from fusion.trainer import Ranking, Vectors, Weights
+from fusion.training import Learner, train
+from fusion.validation import Holdout
+from schemas.table import MODALITIES
+
+_WEIGHTS, _LEARNT = "weights/", "learnt/"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a fit is given.
+
+    Attributes:
+        valid, holdout: the validation likes, and what they ask; None where nobody has one.
+        recipe: with as many epochs as there may be.
+    """
+
+    catalog: Catalog
+    train: History
+    valid: History | None
+    holdout: Holdout | None
+    recipe: Recipe
+    tuned: FitLog | None
+    seed: int
+
+
+class Trained(Strategy):
+    """Begins at weights that already rank, lets a learner improve them, and keeps those of the epoch that validates
+    best. A network makes vectors of items and users from the weights, the same in training and in use.
+
+    Attributes:
+        recipe: how it is trained; a class's `defaults`, changed by the constructor's arguments of the same names.
+        idle: settings of a recipe that mean nothing to the class, and that it therefore refuses.
+    """
+
+    defaults: ClassVar[Recipe] = Recipe()
+    idle: ClassVar[frozenset[str]] = frozenset()
+
+    dims: int
+    """Columns that a modality's vectors are projected onto before learning."""
+    _item_ids: NDArray[np.str_]
+    """Items that somebody likes, ascending: only their likes can speak for them."""
+    _projections: Mapping[str, Projection]
+    _learnt: Mapping[str, NDArray[Any]]
+    """What was learnt beside the weights, by name."""
+    _weights: Weights
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        """
+        Args:
+            arguments: a constructor's `locals()`: its own settings, and under `training` those of the recipe.
+
+        Raises:
+            TypeError: there is no such setting of a recipe, or it means nothing here.
+            ValueError: a setting is out of its range.
+        """
+        self._own = {k: v for k, v in arguments.items() if k not in ("self", "__class__", "training")}
+        training = arguments["training"]
+        if refused := sorted(self.idle & set(training)):
+            raise TypeError(f"{', '.join(refused)}: means nothing to it")
+        self.recipe = replace(self.defaults, **training)
+
+    def parameters(self) -> dict[str, Any]:
+        return self._own | {name: value for name, value in vars(self.recipe).items() if name not in self.idle}
+
+    def fit(
+        self,
+        catalog: Catalog,
+        train: History,
+        valid: History | None = None,
+        *,
+        candidates: NDArray[np.bool_] | None = None,
+        seed: int,
+        tuned: FitLog | None = None,
+        progress: bool = False,
+    ) -> FitLog:
+        lesson = self._lesson(catalog, train, valid, candidates=candidates, seed=seed, tuned=tuned)
+        self._projections = fit_projections(catalog, dims=self.dims)
+        self._item_ids = catalog.item_ids[np.bincount(train.likes().item, minlength=len(catalog)) > 0]
+        network, start = self._begin(lesson)
+        self._keep(lesson, network, start)
+        if not len(train.likes()):
+            return FitLog()
+        weights, log = self._train(lesson, network, start, progress=progress)
+        self._keep(lesson, network, weights)
+        return self._told(lesson, network, log)
+
+    @abstractmethod
+    def _begin(self, lesson: Lesson) -> tuple[Any, Weights]:
+        """The network that makes vectors of the lesson's items and users, and the weights to begin with."""
+
+    @abstractmethod
+    def _network(self, catalog: Catalog) -> Vectors:
+        """What makes vectors of a catalog's items."""
+
+    @property
+    @abstractmethod
+    def _widths(self) -> dict[str, int]:
+        """Every name of `BLOCKS` → its columns."""
+
+    def _learner(self, lesson: Lesson, network: Any, start: Weights) -> Learner:
+        return Ranking(start, network, lesson.train.likes(), recipe=lesson.recipe, seed=lesson.seed)
+
+    def _keep(self, lesson: Lesson, network: Any, weights: Weights) -> None:
+        """Sets what use needs of the weights."""
+        self._weights = weights
+
+    def _told(self, lesson: Lesson, network: Any, log: FitLog) -> FitLog:
+        """The log, with what else is to be told of the fit."""
+        return log
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        return side_by_side(self._widths)
+
+    @property
+    def neighbour_blocks(self) -> dict[str, slice]:
+        """`blocks` without the popularity bias, the last of history's columns, which says nothing of likeness."""
+        blocks = self.blocks
+        return {**blocks, "history": slice(0, max(0, blocks["history"].stop - 1))}
+
+    def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
+        return {"history": places(self._item_ids, catalog) >= 0, **speaks(catalog, self._projections)}
+
+    def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
+        return self._network(catalog).item_vectors(self._weights)
+
+    def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        everyone = np.arange(len(history.user_ids))
+        return self._network(catalog).user_vectors(self._weights, history.likes(), users=everyone)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        learnt = {_LEARNT + name: array for name, array in self._learnt.items()}
+        weights = {_WEIGHTS + name: array for name, array in self._weights.items()}
+        return projections_state(self._projections) | {"item_ids": self._item_ids} | learnt | weights
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._projections = projections_from(state)
+        self._item_ids = state["item_ids"]
+        self._learnt = {n.removeprefix(_LEARNT): array for n, array in state.items() if n.startswith(_LEARNT)}
+        self._weights = {n.removeprefix(_WEIGHTS): array for n, array in state.items() if n.startswith(_WEIGHTS)}
+
+    @property
+    def _modalities(self) -> list[str]:
+        """Those of which something was learnt."""
+        return [m for m in MODALITIES if self._projections[m].dims]
+
+    def _content(self, catalog: Catalog, modalities: list[str]) -> dict[str, NDArray[np.float32]]:
+        """Modality → float32 [N, p_m], projected, 0 where missing."""
+        return {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in modalities}
+
+    def _shown(self, catalog: Catalog, modalities: list[str]) -> NDArray[np.bool_]:
+        """bool [N, 1 + M]: whether history and each of the modalities speak for an item."""
+        masks = self.masks(catalog)
+        return np.stack([masks[name] for name in ("history", *modalities)], axis=1)
+
+    def _lesson(
+        self,
+        catalog: Catalog,
+        train: History,
+        valid: History | None,
+        *,
+        candidates: NDArray[np.bool_] | None,
+        seed: int,
+        tuned: FitLog | None,
+    ) -> Lesson:
+        holdout = None
+        if valid is not None:
+            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
+        if holdout is not None and not len(holdout.users):
+            valid = holdout = None
+        epochs = self.recipe.epochs if holdout else self.recipe.untuned_epochs
+        recipe = replace(self.recipe, epochs=tuned.best_epoch if tuned else epochs)
+        return Lesson(catalog, train, valid, holdout, recipe, tuned, seed)
+
+    def _train(self, lesson: Lesson, network: Any, start: Weights, *, progress: bool) -> tuple[Weights, FitLog]:
+        likes, holdout = lesson.train.likes(), lesson.holdout
+
+        def ndcg(weights: Weights) -> float:
+            assert holdout is not None
+            users = network.user_vectors(weights, likes, users=holdout.users)
+            return holdout.ndcg(users, network.item_vectors(weights))
+
+        return train(
+            self._learner(lesson, network, start),
+            start,
+            recipe=lesson.recipe,
+            seed=lesson.seed,
+            validate=ndcg if holdout else None,
+            progress=progress,
+            checkpoint=self.checkpoint,
+            settings=(self.name, sorted(self.parameters().items())),
+        )

@@ -1,0 +1,178 @@
+"""Which strategy makes a night's model, with which parameters: tried on the night's validation likes, kept in the lake.
+
+A choice lies at LAKE/choices/HASH.json, under a hash of all that it follows from, so that a night that is run
+again makes the same model. What a search for parameters found also lies at LAKE/tuned/HASH/DATE.json, under a
+hash of what was asked for; a later night takes over the newest that lies before it.
+"""
+
+import logging
+import shutil
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from optuna.distributions import distribution_to_json
+
+from fusion import registry
+from fusion.choosing import Bench, Trial, foremost, preferred
+from fusion.splits import Split
+from fusion.strategies.base import FitLog
+from fusion.tuning import Budget, search, space
+from jobs.artifacts import code, digest
+from jobs.night import Night, NightError
+from jobs.state import State, encoders
+from lake import files
+from schemas.config import AUTO, Candidate
+
+log = logging.getLogger("nightweave.choosing")
+
+CONTENT_ONLY = "content"
+VALIDATION = "validation"
+"""What the split of a validation figure is called in `metrics`, after its kind."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was tried on a night, in that order, and the trial that its model is made like."""
+
+    trials: tuple[Trial, ...]
+    best: Trial
+
+
+def candidates(night: Night, state: State) -> tuple[Candidate, ...]:
+    """What the night chooses among; content alone where there are too few likes to learn from. Candidates that so many
+    likes are too many for are left out, but for the first where that leaves none."""
+    settings, likes = night.config.fusion, len(state.history.likes())
+    if likes < settings.min_likes:
+        return (Candidate(strategy=CONTENT_ONLY),)
+    if settings.strategy != AUTO:
+        return settings.considered
+    return tuple(c for c in settings.considered if _bears(c.strategy, likes)) or settings.considered[:1]
+
+
+def _bears(strategy: str, likes: int) -> bool:
+    most = registry.strategy(strategy).max_likes
+    return most is None or likes <= most
+
+
+def choose(night: Night, state: State, parts: Split) -> Choice:
+    """The night's choice, made now unless it was made before."""
+    path, considered = _path(night, state), candidates(night, state)
+    if (stored := files.read_json(night.lake, path)) is not None:
+        return _from_json(stored)
+    if left_out := {c.strategy for c in night.config.fusion.considered} - {c.strategy for c in considered}:
+        log.warning("not tried on %d likes: %s", len(state.history.likes()), ", ".join(sorted(left_out)))
+    scratch = files.local(night.lake, f"{path}.partial")
+    bench = Bench(
+        state.filled(parts.train),
+        parts,
+        metric=night.config.evaluate.gate_metric,
+        k=night.config.evaluate.gate_k,
+        seed=night.config.fusion.seed,
+        checkpoints=scratch,
+    )
+    trials = []
+    for candidate in considered:
+        parameters = candidate.parameters | (_found_before(night, candidate) or {})
+        trials.append(bench.attempt(candidate.strategy, candidate.strategy, parameters, progress=True))
+        log.info("%s: %s", trials[-1].strategy, _in_words(bench, trials[-1]))
+    best = foremost(trials)
+    (candidate,) = (c for c in considered if c.strategy == best.strategy)
+    tuning = night.config.fusion.tuning
+    if tuning.wanted and _found_before(night, candidate) is None:
+        searched = search(bench, best, Budget(tuning.trials, tuning.minutes))
+        trials += searched
+        best = preferred([best, *searched])
+        files.write_json(night.lake, f"{_tuned(night, candidate)}/{night.ds}.json", {"parameters": best.parameters})
+    choice = Choice(tuple(trials), best)
+    files.write_json(night.lake, path, _to_json(choice))
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
+    log.info("chosen: %s with %s: %s", best.strategy, dict(best.parameters), _in_words(bench, best))
+    return choice
+
+
+def chosen(night: Night, state: State) -> Choice:
+    """The choice that the night's training made.
+
+    Raises:
+        NightError: it made none from this data, configuration and code.
+    """
+    stored = files.read_json(night.lake, _path(night, state))
+    if stored is None:
+        raise NightError(
+            f"night {night.ds}: no strategy was chosen from this data, configuration and code; run `train` again"
+        )
+    return _from_json(stored)
+
+
+def told(night: Night, choice: Choice) -> list[dict[str, Any]]:
+    """Rows of `metrics`, less night and model version: every trial's validation figure, and of those of a search the
+    parameters that are numbers."""
+    split = f"{night.config.fusion.split.kind} {VALIDATION}"
+    rows = []
+    for trial in choice.trials:
+        if trial.value is None:
+            continue
+        shared = {"model": trial.name, "split": split, "segment": "all"}
+        figure = {"metric": night.config.evaluate.gate_metric, "k": night.config.evaluate.gate_k}
+        rows.append({**shared, **figure, "value": trial.value, "low": trial.low, "high": trial.high})
+        if trial.name != trial.strategy:
+            numbers = {name: value for name, value in trial.parameters.items() if isinstance(value, int | float)}
+            rows += [{**shared, "metric": f"parameter {name}", "value": float(v)} for name, v in numbers.items()]
+    return rows
+
+
+def _path(night: Night, state: State) -> str:
+    considered = candidates(night, state)
+    follows_from = {
+        "data": state.fingerprint,
+        "encoders": encoders(night.config),
+        "fusion": night.config.fusion.model_dump(mode="json"),
+        "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
+        "found before": [_found_before(night, candidate) for candidate in considered],
+        "code": code(),
+    }
+    return f"choices/{digest(follows_from)}.json"
+
+
+def _tuned(night: Night, candidate: Candidate) -> str:
+    """Where the results of this search lie, a file a night."""
+    settings = night.config.fusion
+    asked_for = {
+        "candidate": candidate.model_dump(mode="json"),
+        "space": {name: distribution_to_json(limits) for name, limits in space(candidate.strategy).items()},
+        "tuning": settings.tuning.model_dump(mode="json"),
+        "split": settings.split.model_dump(mode="json"),
+        "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
+    }
+    return f"tuned/{candidate.strategy}-{digest(asked_for)[:12]}"
+
+
+def _found_before(night: Night, candidate: Candidate) -> dict[str, Any] | None:
+    """The parameters that the newest search before this night found; None where there was none, or a night is not to
+    take over another's."""
+    tuning = night.config.fusion.tuning
+    if not (tuning.wanted and tuning.reuse):
+        return None
+    folder = _tuned(night, candidate)
+    nights = [name.removesuffix(".json") for name in files.names(night.lake, folder) if name.endswith(".json")]
+    if not (earlier := [ds for ds in nights if ds < night.ds]):
+        return None
+    found = files.read_json(night.lake, f"{folder}/{max(earlier)}.json")
+    return None if found is None else found["parameters"]
+
+
+def _to_json(choice: Choice) -> dict[str, Any]:
+    trials = [{name: value for name, value in asdict(trial).items() if name != "per_user"} for trial in choice.trials]
+    return {"trials": trials, "best": choice.best.name}
+
+
+def _from_json(stored: dict[str, Any]) -> Choice:
+    trials = tuple(Trial(**{**trial, "fitted": FitLog(**trial["fitted"])}) for trial in stored["trials"])
+    (best,) = (trial for trial in trials if trial.name == stored["best"])
+    return Choice(trials, best)
+
+
+def _in_words(bench: Bench, trial: Trial) -> str:
+    figure = "nobody to validate on" if trial.value is None else f"{bench.metric}@{bench.k} {trial.value:.4f}"
+    return f"validation {figure} in {trial.fitted.seconds:.1f} s"

@@ -1,0 +1,48 @@
+"""Small files beside the tables, by their path relative to LAKE. A reader sees all of a file or none of it."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from lake import storage
+from lake.lake import Lake
+
+
+def write_whole(filesystem: pafs.FileSystem, path: str, data: bytes) -> None:
+    """Put a file down beside its place, then move it there: a reader sees the old one or the new one."""
+    beside = f"{path}.{uuid.uuid4().hex}.partial"
+    with filesystem.open_output_stream(beside) as out:
+        out.write(data)
+    filesystem.move(beside, path)
+
+
+def read_json(lake: Lake, path: str) -> Any:
+    """What the file holds; None where there is no such file."""
+    filesystem, root = storage.filesystem(lake.uri)
+    if filesystem.get_file_info(f"{root}/{path}").type != pafs.FileType.File:
+        return None
+    with filesystem.open_input_stream(f"{root}/{path}") as stream:
+        return json.loads(stream.read())
+
+
+def write_json(lake: Lake, path: str, value: Any) -> None:
+    """Puts a value there, in place of what there was."""
+    filesystem, root = storage.filesystem(lake.uri)
+    filesystem.create_dir(f"{root}/{path}".rpartition("/")[0], recursive=True)
+    write_whole(filesystem, f"{root}/{path}", json.dumps(value, indent=1, sort_keys=True).encode())
+
+
+def names(lake: Lake, folder: str) -> list[str]:
+    """The names of the files in a folder, sorted; none where there is no such folder."""
+    filesystem, root = storage.filesystem(lake.uri)
+    selector = pafs.FileSelector(f"{root}/{folder}", allow_not_found=True)
+    return sorted(info.base_name for info in filesystem.get_file_info(selector) if info.type == pafs.FileType.File)
+
+
+def local(lake: Lake, path: str) -> Path | None:
+    """The path on this machine, where the lake is on a file system of it; None elsewhere."""
+    filesystem, root = storage.filesystem(lake.uri)
+    return Path(f"{root}/{path}") if isinstance(filesystem, pafs.LocalFileSystem) else None

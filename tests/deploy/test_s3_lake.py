@@ -1,0 +1,157 @@
+"""Law 2 on S3: commits are puts that the store refuses where the version is there already."""
+
+import datetime as dt
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pytest
+
+from jobs.raw import Raw, Refusal
+from lake import storage, views
+from lake.lake import Lake
+from lake.storage import StorageError
+from schemas.tables import UserEmbeddings
+from tests.lake.test_lake import NIGHT, Contents, embeddings, texts, users
+
+
+def test_the_store_takes_one_of_many_puts_of_the_same_version(bucket: str) -> None:
+    """What commits rely on, asked of the store itself."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    client = boto3.client("s3")
+    name, _, key = bucket.removeprefix("s3://").partition("/")
+
+    def put(number: int) -> bool:
+        try:
+            client.put_object(Bucket=name, Key=f"{key}/version", Body=str(number).encode(), IfNoneMatch="*")
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412)
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [number for number, ok in enumerate(pool.map(put, range(32))) if ok]
+    assert len(won) == 1
+    assert client.get_object(Bucket=name, Key=f"{key}/version")["Body"].read() == str(won[0]).encode()
+
+
+def test_nights_that_write_at_the_same_time_all_arrive(bucket: str) -> None:
+    lake = Lake(bucket)
+    nights = [NIGHT + dt.timedelta(days=i) for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: lake.write(UserEmbeddings, embeddings(str(n), night=n), {"date": n}), nights))
+    assert users(lake) == [str(n) for n in nights]
+
+
+def test_content_extracted_by_two_nights_at_once_stands_once(bucket: str) -> None:
+    lake = Lake(bucket)
+
+    def extract(first: int) -> int:
+        file = lake.stage(Contents, texts(*(f"k{i}" for i in range(first, first + 4))).to_batches(), {"encoder": "e"})
+        assert file
+        return lake.append_new(Contents, [file], {"encoder": "e"})
+
+    with ThreadPoolExecutor(6) as pool:
+        added = list(pool.map(extract, range(6)))
+    keys = lake.read(Contents)["content_key"].to_pylist()
+    assert sorted(keys) == [f"k{i}" for i in range(9)] and sum(added) == 9
+
+
+def test_a_reader_sees_the_old_partition_or_the_new_one(bucket: str) -> None:
+    lake = Lake(bucket)
+    lake.write(UserEmbeddings, embeddings("a", "b", value=1.0), {"date": NIGHT})
+
+    def rewrite() -> None:
+        for value in range(2, 8):
+            lake.write(UserEmbeddings, embeddings("a", "b", value=float(value)), {"date": NIGHT})
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(rewrite)
+        while not writing.done():
+            vectors = lake.read(UserEmbeddings)["vector"].to_pylist()
+            assert len(vectors) == 2 and vectors[0] == vectors[1]
+        writing.result()
+
+
+def test_sql_over_s3_reaches_the_tables_and_nothing_else(bucket: str) -> None:
+    import duckdb
+
+    lake = Lake(bucket)
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    connection = views.connect(lake)
+    assert connection.sql("SELECT user_id FROM user_embeddings").fetchall() == [("a",)]
+    with pytest.raises(duckdb.Error):
+        connection.sql(f"SELECT * FROM read_parquet('{bucket}/user_embeddings/*/*.parquet')")
+
+
+def test_a_landing_zone_on_s3(bucket: str) -> None:
+    filesystem, root = storage.filesystem(bucket)
+    put = {"items/ds=2026-11-01/items.jsonl": b'{"item_id": "a"}\n', "media/a.wav": b"RIFF", "media/empty": b""}
+    for path, data in put.items():
+        with filesystem.open_output_stream(f"{root}/{path}") as out:
+            out.write(data)
+    raw = Raw(bucket)
+    assert raw.nights("items") == ["2026-11-01"] and raw.nights("interactions") == []
+    assert raw.files("items", "2026-11-01") == ["items/ds=2026-11-01/items.jsonl"]
+    assert list(raw.records("items/ds=2026-11-01/items.jsonl")) == [(1, {"item_id": "a"})]
+    assert raw.media("media/a.wav", max_bytes=10) == hashlib.sha256(b"RIFF").hexdigest()
+    with raw.local("media/a.wav") as path:
+        assert path.read_bytes() == b"RIFF"
+    for uri, reason in (("media/none.wav", "media_missing"), ("media/empty", "media_size"), ("../x", "outside_raw")):
+        with pytest.raises(Refusal, match=reason):
+            raw.media(uri, max_bytes=10)
+
+
+def test_a_landing_zone_that_is_not_there_is_said_to_be_missing(bucket: str) -> None:
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        Raw(bucket).files("items", "2026-11-01")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong", "credentials"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "address"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_said_in_one_line(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(StorageError, match=says) as told:
+        storage.check(bucket)
+    assert bucket in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_bucket_that_does_not_exist_is_named(s3_environment: None) -> None:
+    with pytest.raises(StorageError, match="no bucket 'nosuch'"):
+        storage.check("s3://nosuch/lake")
+
+
+@pytest.mark.parametrize("place", ["ftp://host/lake", "s3://key:secret@bucket/lake"])
+def test_uris_that_are_not_taken(place: str) -> None:
+    with pytest.raises(StorageError) as told:
+        Lake(place)
+    assert "secret" not in str(told.value)
+
+
+def test_arrow_and_delta_are_told_the_same_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://all.example")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example")
+    assert storage.delta_options("s3://b/lake") == {
+        "aws_conditional_put": "etag",
+        "aws_endpoint_url": "https://s3.example",
+        "allow_http": "false",
+    }
+    assert storage.delta_options("gs://b/lake") == storage.delta_options("file:///lake") == {}
+
+
+def test_a_table_of_the_lake_is_a_delta_table_for_others(bucket: str) -> None:
+    from deltalake import DeltaTable
+
+    lake = Lake(bucket)
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    rows = DeltaTable(f"{bucket}/user_embeddings", storage_options={"allow_http": "true"}).to_pyarrow_table()
+    assert isinstance(rows, pa.Table) and rows["user_id"].to_pylist() == ["a"]

@@ -1,0 +1,63 @@
+"""Credentials of the store from a connection of Airflow's reach what a task starts."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+START_A_TASK = """
+import json, os, subprocess, sys
+from types import SimpleNamespace
+from dags.nightly_recommendations import dag
+task = dag.get_task(sys.argv[1])
+context = {"task": task, "params": {"skip_publishing": False}, "ti": SimpleNamespace(id="one"), "ds": "2026-11-01"}
+task._pre_execute_hook(context)
+print(json.dumps(task.env_vars if sys.argv[1] == "clean" else {}))
+print(json.dumps({name: value for name, value in os.environ.items() if name.startswith("AWS_")}))
+"""
+CONNECTION = {
+    "conn_type": "aws",
+    "login": "key",
+    "password": "s3cret/+",
+    "extra": {"region_name": "eu-central-1", "endpoint_url": "http://127.0.0.1:9000"},
+}
+
+
+def started(task: str, home: Path, connection: dict) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
+    environment = kept | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_CONN_STORE": json.dumps(connection),
+        "NIGHTWEAVE_STORE_CONNECTION": "store",
+        "NIGHTWEAVE_RAW": str(home),
+        "NIGHTWEAVE_LAKE": str(home),
+    }
+    command = [sys.executable, "-c", START_A_TASK, task]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("task", ["clean", "earlier_nights", "evaluate"])
+def test_a_task_gets_what_the_connection_says(task: str, tmp_path: Path) -> None:
+    told = started(task, tmp_path, CONNECTION)
+    assert told.returncode == 0, told.stderr
+    rendered, found = told.stdout.strip().splitlines()[-2:]
+    assert json.loads(found) == {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "s3cret/+",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
+    }
+    assert "s3cret" not in rendered  # Airflow shows rendered fields to whoever may look
+
+
+def test_a_connection_of_another_type_is_refused(tmp_path: Path) -> None:
+    told = started("clean", tmp_path, CONNECTION | {"conn_type": "postgres"})
+    assert told.returncode != 0 and "expected 'aws'" in told.stderr
+
+
+def test_it_is_the_region_alone_where_a_role_has_the_rest(tmp_path: Path) -> None:
+    told = started("clean", tmp_path, {"conn_type": "aws", "extra": {"region_name": "eu-central-1"}})
+    assert json.loads(told.stdout.strip().splitlines()[-1]) == {"AWS_REGION": "eu-central-1"}

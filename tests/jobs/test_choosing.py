@@ -1,0 +1,144 @@
+"""What a night chooses, keeps and takes over from the nights before it."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fusion.choosing import Bench
+from fusion.registry import strategy
+from fusion.reviews import Reviews
+from jobs.choosing import candidates, choose, chosen, told
+from jobs.night import Night, NightError
+from jobs.raw import Raw
+from jobs.state import State
+from jobs.train import split_of
+from lake import files
+from lake.lake import Lake
+from schemas.config import Config
+from schemas.tables import Metrics
+from tests.fusion.worlds import tastes
+
+
+def a_state(fingerprint: str = "data") -> State:
+    nobody = np.zeros(0, np.int32)
+    return State(*tastes(), Reviews(nobody, nobody, nobody, np.zeros((0, 4), np.float32)), Config().fusion, fingerprint)
+
+
+def a_night(lake: Lake, day: int, **fusion) -> Night:
+    config = Config.model_validate({"fusion": {"candidates": ["decision", "content"], **fusion}})
+    return Night(date(2026, 11, day), Raw("raw"), lake, config)
+
+
+def choice_of(night: Night, state: State):
+    return choose(night, state, split_of(night, state))
+
+
+@pytest.fixture
+def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of all trials made in the test."""
+    made: list[str] = []
+    attempt = Bench.attempt
+
+    def counted(self, name, *arguments, **options):
+        made.append(name)
+        return attempt(self, name, *arguments, **options)
+
+    monkeypatch.setattr(Bench, "attempt", counted)
+    return made
+
+
+def test_a_choice_is_made_once_from_the_same_data_and_configuration(lake: Lake, attempts: list[str]) -> None:
+    night, state = a_night(lake, 1), a_state()
+    with pytest.raises(NightError, match="run `train` again"):
+        chosen(night, state)
+    first = choice_of(night, state)
+    assert attempts == ["decision", "content"]
+    assert choice_of(night, state) == chosen(night, state) == first
+    assert attempts == ["decision", "content"]
+    choice_of(night, replace(state, fingerprint="more data"))
+    choice_of(a_night(lake, 1, candidates=["content", "decision"]), state)
+    assert attempts == ["decision", "content"] * 2 + ["content", "decision"]
+
+
+def test_the_trial_that_validation_likes_prefer_is_the_choice(lake: Lake) -> None:
+    choice = choice_of(a_night(lake, 1, candidates=["content", "decision"]), a_state())
+    values = {trial.strategy: trial.value for trial in choice.trials}
+    assert choice.best.strategy == max(values, key=values.__getitem__)
+
+
+def test_a_named_strategy_is_the_choice(lake: Lake) -> None:
+    choice = choice_of(a_night(lake, 1, strategy="content"), a_state())
+    assert [trial.name for trial in choice.trials] == ["content"]
+
+
+def test_content_speaks_where_likes_are_few(lake: Lake) -> None:
+    choice = choice_of(a_night(lake, 1, min_likes=10_000), a_state())
+    assert [trial.strategy for trial in choice.trials] == ["content"]
+
+
+def test_a_strategy_is_not_tried_on_more_likes_than_it_bears(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = a_state()
+    monkeypatch.setattr(strategy("content"), "max_likes", len(state.history.likes()) - 1)
+    tried = [trial.strategy for trial in choice_of(a_night(lake, 1), state).trials]
+    assert tried == ["decision"]
+    named = choice_of(a_night(lake, 1, strategy="content"), state)
+    assert named.best.strategy == "content"
+    monkeypatch.setattr(strategy("content"), "max_likes", len(state.history.likes()))
+    assert [c.strategy for c in candidates(a_night(lake, 1), state)] == ["decision", "content"]
+
+
+def test_later_nights_take_over_what_a_search_found(lake: Lake, attempts: list[str]) -> None:
+    settings = {"strategy": "decision", "tuning": {"trials": 3}}
+    state = a_state()
+    first = choice_of(a_night(lake, 2, **settings), state)
+    searched = ["decision", "decision trial 1", "decision trial 2", "decision trial 3"]
+    assert attempts == [trial.name for trial in first.trials] == searched
+    later = choice_of(a_night(lake, 3, **settings), replace(state, fingerprint="next night"))
+    assert attempts == [*searched, "decision"]
+    assert later.best.parameters == first.best.parameters
+    earlier = choice_of(a_night(lake, 1, **settings), replace(state, fingerprint="night before"))
+    assert len(earlier.trials) == 4
+    assert choice_of(a_night(lake, 2, **settings), state) != later
+
+
+def test_a_rerun_keeps_what_its_own_search_found(lake: Lake, attempts: list[str]) -> None:
+    night = a_night(lake, 2, strategy="decision", tuning={"trials": 1, "minutes": 10})
+    first = choice_of(night, a_state())
+    assert choice_of(night, a_state()) == first
+    assert attempts == ["decision", "decision trial 1"]
+
+
+def test_without_reuse_every_night_searches(lake: Lake, attempts: list[str]) -> None:
+    settings = {"strategy": "decision", "tuning": {"trials": 1, "reuse": False}}
+    for day in (1, 2):
+        choice_of(a_night(lake, day, **settings), a_state(f"night {day}"))
+    assert attempts == ["decision", "decision trial 1"] * 2
+
+
+def test_another_search_is_not_taken_over(lake: Lake, attempts: list[str]) -> None:
+    choice_of(a_night(lake, 1, strategy="decision", tuning={"trials": 1}), a_state())
+    choice_of(a_night(lake, 2, strategy="decision", tuning={"trials": 2}), a_state())
+    assert attempts[2:] == ["decision", "decision trial 1", "decision trial 2"]
+
+
+def test_checkpoints_are_gone_once_the_choice_is_made(lake: Lake) -> None:
+    choice_of(a_night(lake, 1), a_state())
+    (made,) = files.names(lake, "choices")
+    assert sorted(path.name for path in files.local(lake, "choices").iterdir()) == [made]
+
+
+def test_every_trial_is_told_with_the_parameters_of_a_search(lake: Lake) -> None:
+    night = a_night(lake, 1, tuning={"trials": 1})
+    choice = choice_of(night, a_state())
+    rows = told(night, choice)
+    table = [{"date": night.date, "model_version": "m", **row} for row in rows]
+    assert pa.Table.from_pylist(table, schema=Metrics.schema).num_rows == len(rows)
+    figures = {row["model"]: row["value"] for row in rows if row["metric"] == "ndcg"}
+    assert figures == {trial.name: trial.value for trial in choice.trials}
+    assert {row["split"] for row in rows} == {"global_time validation"}
+    (searched,) = (trial for trial in choice.trials if trial.name != trial.strategy)
+    parameters = {row["metric"]: row["value"] for row in rows if row["metric"].startswith("parameter ")}
+    assert parameters == {f"parameter {name}": value for name, value in searched.parameters.items()}

@@ -1,0 +1,114 @@
+"""The analyst's way in reads the tables, and can do nothing else."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from jobs.night import UserError
+from jobs.query import answer
+from lake import views
+from lake.lake import Lake
+from schemas.tables import UserEmbeddings
+from tests.lake.test_lake import NIGHT, embeddings
+
+WRITES = [
+    "INSERT INTO user_embeddings SELECT * FROM user_embeddings",
+    "UPDATE user_embeddings SET user_id = 'x'",
+    "DELETE FROM user_embeddings",
+    "DROP VIEW user_embeddings",
+    "CREATE TABLE mine AS SELECT 1",
+    "CREATE OR REPLACE VIEW user_embeddings AS SELECT 1",
+    "ALTER VIEW user_embeddings RENAME TO mine",
+    "COPY (SELECT 1) TO '{folder}/out.csv'",
+    "COPY user_embeddings TO '{folder}/out.parquet' (FORMAT parquet)",
+    "EXPORT DATABASE '{folder}/export'",
+    "VACUUM",
+    "CHECKPOINT",
+]
+FILES = [
+    "SELECT * FROM read_csv('{secret}')",
+    "SELECT * FROM read_text('{secret}')",
+    "SELECT * FROM read_blob('{secret}')",
+    "SELECT * FROM read_json('{secret}')",
+    "SELECT * FROM read_parquet('{secret}')",
+    "SELECT * FROM sniff_csv('{secret}')",
+    "SELECT * FROM parquet_metadata('{secret}')",
+    "SELECT * FROM '{secret}'",
+    "SELECT * FROM glob('{folder}/*')",
+    "SELECT * FROM query('SELECT * FROM read_text(''{secret}'')')",
+    "WITH x AS MATERIALIZED (SELECT * FROM read_text('{secret}')) SELECT * FROM x",
+    "ATTACH '{folder}/other.db' AS other",
+    "ATTACH '{folder}/other.db' AS other (READ_ONLY)",
+    "IMPORT DATABASE '{folder}'",
+]
+REACH = [
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "FORCE INSTALL delta FROM community",
+    "SELECT * FROM read_csv('https://example.org/x.csv')",
+    "SELECT * FROM read_parquet('s3://bucket/x.parquet')",
+    "CREATE SECRET (TYPE s3, KEY_ID 'a', SECRET 'b')",
+    "SELECT getenv('PATH')",
+    "SELECT * FROM python_variable",
+]
+SETTINGS = [
+    "SET enable_external_access = true",
+    "SET GLOBAL enable_external_access = true",
+    "RESET enable_external_access",
+    "SET lock_configuration = false",
+    "PRAGMA enable_external_access = true",
+    "PRAGMA enable_profiling = 'json'",
+    "SET temp_directory = '{folder}'",
+    "SET python_enable_replacements = true",
+    "SET allow_community_extensions = true",
+    "CALL force_checkpoint()",
+]
+
+
+@pytest.fixture
+def written(lake: Lake) -> Lake:
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    return lake
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a readable file and a database in it."""
+    made = tmp_path / "elsewhere"
+    made.mkdir()
+    (made / "secret.csv").write_text("word\nhidden\n")
+    duckdb.connect(str(made / "other.db")).close()
+    return made
+
+
+@pytest.mark.parametrize("sql", [*WRITES, *FILES, *REACH, *SETTINGS])
+def test_nothing_but_a_select_over_the_tables_is_answered(
+    written: Lake, folder: Path, sql: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UserError, match=r"only one SELECT|cannot be answered"):
+        answer(sql.format(folder=folder, secret=folder / "secret.csv"), written, format_="csv")
+    assert b"hidden" not in capsysbinary.readouterr().out
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert written.read(UserEmbeddings)["user_id"].to_pylist() == ["a"]
+
+
+@pytest.mark.parametrize("sql", [*FILES, *REACH, *SETTINGS, *(w for w in WRITES if "{folder}" in w)])
+def test_the_connection_itself_refuses(written: Lake, folder: Path, sql: str) -> None:
+    """So that a statement that gets past the look at its kind still reaches nothing."""
+    python_variable = views.connect(written).sql("SELECT 1 AS one").to_arrow_table()
+    with pytest.raises(duckdb.Error):
+        views.connect(written).execute(sql.format(folder=folder, secret=folder / "secret.csv")).fetchall()
+    assert len(python_variable) == 1
+
+
+def test_two_statements_are_not_one() -> None:
+    with pytest.raises(UserError, match="only one SELECT"):
+        answer("SELECT 1; SELECT 2", Lake("nowhere"), format_="csv")
+
+
+def test_what_analysts_write_is_answered(written: Lake, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    sql = "WITH u AS (FROM user_embeddings) SELECT user_id, count(*) AS n FROM u GROUP BY ALL ORDER BY 1"
+    answer(sql, written, format_="csv")
+    assert capsysbinary.readouterr().out == b'"user_id","n"\n"a",1\n'

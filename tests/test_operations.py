@@ -1,0 +1,189 @@
+"""A night as Airflow sees it: its assets, its lineage, its parameters, and what is told when it fails."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+
+from jobs.environment import spark_environment
+from jobs.run_dag import LOCAL_SPARK
+from jobs.sources.demo import write_catalog
+from lake.lake import Lake
+from schemas.features import FEATURES
+from schemas.tables import TABLES, Recommendations
+from tests.jobs.test_alerts import webhook
+
+pytestmark = [pytest.mark.night, pytest.mark.timeout(2400)]
+FIRST, SECOND = "2026-11-01", "2026-11-02"
+LIGHT = """
+extract:
+  encoders:
+    text: {name: bag-of-words}
+    image: {name: hog}
+    audio: {name: mfcc}
+    video: {name: frame-sequence, parameters: {appearance: {name: hog}}}
+"""
+
+
+REEXTRACT = """
+from airflow.utils.db import initdb
+initdb()
+from dags.reextract_features import dag
+for task in dag.tasks:
+    task.retries = 0
+run = dag.test(run_conf={"config": "embedded", "as_of": "2026-11-01", "chunk": 10})
+print("RUN", run.state)
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A landing zone, a lake, an Airflow home and a webhook."""
+
+    folder: Path
+    port: int
+    posted: list[dict[str, Any]]
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(str(self.folder / "tables"))
+
+    def night(self, date: str, *options: str) -> subprocess.CompletedProcess[str]:
+        where = ["--raw", "raw", "--lake", "tables", "--config", "light.yaml"]
+        return self.run("-m", "jobs.cli", "night", "--date", date, *where, *options)
+
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Python in the folder, with its Airflow home, its webhook and its file for lineage."""
+        hook = {"conn_type": "http", "host": "127.0.0.1", "port": self.port, "schema": "http"}
+        transport = {"type": "file", "log_file_path": str(self.folder / "lineage.json"), "append": True}
+        clear = ("AIRFLOW", "NIGHTWEAVE")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(clear)} | {
+            "AIRFLOW_HOME": str(self.folder / "airflow"),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+            "AIRFLOW_CONN_ON_CALL": json.dumps(hook),
+            "NIGHTWEAVE_ALERT_CONN_ID": "on_call",
+            **more,
+        }
+        python = [sys.executable, *command]
+        return subprocess.run(python, capture_output=True, text=True, env=environment, cwd=self.folder)
+
+    def events(self) -> list[tuple[str, str, int, dict[str, Any]]]:
+        """Table, task, map index and extra of every asset event so far."""
+        query = """SELECT a.uri, e.source_task_id, e.source_map_index, e.extra
+                   FROM asset_event e JOIN asset a ON a.id = e.asset_id ORDER BY e.id"""
+        with sqlite3.connect(self.folder / "airflow" / "airflow.db") as connection:
+            rows = connection.execute(query).fetchall()
+        return [(uri.rpartition("/")[2], task, index, json.loads(extra)) for uri, task, index, extra in rows]
+
+    def versions(self) -> dict[str, int]:
+        return {name: self.lake.current(table).version() for name, table in TABLES.items()}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """With the first night in it."""
+    folder = tmp_path_factory.mktemp("operations")
+    write_catalog(folder / "raw", items=20, users=20, nights=2, progress=False)
+    (folder / "light.yaml").write_text(LIGHT)
+    with webhook() as (port, posted):
+        made = Place(folder, port, posted)
+        told = made.night(FIRST)
+        assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+        yield made
+
+
+def test_each_table_has_an_event_of_the_task_that_wrote_it(place: Place) -> None:
+    writers: dict[str, set[tuple[str, int]]] = {}
+    for table, task, index, _ in place.events():
+        writers.setdefault(table, set()).add((task, index))
+    assert writers.keys() == TABLES.keys()
+    assert writers["recommendations"] == {("recommend", -1)}
+    stores = [writers[f"features_{modality}"] for modality in ("text", "image", "audio", "video")]
+    assert stores == [{("extract", index)} for index in range(4)]
+    assert writers["quarantine"] == {("clean", -1), ("train", -1), *(("extract", index) for index in range(4))}
+
+
+def test_the_last_event_of_a_table_has_its_version_and_rows(place: Place) -> None:
+    last = {table: extra for table, _, _, extra in place.events() if extra.get("date", FIRST) == FIRST}
+    for name in ("items", "features_text", "recommendations", "models"):
+        table = TABLES[name]
+        assert last[name]["rows"] == place.lake.count(table, {}) > 0
+        assert last[name]["version"] == place.lake.current(table).version()
+    assert last["recommendations"]["rows_of_night"] == place.lake.count(Recommendations, {"date": FIRST})
+    assert "rows_of_night" not in last["features_text"]
+
+
+def test_lineage_names_the_tables_that_each_task_reads_and_writes(place: Place) -> None:
+    ended = {}
+    for line in (place.folder / "lineage.json").read_text().splitlines():
+        event = json.loads(line)
+        if event["eventType"] == "COMPLETE":
+            sides = ([Path(d["name"]) for d in event.get(side, [])] for side in ("inputs", "outputs"))
+            ended[event["job"]["name"]] = [{path.relative_to(place.folder).as_posix() for path in s} for s in sides]
+    assert ended["nightly_recommendations.clean"] == [
+        {"raw/items", "raw/interactions"},
+        {f"tables/{name}" for name in ("items", "interactions", "quarantine", "ledger")},
+    ]
+    assert ended["nightly_recommendations.recommend"] == [
+        {f"tables/{name}" for name in ("item_embeddings", "user_embeddings", "interactions")},
+        {f"tables/{name}" for name in ("recommendations", "similar_items", "ledger")},
+    ]
+
+
+def test_extracting_again_and_skipping_publishing(place: Place) -> None:
+    before, events = place.versions(), len(place.events())
+    rows = {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()}
+    told = place.night(FIRST, "--force-extraction", "--skip-publishing")
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+    assert f"publishing is skipped: nothing of the night {FIRST} is published" in told.stdout
+    assert "recommend" not in {line.split(" ")[0] for line in told.stdout.splitlines()}
+    after = place.versions()
+    assert {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()} == rows
+    assert all(after[store.name] == before[store.name] + 1 for store in FEATURES.values())
+    kept = ("metrics", "models", "item_embeddings", "user_embeddings", "recommendations", "similar_items")
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    assert not {table for table, *_ in place.events()[events:]} & set(kept)
+
+
+def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) -> None:
+    text = FEATURES["text"]
+    before, version = place.lake.read(text), place.lake.current(text).version()
+    told = place.run(
+        "-c",
+        REEXTRACT,
+        AIRFLOW__CORE__DAGS_FOLDER=str(Path("dags").resolve()),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW_CONN_SPARK_DEFAULT=LOCAL_SPARK,
+        NIGHTWEAVE_RAW=str(place.folder / "raw"),
+        NIGHTWEAVE_LAKE=place.lake.uri,
+        **spark_environment(),
+    )
+    assert "RUN success" in told.stdout, told.stdout[-3000:] + told.stderr[-3000:]
+    after = place.lake.read(text)
+    (old,) = before["encoder"].unique().to_pylist()
+    (new,) = set(after["encoder"].unique().to_pylist()) - {old}
+    keys = {e: set(after.filter(pc.field("encoder") == e)["content_key"].to_pylist()) for e in (old, new)}
+    assert keys[new] == keys[old] and after.filter(pc.field("encoder") == old).num_rows == before.num_rows
+    assert place.lake.current(text).version() == version + -(-len(keys[new]) // 10), "each chunk is one commit"
+    assert ("features_text", "reextract") in {(table, task) for table, task, _, _ in place.events()}
+
+
+def test_a_night_that_breaks_a_law_says_which_and_where(place: Place) -> None:
+    for path in (place.folder / "raw" / "interactions" / f"ds={SECOND}").iterdir():
+        path.unlink()
+    path.with_name("broken.jsonl").write_text("not json\n" * 50)
+    told = place.night(SECOND)
+    assert told.returncode == 1
+    (call,) = place.posted
+    body = call["body"]
+    assert (body["task_id"], body["night"], body["law"]) == ("clean", SECOND, 3)
+    assert body["partition"] == f"date={SECOND}/step=clean_interactions"
+    assert "50 of 50 refused" in body["message"]
