@@ -23,7 +23,7 @@ with DAG(
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=datetime(2020, 1, 1),
     catchup=False,
-    # A scheduler that hears late of a look's end may take the next look for lost; a try more mends that, as in production.
+    # A scheduler that hears late of one look may take the next for lost; another try mends that, as in production.
     default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
 ) as dag:
     (
