@@ -89,7 +89,8 @@ class Airflow:
         """What a task said, a line an event."""
         path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         answer = self.api("GET", path, params={"map_index": map_index}, headers={"Accept": "application/json"})
-        return "\n".join(str(line["event"]) if isinstance(line, dict) else str(line) for line in answer["content"])
+        lines = (line if isinstance(line, dict) else {"event": line} for line in answer["content"])
+        return "\n".join(f"{line['event']} {line.get('error_detail') or ''}" for line in lines)
 
     def forget_runs(self, dag: str = DAG) -> None:
         """Remove every run of the DAG, so that its nights can be filled in anew."""

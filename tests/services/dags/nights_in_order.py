@@ -23,13 +23,15 @@ with DAG(
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=datetime(2020, 1, 1),
     catchup=False,
+    # A scheduler that hears late of one look may take the next for lost; another try mends that, as in production.
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
 ) as dag:
     (
         PythonSensor(
             task_id=order.WAITS,
             python_callable=order.earlier_nights_done,
             mode="reschedule",
-            poke_interval=timedelta(seconds=3),
+            poke_interval=timedelta(seconds=10),
         )
         >> PythonOperator(task_id="complete", python_callable=call_complete)
         >> PythonOperator(task_id="later_nights", python_callable=order.take_up_next)
