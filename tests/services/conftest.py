@@ -13,6 +13,7 @@ from lake.lake import Lake
 from tests.jobs.nights import a_night, run_night
 from tests.services import postgres
 from tests.services.airflow import ROOT, Airflow, airflow
+from tests.services.postgres import Database
 
 NIGHTS = ["2026-11-01", "2026-11-02", "2026-11-03"]
 CONFIG = Path(__file__).parent / "cheap.yaml"
@@ -29,11 +30,11 @@ def logs() -> Path:
 
 
 @pytest.fixture(scope="session")
-def database(logs: Path) -> Iterator[str]:
+def database(logs: Path) -> Iterator[Database]:
     if postgres.programs() is None:
         pytest.skip("no PostgreSQL server is installed; `make services` installs Debian's")
-    with postgres.cluster(logs) as url:
-        yield url
+    with postgres.cluster(logs) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +46,10 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(database: str, raw: Path, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def running(database: Database, raw: Path, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     (home / "raw").symlink_to(raw)
-    with airflow(home, database=database, logs=logs, config=CONFIG) as started:
+    with airflow(home, database=database.url, logs=logs, config=CONFIG) as started:
         yield started
 
 

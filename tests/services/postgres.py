@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,27 @@ def programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+@dataclass
+class Database:
+    """An empty database `airflow` on a server that runs; `url` is for SQLAlchemy with psycopg2."""
+
+    url: str
+    start: Callable[[], Service]
+    server: Service
+
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        """Within it, the server is stopped; whoever is connected loses the connection."""
+        self.server.stop(by=signal.SIGINT)
+        try:
+            yield
+        finally:
+            self.server = self.start()
+
+
 @contextmanager
-def cluster(logs: Path) -> Iterator[str]:
-    """Within it, a server with an empty database `airflow`; gives its URL for SQLAlchemy with psycopg2."""
+def cluster(logs: Path) -> Iterator[Database]:
+    """Within it, a server with a database."""
     binaries = programs()
     if binaries is None:
         raise RuntimeError("no PostgreSQL server is installed; `make services` installs Debian's")
@@ -46,14 +65,19 @@ def cluster(logs: Path) -> Iterator[str]:
         subprocess.run([*initdb, *options], check=True, capture_output=True, cwd=folder, **who)
         settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
         command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-p", str(port), *settings]
-        server = Service.start("postgres", command, logs=logs, env=os.environ, cwd=folder, **who)
-        try:
+
+        def start() -> Service:
+            server = Service.start("postgres", command, logs=logs, env=os.environ, cwd=folder, **who)
             server.wait_until(lambda: listening(port))
-            url = f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{port}"
+            return server
+
+        url = f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{port}"
+        database = Database(f"{url}/airflow", start, start())
+        try:
             _create_database(url)
-            yield f"{url}/airflow"
+            yield database
         finally:
-            server.stop(by=signal.SIGINT)
+            database.server.stop(by=signal.SIGINT)
     finally:
         shutil.rmtree(folder)
 
