@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("nightweave")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--every-backfill", action="store_true", help="fill in nights in all twelve ways; about an hour")
+    parser.addoption("--at-length", action="store_true", help="also what takes many minutes on real services")
 
 
 @pytest.fixture(scope="session")

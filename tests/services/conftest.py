@@ -77,6 +77,7 @@ def fresh_lake(running: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Ca
 
 
 @pytest.fixture(scope="session")
-def every_backfill(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--every-backfill"):
-        pytest.skip("takes about an hour; --every-backfill runs it")
+def at_length(request: pytest.FixtureRequest) -> None:
+    """For tests that take more minutes than every change can wait for."""
+    if not request.config.getoption("--at-length"):
+        pytest.skip("takes many minutes on real services; --at-length runs it")

@@ -145,6 +145,7 @@ def test_the_log_in_the_browser_shows_how_far_an_extraction_is(forwards: Filled,
     assert contents_ == done and int(done) > 10
 
 
+@pytest.mark.usefixtures("at_length")
 def test_reprocessing_complete_nights_through_the_api_changes_no_row(forwards: Filled, running: Airflow) -> None:
     before = rows(forwards.lake)
     again = fill(running, forwards.lake, Backfill("api", active=3, backwards=False), reprocess="completed")
@@ -153,6 +154,7 @@ def test_reprocessing_complete_nights_through_the_api_changes_no_row(forwards: F
     assert rows(forwards.lake) == before
 
 
+@pytest.mark.usefixtures("at_length")
 def test_one_at_a_time_backwards_from_the_command_line(
     running: Airflow, fresh_lake: Callable[[], Lake], one_by_one: Lake
 ) -> None:
@@ -167,7 +169,7 @@ def test_one_at_a_time_backwards_from_the_command_line(
 MATRIX = [Backfill(door, active, back) for door in ("cli", "api", "ui") for active in (1, 3) for back in (False, True)]
 
 
-@pytest.mark.usefixtures("every_backfill")
+@pytest.mark.usefixtures("at_length")
 @pytest.mark.parametrize("how", MATRIX, ids=str)
 def test_every_way_to_fill_in_nights(
     how: Backfill, running: Airflow, fresh_lake: Callable[[], Lake], one_by_one: Lake

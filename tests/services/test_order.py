@@ -49,21 +49,29 @@ def completed(running: Airflow) -> list[tuple[str, str]]:
     return spans
 
 
+def complete_in_order(running: Airflow) -> list[tuple[str, str]]:
+    """See that all nights end well and none before an earlier one."""
+    assert set(running.wait(NIGHTS, DAG).values()) == {"success"}
+    spans = completed(running)
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+    return spans
+
+
 @pytest.mark.usefixtures("five_nights")
+def test_five_nights_three_at_a_time_backwards_end_in_order(running: Airflow) -> None:
+    order(running, active=3, backwards=True)
+    complete_in_order(running)
+
+
+@pytest.mark.usefixtures("five_nights", "at_length")
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("active", [1, 3])
-def test_five_nights_end_in_order_however_they_are_started(running: Airflow, active: int, backwards: bool) -> None:
+def test_nights_are_made_anew_in_order_however_they_are_started(running: Airflow, active: int, backwards: bool) -> None:
     order(running, active=active, backwards=backwards)
-    assert set(running.wait(NIGHTS, DAG).values()) == {"success"}
-    first = completed(running)
-    assert all(earlier[1] <= later[0] for earlier, later in pairwise(first))
-
-    # Nights that are complete are made anew in the same order.
+    first = complete_in_order(running)
     order(running, active=active, backwards=backwards, reprocess="completed")
-    assert set(running.wait(NIGHTS, DAG).values()) == {"success"}
-    again = completed(running)
+    again = complete_in_order(running)
     assert all(before[1] < after[0] for before, after in zip(first, again, strict=True))
-    assert all(earlier[1] <= later[0] for earlier, later in pairwise(again))
 
 
 @pytest.mark.usefixtures("five_nights")

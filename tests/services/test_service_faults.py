@@ -15,7 +15,7 @@ from tests.services.conftest import NIGHTS
 from tests.services.postgres import Database
 from tests.services.processes import Service
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(3600), pytest.mark.usefixtures("at_length")]
 
 GONE_S = 60
 SEED = 7
