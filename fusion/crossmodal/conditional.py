@@ -1,14 +1,14 @@
 """What translators that are trained share: one network a modality, told what the item has of the others."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.crossmodal.training import Player, Recipe, Weights, shuffled, train
+from fusion.crossmodal.training import Batch, Recipe, Weights, shuffled, train
 from fusion.crossmodal.translator import Translator
 from fusion.crossmodal.views import Views, held_out, spaced
 
@@ -85,8 +85,9 @@ class Conditional(Translator):
         """The weights of one modality's network, which begins by predicting 0."""
 
     @abstractmethod
-    def _players(self) -> Sequence[Player]:
-        """Who learns what, from batches of `given` [B, inputs], `wanted` [B, outputs] and what `_chance` adds."""
+    def _loss(self, weights: Mapping[str, Any], batch: Batch) -> Any:
+        """A scalar in `keras.ops`; the batch holds `given` [B, inputs], `wanted` [B, outputs] and what `_chance`
+        adds."""
 
     @abstractmethod
     def _use(self, weights: Weights, given: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,7 +125,7 @@ class Conditional(Translator):
         late = held_out(len(rows), share=self.recipe.held_out, seed=seed)
         return train(
             start,
-            self._players(),
+            self._loss,
             draw=self._batches(condition.where(~late), wanted[~late]),
             figure=self._error(condition.where(late).inputs(), wanted[late]),
             recipe=self.recipe,

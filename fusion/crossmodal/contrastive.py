@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fusion.crossmodal.alignment import Alignment
 from fusion.crossmodal.layers import perceptron, start_perceptron
 from fusion.crossmodal.measures import unit
-from fusion.crossmodal.training import Batch, Player, Recipe, Weights, everything, shuffled, train
+from fusion.crossmodal.training import Batch, Recipe, Weights, shuffled, train
 from fusion.crossmodal.views import Views, held_out, spaced
 
 MIN_ROWS = 20
@@ -59,7 +59,7 @@ class Contrastive(Alignment):
         modalities = list(views.x)
         self._weights = train(
             self._weights,
-            [Player(everything, lambda weights, batch: _loss(weights, batch, modalities))],
+            lambda weights, batch: _loss(weights, batch, modalities),
             draw=self._batches(views.where(~late)),
             figure=_figure(views.where(np.nonzero(late)[0][:FIGURED]), modalities),
             recipe=self.recipe,

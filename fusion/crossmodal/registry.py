@@ -7,7 +7,6 @@ from fusion.crossmodal.translator import Translator
 from fusion.named import created
 
 TRANSLATORS = {
-    "gan": "fusion.crossmodal.adversarial:Adversarial",
     "network": "fusion.crossmodal.regressor:Regressor",
     "ridge": "fusion.crossmodal.ridge:Ridge",
     "vae": "fusion.crossmodal.variational:Variational",

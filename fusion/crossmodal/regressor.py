@@ -1,6 +1,6 @@
 """Translation by a small network that learns the conditional mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fusion.crossmodal.conditional import Conditional
 from fusion.crossmodal.layers import perceptron, start_perceptron
-from fusion.crossmodal.training import Batch, Player, Weights, everything
+from fusion.crossmodal.training import Batch, Weights
 
 
 class Regressor(Conditional):
@@ -22,14 +22,10 @@ class Regressor(Conditional):
     def _start(self, random: np.random.Generator, *, inputs: int, outputs: int) -> Weights:
         return start_perceptron(random, "net", inputs=inputs, hidden=self.hidden, outputs=outputs, silent=True)
 
-    def _players(self) -> Sequence[Player]:
-        return [Player(everything, _loss)]
+    def _loss(self, weights: Mapping[str, Any], batch: Batch) -> Any:
+        from keras import ops
+
+        return ops.mean((perceptron(weights, "net", batch["given"], xp=ops) - batch["wanted"]) ** 2)
 
     def _use(self, weights: Weights, given: NDArray[np.float32]) -> NDArray[np.float32]:
         return perceptron(weights, "net", given, xp=np)
-
-
-def _loss(weights: Mapping[str, Any], batch: Batch) -> Any:
-    from keras import ops
-
-    return ops.mean((perceptron(weights, "net", batch["given"], xp=ops) - batch["wanted"]) ** 2)

@@ -1,6 +1,6 @@
 """Trains named weights with Keras. Only this file of the folder needs TensorFlow, and only while fitting."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ LEAST_STEPS = 6
 """Of an epoch: over fewer, a held-out figure says little of where training goes."""
 Weights = dict[str, NDArray[np.float32]]
 Batch = Mapping[str, Any]
+Loss = Callable[[Mapping[str, Any], Batch], Any]
+"""(weights, batch) → scalar, in `keras.ops`."""
 
 
 @dataclass(frozen=True)
@@ -41,27 +43,9 @@ class Recipe:
             raise ValueError(f"{self}: expected a learning_rate above 0 and a held_out share between 0 and 1")
 
 
-@dataclass(frozen=True)
-class Player:
-    """What a step does: lower `loss` by the weights that `plays` names; the others stay as they are.
-
-    Attributes:
-        plays: name of a weight → whether it is this player's.
-        loss: (weights, batch) → scalar, in `keras.ops`.
-    """
-
-    plays: Callable[[str], bool]
-    loss: Callable[[Mapping[str, Any], Batch], Any]
-
-
-def everything(name: str) -> bool:
-    """The one player of an ordinary training."""
-    return True
-
-
 def train(
     start: Weights,
-    players: Sequence[Player],
+    loss: Loss,
     *,
     draw: Callable[[np.random.Generator], Iterable[Mapping[str, NDArray[Any]]]],
     figure: Callable[[Weights], float],
@@ -72,19 +56,19 @@ def train(
     the same arguments and machine, the same bits.
 
     Args:
-        players: take turns on every batch; several make a game (Goodfellow et al. 2014).
+        loss: what every step lowers.
         draw: the batches of an epoch.
         figure: what the weights are worth on held-out items; lower is better.
     """
     if not recipe.epochs:
         return start
-    game = _Game(start, players, recipe=recipe, seed=seed)
+    learner = _Learner(start, loss, recipe=recipe, seed=seed)
     random = np.random.default_rng(seed)
     best, lowest, best_at = start, figure(start), 0
     for epoch in range(1, recipe.epochs + 1):
         for batch in draw(random):
-            game.step(batch)
-        weights = game.weights()
+            learner.step(batch)
+        weights = learner.weights()
         found = figure(weights)
         if found < lowest:
             best, lowest, best_at = weights, found, epoch
@@ -102,43 +86,31 @@ def shuffled(n: int, random: np.random.Generator, *, size: int) -> Iterable[NDAr
             yield from np.array_split(random.permutation(n), parts)
 
 
-class _Game:
-    """The weights as Keras variables, an Adam for every player."""
+class _Learner:
+    """The weights as Keras variables, and the Adam that moves them."""
 
-    def __init__(self, start: Weights, players: Sequence[Player], *, recipe: Recipe, seed: int) -> None:
+    def __init__(self, start: Weights, loss: Loss, *, recipe: Recipe, seed: int) -> None:
         import keras
         import tensorflow as tf
 
         keras.utils.set_random_seed(seed)
         tf.config.experimental.enable_op_determinism()
-        self._variables = {name: keras.Variable(array) for name, array in start.items()}
-        self._turns = [self._turn(player, recipe=recipe) for player in players]
+        self._loss = loss
+        self._named = {name: keras.Variable(array) for name, array in start.items()}
+        self._variables = list(self._named.values())
+        optimizer = keras.optimizers.Adam(recipe.learning_rate)
+        optimizer.build(self._variables)
+        self._apply = tf.function(lambda gradients: optimizer.apply(gradients, self._variables))
 
     def weights(self) -> Weights:
-        return {name: variable.numpy().copy() for name, variable in self._variables.items()}
+        return {name: variable.numpy().copy() for name, variable in self._named.items()}
 
     def step(self, batch: Mapping[str, NDArray[Any]]) -> None:
+        """Gradients are computed operation by operation, as in `fusion.multitask.training`, for the same bits every
+        time; Adam alone is compiled."""
         import tensorflow as tf
 
         tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}
-        for turn in self._turns:
-            turn(tensors)
-
-    def _turn(self, player: Player, *, recipe: Recipe) -> Callable[[Batch], None]:
-        """Gradients are computed operation by operation, as in `fusion.multitask.training`, for the same bits every
-        time; Adam alone is compiled."""
-        import keras
-        import tensorflow as tf
-
-        own = [variable for name, variable in self._variables.items() if player.plays(name)]
-        optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        optimizer.build(own)
-        apply = tf.function(lambda gradients: optimizer.apply(gradients, own))
-
-        def turn(batch: Batch) -> None:
-            with tf.GradientTape() as tape:
-                loss = player.loss(self._variables, batch)
-            found = zip(tape.gradient(loss, own), own, strict=True)
-            apply([keras.ops.zeros_like(v) if g is None else tf.convert_to_tensor(g) for g, v in found])
-
-        return turn
+        with tf.GradientTape() as tape:
+            loss = self._loss(self._named, tensors)
+        self._apply(tape.gradient(loss, self._variables))

@@ -1,6 +1,6 @@
 """Generation by a conditional variational autoencoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.crossmodal.conditional import Conditional
 from fusion.crossmodal.layers import LIMIT, gaussian, perceptron, start_perceptron
-from fusion.crossmodal.training import Batch, Player, Weights, everything
+from fusion.crossmodal.training import Batch, Weights
 
 
 class Variational(Conditional):
@@ -47,8 +47,18 @@ class Variational(Conditional):
             "log_variance": np.zeros((), np.float32),
         }
 
-    def _players(self) -> Sequence[Player]:
-        return [Player(everything, _loss)]
+    def _loss(self, weights: Mapping[str, Any], batch: Batch) -> Any:
+        """The negative evidence lower bound, a mean over items, with one draw of z each."""
+        from keras import ops
+
+        given, wanted = batch["given"], batch["wanted"]
+        prior = gaussian(weights, "prior", given, xp=ops)
+        mean, log_variance = gaussian(weights, "recognition", ops.concatenate([wanted, given], axis=1), xp=ops)
+        code = mean + ops.exp(log_variance / 2) * batch["noise"]
+        decoded = perceptron(weights, "decoder", ops.concatenate([code, given], axis=1), xp=ops)
+        spread = ops.clip(weights["log_variance"], -LIMIT, LIMIT)
+        bound = surprise(wanted, decoded, spread, xp=ops) + divergence(mean, log_variance, *prior, xp=ops)
+        return ops.mean(bound)
 
     def _chance(self, random: np.random.Generator, n: int) -> dict[str, NDArray[np.float32]]:
         return {"noise": random.normal(size=(n, self.latent)).astype(np.float32)}
@@ -68,17 +78,3 @@ def divergence(mean: Any, log_variance: Any, prior_mean: Any, prior_log_variance
 def surprise(wanted: Any, decoded: Any, log_variance: Any, *, xp: Any) -> Any:
     """-log p(y | z, c) [n] without its constant, of [n, p] under one variance: 1/2 sum of (y - ŷ)² / σ² + log σ²."""
     return 0.5 * xp.sum((wanted - decoded) ** 2 / xp.exp(log_variance) + log_variance, axis=1)
-
-
-def _loss(weights: Mapping[str, Any], batch: Batch) -> Any:
-    """The negative evidence lower bound, a mean over items, with one draw of z each."""
-    from keras import ops
-
-    given, wanted = batch["given"], batch["wanted"]
-    prior = gaussian(weights, "prior", given, xp=ops)
-    mean, log_variance = gaussian(weights, "recognition", ops.concatenate([wanted, given], axis=1), xp=ops)
-    code = mean + ops.exp(log_variance / 2) * batch["noise"]
-    decoded = perceptron(weights, "decoder", ops.concatenate([code, given], axis=1), xp=ops)
-    spread = ops.clip(weights["log_variance"], -LIMIT, LIMIT)
-    bound = surprise(wanted, decoded, spread, xp=ops) + divergence(mean, log_variance, *prior, xp=ops)
-    return ops.mean(bound)

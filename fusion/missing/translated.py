@@ -12,8 +12,6 @@ from fusion.crossmodal.views import Views
 from fusion.data import Catalog, History
 from fusion.missing.projected import ProjectedPolicy
 
-KINDS = ("vae", "gan", "network")
-
 
 class _Translated(ProjectedPolicy):
     """Fills with what a translator predicts."""
@@ -51,25 +49,21 @@ class Regression(_Translated):
 
 
 class Generator(_Translated):
-    """A generative network conditioned on the modalities that the item has.
+    """A variational autoencoder conditioned on the modalities that the item has (`fusion.crossmodal.variational`).
 
     Args:
-        kind: `vae` (`fusion.crossmodal.variational`), `gan` (`fusion.crossmodal.adversarial`), or `network`
-            (`fusion.crossmodal.regressor`), which generates nothing and is here to be compared with.
         dims: see `ProjectedPolicy`.
-        settings: the translator's own arguments.
+        settings: the autoencoder's own arguments.
 
     Raises:
-        ValueError: another kind, or settings that it does not take.
+        ValueError: settings that it does not take.
     """
 
     name = "generator"
 
-    def __init__(self, *, kind: str = "vae", dims: int = 128, settings: Mapping[str, Any] | None = None) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"kind {kind!r}: expected one of {list(KINDS)}")
-        super().__init__(create(kind, dict(settings or {})), dims=dims)
-        self.kind, self.settings = kind, dict(settings or {})
+    def __init__(self, *, dims: int = 128, settings: Mapping[str, Any] | None = None) -> None:
+        self.settings = dict(settings or {})
+        super().__init__(create("vae", self.settings), dims=dims)
 
     def parameters(self) -> dict[str, Any]:
-        return {"kind": self.kind, "dims": self.dims, "settings": self.settings}
+        return {"dims": self.dims, "settings": self.settings}

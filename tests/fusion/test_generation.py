@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from fusion.crossmodal import registry
-from fusion.crossmodal.adversarial import discriminator_loss, generator_loss
 from fusion.crossmodal.conditional import Condition
 from fusion.crossmodal.layers import perceptron, start_perceptron
 from fusion.crossmodal.measures import r_squared
-from fusion.crossmodal.training import Player, Recipe, everything, shuffled, train
+from fusion.crossmodal.training import Recipe, shuffled, train
 from fusion.crossmodal.variational import divergence, surprise
 from tests.fusion.test_crossmodal import two_views, views_of
 
-NETWORKS = ["network", "vae", "gan"]
+NETWORKS = ["network", "vae"]
 SMALL = {"hidden": 16, "epochs": 3, "batch_size": 32}
 
 
@@ -43,13 +42,6 @@ def test_divergence_and_surprise_by_hand():
     np.testing.assert_allclose(
         surprise(np.array([[3.0, 1.0]]), np.array([[1.0, 1.0]]), np.log(2), xp=np), [(4 / 2 + 2 * np.log(2)) / 2]
     )
-
-
-def test_adversarial_losses_by_hand():
-    """D says 3/4 of a true one and 1/4 of a made one."""
-    true, made = np.array([[np.log(3)]]), np.array([[-np.log(3)]])
-    assert discriminator_loss(true, made, xp=np) == pytest.approx(-2 * np.log(3 / 4))
-    assert generator_loss(made, xp=np) == pytest.approx(-np.log(1 / 4))
 
 
 def test_gaps_are_drawn_but_never_the_last():
@@ -88,7 +80,7 @@ def test_the_best_weights_are_kept_and_patience_ends_training():
 
     found = train(
         {"w": np.zeros((), np.float32)},
-        [Player(everything, lambda weights, batch: -weights["w"] * batch["one"])],
+        lambda weights, batch: -weights["w"] * batch["one"],
         draw=lambda random: [{"one": np.float32(1)}],
         figure=figure,
         recipe=Recipe(epochs=50, patience=2, learning_rate=0.1),
@@ -109,8 +101,7 @@ def test_recipes_out_of_range_are_refused(arguments):
     [
         ("network", {"hidden": 0}),
         ("vae", {"latent": 0}),
-        ("gan", {"draws": 0}),
-        ("gan", {"modality_dropout": 1.0}),
+        ("vae", {"modality_dropout": 1.0}),
         ("network", {"noise": -1}),
     ],
 )
