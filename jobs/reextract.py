@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -26,6 +27,7 @@ def run(night: Night, arguments: argparse.Namespace) -> None:
     modality = arguments.modality
     with ExitStack() as stack:
 
+        @cache
         def spark() -> SparkSession:
             settings = night.config.extract.spark_settings()
             return stack.enter_context(spark_session(f"nightweave reextract {modality} {night.ds}", settings))

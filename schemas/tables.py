@@ -170,7 +170,7 @@ class Ledger(Table):
         Check(
             "kept rows are in the tables",
             f"SELECT date, step, l.kept, coalesce(t.found, 0) AS found FROM ledger l LEFT JOIN ({_KEPT}) t "
-            "USING (date, step) WHERE NOT starts_with(step, 'extract_') AND l.kept != coalesce(t.found, 0)",
+            "USING (date, step) WHERE NOT regexp_matches(step, '^(re)?extract_') AND l.kept != coalesce(t.found, 0)",
         ),
         Check(
             "contents that arrive are extracted or refused",
