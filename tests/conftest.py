@@ -24,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
+def at_length(request: pytest.FixtureRequest) -> None:
+    """For tests that take more minutes than every change can wait for."""
+    if not request.config.getoption("--at-length"):
+        pytest.skip("takes many minutes; --at-length runs it")
+
+
+@pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """One Spark session for all tests, in UTC as in production."""
     master = {"PYSPARK_SUBMIT_ARGS": "--master local[2,4] pyspark-shell"}

@@ -138,6 +138,7 @@ def test_lineage_names_the_tables_that_each_task_reads_and_writes(place: Place) 
     ]
 
 
+@pytest.mark.usefixtures("at_length")
 def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     before, events = place.versions(), len(place.events())
     rows = {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()}
@@ -153,6 +154,7 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     assert not {table for table, *_ in place.events()[events:]} & set(kept)
 
 
+@pytest.mark.usefixtures("at_length")
 def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) -> None:
     text = FEATURES["text"]
     before, version = place.lake.read(text), place.lake.current(text).version()
@@ -176,6 +178,7 @@ def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) ->
     assert ("features_text", "reextract") in {(table, task) for table, task, _, _ in place.events()}
 
 
+@pytest.mark.usefixtures("at_length")
 def test_a_night_that_breaks_a_law_says_which_and_where(place: Place) -> None:
     for path in (place.folder / "raw" / "interactions" / f"ds={SECOND}").iterdir():
         path.unlink()

@@ -74,10 +74,3 @@ def fresh_lake(running: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Ca
         return Lake(str(folder))
 
     return fresh
-
-
-@pytest.fixture(scope="session")
-def at_length(request: pytest.FixtureRequest) -> None:
-    """For tests that take more minutes than every change can wait for."""
-    if not request.config.getoption("--at-length"):
-        pytest.skip("takes many minutes on real services; --at-length runs it")

@@ -57,7 +57,7 @@ def complete_in_order(running: Airflow) -> list[tuple[str, str]]:
     return spans
 
 
-@pytest.mark.usefixtures("five_nights")
+@pytest.mark.usefixtures("five_nights", "at_length")
 def test_five_nights_three_at_a_time_backwards_end_in_order(running: Airflow) -> None:
     order(running, active=3, backwards=True)
     complete_in_order(running)
