@@ -1,8 +1,9 @@
 """How much faster two Spark workers of one core each extract pictures than one does.
 
-Starts standalone clusters on loopback, by turns of one worker and of two, and prints for each turn contents a second
-from cleaned items to committed rows, workers warm. Beside it stands what else the machine did meanwhile: processor time
-of everybody else as a share of all cores. With more than a tenth of that, the ratio tells of the neighbours.
+Starts standalone clusters on loopback by turns of one worker and of two, each worker and all below it kept on one core.
+Prints for each turn contents a second from cleaned items to committed rows, workers warm, and what else the machine did
+meanwhile: processor time of everybody else as a share of all cores. With more than a tenth of that, the ratio tells of
+the neighbours.
 
     python -m benchmarks.scale_out --posters movielens-small
 """
@@ -64,7 +65,7 @@ def _measure(options: argparse.Namespace) -> None:
             night = Night.of(date_=DATE, raw=str(sample.root), lake=f"{folder}/{name}", config=options.config)
             night.lake.write(Items, _items(Sample("image", sample.root, contents), contents, night), {"date": DATE})
             before, started = _processor_seconds(options.within), time.perf_counter()
-            extract_modality(spark, night, "image")
+            extract_modality(lambda: spark, night, "image")
             seconds = time.perf_counter() - started
             busy, own = (after - b for after, b in zip(_processor_seconds(options.within), before, strict=True))
     print(len(sample.contents) / seconds, max(0.0, busy - own) / (seconds * (os.cpu_count() or 1)))
@@ -87,7 +88,7 @@ def _processor_seconds(root: int) -> tuple[float, float]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posters", type=Path, required=True, help="a folder with pictures, at any depth")
-    parser.add_argument("--items", type=int, default=1000, help="pictures, at most")
+    parser.add_argument("--items", type=int, default=3000, help="pictures, at most")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--config", default="embedded")
     parser.add_argument("--within", type=int, help=argparse.SUPPRESS)

@@ -55,11 +55,15 @@ class Cluster:
 
 @contextmanager
 def running(folder: Path, *, workers: int) -> Iterator[Cluster]:
-    """A cluster of so many workers, whose logs and work folders are in `folder`."""
+    """A cluster of so many workers, whose logs and work folders are in `folder`.
+
+    What a worker starts stays on one core, as on a node that has one: Spark counts the tasks of a worker, and decoders
+    beside a task would take the cores of its neighbours.
+    """
     port, web_port, *worker_ports = free_ports(2 + workers)
     secret_file = folder / "secret"
     secret_file.write_text(secrets.token_hex(16))
-    cluster = Cluster(port, web_port, secret_file)
+    cluster, cores = Cluster(port, web_port, secret_file), sorted(os.sched_getaffinity(0))
     with ExitStack() as stack:
         # A folder outside the repository: executors must not find its packages by chance.
         start = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", str(web_port)]
@@ -67,19 +71,23 @@ def running(folder: Path, *, workers: int) -> Iterator[Cluster]:
         _await(cluster, workers=0)
         for number, ui in enumerate(worker_ports):
             start = ["--host", "127.0.0.1", "--webui-port", str(ui), "--cores", "1", "--memory", "2g", cluster.url]
-            stack.enter_context(_daemon(folder / f"worker-{number}", WORKER, *start, secret_file=secret_file))
+            core = cores[number % len(cores)]
+            stack.enter_context(
+                _daemon(folder / f"worker-{number}", WORKER, *start, secret_file=secret_file, core=core)
+            )
         _await(cluster, workers=workers)
         yield cluster
 
 
 @contextmanager
-def _daemon(folder: Path, name: str, *arguments: str, secret_file: Path) -> Iterator[None]:
+def _daemon(folder: Path, name: str, *arguments: str, secret_file: Path, core: int | None = None) -> Iterator[None]:
     folder.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYSPARK"))}
     environment |= java_environment() | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_SECRET_FILE": str(secret_file)}
     environment |= {"SPARK_WORKER_DIR": str(folder / "work"), "SPARK_DAEMON_MEMORY": "256m"}
     with (folder / "log").open("wb") as log:
-        command = [ENTRYPOINT, SPARK_CLASS, name, *arguments]
+        pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
+        command = [*pinned, ENTRYPOINT, SPARK_CLASS, name, *arguments]
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     try:
         yield
