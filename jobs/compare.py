@@ -75,7 +75,7 @@ def compare(
             kind=kind,
             test_share=settings.split.test_share,
             valid_share=settings.split.valid_share,
-            n_items=len(state.items),
+            item_ids=state.items.item_ids,
             seed=settings.seed,
         )
         default = _default(night, state, parts)

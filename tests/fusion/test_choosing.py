@@ -19,7 +19,7 @@ from tests.fusion.worlds import tastes
 
 def bench(*, kind="per_user", checkpoints=None) -> tuple[Bench, Split]:
     catalog, history = tastes()
-    parts = split(history, kind=kind, test_share=0.2, valid_share=0.1, n_items=len(catalog), seed=1)
+    parts = split(history, kind=kind, test_share=0.2, valid_share=0.1, item_ids=catalog.item_ids, seed=1)
     return Bench(catalog, parts, metric="ndcg", k=10, seed=1, checkpoints=checkpoints), parts
 
 
