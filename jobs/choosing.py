@@ -8,7 +8,7 @@ newest that lies before it.
 
 import logging
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import distribution_to_json
@@ -16,7 +16,6 @@ from optuna.distributions import distribution_to_json
 from fusion import registry
 from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.splits import Split
-from fusion.strategies.base import FitLog
 from fusion.tuning import Budget, search, space
 from jobs.artifacts import code, digest, identity
 from jobs.night import Night, NightError
@@ -174,12 +173,12 @@ def _found_before(night: Night, candidate: Candidate) -> dict[str, Any] | None:
 
 
 def _to_json(choice: Choice) -> dict[str, Any]:
-    trials = [{name: value for name, value in asdict(trial).items() if name != "per_user"} for trial in choice.trials]
+    trials = [{name: told for name, told in trial.as_dict().items() if name != "per_user"} for trial in choice.trials]
     return {"trials": trials, "best": choice.best.name}
 
 
 def _from_json(stored: dict[str, Any]) -> Choice:
-    trials = tuple(Trial(**{**trial, "fitted": FitLog(**trial["fitted"])}) for trial in stored["trials"])
+    trials = tuple(Trial.from_dict(told) for told in stored["trials"])
     (best,) = (trial for trial in trials if trial.name == stored["best"])
     return Choice(trials, best)
 

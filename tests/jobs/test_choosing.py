@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -110,6 +111,32 @@ def test_a_rerun_keeps_what_its_own_search_found(lake: Lake, attempts: list[str]
     first = choice_of(night, a_state())
     assert choice_of(night, a_state()) == first
     assert attempts == ["decision", "decision trial 1"]
+
+
+def test_a_search_that_was_killed_goes_on_to_the_same_trials(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, state = {"strategy": "decision", "tuning": {"trials": 3}}, a_state()
+    undisturbed = choice_of(a_night(Lake(str(tmp_path / "other")), 1, **settings), state)
+    fitted = []
+    fit = strategy("decision").fit
+
+    def killed(self, *arguments, **options):
+        fitted.append(self)
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        return fit(self, *arguments, **options)
+
+    monkeypatch.setattr(strategy("decision"), "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        choice_of(a_night(lake, 1, **settings), state)
+    resumed = choice_of(a_night(lake, 1, **settings), state)
+    assert len(fitted) == 5, "the third fit was made again, and the fourth"
+
+    def figures(choice):
+        return [(trial.name, trial.parameters, trial.value) for trial in (*choice.trials, choice.best)]
+
+    assert figures(resumed) == figures(undisturbed)
 
 
 def test_without_reuse_every_night_searches(lake: Lake, attempts: list[str]) -> None:
