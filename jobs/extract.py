@@ -75,7 +75,8 @@ def extract_modality(
         else:
             night.lake.append_new(store, features, {"encoder": fingerprint})
         refused = sum(file.rows for file in refusals)
-        close(night, step, Account(contents.arriving, contents.arrived_and_stored(), refused))
+        kept = contents.arrived_and_stored()
+        close(night, step, Account(contents.arriving, kept, refused, encoder=fingerprint))
 
 
 def refused_keys(night: Night, step: str) -> list[str]:

@@ -56,7 +56,7 @@ def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality
         night.lake.replace(Quarantine, refusals, {"date": night.ds, "stage": step})
         failed = sum(file.rows for file in refusals)
         check_share(night, step, refused=failed, rows_in=known, limit=settings.max_refused_share)
-        close(night, step, Account(known, contents.arrived_and_stored(), failed))
+        close(night, step, Account(known, contents.arrived_and_stored(), failed, encoder=fingerprint))
     log.info("%s: complete as of %s under %s; %d refused", step, night.ds, fingerprint, failed)
 
 

@@ -30,7 +30,7 @@ def _section(table: type[Table]) -> str:
         f"{table.grain()} Key: {_names(table.key)}. Partitioned by: {_names(table.partition_by)}.",
         more.strip(),
         "\n".join(["| column | type | may be null |", "| --- | --- | --- |", *columns]),
-        "\n".join(["Promised:", *promises]),
+        "\n".join(["Promised:", *dict.fromkeys(promises)]),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
 

@@ -69,11 +69,19 @@ class VideoBytes(Histogram):
     modality = "video"
 
 
-class TextNoise(TextBytes):
+class Noise(Toy):
     """Vectors that have nothing to do with the content but that the same content gets the same one."""
 
-    name = "noise"
+    name, dim = "noise", DIM
 
     def vector(self, data: bytes) -> np.ndarray:
         seed = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
         return np.random.default_rng(seed).standard_normal(DIM)
+
+
+class TextNoise(Noise):
+    modality = "text"
+
+
+class ImageNoise(Noise):
+    modality = "image"
