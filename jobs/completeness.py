@@ -15,6 +15,14 @@ def incomplete(night: Night) -> list[str]:
     return [day for day in arrived(night) if day < night.ds and day not in complete]
 
 
+def reopen(night: Night) -> None:
+    """Take back that the night is complete; before its rows change, for if its run then fails, later nights would train
+    on rows of two runs."""
+    mark = {"date": night.ds, "step": LAST_STEP}
+    if night.lake.count(Ledger, mark):
+        night.lake.replace(Ledger, [], mark)
+
+
 def arrived(night: Night) -> list[str]:
     """Every night that the raw data has, oldest first, as `YYYY-MM-DD`."""
     return sorted({*night.raw.nights("items"), *night.raw.nights("interactions")})
