@@ -11,8 +11,8 @@ from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG, Param, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.wiring import alerts, assets, order
-from jobs.wiring.steps import DEFAULT_ARGS, extraction, prepare, profiles, python_step, spark_step
+from dags.wiring import alerts, assets, order
+from dags.wiring.steps import DEFAULT_ARGS, extraction, prepare, profiles, python_step, spark_step
 
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
 FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"

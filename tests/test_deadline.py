@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.jobs.test_alerts import webhook
+from tests.dags.test_alerts import webhook
 
 MISS = """
 import structlog

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException
 
-from jobs.wiring.order import WAITS, earlier_nights_done, take_up_next
+from dags.wiring.order import WAITS, earlier_nights_done, take_up_next
 from lake.lake import Lake
 from schemas.tables import Ledger
 

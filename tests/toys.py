@@ -1,7 +1,5 @@
-"""Encoders that cost next to nothing and still tell any two contents apart, so that a night lasts seconds.
-
-A configuration names them as `tests.faults.encoders:TextBytes` and so on.
-"""
+"""Encoders that cost next to nothing, so that a night lasts seconds; a configuration names them as
+`tests.toys:TextBytes` and so on. What is shown with them is how nights go, not what vectors are worth."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,48 +11,61 @@ import pyarrow as pa
 
 from features.arrays import feature_batch
 from features.base import Encoder
-from tests.jobs.toys import empty
 
 DIM = 24
 
 
-class Bytes(Encoder):
-    """How often each byte, modulo `DIM`, occurs in a content, as shares; readable columns are empty."""
+class Toy(Encoder):
+    """Reads nothing of a content but its bytes; readable columns are empty. A subclass gives the vector."""
 
-    name, version, dim = "bytes", 1, DIM
+    version = 1
 
     def parameters(self) -> dict[str, Any]:
         return {}
 
-    def decode(self, content: Path) -> bytes:
-        return content.read_bytes()
+    def decode(self, content: str | Path) -> bytes:
+        return content.encode() if isinstance(content, str) else content.read_bytes()
 
     def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
         vectors = np.array([self.vector(data) for data in decoded], np.float32)
         readable = {field.name: empty(field) for field in self.schema() if field.name != "vector"}
         return feature_batch(self.schema(), vectors, [readable] * len(decoded))
 
+    def vector(self, data: bytes) -> Sequence[float] | np.ndarray:
+        """Of one content, `dim` numbers."""
+        raise NotImplementedError
+
+
+def empty(field: pa.Field) -> Any:
+    """Null where the column may be, else nothing of its type."""
+    if field.nullable:
+        return None
+    return [] if pa.types.is_nested(field.type) else pa.scalar(0).cast(field.type).as_py()
+
+
+class Histogram(Toy):
+    """How often each byte, modulo `DIM`, occurs, as shares: tells any two contents apart."""
+
+    name, dim = "histogram", DIM
+
     def vector(self, data: bytes) -> np.ndarray:
         counts = np.bincount(np.frombuffer(data, np.uint8) % DIM, minlength=DIM)
         return counts / counts.sum()
 
 
-class TextBytes(Bytes):
+class TextBytes(Histogram):
     modality = "text"
 
-    def decode(self, content: str) -> bytes:
-        return content.encode()
 
-
-class ImageBytes(Bytes):
+class ImageBytes(Histogram):
     modality = "image"
 
 
-class AudioBytes(Bytes):
+class AudioBytes(Histogram):
     modality = "audio"
 
 
-class VideoBytes(Bytes):
+class VideoBytes(Histogram):
     modality = "video"
 
 
