@@ -7,7 +7,7 @@ from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.wiring import order
+from dags.wiring import order
 
 
 def call_complete(*, ds: str, **_: object) -> None:
