@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,8 @@ from tests.services.processes import Service, free_port
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
 DAG = "nightly_recommendations"
+DEADLINE_S = 6
+ON_CALL = "on_call"
 FINISHED = {"success", "failed"}
 
 
@@ -97,14 +99,18 @@ class Airflow:
         for run in self.runs(dag):
             self.api("DELETE", f"/dags/{dag}/dagRuns/{run['dag_run_id']}")
 
-    def wait(self, nights: list[str], dag: str = DAG, *, seconds: float = 3000) -> dict[str, str]:
-        """The state of each night's run once no run and no backfill of the DAG is under way any more.
+    def wait(
+        self, nights: list[str], dag: str = DAG, *, seconds: float = 3000, meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[str, str]:
+        """The state of each night's run once no run and no backfill of the DAG is under way any more; until then,
+        `meanwhile` is called now and then.
 
         Raises:
             TimeoutError: some still are after so many seconds; the message names them and their tasks.
         """
         deadline = time.monotonic() + seconds
         while True:
+            meanwhile()
             runs = {run["logical_date"][:10]: run for run in self.runs(dag)}
             ended = all(run["state"] in FINISHED for run in runs.values())
             if set(nights) <= runs.keys() and ended and not self._filling(dag):
@@ -196,6 +202,8 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",
         "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "1800",
+        # What a killed scheduler has left is looked for sooner.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         # Only backfills start nights here, none starts by the clock.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
@@ -204,6 +212,9 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "NIGHTWEAVE_RAW": str(home / "raw"),
         "NIGHTWEAVE_LAKE": str(home / "lake"),
         "NIGHTWEAVE_CONFIG": str(config),
+        "NIGHTWEAVE_ALERT_CONN_ID": ON_CALL,
+        # Every night is late.
+        "NIGHTWEAVE_DEADLINE_MINUTES": str(DEADLINE_S / 60),
         # The form of the UI offers no more runs at a time than the DAG itself allows.
         "NIGHTWEAVE_MAX_ACTIVE_NIGHTS": "3",
         **spark_environment(),
