@@ -102,8 +102,8 @@ class Airflow:
     def wait(
         self, nights: list[str], dag: str = DAG, *, seconds: float = 3000, meanwhile: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
-        """The state of each night's run once no run and no backfill of the DAG is under way any more; until then,
-        `meanwhile` is called now and then.
+        """The state of each night's run once no run of the DAG is under way any more; until then, `meanwhile` is called
+        now and then.
 
         Raises:
             TimeoutError: some still are after so many seconds; the message names them and their tasks.
@@ -113,10 +113,23 @@ class Airflow:
             meanwhile()
             runs = {run["logical_date"][:10]: run for run in self.runs(dag)}
             ended = all(run["state"] in FINISHED for run in runs.values())
-            if set(nights) <= runs.keys() and ended and not self._filling(dag):
+            if set(nights) <= runs.keys() and ended:
                 return {night: runs[night]["state"] for night in nights}
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {seconds} s: {self._told(dag, list(runs.values()))}")
+            time.sleep(2)
+
+    def let_backfills_end(self, dag: str = DAG, *, seconds: float = 300) -> None:
+        """Wait until Airflow has noticed that every backfill of the DAG is done, some time after its runs; until then
+        it refuses another.
+
+        Raises:
+            TimeoutError: it has not after so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while any(b["completed_at"] is None for b in self._backfills(dag)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds} s a backfill is still under way: {self._backfills(dag)}")
             time.sleep(2)
 
     def point(self, link: Path, folder: Path) -> None:
@@ -125,12 +138,8 @@ class Airflow:
         fresh.symlink_to(folder, target_is_directory=True)
         fresh.replace(link)
 
-    def _filling(self, dag: str) -> bool:
-        """Whether a backfill is under way: its end is noticed some time after that of its runs; until then
-        no other may begin."""
-        return any(
-            b["completed_at"] is None for b in self.api("GET", "/backfills", params={"dag_id": dag})["backfills"]
-        )
+    def _backfills(self, dag: str) -> list[dict[str, Any]]:
+        return self.api("GET", "/backfills", params={"dag_id": dag})["backfills"]
 
     def _told(self, dag: str, runs: list[dict[str, Any]]) -> str:
         lines = []

@@ -10,7 +10,8 @@ import pytest
 from lake.lake import Lake
 from tests.faults.reader import reading
 from tests.faults.rows import differences, rows_of
-from tests.services.airflow import AIRFLOW, DAG, Airflow
+from tests.services.airflow import AIRFLOW, Airflow
+from tests.services.backfills import Backfill
 from tests.services.conftest import NIGHTS
 from tests.services.postgres import Database
 from tests.services.processes import Service
@@ -36,7 +37,7 @@ def keep_up(running: Airflow) -> None:
 
 def begin(running: Airflow, chance: random.Random) -> None:
     """Order the nights, and wait for a moment at which the first is cleaned or extracted."""
-    running.cli("backfill", "create", "--dag-id", DAG, "--from-date", NIGHTS[0], "--to-date", NIGHTS[-1])
+    Backfill("cli", active=3, backwards=False).start(running, NIGHTS)
     deadline = time.monotonic() + 600
     while not any(t["state"] == "running" for run in running.runs() for t in running.tasks(run["dag_run_id"])):
         assert time.monotonic() < deadline, "no task began"
