@@ -5,8 +5,8 @@ from datetime import datetime
 from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.wiring import alerts
-from jobs.wiring.steps import DEFAULT_ARGS, python_step
+from dags.wiring import alerts
+from dags.wiring.steps import DEFAULT_ARGS, python_step
 
 DOC = """
 ### What it makes

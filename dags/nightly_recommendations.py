@@ -11,8 +11,8 @@ from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG, Param, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.wiring import alerts, assets, order
-from jobs.wiring.steps import DEFAULT_ARGS, extraction, prepare, profiles, python_step, spark_step
+from dags.wiring import alerts, assets, order
+from dags.wiring.steps import DEFAULT_ARGS, extraction, prepare, profiles, python_step, spark_step
 
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
 FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"
@@ -32,7 +32,8 @@ The alert names the law that was broken and the partition.
   modality; look at `quarantine`.
 - `earlier_nights`: an earlier night is not complete and does not run. The log names it. Run it; when it is done, its
   task `later_nights` starts this one again by itself. In a backfill that goes backwards this is the ordinary course.
-- `train`: memory ran out. Give the pool `train` a larger worker.
+- `train`: memory ran out; give the pool `train` a larger worker. Or an earlier night, which the log names, was begun
+  anew after `earlier_nights` had looked; clear `earlier_nights` when that one is complete.
 - `evaluate`: the model of the night cannot be read. Clear `train` and what follows.
 - `publish`: never fails. Where publishing is skipped, so is all that follows.
 - `recommend`: Spark lost its executors. Look at Spark's own log; clear the task.
@@ -45,7 +46,10 @@ A model that is worse than the last promoted one is no failure: the last one wri
 warns in its log and in `models.verdict`. A run that takes longer than its deadline goes on, and an alert says so.
 
 ### Is a rerun safe?
-Always. A night is a function of the raw partitions up to it; every task replaces its own partition in one commit.
+Always. A night is a function of the raw partitions up to it; every task replaces its own partition in one commit. A
+complete night counts as incomplete from its `clean` until its `recommend`: while its rerun fails, later nights fail in
+`earlier_nights` rather than train on rows of two runs. Readers see the tables of the earlier run meanwhile, each until
+its own task replaces it.
 """
 
 PARAMS = {
@@ -106,7 +110,7 @@ with DAG(
         return wanted
 
     clean = SparkSubmitOperator(
-        **spark_step("clean", application_args=NIGHT),
+        **spark_step("clean", application_args=[*NIGHT, PUBLISH]),
         inlets=[assets.raw("items"), assets.raw("interactions")],
         outlets=[*known, *accounts],
     )

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Param
 
-from jobs.wiring import assets
-from jobs.wiring.steps import DEFAULT_ARGS, extraction, profiles
+from dags.wiring import assets
+from dags.wiring.steps import DEFAULT_ARGS, extraction, profiles
 
 ARGUMENTS = ["--date", "{{ params.as_of }}", "--config={{ params.config or '' }}", "--chunk", "{{ params.chunk }}"]
 

@@ -14,6 +14,7 @@ from pyspark.storagelevel import StorageLevel
 
 import lake.spark as tables
 from jobs import records
+from jobs.completeness import reopen
 from jobs.ledger import Account, check_share, close
 from jobs.night import Night, run_step
 from jobs.raw import Raw, Refusal
@@ -233,11 +234,15 @@ def _account(night: Night, table: type[Table], counts: dict[str, int], fates: Da
     )
 
 
-def run(night: Night, _: argparse.Namespace) -> None:
+def run(night: Night, arguments: argparse.Namespace) -> None:
+    """Clean the night. Unless `arguments.publish`, nothing of its run will be published, and a night that is complete
+    stays so."""
+    if arguments.publish:
+        reopen(night)
     with spark_session(f"nightweave clean {night.ds}") as spark:
         clean_items(spark, night)
         clean_interactions(spark, night)
 
 
 if __name__ == "__main__":
-    run_step("jobs.clean")
+    run_step("jobs.clean", flags={"publish": True})

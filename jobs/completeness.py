@@ -12,12 +12,16 @@ def incomplete(night: Night) -> list[str]:
     """The earlier nights that the raw data has and that are not complete, oldest first, as `YYYY-MM-DD`."""
     done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
     complete = {str(day) for day in done["date"].to_pylist()}
-    return [day for day in arrived(night) if day < night.ds and day not in complete]
+    arrived = {*night.raw.nights("items"), *night.raw.nights("interactions")}
+    return sorted(day for day in arrived if day < night.ds and day not in complete)
 
 
-def arrived(night: Night) -> list[str]:
-    """Every night that the raw data has, oldest first, as `YYYY-MM-DD`."""
-    return sorted({*night.raw.nights("items"), *night.raw.nights("interactions")})
+def reopen(night: Night) -> None:
+    """Take back that the night is complete; before its rows change, for if its run then fails, later nights would train
+    on rows of two runs."""
+    mark = {"date": night.ds, "step": LAST_STEP}
+    if night.lake.count(Ledger, mark):
+        night.lake.replace(Ledger, [], mark)
 
 
 def lacking(night: Night, nights: list[str]) -> NightError:

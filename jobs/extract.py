@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from jobs.encoding import Encoding, Refused, settle
 from jobs.lacking import Contents
 from jobs.ledger import Account, check_share, close
 from jobs.night import Night, run_step
-from jobs.session import spark_session
+from jobs.session import session_when_asked
 from lake.lake import StagedFile
 from lake.rewrite import put
 from lake.scratch import Scratch, scratch
@@ -37,13 +37,8 @@ RESULT = pa.schema([("table", pa.string()), ("path", pa.string()), ("size", pa.i
 
 
 def run(night: Night, arguments: argparse.Namespace) -> None:
-    modality = arguments.modality
-    with ExitStack() as stack:
-
-        def spark() -> SparkSession:
-            settings = night.config.extract.spark_settings()
-            return stack.enter_context(spark_session(f"nightweave extract {modality} {night.ds}", settings))
-
+    modality, settings = arguments.modality, night.config.extract.spark_settings()
+    with session_when_asked(f"nightweave extract {modality} {night.ds}", settings) as spark:
         extract_modality(spark, night, modality, again=arguments.again)
 
 
@@ -80,7 +75,8 @@ def extract_modality(
         else:
             night.lake.append_new(store, features, {"encoder": fingerprint})
         refused = sum(file.rows for file in refusals)
-        close(night, step, Account(contents.arriving, contents.arrived_and_stored(), refused))
+        kept = contents.arrived_and_stored()
+        close(night, step, Account(contents.arriving, kept, refused, encoder=fingerprint))
 
 
 def refused_keys(night: Night, step: str) -> list[str]:

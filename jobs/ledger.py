@@ -14,7 +14,7 @@ log = logging.getLogger("nightweave.ledger")
 
 @dataclass(frozen=True)
 class Account:
-    """Counts of rows of one step; they must add up (law 3)."""
+    """Counts of rows of one step; they must add up (law 3). `encoder` is the fingerprint of that of an extraction."""
 
     rows_in: int
     kept: int
@@ -22,6 +22,7 @@ class Account:
     duplicates: int = 0
     superseded: int = 0
     unknown_columns: Mapping[str, int] = field(default_factory=dict)
+    encoder: str | None = None
 
 
 def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: float) -> None:

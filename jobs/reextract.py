@@ -4,8 +4,6 @@ import argparse
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -15,7 +13,7 @@ from jobs.extract import extracted
 from jobs.lacking import Contents
 from jobs.ledger import Account, check_share, close
 from jobs.night import Night, run_step
-from jobs.session import spark_session
+from jobs.session import session_when_asked
 from schemas.features import FEATURES
 from schemas.table import Modality
 from schemas.tables import Quarantine
@@ -24,14 +22,8 @@ log = logging.getLogger("nightweave.reextract")
 
 
 def run(night: Night, arguments: argparse.Namespace) -> None:
-    modality = arguments.modality
-    with ExitStack() as stack:
-
-        @cache
-        def spark() -> SparkSession:
-            settings = night.config.extract.spark_settings()
-            return stack.enter_context(spark_session(f"nightweave reextract {modality} {night.ds}", settings))
-
+    modality, settings = arguments.modality, night.config.extract.spark_settings()
+    with session_when_asked(f"nightweave reextract {modality} {night.ds}", settings) as spark:
         reextract_modality(spark, night, modality, chunk=int(arguments.chunk))
 
 
@@ -64,7 +56,7 @@ def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality
         night.lake.replace(Quarantine, refusals, {"date": night.ds, "stage": step})
         failed = sum(file.rows for file in refusals)
         check_share(night, step, refused=failed, rows_in=known, limit=settings.max_refused_share)
-        close(night, step, Account(known, contents.arrived_and_stored(), failed))
+        close(night, step, Account(known, contents.arrived_and_stored(), failed, encoder=fingerprint))
     log.info("%s: complete as of %s under %s; %d refused", step, night.ds, fingerprint, failed)
 
 

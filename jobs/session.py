@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache
 
 from pyspark.sql import SparkSession
 
@@ -31,3 +32,10 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
         yield spark
     finally:
         spark.stop()
+
+
+@contextmanager
+def session_when_asked(name: str, settings: Mapping[str, str] | None = None) -> Iterator[Callable[[], SparkSession]]:
+    """What gives a `spark_session`, one and the same: it starts when it is first asked for, and perhaps never."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(spark_session(name, settings)))

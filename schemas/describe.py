@@ -1,6 +1,7 @@
 """The tables as a page to read: `python -m schemas.describe` prints what `docs/tables.md` holds."""
 
 import inspect
+from textwrap import fill
 
 import pyarrow as pa
 
@@ -27,10 +28,10 @@ def _section(table: type[Table]) -> str:
     promises = [f"- {check.name}{'' if check.severity == 'fail' else ' (a warning)'}" for check in table.all_checks()]
     lines = [
         f"## `{table.name}`",
-        f"{table.grain()} Key: {_names(table.key)}. Partitioned by: {_names(table.partition_by)}.",
+        fill(f"{table.grain()} Key: {_names(table.key)}. Partitioned by: {_names(table.partition_by)}.", 120),
         more.strip(),
         "\n".join(["| column | type | may be null |", "| --- | --- | --- |", *columns]),
-        "\n".join(["Promised:", *promises]),
+        "\n".join(["Promised:", *dict.fromkeys(promises)]),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
 

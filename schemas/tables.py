@@ -2,27 +2,10 @@
 
 import pyarrow as pa
 
+from schemas import accounts
 from schemas.columns import BLOCKS, DATE, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, finite, string
 from schemas.features import FEATURES
 from schemas.table import MODALITIES, Check, Table
-
-_KEPT = """
-    SELECT date, 'clean_items' AS step, count(*) AS found FROM items GROUP BY date
-    UNION ALL SELECT date, 'clean_interactions', count(*) FROM interactions GROUP BY date
-    UNION ALL SELECT date, 'clean_media', sum(len(image_keys) + len(audio_keys) + len(video_keys)) FROM items
-        GROUP BY date
-    UNION ALL SELECT date, 'recommend', count(DISTINCT user_id) FROM recommendations GROUP BY date
-"""
-"""What the tables hold of the rows that a step of a night has kept, as the ledger counts them."""
-
-_ARRIVED = """
-    SELECT date, 'text' AS modality, text_key AS key FROM items WHERE NOT deleted
-    UNION ALL SELECT date, 'text', text_key FROM interactions
-    UNION ALL SELECT date, 'image', unnest(image_keys) FROM items WHERE NOT deleted
-    UNION ALL SELECT date, 'audio', unnest(audio_keys) FROM items WHERE NOT deleted
-    UNION ALL SELECT date, 'video', unnest(video_keys) FROM items WHERE NOT deleted
-"""
-"""Every content that a night's rows bring; repetitions included."""
 
 
 def _lost(modality: str, key: str) -> str:
@@ -145,7 +128,8 @@ class Quarantine(Table):
 class Ledger(Table):
     """What became of the rows that one step of a night was given.
 
-    A step that has its rows here is complete; the row is written last.
+    A step that has its rows here is complete; the row is written last. `encoder` is the fingerprint under which
+    contents were extracted, null for other steps and in rows of versions that did not name it.
     """
 
     name = "ledger"
@@ -158,6 +142,7 @@ class Ledger(Table):
                 for name in ("rows_in", "kept", "refused", "duplicates", "superseded")
             ),
             pa.field("unknown_columns", pa.map_(pa.string(), pa.int64()), nullable=False),
+            string("encoder", nullable=True),
         ]
     )
     partition_by = ("date", "step")
@@ -167,21 +152,14 @@ class Ledger(Table):
             "rows in = kept + refused + duplicates + superseded",
             "SELECT * FROM ledger WHERE rows_in != kept + refused + duplicates + superseded",
         ),
-        Check(
-            "kept rows are in the tables",
-            f"SELECT date, step, l.kept, coalesce(t.found, 0) AS found FROM ledger l LEFT JOIN ({_KEPT}) t "
-            "USING (date, step) WHERE NOT regexp_matches(step, '^(re)?extract_') AND l.kept != coalesce(t.found, 0)",
-        ),
-        Check(
-            "contents that arrive are extracted or refused",
-            "SELECT date, step, l.rows_in, coalesce(a.found, 0) AS found FROM ledger l LEFT JOIN "
-            f"(SELECT date, 'extract_' || modality AS step, count(DISTINCT key) AS found FROM ({_ARRIVED}) "
-            "GROUP BY ALL) a USING (date, step) WHERE starts_with(step, 'extract_') "
-            "AND l.rows_in != coalesce(a.found, 0)",
-        ),
+        *accounts.checks(),
         Check(
             "every partition has its account",
-            f"SELECT DISTINCT date, step FROM ({_KEPT}) ANTI JOIN ledger USING (date, step) WHERE found > 0",
+            " UNION ALL ".join(
+                f"SELECT date, '{step}' AS step FROM ({found}) WHERE found > 0 "
+                f"AND date NOT IN (SELECT date FROM ledger WHERE step = '{step}')"
+                for step, found in accounts.KEPT.items()
+            ),
             severity="warn",  # a step that runs writes its account last
         ),
         Check(

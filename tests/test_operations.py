@@ -19,7 +19,7 @@ from jobs.sources.demo import write_catalog
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.tables import TABLES, Recommendations
-from tests.jobs.test_alerts import webhook
+from tests.dags.test_alerts import webhook
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(2400)]
 FIRST, SECOND = "2026-11-01", "2026-11-02"

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pyspark
 
 from jobs.environment import java_environment
-from tests.deploy.seaweed import free_ports
+from tests.seaweed import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRYPOINT = str(ROOT / "docker" / "entrypoint.sh")

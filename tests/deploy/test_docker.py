@@ -61,7 +61,7 @@ def test_what_the_dockerfile_copies_travels_to_the_build() -> None:
             assert (ROOT / source).exists(), source
             assert source.split("/")[0] in allowed, source
     assert "docker/secrets" in (ROOT / ".dockerignore").read_text().splitlines()
-    assert "docker/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert "secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_the_services_are_those_of_a_deployment() -> None:

@@ -13,7 +13,7 @@ from jobs.environment import spark_environment
 from lake import storage
 from lake.lake import Lake
 from schemas.tables import Items
-from tests.deploy import seaweed
+from tests import seaweed
 from tests.deploy.nights import NIGHT
 
 START_A_TASK = """

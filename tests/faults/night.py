@@ -94,6 +94,6 @@ def new_place(folder: Path, *, items: int = 40, users: int = 30, seed: int = 5) 
     folder.mkdir(parents=True, exist_ok=True)
     write_catalog(folder / "raw", items=items, users=users, nights=len(NIGHTS), seed=seed, progress=False)
     config = folder / "config.yaml"
-    encoders = {m: {"name": f"tests.faults.encoders:{m.capitalize()}Bytes", "batch_size": 8} for m in MODALITIES}
+    encoders = {m: {"name": f"tests.toys:{m.capitalize()}Bytes", "batch_size": 8} for m in MODALITIES}
     config.write_text(yaml.safe_dump({"extract": {"encoders": encoders}}))
     return Place(folder / "raw", folder / "lake", config, folder / "steps.log")

@@ -24,7 +24,7 @@ from tests.jobs.nights import a_night, finish, prepare, run_night
 
 pytestmark = pytest.mark.night
 FIRST, SECOND = NIGHTS
-NOISE = "tests.faults.encoders:TextNoise"
+NOISE = "tests.toys:TextNoise"
 
 
 def published(spark: SparkSession, folder: Path, fusion: dict) -> Path:
@@ -56,7 +56,7 @@ def copied(folder: Path, tmp_path: Path) -> Lake:
 
 def config(folder: Path, encoder: str, fusion: dict) -> str:
     path = folder / f"{encoder.rpartition(':')[2]}.yaml"
-    encoders = {m: {"name": f"tests.faults.encoders:{m.capitalize()}Bytes"} for m in ("image", "audio", "video")}
+    encoders = {m: {"name": f"tests.toys:{m.capitalize()}Bytes"} for m in ("image", "audio", "video")}
     encoders["text"] = {"name": encoder}
     path.write_text(yaml.safe_dump({"extract": {"encoders": encoders}, "fusion": fusion}))
     return str(path)

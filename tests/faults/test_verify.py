@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.reextract import reextract_modality
 from jobs.verify import WHOLE, Finding, findings
 from lake.lake import Lake
-from schemas.features import FeaturesAudio, FeaturesText
-from schemas.table import Table
+from schemas.features import FeaturesAudio, FeaturesImage, FeaturesText
+from schemas.table import MODALITIES, Table
 from schemas.tables import ItemEmbeddings, Items, Ledger, Recommendations, SimilarItems, UserEmbeddings
 from tests.faults.night import NIGHTS, new_place
 from tests.jobs.nights import a_night, run_night
@@ -28,8 +29,12 @@ Change = Callable[[list[dict]], list[dict]]
 
 @pytest.fixture(scope="module")
 def whole(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A night's, whose pictures another encoder has read too."""
     place = new_place(tmp_path_factory.mktemp("verify"))
     run_night(spark, a_night(NIGHTS[0], place.raw, place.tables(), config=str(place.config)))
+    place.config.write_text(place.config.read_text().replace("ImageBytes", "ImageNoise"))
+    changed = a_night(NIGHTS[0], place.raw, place.tables(), config=str(place.config))
+    reextract_modality(lambda: spark, changed, "image", chunk=1000)
     return place.lake
 
 
@@ -149,11 +154,73 @@ def test_features_that_tell_nothing(copied: Lake, vector: list[float], promise: 
         ("clean_media", {"kept": 10_000}, "kept rows are in the tables"),
         ("recommend", {"kept": 10_000}, "kept rows are in the tables"),
         ("extract_video", {"rows_in": 10_000}, "contents that arrive are extracted or refused"),
+        ("extract_video", {"kept": 10_000}, "kept contents are in the store of their encoder"),
+        ("reextract_image", {"refused": 10_000}, "refused rows are in quarantine"),
     ],
 )
 def test_counts_that_do_not_reconcile(copied: Lake, step: str, wrong: dict[str, int], promise: str) -> None:
     plant(copied, Ledger, lambda rows: [rows[0] | wrong], step=step)
     assert (promise, f"ledger/{DATE}/step={step}") in found(copied)
+
+
+STEPS = ("clean_items", "clean_interactions", "clean_media", *(f"extract_{m}" for m in MODALITIES), "recommend")
+
+
+@pytest.mark.parametrize("more", [1, -1])
+@pytest.mark.parametrize("column", ["kept", "refused"])
+@pytest.mark.parametrize("step", [*STEPS, "reextract_image"])
+def test_a_wrong_count_that_adds_up_is_found_by_what_the_tables_hold(
+    copied: Lake, step: str, column: str, more: int
+) -> None:
+    def miscount(rows: list[dict]) -> list[dict]:
+        return [rows[0] | {name: rows[0][name] + more for name in ("rows_in", column)}]
+
+    plant(copied, Ledger, miscount, step=step)
+    assert {place for _, place in found(copied)} == {f"ledger/{DATE}/step={step}"}
+
+
+def test_an_account_of_a_step_that_nobody_knows(copied: Lake) -> None:
+    account = copied.read(Ledger).to_pylist()[0] | {"step": "extract_smell"}
+    copied.write(
+        Ledger, pa.Table.from_pylist([account], schema=Ledger.schema), {"date": NIGHTS[0], "step": "extract_smell"}
+    )
+    assert ("every account is of a step that is known", f"ledger/{DATE}/step=extract_smell") in found(copied)
+
+
+def test_a_row_that_another_encoder_still_has(copied: Lake) -> None:
+    """The extraction of the night misses it, and so does the extraction of all pictures by the other encoder."""
+    one, other = pc.unique(copied.read(FeaturesImage)["encoder"]).to_pylist()
+    for of in (one, other):
+        plant(copied, FeaturesImage, lambda rows: rows[1:], encoder=of)
+    missing = {
+        place for (promise, place) in found(copied) if promise == "kept contents are in the store of their encoder"
+    }
+    assert missing == {f"ledger/{DATE}/step={step}" for step in ("extract_image", "reextract_image")}
+
+
+def test_accounts_that_name_no_encoder_are_held_against_all(copied: Lake) -> None:
+    """Those of a version before there was the column."""
+    for step in ("extract_image", "reextract_image"):
+        plant(copied, Ledger, lambda rows: [rows[0] | {"encoder": None}], step=step)
+    assert not found(copied)
+    plant(copied, Ledger, lambda rows: [rows[0] | {"kept": rows[0]["kept"] + 1}], step="extract_image")
+    assert ("kept contents are in the store of their encoder", f"ledger/{DATE}/step=extract_image") in found(copied)
+
+
+def test_a_reextraction_that_has_not_seen_all_that_is_known_by_now_is_told_and_no_failure(copied: Lake) -> None:
+    """As where an earlier night is made after it."""
+
+    def one_picture_more(rows: list[dict]) -> list[dict]:
+        row = next(row for row in rows if row["image_keys"] and not row["deleted"])
+        row |= {"image_keys": [*row["image_keys"], "late"], "image_uris": [*row["image_uris"], "late"]}
+        return rows
+
+    plant(copied, Items, one_picture_more)
+    findings_here = found(copied)
+    finding = findings_here["all that is known was extracted again", f"ledger/{DATE}/step=reextract_image"]
+    assert finding.severity == "warn"
+    failed = {place for (_, place), finding in findings_here.items() if finding.severity == "fail"}
+    assert f"ledger/{DATE}/step=reextract_image" not in failed
 
 
 def test_a_lost_row_does_not_reconcile(copied: Lake) -> None:

@@ -39,18 +39,20 @@ def one_night_twice(world: World) -> Iterator[Outcome]:
 
 
 def two_nights_at_once(world: World) -> Iterator[Outcome]:
-    """Two new nights are cleaned and extracted at once; once both are complete, both are run again at once."""
+    """Two new nights are cleaned and extracted at once; once both are complete, this happens again, and then what each
+    learns is learnt again at once."""
     place = world.fresh()
     states = [{}, world.rows(1), world.rows(2)]
     with reading(place.lake, place.lake.parent / "reader", *states, parts=True) as reader:
-        for step in (CLEAN, *EXTRACT):
-            wait_s = world.random.uniform(0, 2)
-            lost = at_once(place, [(step, night) for night in world.random.sample(NIGHTS, 2)], wait_s)
-            yield Outcome(TWO_NIGHTS, f"{step}, {wait_s:.1f} s apart", (*lost, *reader.torn()))
-        for night in NIGHTS:
-            for step in LEARN:
-                place.must(step, night)
-        for step in STEPS:
+        for turn in ("", " again"):
+            for step in (CLEAN, *EXTRACT):
+                wait_s = world.random.uniform(0, 2)
+                lost = at_once(place, [(step, night) for night in world.random.sample(NIGHTS, 2)], wait_s)
+                yield Outcome(TWO_NIGHTS, f"{step}{turn}, {wait_s:.1f} s apart", (*lost, *reader.torn()))
+            for night in NIGHTS:
+                for step in LEARN:
+                    place.must(step, night)
+        for step in STEPS[STEPS.index(LEARN[0]) :]:
             wait_s = world.random.uniform(0, 2)
             lost = at_once(place, [(step, night) for night in world.random.sample(NIGHTS, 2)], wait_s)
             lost += differences(rows_of(place.tables()), world.rows(2))

@@ -16,7 +16,7 @@ from lake.lake import Lake
 from schemas.config import Config
 from schemas.features import FEATURES
 from schemas.tables import Items
-from tests.jobs.toys import empty
+from tests.toys import empty
 
 NIGHT = dt.date(2026, 11, 1)
 

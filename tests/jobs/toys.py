@@ -3,39 +3,21 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from features.arrays import feature_batch
-from features.base import Encoder, MediaError
-
-
-class Toy(Encoder):
-    """Of a sound file, its length in bytes; readable columns are empty."""
-
-    modality, name, version, dim = "audio", "toy", 1, 2
-
-    def parameters(self) -> dict[str, Any]:
-        return {}
-
-    def decode(self, content: Path) -> bytes:
-        return content.read_bytes()
-
-    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
-        vectors = np.array([[len(data), 1] for data in decoded], np.float32)
-        fields = [field for field in self.schema() if field.name != "vector"]
-        return feature_batch(self.schema(), vectors, [{f.name: empty(f) for f in fields}] * len(decoded))
+from features.base import MediaError
+from tests import toys
 
 
-def empty(field: pa.Field) -> Any:
-    """Null where the column may be, else nothing of its type."""
-    if field.nullable:
-        return None
-    return [] if pa.types.is_nested(field.type) else pa.scalar(0).cast(field.type).as_py()
+class Toy(toys.Toy):
+    """Of a sound file, its length in bytes, and 1."""
+
+    modality, name, dim = "audio", "toy", 2
+
+    def vector(self, data: bytes) -> list[float]:
+        return [len(data), 1]
 
 
 class Moody(Toy):
@@ -57,10 +39,10 @@ class Moody(Toy):
 class Choosy(Toy):
     """Fails to encode what says so."""
 
-    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
-        if any(data.startswith(b"fail") for data in decoded):
+    def vector(self, data: bytes) -> list[float]:
+        if data.startswith(b"fail"):
             raise ZeroDivisionError("nothing to divide by")
-        return super().encode(decoded)
+        return super().vector(data)
 
 
 class Killed(Toy):
@@ -69,21 +51,18 @@ class Killed(Toy):
     def __init__(self, *, mark: str) -> None:
         self.mark = Path(mark)
 
-    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
+    def vector(self, data: bytes) -> list[float]:
         if not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().encode(decoded)
+        return super().vector(data)
 
 
 class OnGpu(Toy):
     """The second number of its vectors is the GPU that its process sees."""
 
-    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
-        batch = super().encode(decoded)
-        seen = float(os.environ["CUDA_VISIBLE_DEVICES"])
-        vectors = pa.array([[len(data), seen] for data in decoded], batch["vector"].type)
-        return batch.set_column(0, batch.schema.field(0), vectors)
+    def vector(self, data: bytes) -> list[float]:
+        return [len(data), float(os.environ["CUDA_VISIBLE_DEVICES"])]
 
 
 class Restless(Toy):
@@ -104,22 +83,16 @@ class Told(Toy):
     def __init__(self, *, says: str) -> None:
         self.says = Path(says)
 
-    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
+    def vector(self, data: bytes) -> list[float]:
         if self.says.read_text() == "fail":
             raise ZeroDivisionError("told to")
-        batch, number = super().encode(decoded), float(self.says.read_text())
-        vectors = pa.array([[len(data), number] for data in decoded], batch["vector"].type)
-        return batch.set_column(0, batch.schema.field(0), vectors)
+        return [len(data), float(self.says.read_text())]
 
 
-class Changed(Toy):
+class Changed(Choosy):
     """Another encoder than `Toy`, of the same numbers doubled; fails to encode what says so."""
 
     version = 2
 
-    def encode(self, decoded: Sequence[bytes]) -> pa.RecordBatch:
-        if any(data.startswith(b"fail") for data in decoded):
-            raise ZeroDivisionError("nothing to divide by")
-        batch = super().encode(decoded)
-        vectors = pa.array([[2 * len(data), 2] for data in decoded], batch["vector"].type)
-        return batch.set_column(0, batch.schema.field(0), vectors)
+    def vector(self, data: bytes) -> list[float]:
+        return [2 * number for number in super().vector(data)]

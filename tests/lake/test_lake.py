@@ -1,7 +1,6 @@
-"""Law 2: a partition changes in one commit, and no key of a feature store ever stands twice."""
+"""What is written is what is read: partitions are replaced whole, and only what a commit names counts."""
 
 import datetime as dt
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,42 +64,6 @@ def test_staged_files_mean_nothing_until_a_commit_names_them(lake: Lake) -> None
     lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
     lake.stage(UserEmbeddings, embeddings("b").to_batches(), {"date": "2026-11-01"})
     assert users(lake) == ["a"]
-
-
-def test_nights_that_write_at_the_same_time_all_arrive(lake: Lake) -> None:
-    nights = [NIGHT + dt.timedelta(days=i) for i in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: lake.write(UserEmbeddings, embeddings(str(n), night=n), {"date": n}), nights))
-    assert users(lake) == [str(n) for n in nights]
-
-
-def test_a_reader_sees_the_old_partition_or_the_new_one(lake: Lake) -> None:
-    lake.write(UserEmbeddings, embeddings("a", "b", value=1.0), {"date": NIGHT})
-
-    def rewrite() -> None:
-        for value in range(2, 8):
-            lake.write(UserEmbeddings, embeddings("a", "b", value=float(value)), {"date": NIGHT})
-
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(rewrite)
-        while not writing.done():
-            vectors = lake.read(UserEmbeddings)["vector"].to_pylist()
-            assert len(vectors) == 2 and vectors[0] == vectors[1]
-        writing.result()
-
-
-def test_content_extracted_by_two_nights_at_once_stands_once(lake: Lake) -> None:
-    def extract(first: int) -> int:
-        rows = texts(*(f"k{i}" for i in range(first, first + 4)))
-        file = lake.stage(Contents, rows.to_batches(), {"encoder": "e"})
-        assert file
-        return lake.append_new(Contents, [file], {"encoder": "e"})
-
-    with ThreadPoolExecutor(6) as pool:
-        added = list(pool.map(extract, range(6)))
-    keys = lake.read(Contents)["content_key"].to_pylist()
-    assert sorted(keys) == sorted(set(keys)) == [f"k{i}" for i in range(9)]
-    assert sum(added) == 9
 
 
 def test_the_files_hold_vectors_of_a_fixed_width(lake: Lake) -> None:

@@ -21,7 +21,8 @@ from tests.services.processes import Service, free_port
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
 DAG = "nightly_recommendations"
-DEADLINE_S = 6
+ORDER = "nights_in_order"
+LATE = "late_night"
 ON_CALL = "on_call"
 FINISHED = {"success", "failed"}
 
@@ -222,8 +223,6 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "NIGHTWEAVE_LAKE": str(home / "lake"),
         "NIGHTWEAVE_CONFIG": str(config),
         "NIGHTWEAVE_ALERT_CONN_ID": ON_CALL,
-        # Every night is late.
-        "NIGHTWEAVE_DEADLINE_MINUTES": str(DEADLINE_S / 60),
         # The form of the UI offers no more runs at a time than the DAG itself allows.
         "NIGHTWEAVE_MAX_ACTIVE_NIGHTS": "3",
         **spark_environment(),
@@ -248,7 +247,7 @@ def _healthy(url: str) -> bool:
 
 def _parsed(running: Airflow) -> bool:
     try:
-        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, "nights_in_order"))
+        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE))
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             return False

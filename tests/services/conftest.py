@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 
 from jobs.sources.demo import write_catalog
 from lake.lake import Lake
+from tests.dags.test_alerts import webhook
 from tests.jobs.nights import a_night, run_night
-from tests.jobs.test_alerts import webhook
 from tests.services import postgres
 from tests.services.airflow import ON_CALL, ROOT, Airflow, airflow
 from tests.services.postgres import Database

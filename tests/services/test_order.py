@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from lake.lake import Lake
+from tests.services.airflow import ORDER as DAG
 from tests.services.airflow import Airflow
 from tests.services.backfills import MATRIX, Backfill
 from tests.services.conftest import OnCall
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 
-DAG = "nights_in_order"
 NIGHTS = [f"2026-10-0{day}" for day in range(1, 6)]
 
 

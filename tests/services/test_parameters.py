@@ -83,6 +83,7 @@ def test_what_the_form_is_given_reaches_the_night(running: Airflow, fresh_lake: 
     (run,) = running.runs()
     assert run["logical_date"][:10] == NIGHTS[0]
     assert run["conf"] == {"config": "embedded", "force_extraction": True, "skip_publishing": True}
-    assert once_given(running, run["dag_run_id"], "clean") == ["--date", NIGHTS[0], "--config=embedded"]
+    arguments = once_given(running, run["dag_run_id"], "clean")
+    assert arguments[:3] == ["--date", NIGHTS[0], "--config=embedded"] and "--no-publish" in arguments
     running.api("PATCH", f"/dags/{DAG}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
     running.wait(NIGHTS[:1])

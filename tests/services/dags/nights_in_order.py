@@ -7,7 +7,7 @@ from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from jobs.wiring import alerts, order
+from dags.wiring import alerts, order
 
 
 def call_complete(*, ds: str, **_: object) -> None:
@@ -25,6 +25,8 @@ with DAG(
     catchup=False,
     # A scheduler that hears late of one look may take the next for lost; another try mends that, as in production.
     default_args={"retries": 2, "retry_delay": timedelta(seconds=1), "on_failure_callback": alerts.task_failed},
+    # Not passed when a night is cleared.
+    deadline=alerts.deadline(),
 ) as dag:
     (
         PythonSensor(

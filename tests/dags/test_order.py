@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException
 
-from jobs.wiring.order import WAITS, earlier_nights_done, take_up_next
+from dags.wiring.order import WAITS, earlier_nights_done, take_up_next
 from lake.lake import Lake
 from schemas.tables import Ledger
 
@@ -24,6 +24,7 @@ class Asked:
     runs: dict[str, str]
     waiting: dict[str, str] = field(default_factory=dict)
     dag_id: str = "nightly_recommendations"
+    start_date: datetime = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
     def get_previous_dagrun(self, state: str) -> SimpleNamespace | None:
         earlier = [day for day, run in self.runs.items() if day < self.ds and run == state]
@@ -32,10 +33,12 @@ class Asked:
     def get_dr_count(self, dag_id: str, *, logical_dates: list[datetime], states: list[str]) -> int:
         return sum(self.runs.get(str(moment.date())) in states for moment in logical_dates)
 
-    def get_task_states(self, dag_id: str, *, task_ids: list[str], logical_dates: list[datetime]) -> dict:
-        (moment,), (task,) = logical_dates, task_ids
-        state = self.waiting.get(str(moment.date()))
-        return {f"backfill__{moment:%Y-%m-%d}": {task: state}} if state else {}
+    def get_task_states(
+        self, dag_id: str, *, task_ids: list[str], logical_dates: list[datetime] | None = None
+    ) -> dict[str, dict[str, str]]:
+        (task,) = task_ids
+        asked = self.waiting if logical_dates is None else {str(moment.date()) for moment in logical_dates}
+        return {f"backfill__{day}": {task: state} for day, state in self.waiting.items() if day in asked}
 
 
 @pytest.fixture
@@ -102,6 +105,12 @@ def test_the_earliest_night_that_made_room_starts_again(complete) -> None:
         take_up_next(ds="2026-11-01", ti=Asked("2026-11-01", {}, waiting))
     assert told.value.dag_run_id == "backfill__2026-11-02" and told.value.reset_dag_run
     assert told.value.logical_date == datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def test_a_later_night_without_raw_data_starts_again_too(complete) -> None:
+    with pytest.raises(DagRunTriggerException) as told:
+        take_up_next(ds="2026-11-03", ti=Asked("2026-11-03", {}, {"2026-11-02": "failed", "2026-11-20": "failed"}))
+    assert told.value.logical_date == datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def test_nights_that_failed_of_something_else_are_left_alone(complete) -> None:

@@ -15,8 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseHook, DeadlineAlert, DeadlineReference, SyncCallback
+from airflow.sdk import BaseHook, DeadlineAlert, SyncCallback
 
+from dags.wiring.plugin import FirstQueuedAt
 from jobs.failure import VARIABLE, Failure, left
 
 log = logging.getLogger("airflow.task")
@@ -88,13 +89,13 @@ def run_is_late(context: Mapping[str, Any]) -> None:
 
 
 def deadline() -> DeadlineAlert:
-    """The time that a run may take from when it is queued: `NIGHTWEAVE_DEADLINE_MINUTES`, six hours unless set.
+    """The time that a run may take from when it is first queued: `NIGHTWEAVE_DEADLINE_MINUTES`, six hours unless set.
 
     It counts from there, not from the logical date: a backfill of last month is not late before it begins.
     """
     minutes = float(os.environ.get("NIGHTWEAVE_DEADLINE_MINUTES", "360"))
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        reference=FirstQueuedAt(),
         interval=timedelta(minutes=minutes),
         callback=SyncCallback(run_is_late),
         name="night",

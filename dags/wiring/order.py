@@ -49,17 +49,19 @@ def take_up_next(*, ds: str, ti: Any, **_: Any) -> None:
     Raises:
         DagRunTriggerException: there is such a run; it is how a task tells Airflow to clear it.
     """
-    from jobs.completeness import arrived
-    from jobs.night import Night
-
-    newest = max(arrived(Night.of(date_=ds, raw=None, lake=None, config=None)), default=ds)
+    if not _without_earlier(ti):
+        return
     day = date.fromisoformat(ds)
-    while (day := day + timedelta(days=1)).isoformat() <= newest:
-        states = ti.get_task_states(ti.dag_id, task_ids=[WAITS], logical_dates=[_start(day)])
-        for run_id, tasks in states.items():
-            if tasks.get(WAITS) == "failed":
-                log.info("night %s failed for want of an earlier night and starts again", day)
-                raise _clearing(ti.dag_id, run_id, _start(day))
+    while (day := day + timedelta(days=1)) <= ti.start_date.date():
+        for run_id in _without_earlier(ti, logical_dates=[_start(day)]):
+            log.info("night %s failed for want of an earlier night and starts again", day)
+            raise _clearing(ti.dag_id, run_id, _start(day))
+
+
+def _without_earlier(ti: Any, **which: list[datetime]) -> list[str]:
+    """The runs, of those days or of all, that failed for want of an earlier night."""
+    states = ti.get_task_states(ti.dag_id, task_ids=[WAITS], **which)
+    return [run_id for run_id, tasks in states.items() if tasks.get(WAITS) == "failed"]
 
 
 def _runs(ti: Any, day: str) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
 
+from dags.wiring import alerts, assets, store
 from jobs.environment import driver_options, spark_environment
-from jobs.wiring import alerts, assets, store
 
-JOBS = Path(__file__).resolve().parent.parent
-CONF = JOBS.parent / "conf"
+ROOT = Path(__file__).resolve().parents[2]
+JOBS, CONF = ROOT / "jobs", ROOT / "conf"
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "nightweave",

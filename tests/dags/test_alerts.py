@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from dags.wiring import alerts
 from jobs.failure import LAW_OF_TABLE, LAWS, VARIABLE, Failure, leave, left
 from jobs.night import NightError, user_errors
-from jobs.wiring import alerts
 from schemas.tables import TABLES
 
 

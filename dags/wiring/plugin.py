@@ -1,0 +1,28 @@
+"""What Airflow's processes must know beside the DAG files; they find it by the entry point `airflow.plugins`."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import BaseDeadlineReference
+
+
+class FirstQueuedAt(BaseDeadlineReference):
+    """When a run was queued first; clearing it changes nothing.
+
+    With Airflow 3.3's own reference, which counts from the last time, a run whose deadline has not passed cannot be
+    cleared: the server answers 500 (apache/airflow#70368).
+    """
+
+    required_kwargs = frozenset({"dag_id", "run_id"})
+
+    def _evaluate_with(self, *, session: Any, dag_id: str, run_id: str) -> datetime | None:
+        from airflow.models import DagRun
+        from sqlalchemy import select
+
+        return session.scalar(select(DagRun.queued_at).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+
+
+class Nightweave(AirflowPlugin):
+    name = "nightweave"
+    deadline_references: ClassVar = [FirstQueuedAt]

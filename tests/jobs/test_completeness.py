@@ -1,0 +1,76 @@
+"""Which nights count as complete while they are made anew, and after that failed."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import clean
+from jobs.completeness import LAST_STEP, check_complete, incomplete, reopen
+from jobs.ledger import Account, close
+from jobs.night import Night, NightError
+from jobs.raw import Raw
+from lake.lake import Lake
+from schemas.config import Config
+from schemas.tables import Items, Ledger
+
+LATER = date(2026, 11, 2)
+
+
+@pytest.fixture
+def first(tmp_path: Path, lake: Lake) -> Night:
+    """The first of two nights, complete."""
+    for day in ("2026-11-01", "2026-11-02"):
+        folder = tmp_path / "raw" / "items" / f"ds={day}"
+        folder.mkdir(parents=True)
+        (folder / "items.jsonl").write_text('{"item_id": "a"}\n')
+    night = Night(date(2026, 11, 1), Raw(str(tmp_path / "raw")), lake, Config())
+    close(night, LAST_STEP, Account(rows_in=3, kept=3))
+    return night
+
+
+def test_a_night_that_was_reopened_is_incomplete_until_it_ends_again(first: Night) -> None:
+    later = replace(first, date=LATER)
+    assert incomplete(later) == []
+    reopen(first)
+    assert incomplete(later) == ["2026-11-01"]
+    close(first, LAST_STEP, Account(rows_in=3, kept=3))
+    assert incomplete(later) == []
+
+
+def test_a_night_that_is_not_complete_is_left_alone(first: Night) -> None:
+    before = first.lake.current(Ledger).version()
+    reopen(replace(first, date=LATER))
+    assert first.lake.current(Ledger).version() == before and incomplete(replace(first, date=LATER)) == []
+
+
+@pytest.mark.night
+@pytest.mark.parametrize("publish", [True, False])
+def test_later_nights_do_not_train_after_a_rerun_that_failed_half_way(
+    first: Night, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, publish: bool
+) -> None:
+    """New items are there and the interactions are still those of the earlier run. A run that publishes nothing leaves
+    the night what it was."""
+
+    @contextmanager
+    def session(_: str) -> Iterator[SparkSession]:
+        yield spark
+
+    def fail(*_: object) -> None:
+        raise NightError("interactions cannot be read")
+
+    monkeypatch.setattr(clean, "spark_session", session)
+    monkeypatch.setattr(clean, "clean_interactions", fail)
+    with pytest.raises(NightError, match="cannot be read"):
+        clean.run(first, argparse.Namespace(publish=publish))
+    assert first.lake.read(Items)["item_id"].to_pylist() == ["a"]
+    if publish:
+        with pytest.raises(NightError, match="not complete: 2026-11-01"):
+            check_complete(replace(first, date=LATER))
+    else:
+        check_complete(replace(first, date=LATER))
