@@ -23,7 +23,6 @@ AIRFLOW = str(Path(sys.executable).parent / "airflow")
 DAG = "nightly_recommendations"
 ORDER = "nights_in_order"
 LATE = "late_night"
-ON_CALL = "on_call"
 FINISHED = {"success", "failed"}
 
 
@@ -151,10 +150,13 @@ class Airflow:
 
 
 @contextmanager
-def airflow(home: Path, *, database: str, logs: Path, config: Path) -> Iterator[Airflow]:
-    """Within it, Airflow runs; the DAG is unpaused, no night starts by the clock."""
+def airflow(home: Path, *, database: str, logs: Path, config: Path, webhook: int) -> Iterator[Airflow]:
+    """Within it, Airflow runs; the DAG is unpaused, no night starts by the clock. Alerts go to the port `webhook`."""
     port = free_port()
     env = _environment(home, database=database, port=port, config=config)
+    hook = {"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": webhook}
+    # Not in Airflow's database: the callback of a deadline may not ask for it there.
+    env |= {"NIGHTWEAVE_ALERT_CONN_ID": "on_call", "AIRFLOW_CONN_ON_CALL": json.dumps(hook)}
     env["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = str(logs / "tasks")
     for command in (["db", "migrate"], ["pools", "import", str(_pools(home))]):
         subprocess.run([AIRFLOW, *command], env=env, check=True, capture_output=True)
@@ -222,7 +224,6 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "NIGHTWEAVE_RAW": str(home / "raw"),
         "NIGHTWEAVE_LAKE": str(home / "lake"),
         "NIGHTWEAVE_CONFIG": str(config),
-        "NIGHTWEAVE_ALERT_CONN_ID": ON_CALL,
         # The form of the UI offers no more runs at a time than the DAG itself allows.
         "NIGHTWEAVE_MAX_ACTIVE_NIGHTS": "3",
         **spark_environment(),

@@ -16,7 +16,7 @@ from lake.lake import Lake
 from tests.dags.test_alerts import webhook
 from tests.jobs.nights import a_night, run_night
 from tests.services import postgres
-from tests.services.airflow import ON_CALL, ROOT, Airflow, airflow
+from tests.services.airflow import ROOT, Airflow, airflow
 from tests.services.postgres import Database
 
 NIGHTS = ["2026-11-01", "2026-11-02", "2026-11-03"]
@@ -84,9 +84,7 @@ def running(
 ) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     (home / "raw").symlink_to(raw)
-    with airflow(home, database=database.url, logs=logs, config=CONFIG) as started:
-        hook = {"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": on_call.port}
-        started.api("POST", "/connections", json={"connection_id": ON_CALL, **hook})
+    with airflow(home, database=database.url, logs=logs, config=CONFIG, webhook=on_call.port) as started:
         yield started
 
 

@@ -8,8 +8,13 @@ from airflow.sdk import DAG
 
 from dags.wiring import alerts
 
+
+def take_long() -> None:
+    time.sleep(20)
+
+
 deadline = alerts.deadline()
 deadline.interval = timedelta(seconds=1)
 
 with DAG(dag_id="late_night", schedule=None, start_date=datetime(2020, 1, 1), catchup=False, deadline=deadline) as dag:
-    PythonOperator(task_id="take_long", python_callable=time.sleep, op_args=[20])
+    PythonOperator(task_id="take_long", python_callable=take_long)
