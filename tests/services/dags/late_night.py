@@ -10,7 +10,7 @@ from dags.wiring import alerts
 
 
 def take_long() -> None:
-    time.sleep(20)
+    time.sleep(5)
 
 
 deadline = alerts.deadline()
