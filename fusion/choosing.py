@@ -1,7 +1,8 @@
 """Which of several strategies, with which parameters: fitted on train, judged by the validation likes."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ class Trial:
     high: float | None = None
     per_user: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold, without loss."""
+        return asdict(self) | {"per_user": self.per_user.tolist()}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> "Trial":
+        """The inverse of `as_dict`; `per_user` may be left out."""
+        per_user = np.array(told.get("per_user", []), np.float64)
+        return cls(**{**told, "fitted": FitLog(**told["fitted"]), "per_user": per_user})
+
 
 class Bench:
     """One split, on whose validation likes strategies are tried one after the other.
@@ -52,7 +63,8 @@ class Bench:
     Args:
         catalog: as whoever knows train alone sees it.
         metric, k: of `fusion.evaluation.evaluate`, what a trial is judged by; higher is better.
-        checkpoints: the folder for what killed fits go on from; None for none.
+        checkpoints: the folder of this bench alone in which trials are kept, and what killed fits go on from; None for
+            none. A trial that is there is not made again, so that whoever was killed goes on to the same trials.
     """
 
     def __init__(
@@ -68,8 +80,26 @@ class Bench:
         Raises:
             ValueError: no strategy has that name, or it takes no such parameter.
         """
+        if self._checkpoints is None:
+            return self._made(name, strategy, parameters, checkpoint=None, progress=progress)
+        folder = self._checkpoints / name.replace(" ", "-")
+        kept = folder.with_name(f"{folder.name}.json")
+        if kept.exists():
+            found = Trial.from_dict(json.loads(kept.read_text("utf-8")))
+            if (found.name, found.strategy, found.parameters) == (name, strategy, dict(parameters)):
+                return found
+        trial = self._made(name, strategy, parameters, checkpoint=folder, progress=progress)
+        beside = kept.with_name(f"{kept.name}.partial")
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(trial.as_dict()), "utf-8")
+        beside.replace(kept)
+        return trial
+
+    def _made(
+        self, name: str, strategy: str, parameters: Mapping[str, Any], *, checkpoint: Path | None, progress: bool
+    ) -> Trial:
         model = registry.create(strategy, dict(parameters))
-        model.checkpoint = self._checkpoints / name.replace(" ", "-") if self._checkpoints else None
+        model.checkpoint = checkpoint
         train, valid = self._split.train, self._split.valid
         rankable = self._split.valid_candidates
         fitted = model.fit(self._catalog, train, valid, candidates=rankable, seed=self.seed, progress=progress)

@@ -48,7 +48,7 @@ class Line:
             strategy shown less; `without`, fitted anew on less; or `baseline`.
         name: of the strategy, policy or baseline, or what was hidden.
         values: the figures of `SHOWN`, in that order; NaN where there is none.
-        interval: of the first of them, at 95%.
+        intervals: theirs, at 95%; None for one that is no mean over users.
         per_user: float64 [n], the first of them for each user asked; empty where there is no figure.
         p_value: of the paired difference to the best baseline; NaN where there is none, and for a baseline.
         tune_s: seconds of the fit that lets validation data choose; 0 where nothing is chosen.
@@ -59,7 +59,7 @@ class Line:
     kind: str
     name: str
     values: tuple[float, ...] = (float("nan"),) * len(SHOWN)
-    interval: Interval | None = None
+    intervals: tuple[Interval | None, ...] = (None,) * len(SHOWN)
     per_user: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
     p_value: float = float("nan")
     tune_s: float = 0.0
@@ -159,17 +159,17 @@ class Comparison:
             {name: scores}, split=self._split, split_name="", n_items=len(self._catalog), ks=KS, segments=["all"]
         )
         found = {(figure.metric, figure.k): figure for figure in figures}
-        first = found.get(SHOWN[0])
-        if first is None:
+        if SHOWN[0] not in found:
             return Line(kind, name, note="nobody is asked")
-        p_value = float("nan")
+        ends = dict(zip(found, intervals(figures, seed=self._seed), strict=True))
+        first, p_value = found[SHOWN[0]], float("nan")
         if self._best is not None and kind != "baseline":
             p_value = sign_flip_p(first.per_user - self._best.per_user, seed=self._seed)
         return Line(
             kind,
             name,
             tuple(found[shown].value if shown in found else float("nan") for shown in SHOWN),
-            intervals([first], seed=self._seed)[0],
+            tuple(ends.get(shown) for shown in SHOWN),
             first.per_user,
             p_value,
             tune_s,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fusion.data import Catalog, History
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.profiles import profiles, recency_matrix
-from fusion.strategies.base import FitLog, Strategy
+from fusion.strategies.base import FitLog, Lesson, Strategy
 from schemas.table import MODALITIES
 
 WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5}
@@ -41,22 +41,12 @@ class Content(Strategy):
     def parameters(self) -> dict[str, Any]:
         return {"dims": self.dims, "weights": self.weights}
 
-    def fit(
-        self,
-        catalog: Catalog,
-        train: History,
-        valid: History | None = None,
-        *,
-        candidates: NDArray[np.bool_] | None = None,
-        seed: int,
-        tuned: FitLog | None = None,
-        progress: bool = False,
-    ) -> FitLog:
-        """Fits the projections; `valid`, `candidates`, `seed`, `tuned` and `progress` play no part."""
+    def _learn(self, lesson: Lesson) -> FitLog:
+        """Nothing is chosen, nothing drawn."""
         started = time.monotonic()
+        catalog, likes = lesson.catalog, lesson.train.likes()
         self._projections = fit_projections(catalog, dims=self.dims)
         vectors = self.item_vectors(catalog)
-        likes = train.likes()
         counts = np.bincount(likes.item, weights=likes.weight, minlength=len(catalog))
         weights = counts if len(likes) else np.full(len(catalog), 1 / max(1, len(catalog)))
         self._prior = (weights @ vectors / max(weights.sum(), 1e-9)).astype(np.float32)

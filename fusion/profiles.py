@@ -1,6 +1,6 @@
 """What a user is known by: weighted means of what is known about the items they like."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -80,3 +80,41 @@ def mapped_profiles(
         profile = np.hstack([profiles(w[rows], sources, masks) for w in weights])
         vectors[start : start + BLOCK] = profile @ kernel + bias
     return vectors
+
+
+class Profiled:
+    """Items whose users are linear in their profile: the weights `user` [P, D] and `user_bias` [D], that of a user
+    without a like, make a user's vector of it. What has these attributes takes this class in.
+
+    Attributes:
+        factors: float32 [N, f], closed-form factors of history, 0 where there are none.
+        content: modality → float32 [N, p_m], 0 where missing.
+        masks: bool [N, 1 + M], whether history and each modality speak for the item.
+        decays: the recency decays under which a profile repeats the factors and the content.
+    """
+
+    factors: NDArray[np.float32]
+    content: Mapping[str, NDArray[np.float32]]
+    masks: NDArray[np.bool_]
+    decays: tuple[float | None, ...]
+
+    @property
+    def sources(self) -> list[NDArray[np.float32]]:
+        """float32 [N, d_s] each: what a profile holds the means of."""
+        return [self.factors, *self.content.values()]
+
+    def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
+        return {"means": joined_profiles(likes, self.sources, list(self.masks.T), decays=self.decays)}
+
+    def user_vectors(
+        self, weights: Mapping[str, NDArray[np.float32]], likes: History, *, users: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        return mapped_profiles(
+            likes,
+            self.sources,
+            list(self.masks.T),
+            decays=self.decays,
+            kernel=weights["user"],
+            bias=weights["user_bias"],
+            users=users,
+        )

@@ -1,6 +1,7 @@
 """Who is asked about which of their likes: the held-out likes that validate and test a model."""
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Literal, get_args
 
 import numpy as np
@@ -51,10 +52,13 @@ def split(
     kind: Kind,
     test_share: float,
     valid_share: float,
-    n_items: int | None = None,
+    item_ids: NDArray[np.str_] | None = None,
     seed: int = 0,
 ) -> Split:
     """Cuts a history by time, or by items.
+
+    A history that has grown by later likes asks, in its test, for none that the earlier one gave to train or valid: a
+    model of an earlier night may be judged beside the night's own.
 
     `global_time`: likes are put in the order (timestamp, user, item); the newest `floor(test_share * n)` of them, at
     least one, are the test, the `floor(valid_share * n)` before them, at least one, validate. A row that was seen but
@@ -65,25 +69,27 @@ def split(
 
     With too few likes for a cut (under `MIN_LIKES_PER_USER`), everything is train.
 
-    `cold_items`: of the n items that anyone likes, `round(test_share * n)` drawn by the seed are the test with all
-    their rows, and of the m others `round(valid_share * m)` validate with all theirs; at least one each, and one at
-    least is left to train. Those items alone are the candidates, so that new items compete with new items.
+    `cold_items`: every item has a lot in [0, 1), drawn by the seed and its id alone. Of the items that anyone likes,
+    those with a lot below `test_share` are the test with all their rows, and those in the `valid_share` of the rest
+    that comes next validate with all theirs; at least one each, and one at least is left to train. Those items alone
+    are the candidates, so that new items compete with new items.
 
     Args:
-        n_items: how many the catalog has; only `cold_items` asks for it.
-        seed: draws the items of `cold_items`; the other kinds draw nothing.
+        item_ids: str [N], those of the catalog; only `cold_items` asks for them.
+        seed: draws the lots of `cold_items`; the other kinds draw nothing.
 
     Raises:
-        ValueError: an unknown kind, shares outside (0, 1) or adding up to 1 or more, or `cold_items` without `n_items`.
+        ValueError: an unknown kind, shares outside (0, 1) or adding up to 1 or more, or `cold_items` without
+            `item_ids`.
     """
     if not (0 < test_share < 1 and 0 < valid_share < 1 and test_share + valid_share < 1):
         raise ValueError(
             f"test_share {test_share} and valid_share {valid_share}: expected shares above 0 whose sum is below 1"
         )
     if kind == "cold_items":
-        if n_items is None:
-            raise ValueError("kind 'cold_items' without n_items: expected how many items the catalog has")
-        return _cold_items(history, n_items, test_share=test_share, valid_share=valid_share, seed=seed)
+        if item_ids is None:
+            raise ValueError("kind 'cold_items' without item_ids: expected those of the catalog")
+        return _cold_items(history, item_ids, test_share=test_share, valid_share=valid_share, seed=seed)
     if kind == "global_time":
         order = np.lexsort((history.item, history.user, history.timestamp))
         group = np.zeros(len(history), np.int64)
@@ -98,18 +104,28 @@ def split(
     return Split(train, valid, test)
 
 
-def _cold_items(history: History, n_items: int, *, test_share: float, valid_share: float, seed: int) -> Split:
-    part = np.zeros(n_items, np.int8)
+def _cold_items(
+    history: History, item_ids: NDArray[np.str_], *, test_share: float, valid_share: float, seed: int
+) -> Split:
+    part = np.zeros(len(item_ids), np.int8)
     liked = np.unique(history.likes().item)
     if len(liked) >= MIN_LIKED_ITEMS:
-        drawn = liked[np.random.default_rng(seed).permutation(len(liked))]
-        n_test = min(max(1, round(test_share * len(drawn))), len(drawn) - 2)
-        n_valid = min(max(1, round(valid_share * (len(drawn) - n_test))), len(drawn) - n_test - 1)
+        lots = _lots(item_ids[liked], seed=seed)
+        drawn, ends = liked[np.argsort(lots, kind="stable")], (test_share, test_share + valid_share * (1 - test_share))
+        tested, held_out = (int((lots < end).sum()) for end in ends)
+        n_test = min(max(1, tested), len(drawn) - 2)
+        n_held_out = min(max(n_test + 1, held_out), len(drawn) - 1)
         part[drawn[:n_test]] = 2
-        part[drawn[n_test : n_test + n_valid]] = 1
+        part[drawn[n_test:n_held_out]] = 1
     rows = part[history.item]
     train, valid, test = (history.where(rows == which) for which in range(3))
     return Split(train, valid, test, valid_candidates=part == 1, test_candidates=part == 2)
+
+
+def _lots(item_ids: NDArray[np.str_], *, seed: int) -> NDArray[np.float64]:
+    """float64 [n], uniform over [0, 1); an item's is the same in every catalog."""
+    hashes = [blake2b(f"{seed} {item}".encode(), digest_size=8).digest() for item in item_ids.tolist()]
+    return np.frombuffer(b"".join(hashes), "<u8") / 2**64
 
 
 def _parts(

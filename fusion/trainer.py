@@ -21,10 +21,10 @@ _OPTIMIZER = "optimizer/"
 
 
 class Vectors(Protocol):
-    """What named weights make of a catalog's items, and of users by what they like."""
+    """What named weights make of a catalog's items, and of users by what they like; in bounded memory."""
 
     def item_vectors(self, weights: Weights) -> NDArray[np.float32]:
-        """float32 [N, D]."""
+        """float32 [N, D], blocks side by side."""
 
     def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(users), D], of `users`, places in the history's `user_ids`."""
@@ -48,7 +48,8 @@ class Network(Protocol):
         """What the users are known by, by name; float32 [B, ...] each."""
 
     def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """What is known of the items at `rows` and not learnt, by name."""
+        """What is known of the items at `rows` and not learnt, by name. `place` are their rows in the weights'
+        `history`, any one for an item that has none."""
 
     def vectors(
         self,

@@ -81,15 +81,30 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
 def mark(night: Night, made: Identity) -> None:
     """Say that a stored model is whole, and that a night wants it now: maintenance goes by the age of the mark."""
     filesystem, root = storage.filesystem(night.lake.uri)
-    told = asdict(made) | {"encoders": encoders(night.config)}
+    told = asdict(made) | {"encoders": encoders(night.config), "held_out": held_out(night)}
     files.write_whole(filesystem, f"{root}/{made.path}/{MARK}", json.dumps(told, indent=1).encode())
 
 
 def encoders_of(night: Night, path: str) -> dict[str, str]:
     """Modality → fingerprint of the encoder whose vectors a stored model reads."""
+    return _mark(night, path)["encoders"]
+
+
+def held_out(night: Night) -> dict[str, Any]:
+    """All that says, beside the history, which likes a night holds out."""
+    return night.config.fusion.split.model_dump(mode="json") | {"seed": night.config.fusion.seed}
+
+
+def held_out_alike(night: Night, path: str) -> bool:
+    """Whether likes were held out from a stored model by this night's rules. Then its part `TWIN` has not learnt from
+    the night's test likes (`fusion.splits.split`); else it may have."""
+    return bool(_mark(night, path).get("held_out") == held_out(night))
+
+
+def _mark(night: Night, path: str) -> dict[str, Any]:
     filesystem, root = storage.filesystem(night.lake.uri)
     with filesystem.open_input_file(f"{root}/{path}/{MARK}") as file:
-        return json.loads(file.read())["encoders"]
+        return dict(json.loads(file.read()))
 
 
 def scratch(night: Night, made: Identity) -> Path | None:

@@ -1,13 +1,14 @@
 """Which strategy makes a night's model, with which parameters: tried on the night's validation likes, kept in the lake.
 
 A choice lies at LAKE/choices/HASH.json, under a hash of all that it follows from, so that a night that is run
-again makes the same model. What a search for parameters found also lies at LAKE/tuned/HASH/DATE.json, under a
-hash of what was asked for; a later night takes over the newest that lies before it.
+again makes the same model. It names the model that it led to, and the searches that it rests on. What a search for
+parameters found lies at LAKE/tuned/HASH/DATE.json, under a hash of what was asked for; a later night takes over the
+newest that lies before it.
 """
 
 import logging
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import distribution_to_json
@@ -15,9 +16,8 @@ from optuna.distributions import distribution_to_json
 from fusion import registry
 from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.splits import Split
-from fusion.strategies.base import FitLog
 from fusion.tuning import Budget, search, space
-from jobs.artifacts import code, digest
+from jobs.artifacts import code, digest, identity
 from jobs.night import Night, NightError
 from jobs.state import State, encoders
 from lake import files
@@ -25,6 +25,7 @@ from schemas.config import AUTO, Candidate
 
 log = logging.getLogger("nightweave.choosing")
 
+CHOICES, SEARCHES = "choices", "tuned"
 CONTENT_ONLY = "content"
 VALIDATION = "validation"
 """What the split of a validation figure is called in `metrics`, after its kind."""
@@ -58,6 +59,7 @@ def choose(night: Night, state: State, parts: Split) -> Choice:
     """The night's choice, made now unless it was made before."""
     path, considered = _path(night, state), candidates(night, state)
     if (stored := files.read_json(night.lake, path)) is not None:
+        files.write_json(night.lake, path, stored)  # maintenance goes by its age
         return _from_json(stored)
     if left_out := {c.strategy for c in night.config.fusion.considered} - {c.strategy for c in considered}:
         log.warning("not tried on %d likes: %s", len(state.history.likes()), ", ".join(sorted(left_out)))
@@ -70,7 +72,7 @@ def choose(night: Night, state: State, parts: Split) -> Choice:
         seed=night.config.fusion.seed,
         checkpoints=scratch,
     )
-    trials = []
+    trials, found_in = [], [place for candidate in considered if (place := _search_before(night, candidate))]
     for candidate in considered:
         parameters = candidate.parameters | (_found_before(night, candidate) or {})
         trials.append(bench.attempt(candidate.strategy, candidate.strategy, parameters, progress=True))
@@ -82,9 +84,12 @@ def choose(night: Night, state: State, parts: Split) -> Choice:
         searched = search(bench, best, Budget(tuning.trials, tuning.minutes))
         trials += searched
         best = preferred([best, *searched])
-        files.write_json(night.lake, f"{_tuned(night, candidate)}/{night.ds}.json", {"parameters": best.parameters})
+        if tuning.reuse:
+            found_in.append(f"{_tuned(night, candidate)}/{night.ds}.json")
+            files.write_json(night.lake, found_in[-1], {"parameters": best.parameters})
     choice = Choice(tuple(trials), best)
-    files.write_json(night.lake, path, _to_json(choice))
+    model = identity(night, state, best.strategy, best.parameters).path
+    files.write_json(night.lake, path, _to_json(choice) | {"model": model, "found_in": found_in})
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
     log.info("chosen: %s with %s: %s", best.strategy, dict(best.parameters), _in_words(bench, best))
@@ -132,7 +137,7 @@ def _path(night: Night, state: State) -> str:
         "found before": [_found_before(night, candidate) for candidate in considered],
         "code": code(),
     }
-    return f"choices/{digest(follows_from)}.json"
+    return f"{CHOICES}/{digest(follows_from)}.json"
 
 
 def _tuned(night: Night, candidate: Candidate) -> str:
@@ -145,30 +150,35 @@ def _tuned(night: Night, candidate: Candidate) -> str:
         "split": settings.split.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
     }
-    return f"tuned/{candidate.strategy}-{digest(asked_for)[:12]}"
+    return f"{SEARCHES}/{candidate.strategy}-{digest(asked_for)[:12]}"
 
 
-def _found_before(night: Night, candidate: Candidate) -> dict[str, Any] | None:
-    """The parameters that the newest search before this night found; None where there was none, or a night is not to
+def _search_before(night: Night, candidate: Candidate) -> str | None:
+    """Where that lies which the newest search before this night found; None where there was none, or a night is not to
     take over another's."""
     tuning = night.config.fusion.tuning
     if not (tuning.wanted and tuning.reuse):
         return None
     folder = _tuned(night, candidate)
     nights = [name.removesuffix(".json") for name in files.names(night.lake, folder) if name.endswith(".json")]
-    if not (earlier := [ds for ds in nights if ds < night.ds]):
-        return None
-    found = files.read_json(night.lake, f"{folder}/{max(earlier)}.json")
+    earlier = [ds for ds in nights if ds < night.ds]
+    return f"{folder}/{max(earlier)}.json" if earlier else None
+
+
+def _found_before(night: Night, candidate: Candidate) -> dict[str, Any] | None:
+    """The parameters that the newest search before this night found; None as `_search_before`."""
+    place = _search_before(night, candidate)
+    found = files.read_json(night.lake, place) if place else None
     return None if found is None else found["parameters"]
 
 
 def _to_json(choice: Choice) -> dict[str, Any]:
-    trials = [{name: value for name, value in asdict(trial).items() if name != "per_user"} for trial in choice.trials]
+    trials = [{name: told for name, told in trial.as_dict().items() if name != "per_user"} for trial in choice.trials]
     return {"trials": trials, "best": choice.best.name}
 
 
 def _from_json(stored: dict[str, Any]) -> Choice:
-    trials = tuple(Trial(**{**trial, "fitted": FitLog(**trial["fitted"])}) for trial in stored["trials"])
+    trials = tuple(Trial.from_dict(told) for told in stored["trials"])
     (best,) = (trial for trial in trials if trial.name == stored["best"])
     return Choice(trials, best)
 

@@ -22,17 +22,19 @@ from jobs.state import State, load
 from schemas.config import AUTO, Candidate
 
 FIGURES = [metric if k is None else f"{metric}@{k}" for metric, k in SHOWN]
+ENDS = [(f"{metric}_low", f"{metric}_high") for metric, _ in SHOWN[:2]]
 COLUMNS = pa.schema(
     [
         pa.field("split", pa.string()),
         pa.field("kind", pa.string()),
         pa.field("model", pa.string()),
         *(pa.field(name, pa.float64()) for name in FIGURES),
-        *(pa.field(name, pa.float64()) for name in ("low", "high", "p", "tune_s", "fit_s", "score_s")),
+        *(pa.field(name, pa.float64()) for ends in ENDS for name in ends),
+        *(pa.field(name, pa.float64()) for name in ("p", "tune_s", "fit_s", "score_s")),
         pa.field("note", pa.string()),
     ]
 )
-"""`low` and `high` are the 95% interval of the first figure; `p` tells it from the best baseline's."""
+"""`ENDS` are the 95% intervals of the first two figures; `p` tells the first from the best baseline's."""
 CHOSEN = "chosen by the validation likes"
 
 
@@ -73,7 +75,7 @@ def compare(
             kind=kind,
             test_share=settings.split.test_share,
             valid_share=settings.split.valid_share,
-            n_items=len(state.items),
+            item_ids=state.items.item_ids,
             seed=settings.seed,
         )
         default = _default(night, state, parts)
@@ -138,10 +140,12 @@ def _rank(line: Line) -> tuple[bool, float]:
 
 def _row(kind: str, line: Line) -> dict[str, object]:
     """A line as a row of `COLUMNS`, null where it has no figure."""
-    figures = dict(zip(FIGURES, line.values, strict=True))
-    ends = {"low": line.interval.low, "high": line.interval.high} if line.interval else {}
+    numbers = dict(zip(FIGURES, line.values, strict=True)) | {"p": line.p_value}
+    for ends, interval in zip(ENDS, line.intervals, strict=False):
+        numbers |= zip(ends, (interval.low, interval.high), strict=True) if interval else ()
     seconds = {"tune_s": line.tune_s, "fit_s": line.fit_s, "score_s": line.score_s}
     model = line.name if line.kind in ("strategy", "baseline") else f"{line.kind}: {line.name}"
-    row = {**figures, **ends, "p": line.p_value, **{name: round(value, 2) for name, value in seconds.items()}}
+    row = {name: round(value, 5) for name, value in numbers.items()}
+    row |= {name: round(value, 2) for name, value in seconds.items()}
     told = {name: None if math.isnan(value) else value for name, value in row.items()}
     return {"split": kind, "kind": line.kind, "model": model, **told, "note": line.note or None}

@@ -51,9 +51,11 @@ def run(night: Night, arguments: argparse.Namespace) -> None:
     last = _last_promoted(night)
     before = _as_seen_by(night, state, last)
     parts = split_of(night, state)
-    figures = _figures(night, state, parts, made, last, before) if len(parts.test.likes()) else []
-    promotion = _decide(night, figures, made.strategy)
-    (log.info if promotion.promoted else log.warning)("evaluate: %s: %s", made.model_version, promotion.verdict)
+    rival = last if last and artifacts.held_out_alike(night, last["path"]) else None
+    figures = _figures(night, state, parts, made, rival, before) if len(parts.test.likes()) else []
+    promotion = _decide(night, figures, made.strategy, unjudged=last is not None and rival is None)
+    as_usual = promotion.promoted and rival is last
+    (log.info if as_usual else log.warning)("evaluate: %s: %s", made.model_version, promotion.verdict)
     if not arguments.publish:
         _say_figures(night, figures)
         log.warning("evaluate: publishing is skipped: nothing of the night %s is published", night.ds)
@@ -93,11 +95,11 @@ def _figures(
     state: State,
     parts: Split,
     made: artifacts.Identity,
-    last: dict[str, Any] | None,
+    rival: dict[str, Any] | None,
     before: State,
 ) -> list[Figure]:
-    """Of the night's model, the baselines, the last promoted model, and the night's model shown a catalog without one
-    modality or another; one after the other, for a model's vectors may be large."""
+    """Of the night's model, the baselines, the promoted model that it is to replace, and the night's model shown a
+    catalog without one modality or another; one after the other, for a model's vectors may be large."""
     known = parts.known()
     catalog = state.filled(known)
     n_items, masks = len(catalog), state.catalog(known).masks
@@ -112,8 +114,8 @@ def _figures(
     for name, baseline in ((POPULARITY, Popularity()), (ITEM_KNN, ItemKNN())):
         fitted = baseline.fit(known, n_items)
         figures += judge({name: partial(fitted.scores, known)}, **shown)
-    if last and last["model_version"] != made.model_version:
-        promoted = artifacts.load(night, last["path"], artifacts.TWIN)
+    if rival and rival["model_version"] != made.model_version:
+        promoted = artifacts.load(night, rival["path"], artifacts.TWIN)
         figures += judge({LAST_PROMOTED: scorer(promoted, before.filled(known), known)}, **shown)
     for modality in (m for m in MODALITIES if masks[m].any()):
         blind = {f"{made.strategy} without {modality}": scorer(model, hide(catalog, modality), known)}
@@ -121,8 +123,12 @@ def _figures(
     return figures
 
 
-def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:
-    """Law 6 on the night's own held-out likes."""
+def _decide(night: Night, figures: list[Figure], strategy: str, *, unjudged: bool) -> Promotion:
+    """Law 6 on the night's own held-out likes.
+
+    Args:
+        unjudged: whether there is a promoted model that may have learnt from them.
+    """
     settings = night.config.evaluate
     judged = {
         figure.model: figure.per_user
@@ -139,6 +145,8 @@ def _decide(night: Night, figures: list[Figure], strategy: str) -> Promotion:
                 f"{'holds its own against' if verdict.ok else 'WORSE than'} {reference} "
                 f"({settings.gate_metric}@{settings.gate_k} {verdict.difference:+.4f} ± {verdict.standard_error:.4f})"
             )
+    if unjudged:
+        said.append(f"{LAST_PROMOTED} not judged: other likes were held out from it (fusion.split or seed has changed)")
     return Promotion(not any(words.startswith("WORSE") for words in said), "; ".join(said))
 
 

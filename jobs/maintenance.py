@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import pyarrow.fs as pafs
-
-from jobs import artifacts
-from lake import rewrite, scratch, storage, vacuum
+from jobs.leftovers import leftovers, remove
+from lake import rewrite, vacuum
 from lake.lake import Lake
 from schemas.config import Maintenance
 from schemas.table import Table
-from schemas.tables import TABLES, ItemEmbeddings, Models
+from schemas.tables import TABLES
 
 log = logging.getLogger("nightweave.maintenance")
 
@@ -35,8 +33,8 @@ class Done:
 def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool = False) -> Iterator[Done]:
     """Merge small files of every table, then remove what was unneeded for the set retention, as of `now`.
 
-    A table's files, models, checkpoints and scratch folders stay while a published night needs them, and while they are
-    younger than the retention.
+    A table's files, and what trainings leave beside the tables (`jobs.leftovers`), stay while a published night needs
+    them, and while they are younger than the retention.
 
     Raises:
         LakeError: a table cannot be read, or other writers were faster too often.
@@ -46,31 +44,12 @@ def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool 
         yield from _compact(lake, table, settings.target_file_mib << 20, dry_run=dry_run)
     for table in TABLES.values():
         yield from _vacuum(lake, table, before, dry_run=dry_run)
-    for place, folders in (
-        (artifacts.FOLDER, unused_models(lake, before)),
-        (scratch.FOLDER, _old(lake, scratch.FOLDER, before)),
-    ):
-        if folders and not dry_run:
-            filesystem, _ = storage.filesystem(lake.uri)
-            for path, _ in folders:
-                filesystem.delete_dir(path)
-        if folders:
-            yield Done(place, "folders", len(folders), sum(size for _, size in folders))
-
-
-def unused_models(lake: Lake, before: datetime) -> list[tuple[str, int]]:
-    """Folders of models and of trainings' checkpoints that were last written before that moment, with their bytes.
-
-    A model is used while `models` names it, or a night's `item_embeddings` were made by it. A training that goes on
-    writes its checkpoints again and again; one that was killed does not.
-    """
-    # The folders are read before the tables: a model that is named in between is then found used.
-    folders = _old(lake, artifacts.FOLDER, before)
-    used = set(lake.read(Models, columns=["path"])["path"].to_pylist())
-    serving = lake.dataset(ItemEmbeddings).scanner(columns=["model_version"])
-    for batch in serving.to_batches():
-        used |= {f"{artifacts.FOLDER}/{version}" for version in batch["model_version"].unique().to_pylist()}
-    return [(path, size) for path, size in folders if f"{artifacts.FOLDER}/{path.rpartition('/')[2]}" not in used]
+    for place, unneeded in leftovers(lake, before).items():
+        if unneeded and not dry_run:
+            remove(lake, unneeded)
+        for what, is_folder in (("folders", True), ("files", False)):
+            if sizes := [one.size for one in unneeded if one.is_folder == is_folder]:
+                yield Done(place, what, len(sizes), sum(sizes))
 
 
 def _compact(lake: Lake, table: type[Table], target_bytes: int, *, dry_run: bool) -> Iterator[Done]:
@@ -87,16 +66,3 @@ def _vacuum(lake: Lake, table: type[Table], before: datetime, *, dry_run: bool) 
     for kind, what in (("replaced", "replaced files"), ("orphan", "orphan files of failed writes")):
         if found := [file.size for file in files if file.kind == kind]:
             yield Done(table.name, what, len(found), sum(found))
-
-
-def _old(lake: Lake, folder: str, before: datetime) -> list[tuple[str, int]]:
-    """The folders in a folder of the lake in which nothing was written since that moment, with their bytes."""
-    filesystem, root = storage.filesystem(lake.uri)
-    children = filesystem.get_file_info(pafs.FileSelector(f"{root}/{folder}", allow_not_found=True))
-    old = []
-    for child in (info for info in children if info.type == pafs.FileType.Directory):
-        inside = filesystem.get_file_info(pafs.FileSelector(child.path, recursive=True))
-        times = [info.mtime for info in (child, *inside) if info.mtime is not None]
-        if times and max(times) < before:
-            old.append((child.path, sum(info.size or 0 for info in inside if info.is_file)))
-    return sorted(old)

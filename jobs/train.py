@@ -25,7 +25,7 @@ def split_of(night: Night, state: State) -> Split:
         kind=how.kind,
         test_share=how.test_share,
         valid_share=how.valid_share,
-        n_items=len(state.items),
+        item_ids=state.items.item_ids,
         seed=night.config.fusion.seed,
     )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,8 @@ def _features(catalog: Catalog, *, dims: int) -> NDArray[np.float32]:
 
 
 def _cornac() -> Any:
+    # Torch imports triton where it finds it, whose LLVM aborts a process that has TensorFlow's. Only GPUs need it.
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
     try:
         import cornac
         import torch

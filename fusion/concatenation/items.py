@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History
 from fusion.lookup import rows_at
-from fusion.profiles import joined_profiles, mapped_profiles
+from fusion.profiles import Profiled
 from fusion.trainer import Weights
 from fusion.weighting import EVEN, Weighting, spread
 
 
 @dataclass(frozen=True)
 class LinearItems:
-    """What is given of every item, and the vectors that named weights make of them. With r history columns (the last is
-    the item's bias) and c_m content columns, D = r + sum of c_m. The weights:
+    """What is given of every item, and the vectors that named weights make of them (`fusion.trainer.Network`). With r
+    history columns (the last is the item's bias) and c_m content columns, D = r + sum of c_m. The weights:
 
     | name | shape | of |
     | --- | --- | --- |
@@ -43,11 +42,9 @@ class LinearItems:
     compiled = True
 
     def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """The projected modalities, and `place`, the rows of the weights' `history` (any one where there is none)."""
         return {"place": np.maximum(self.place[rows], 0), **{m: x[rows] for m, x in self.content.items()}}
 
     def item_vectors(self, weights: Weights) -> NDArray[np.float32]:
-        """float32 [N, D], the history columns 0 where the item is not known."""
         history = rows_at(weights["history"], self.place)
         shown = self.masks.astype(np.float32)
         return self._columns(weights, history, list(self.content.values()), shown, xp=np).astype(np.float32)
@@ -65,24 +62,10 @@ class LinearItems:
 
 
 @dataclass(frozen=True)
-class Items(LinearItems):
-    """Whose users are linear in their profile, the means of the factors and of the projected modalities of what they
-    like. Weights of theirs are `user` [P, D], profile → user vector, and `user_bias` [D], that of a user without a
-    like.
-
-    Attributes:
-        decays: the recency decays under which a profile repeats the factors and the content.
-    """
+class Items(Profiled, LinearItems):
+    """Linear items whose users are linear in their profile."""
 
     decays: tuple[float | None, ...] = (None,)
-
-    @property
-    def sources(self) -> list[NDArray[np.float32]]:
-        """float32 [N, d_s] each: what a user's profile holds the means of; `masks` says which items speak."""
-        return [self.factors, *self.content.values()]
-
-    def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
-        return {"means": joined_profiles(likes, self.sources, list(self.masks.T), decays=self.decays)}
 
     def vectors(
         self,
@@ -95,15 +78,3 @@ class Items(LinearItems):
     ) -> tuple[Any, Any]:
         users = xp.matmul(profiles["means"], weights["user"]) + weights["user_bias"]
         return users, self.columns(weights, given, shown, xp=xp)
-
-    def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), D], computed in bounded blocks of users."""
-        return mapped_profiles(
-            likes,
-            self.sources,
-            list(self.masks.T),
-            decays=self.decays,
-            kernel=weights["user"],
-            bias=weights["user_bias"],
-            users=users,
-        )

@@ -45,7 +45,6 @@ class Items:
         return sum(np.float32(self.shares[name]) * part for name, part in self.near.items()).tocsr()
 
     def item_vectors(self, weights: Weights) -> NDArray[np.float32]:
-        """float32 [N, D], the blocks side by side."""
         return np.hstack([part @ weights["finals"] for part in self.near.values()])
 
     def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fusion.data import History, Sequences
 from fusion.joint import network
 from fusion.lookup import rows_at
-from fusion.profiles import joined_profiles, mapped_profiles
+from fusion.profiles import Profiled
 from fusion.recurrent import steps
 
 BLOCK = 2048
@@ -18,8 +18,8 @@ BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class Items:
-    """What is given of every item; it is also what `fusion.trainer` trains.
+class Items(Profiled):
+    """What is given of every item (`fusion.trainer.Network`).
 
     Attributes:
         content: modality → float32 [N, p_m], 0 where missing; only modalities of which something was learnt.
@@ -44,17 +44,7 @@ class Items:
     def __len__(self) -> int:
         return len(self.place)
 
-    @property
-    def sources(self) -> list[NDArray[np.float32]]:
-        """float32 [N, d_s] each: what a user's profile holds the means of; `masks` says which items speak."""
-        return [self.factors, *self.content.values()]
-
-    def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
-        return {"means": joined_profiles(likes, self.sources, list(self.masks.T), decays=self.decays)}
-
     def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """As `network.tokens` asks for it, and `place`, the rows of the weights' `history` (any one where there is
-        none)."""
         found = {m: x[rows] for m, x in self.content.items()}
         return found | steps(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
 
@@ -75,7 +65,6 @@ class Items:
         )
 
     def item_vectors(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """float32 [N, D], computed in bounded blocks of items."""
         width = weights["out"].shape[0]
         vectors = np.empty((len(self), width * self.masks.shape[1] + 1), np.float32)
         for start in range(0, len(self), BLOCK):
@@ -88,16 +77,7 @@ class Items:
     def user_vectors(
         self, weights: Mapping[str, NDArray[np.float32]], likes: History, *, users: NDArray[np.integer]
     ) -> NDArray[np.float32]:
-        """float32 [len(users), D], computed in bounded blocks of users."""
-        found = mapped_profiles(
-            likes,
-            self.sources,
-            list(self.masks.T),
-            decays=self.decays,
-            kernel=weights["user"],
-            bias=weights["user_bias"],
-            users=users,
-        )
+        found = super().user_vectors(weights, likes, users=users)
         return network.user_vectors(found, len(self.content), xp=np)
 
     def _columns(

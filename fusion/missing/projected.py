@@ -18,7 +18,8 @@ _LEARNT = "learnt/"
 class ProjectedPolicy(Policy):
     """Learns on the observed vectors, standardised and projected; what it makes is projected back.
 
-    A gap about which an item tells nothing gets the modality's mean.
+    A gap about which an item tells nothing gets the modality's mean. A modality whose observed vectors are all the same
+    tells no item from another and stays as it is.
 
     Args:
         dims: columns that a modality's vectors are projected onto.

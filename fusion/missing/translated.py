@@ -1,7 +1,7 @@
 """Policies that tell a missing modality from those that the item has."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,22 +48,36 @@ class Regression(_Translated):
         super().__init__(create("ridge"), dims=dims)
 
 
-class Generator(_Translated):
-    """A variational autoencoder conditioned on the modalities that the item has (`fusion.crossmodal.variational`).
+class _Trained(_Translated):
+    """By a translator that is trained by gradients.
 
     Args:
         dims: see `ProjectedPolicy`.
-        settings: the autoencoder's own arguments.
+        settings: the translator's own arguments.
 
     Raises:
         ValueError: settings that it does not take.
     """
 
-    name = "generator"
+    translator: ClassVar[str]
 
     def __init__(self, *, dims: int = 128, settings: Mapping[str, Any] | None = None) -> None:
         self.settings = dict(settings or {})
-        super().__init__(create("vae", self.settings), dims=dims)
+        super().__init__(create(self.translator, self.settings), dims=dims)
 
     def parameters(self) -> dict[str, Any]:
         return {"dims": self.dims, "settings": self.settings}
+
+
+class Network(_Trained):
+    """A small network on the modalities that the item has (`fusion.crossmodal.regressor`)."""
+
+    name = "network"
+    translator = "network"
+
+
+class Generator(_Trained):
+    """A variational autoencoder conditioned on the modalities that the item has (`fusion.crossmodal.variational`)."""
+
+    name = "generator"
+    translator = "vae"

@@ -48,8 +48,7 @@ class Items:
         return (self.labels[rows, None] == np.arange(self.categories)).astype(np.float32)
 
     def given(self, rows: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
-        """What `network.parts` is given of the items at `rows`, and `place`, the rows of the weights' `history` (any
-        one where there is none)."""
+        """As `fusion.trainer.Network`, for `network.parts`."""
         found = {m: x[rows] for m, x in self.content.items()}
         return found | steps(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
 
@@ -75,7 +74,6 @@ class Items:
         )
 
     def item_vectors(self, weights: Weights) -> NDArray[np.float32]:
-        """float32 [N, D], the parts side by side."""
         return np.hstack(self.parts(weights))
 
     def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:

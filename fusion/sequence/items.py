@@ -56,7 +56,6 @@ class Items(LinearItems):
         return self._users(weights, profiles, xp=xp), self.columns(weights, given, shown, xp=xp)
 
     def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), D], computed in bounded batches of users."""
         vectors = np.empty((len(users), len(weights["bias"])), np.float32)
         for start in range(0, len(users), BATCH):
             profiles = self._read(sequences(likes, self.length, users=users[start : start + BATCH]))

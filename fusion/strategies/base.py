@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ from optuna.distributions import BaseDistribution
 
 from fusion.combine import SUM
 from fusion.data import Catalog, History
+from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
 BLOCKS = ("history", *MODALITIES)
@@ -52,6 +54,28 @@ class FitLog:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """The arguments of `Strategy.fit`."""
+
+    catalog: Catalog
+    train: History
+    valid: History | None
+    candidates: NDArray[np.bool_] | None
+    seed: int
+    tuned: FitLog | None
+    progress: bool
+
+    @cached_property
+    def holdout(self) -> Holdout | None:
+        """What the validation likes ask; None where they ask nobody anything."""
+        if self.valid is None:
+            return None
+        n_items = len(self.catalog)
+        asked = Holdout(self.train, self.valid, n_items=n_items, candidates=self.candidates, seed=self.seed)
+        return asked if len(asked.users) else None
+
+
 class Strategy(ABC):
     """A way to fuse modalities and history.
 
@@ -77,7 +101,6 @@ class Strategy(ABC):
     sequences: ClassVar[bool] = False
     checkpoint: Path | None = None
 
-    @abstractmethod
     def fit(
         self,
         catalog: Catalog,
@@ -86,7 +109,7 @@ class Strategy(ABC):
         *,
         candidates: NDArray[np.bool_] | None = None,
         seed: int,
-        tuned: "FitLog | None" = None,
+        tuned: FitLog | None = None,
         progress: bool = False,
     ) -> FitLog:
         """Learns from `train`; stops where `valid` says so.
@@ -98,8 +121,13 @@ class Strategy(ABC):
             seed: with the same seed, data and machine a fit gives the same bits.
             tuned: what a fit with validation data chose, to be kept by this one, which then needs no `valid`; None for
                 the strategy's own defaults.
-            progress: shows a bar on standard error.
+            progress: shows a bar on standard error, where a fit takes long enough.
         """
+        return self._learn(Lesson(catalog, train, valid, candidates, seed, tuned, progress))
+
+    @abstractmethod
+    def _learn(self, lesson: Lesson) -> FitLog:
+        """As `fit`, from its arguments together."""
 
     @property
     @abstractmethod

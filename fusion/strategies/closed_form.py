@@ -20,7 +20,7 @@ from fusion.data import Catalog, History
 from fusion.factors import principal_axes
 from fusion.linear import covariance
 from fusion.lookup import places, rows_at
-from fusion.strategies.base import FitLog, Space, Strategy
+from fusion.strategies.base import FitLog, Lesson, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES, Modality
 
@@ -85,19 +85,9 @@ class ClosedForm(Strategy):
     def parameters(self) -> dict[str, Any]:
         return dict(self._parameters)
 
-    def fit(
-        self,
-        catalog: Catalog,
-        train: History,
-        valid: History | None = None,
-        *,
-        candidates: NDArray[np.bool_] | None = None,
-        seed: int,
-        tuned: FitLog | None = None,
-        progress: bool = False,
-    ) -> FitLog:
-        """As `Strategy.fit`; `progress` plays no part, for it takes seconds."""
+    def _learn(self, lesson: Lesson) -> FitLog:
         started = time.monotonic()
+        catalog, train, valid, seed = lesson.catalog, lesson.train, lesson.valid, lesson.seed
         self._kernels = {m: self._kernel(catalog, m, seed=seed) for m in MODALITIES}
         likes = train.likes()
         matrix = like_matrix(likes, len(catalog))
@@ -126,15 +116,15 @@ class ClosedForm(Strategy):
             )
 
         self._choices, reached = dict(choosing.DEFAULTS), float("nan")
-        if tuned is not None:
-            self._choices |= tuned.choices
+        if lesson.tuned is not None:
+            self._choices |= lesson.tuned.choices
         elif valid is not None and len(valid.likes()):
             self._choices |= choosing.choose_taste(
                 features, matrix, widths=self._widths, smoothing=self.smoothing, seed=seed
             )
-            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
-            weights, reached = self._choose_weights(catalog, train, holdout, scorers)
-            self._choices |= weights
+            if lesson.holdout:
+                weights, reached = self._choose_weights(catalog, train, lesson.holdout, scorers)
+                self._choices |= weights
         self._scorers = scorers(self._choices)
         return FitLog(
             seconds=time.monotonic() - started,

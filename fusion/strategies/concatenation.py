@@ -12,8 +12,8 @@ from fusion.concatenation.items import Items
 from fusion.data import Catalog
 from fusion.factors import scaled_factors
 from fusion.lookup import places, rows_at
-from fusion.strategies.base import Space
-from fusion.strategies.trained import Lesson, Trained
+from fusion.strategies.base import Lesson, Space
+from fusion.strategies.trained import Trained
 from fusion.trainer import Weights
 from schemas.table import MODALITIES
 

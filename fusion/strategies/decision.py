@@ -17,7 +17,7 @@ from fusion.factors import autoencoder_factors
 from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.profiles import recency_matrix
-from fusion.strategies.base import BLOCKS, FitLog, Space, Strategy
+from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
@@ -79,25 +79,15 @@ class Decision(Strategy):
     def parameters(self) -> dict[str, Any]:
         return dict(self._parameters)
 
-    def fit(
-        self,
-        catalog: Catalog,
-        train: History,
-        valid: History | None = None,
-        *,
-        candidates: NDArray[np.bool_] | None = None,
-        seed: int,
-        tuned: FitLog | None = None,
-        progress: bool = False,
-    ) -> FitLog:
-        """Fits the scorers, then their weights; `progress` plays no part."""
+    def _learn(self, lesson: Lesson) -> FitLog:
+        """The scorers, then their weights."""
         started = time.monotonic()
-        likes = train.likes()
+        catalog, likes, tuned = lesson.catalog, lesson.train.likes(), lesson.tuned
         self._projections = fit_projections(catalog, dims=self.dims)
         matrix = like_matrix(likes, len(catalog))
         known = np.asarray(matrix.sum(axis=0)).ravel() > 0
         self._item_ids = catalog.item_ids[known]
-        self._factors = autoencoder_factors(matrix, rank=self.rank, ridge=self.ridge, seed=seed)[known]
+        self._factors = autoencoder_factors(matrix, rank=self.rank, ridge=self.ridge, seed=lesson.seed)[known]
         weighted, masks = recency_matrix(likes, len(catalog), decay=self.decay), self.masks(catalog)
         self._scorers = {
             name: LinearScorer.fit(
@@ -107,15 +97,12 @@ class Decision(Strategy):
         }
         self._weights = {name: (tuned.choices if tuned else {}).get(name, self._start[name]) for name in BLOCKS}
         figures = []
-        if valid is not None and not tuned and len(likes):
-            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
-            figures = self._choose(catalog, train, holdout)
+        if not tuned and len(likes) and lesson.holdout:
+            figures = [self._choose(catalog, lesson.train, lesson.holdout)]
         return FitLog(seconds=time.monotonic() - started, valid_ndcg=figures, choices=dict(self._weights))
 
-    def _choose(self, catalog: Catalog, train: History, holdout: Holdout) -> list[float]:
-        """Sets the weights; returns the ndcg that they reach, nothing where nobody has a validation like."""
-        if not len(holdout.users):
-            return []
+    def _choose(self, catalog: Catalog, train: History, holdout: Holdout) -> float:
+        """Sets the weights; returns the ndcg that they reach."""
         users = np.hstack(list(self._tastes(catalog, train, users=holdout.users).values()))
         self._weights, reached = search(
             self._weights,
@@ -125,7 +112,7 @@ class Decision(Strategy):
             blocks=self.blocks,
             combination=self.combination,
         )
-        return [reached]
+        return reached
 
     @property
     def combination(self) -> str:

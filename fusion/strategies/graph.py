@@ -19,8 +19,8 @@ from fusion.graph.training import Embeddings, Wiring
 from fusion.lookup import places
 from fusion.nearest import nearest
 from fusion.recipe import Recipe
-from fusion.strategies.base import BLOCKS, FitLog, Space
-from fusion.strategies.trained import Lesson, Trained
+from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space
+from fusion.strategies.trained import Trained
 from fusion.trainer import Weights
 
 WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.25, "audio": 0.25, "video": 0.25}
@@ -136,7 +136,7 @@ class GraphFusion(Trained):
             start,
             network.wiring,
             network.likes,
-            recipe=lesson.recipe,
+            recipe=self._recipe(lesson),
             negatives=self.negatives,
             flattening=self.flattening,
             ridge=self.penalty,

@@ -13,8 +13,8 @@ from fusion.joint.start import SOURCE_SIZE, start
 from fusion.lookup import places, rows_at
 from fusion.recipe import Recipe
 from fusion.recurrent import learn_scales, scaled
-from fusion.strategies.base import Space
-from fusion.strategies.trained import Lesson, Trained
+from fusion.strategies.base import Lesson, Space
+from fusion.strategies.trained import Trained
 from fusion.trainer import Weights
 from schemas.table import MODALITIES
 

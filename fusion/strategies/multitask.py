@@ -19,8 +19,8 @@ from fusion.multitask.validation import valid_losses
 from fusion.preprocess import speaks
 from fusion.recipe import Recipe
 from fusion.recurrent import learn_scales, scaled
-from fusion.strategies.base import FitLog, Space
-from fusion.strategies.trained import Lesson, Trained
+from fusion.strategies.base import FitLog, Lesson, Space
+from fusion.strategies.trained import Trained
 from fusion.trainer import Weights
 from schemas.table import MODALITIES
 
@@ -146,7 +146,7 @@ class Multitask(Trained):
             start,
             replace(network, labels=np.where(_held_out(lesson), -1, network.labels)),
             self._standardised(lesson.train),
-            recipe=lesson.recipe,
+            recipe=self._recipe(lesson),
             negatives=self.negatives,
             ratings_per_step=self.ratings_per_step,
             seed=lesson.seed,

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,31 +12,12 @@ from fusion.data import Catalog, History
 from fusion.lookup import places
 from fusion.preprocess import Projection, fit_projections, projections_from, projections_state, speaks
 from fusion.recipe import Recipe
-from fusion.strategies.base import FitLog, Strategy, side_by_side
+from fusion.strategies.base import FitLog, Lesson, Strategy, side_by_side
 from fusion.trainer import Ranking, Vectors, Weights
 from fusion.training import Learner, train
-from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
 _WEIGHTS, _LEARNT = "weights/", "learnt/"
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a fit is given.
-
-    Attributes:
-        valid, holdout: the validation likes, and what they ask; None where nobody has one.
-        recipe: with as many epochs as there may be.
-    """
-
-    catalog: Catalog
-    train: History
-    valid: History | None
-    holdout: Holdout | None
-    recipe: Recipe
-    tuned: FitLog | None
-    seed: int
 
 
 class Trained(Strategy):
@@ -78,25 +59,15 @@ class Trained(Strategy):
     def parameters(self) -> dict[str, Any]:
         return self._own | {name: value for name, value in vars(self.recipe).items() if name not in self.idle}
 
-    def fit(
-        self,
-        catalog: Catalog,
-        train: History,
-        valid: History | None = None,
-        *,
-        candidates: NDArray[np.bool_] | None = None,
-        seed: int,
-        tuned: FitLog | None = None,
-        progress: bool = False,
-    ) -> FitLog:
-        lesson = self._lesson(catalog, train, valid, candidates=candidates, seed=seed, tuned=tuned)
+    def _learn(self, lesson: Lesson) -> FitLog:
+        catalog, likes = lesson.catalog, lesson.train.likes()
         self._projections = fit_projections(catalog, dims=self.dims)
-        self._item_ids = catalog.item_ids[np.bincount(train.likes().item, minlength=len(catalog)) > 0]
+        self._item_ids = catalog.item_ids[np.bincount(likes.item, minlength=len(catalog)) > 0]
         network, start = self._begin(lesson)
         self._keep(lesson, network, start)
-        if not len(train.likes()):
+        if not len(likes):
             return FitLog()
-        weights, log = self._train(lesson, network, start, progress=progress)
+        weights, log = self._train(lesson, network, start)
         self._keep(lesson, network, weights)
         return self._told(lesson, network, log)
 
@@ -114,7 +85,7 @@ class Trained(Strategy):
         """Every name of `BLOCKS` → its columns."""
 
     def _learner(self, lesson: Lesson, network: Any, start: Weights) -> Learner:
-        return Ranking(start, network, lesson.train.likes(), recipe=lesson.recipe, seed=lesson.seed)
+        return Ranking(start, network, lesson.train.likes(), recipe=self._recipe(lesson), seed=lesson.seed)
 
     def _keep(self, lesson: Lesson, network: Any, weights: Weights) -> None:
         """Sets what use needs of the weights."""
@@ -169,26 +140,12 @@ class Trained(Strategy):
         masks = self.masks(catalog)
         return np.stack([masks[name] for name in ("history", *modalities)], axis=1)
 
-    def _lesson(
-        self,
-        catalog: Catalog,
-        train: History,
-        valid: History | None,
-        *,
-        candidates: NDArray[np.bool_] | None,
-        seed: int,
-        tuned: FitLog | None,
-    ) -> Lesson:
-        holdout = None
-        if valid is not None:
-            holdout = Holdout(train, valid, n_items=len(catalog), candidates=candidates, seed=seed)
-        if holdout is not None and not len(holdout.users):
-            valid = holdout = None
-        epochs = self.recipe.epochs if holdout else self.recipe.untuned_epochs
-        recipe = replace(self.recipe, epochs=tuned.best_epoch if tuned else epochs)
-        return Lesson(catalog, train, valid, holdout, recipe, tuned, seed)
+    def _recipe(self, lesson: Lesson) -> Recipe:
+        """With as many epochs as there may be."""
+        epochs = self.recipe.epochs if lesson.holdout else self.recipe.untuned_epochs
+        return replace(self.recipe, epochs=lesson.tuned.best_epoch if lesson.tuned else epochs)
 
-    def _train(self, lesson: Lesson, network: Any, start: Weights, *, progress: bool) -> tuple[Weights, FitLog]:
+    def _train(self, lesson: Lesson, network: Any, start: Weights) -> tuple[Weights, FitLog]:
         likes, holdout = lesson.train.likes(), lesson.holdout
 
         def ndcg(weights: Weights) -> float:
@@ -199,10 +156,10 @@ class Trained(Strategy):
         return train(
             self._learner(lesson, network, start),
             start,
-            recipe=lesson.recipe,
+            recipe=self._recipe(lesson),
             seed=lesson.seed,
             validate=ndcg if holdout else None,
-            progress=progress,
+            progress=lesson.progress,
             checkpoint=self.checkpoint,
             settings=(self.name, sorted(self.parameters().items())),
         )

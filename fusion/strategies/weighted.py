@@ -12,9 +12,8 @@ from fusion.checks import at_least, one_of
 from fusion.concatenation.items import Items
 from fusion.data import Catalog
 from fusion.recipe import Recipe
-from fusion.strategies.base import FitLog, Space
+from fusion.strategies.base import FitLog, Lesson, Space
 from fusion.strategies.concatenation import Concatenation
-from fusion.strategies.trained import Lesson
 from fusion.trainer import Weights
 from fusion.weighting import Fixed, Gated, Learned, Weighting
 from schemas.table import MODALITIES, Modality

@@ -17,7 +17,7 @@ from jobs.sources.demo import write_catalog
 from jobs.verify import findings
 from lake.lake import Lake
 from schemas.table import Table
-from schemas.tables import ItemEmbeddings, Models, Recommendations
+from schemas.tables import ItemEmbeddings, Metrics, Models, Recommendations
 from tests.faults.night import NIGHTS
 from tests.faults.releases import write_releases
 from tests.jobs.nights import a_night, finish, prepare, run_night
@@ -93,6 +93,19 @@ def test_a_night_of_the_same_kind_is_promoted(shop: Path, spark: SparkSession, t
     (model,) = of(lake, Models, SECOND).to_pylist()
     assert model["promoted"], model["verdict"]
     assert versions(lake, Recommendations, SECOND) == {model["model_version"]}
+
+
+def test_a_promoted_model_that_may_know_the_held_out_likes_is_no_rival(
+    shop: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = copied(shop, tmp_path)
+    fusion = {"strategy": "decision", "split": {"kind": "per_user"}}
+    night = a_night(SECOND, shop / "raw", lake, config=config(tmp_path, "bag-of-words", fusion))
+    finish(spark, night)
+    (model,) = of(lake, Models, SECOND).to_pylist()
+    assert model["promoted"] and "last_promoted not judged" in model["verdict"]
+    judged = set(of(lake, Metrics, SECOND)["model"].to_pylist())
+    assert "popularity" in judged and "last_promoted" not in judged
 
 
 def test_shuffled_labels(

@@ -1,5 +1,6 @@
 """Which strategy validation likes prefer, and the search for its parameters."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from tests.fusion.worlds import tastes
 
 def bench(*, kind="per_user", checkpoints=None) -> tuple[Bench, Split]:
     catalog, history = tastes()
-    parts = split(history, kind=kind, test_share=0.2, valid_share=0.1, n_items=len(catalog), seed=1)
+    parts = split(history, kind=kind, test_share=0.2, valid_share=0.1, item_ids=catalog.item_ids, seed=1)
     return Bench(catalog, parts, metric="ndcg", k=10, seed=1, checkpoints=checkpoints), parts
 
 
@@ -66,6 +67,18 @@ def test_a_trial_is_judged_by_the_validation_likes_over_the_whole_catalog() -> N
     assert found.value == expected.value > 0
     assert found.low < found.value < found.high
     assert found.fitted.choices == model.fit(catalog, parts.train, parts.valid, seed=1).choices
+
+
+def test_a_trial_that_is_kept_is_not_made_again(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = bench(checkpoints=tmp_path)[0].attempt("a b", "decision", {"rank": 8})
+    assert Trial.from_dict(json.loads(json.dumps(first.as_dict()))) == first
+    fit = registry.strategy("decision").fit
+    monkeypatch.setattr(registry.strategy("decision"), "fit", lambda *_, **__: pytest.fail("fitted again"))
+    again = bench(checkpoints=tmp_path)[0].attempt("a b", "decision", {"rank": 8})
+    assert again == first
+    np.testing.assert_array_equal(again.per_user, first.per_user)
+    monkeypatch.setattr(registry.strategy("decision"), "fit", fit)
+    assert bench(checkpoints=tmp_path)[0].attempt("a b", "decision", {"rank": 4}).parameters == {"rank": 4}
 
 
 def test_test_likes_play_no_part_in_a_trial() -> None:

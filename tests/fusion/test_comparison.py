@@ -63,7 +63,12 @@ def test_figures_are_those_of_the_evaluation(lines):
     )
     expected = {(figure.metric, figure.k): figure.value for figure in figures}
     np.testing.assert_allclose(line.values, [expected[shown] for shown in SHOWN])
-    assert line.interval.low <= line.values[0] <= line.interval.high
+    assert [interval is not None for interval in line.intervals] == [True, True, True, False]
+    assert all(
+        interval.low <= value <= interval.high
+        for value, interval in zip(line.values, line.intervals, strict=True)
+        if interval
+    )
 
 
 def test_a_policy_of_doing_nothing_changes_nothing(lines):

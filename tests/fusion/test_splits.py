@@ -7,10 +7,11 @@ from fusion.splits import split
 from tests.fusion.worlds import history_of
 
 N = 31
+IDS = np.array([f"i{k:04d}" for k in range(N)])
 
 
 def cut(history, kind, test=0.2, valid=0.1, seed=0):
-    return split(history, kind=kind, test_share=test, valid_share=valid, n_items=N, seed=seed)
+    return split(history, kind=kind, test_share=test, valid_share=valid, item_ids=IDS, seed=seed)
 
 
 def pairs(history):
@@ -66,16 +67,16 @@ def test_refuses_what_it_does_not_know():
         cut(history_of([(0, 0, 0)]), "random")
     with pytest.raises(ValueError, match="below 1"):
         cut(history_of([(0, 0, 0)]), "per_user", test=0.6, valid=0.4)
-    with pytest.raises(ValueError, match="n_items"):
+    with pytest.raises(ValueError, match="item_ids"):
         split(history_of([(0, 0, 0)]), kind="cold_items", test_share=0.2, valid_share=0.1)
 
 
 def test_cold_items_leave_train_with_all_their_rows():
-    """Of 20 liked items 4 are the test, and 2 of the other 16 validate; item 20, seen only, stays in train."""
+    """Item 20, seen only, stays in train."""
     rows = [(u, i, 10 * i + u) for u in range(3) for i in range(20)] + [(0, 20, 5, 0.0), (4, 3, 5, 0.0)]
     parts = cut(history_of(rows, users=5), "cold_items", seed=3)
     of = [set(part.item.tolist()) for part in (parts.train, parts.valid, parts.test)]
-    assert [len(items) for items in of] == [15, 2, 4]
+    assert all(of) and sum(map(len, of)) == 21
     assert 20 in of[0]
     assert not (of[0] & of[1] or of[0] & of[2] or of[1] & of[2])
     assert np.nonzero(parts.test_candidates)[0].tolist() == sorted(of[2])
@@ -83,13 +84,17 @@ def test_cold_items_leave_train_with_all_their_rows():
     assert len(parts.test_candidates) == N
 
 
-def test_cold_items_are_drawn_by_the_seed_as_a_permutation():
-    history = history_of([(0, i, i) for i in range(20)])
-    drawn = np.random.default_rng(5).permutation(20)
-    parts = cut(history, "cold_items", seed=5)
-    assert sorted(parts.test.item) == sorted(drawn[:4])
-    assert sorted(parts.valid.item) == sorted(drawn[4:6])
-    assert sorted(cut(history, "cold_items", seed=6).test.item) != sorted(parts.test.item)
+def test_lots_of_items_are_a_share_of_them_and_hang_on_seed_and_id_alone():
+    """Of 4000 items 800 are expected below 0.2, with a deviation of 25."""
+    ids = np.array([f"item {k}" for k in range(4000)])
+    history = history_of([(0, i, i) for i in range(4000)])
+    shares = {"kind": "cold_items", "test_share": 0.2, "valid_share": 0.1}
+    parts = split(history, **shares, item_ids=ids, seed=5)
+    assert 700 < len(parts.test) < 900 and 240 < len(parts.valid) < 400
+    turned = split(history, **shares, item_ids=ids[::-1], seed=5)
+    assert set(ids[::-1][turned.test.item]) == set(ids[parts.test.item])
+    other = split(history, **shares, item_ids=ids, seed=6)
+    assert set(other.test.item) != set(parts.test.item)
 
 
 def test_tuning_asks_for_the_validation_likes_knowing_train_alone():
@@ -138,3 +143,13 @@ def test_every_row_is_in_one_part_and_no_like_of_train_is_newer(rows, kind):
         old, middle, new = (order(part, user) for part in (parts.train, parts.valid, parts.test))
         assert not (old and middle) or max(old) < min(middle)
         assert not (middle and new) or max(middle) < min(new)
+
+
+@given(ROWS, st.integers(0, 80), st.sampled_from(["global_time", "per_user", "cold_items"]))
+def test_what_an_earlier_night_knew_is_not_what_a_later_one_asks(rows, count, kind):
+    """Ten liked items are there from the first, so that none is held out only for want of others."""
+    rows = [(user, item, 10 * place + at, weight) for place, (user, item, at, weight) in enumerate(rows)]
+    rows = [(5, item, 0) for item in range(10)] + rows
+    before, later = (history_of(part, users=6) for part in (rows[: 10 + count], rows))
+    known = cut(before, kind).known().likes()
+    assert not set(pairs(known)) & set(pairs(cut(later, kind).test.likes()))

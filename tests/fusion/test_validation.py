@@ -37,7 +37,7 @@ def test_only_candidates_are_ranked_and_asked_for():
 def test_cold_items_validate_among_themselves(name, parameters, monkeypatch):
     """Every figure that a strategy chooses by ranks the items held out for it, and no others."""
     catalog, history = tastes(users=60)
-    parts = split(history, kind="cold_items", test_share=0.2, valid_share=0.2, n_items=len(catalog), seed=1)
+    parts = split(history, kind="cold_items", test_share=0.2, valid_share=0.2, item_ids=catalog.item_ids, seed=1)
     asked, init = [], Holdout.__init__
 
     def told(self, *args, **more):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 from fusion.choosing import Bench
 from fusion.registry import strategy
 from fusion.reviews import Reviews
+from jobs.artifacts import identity
 from jobs.choosing import candidates, choose, chosen, told
 from jobs.night import Night, NightError
 from jobs.raw import Raw
@@ -111,11 +113,52 @@ def test_a_rerun_keeps_what_its_own_search_found(lake: Lake, attempts: list[str]
     assert attempts == ["decision", "decision trial 1"]
 
 
+def test_a_search_that_was_killed_goes_on_to_the_same_trials(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, state = {"strategy": "decision", "tuning": {"trials": 3}}, a_state()
+    undisturbed = choice_of(a_night(Lake(str(tmp_path / "other")), 1, **settings), state)
+    fitted = []
+    fit = strategy("decision").fit
+
+    def killed(self, *arguments, **options):
+        fitted.append(self)
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        return fit(self, *arguments, **options)
+
+    monkeypatch.setattr(strategy("decision"), "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        choice_of(a_night(lake, 1, **settings), state)
+    resumed = choice_of(a_night(lake, 1, **settings), state)
+    assert len(fitted) == 5, "the third fit was made again, and the fourth"
+
+    def figures(choice):
+        return [(trial.name, trial.parameters, trial.value) for trial in (*choice.trials, choice.best)]
+
+    assert figures(resumed) == figures(undisturbed)
+
+
 def test_without_reuse_every_night_searches(lake: Lake, attempts: list[str]) -> None:
     settings = {"strategy": "decision", "tuning": {"trials": 1, "reuse": False}}
     for day in (1, 2):
         choice_of(a_night(lake, day, **settings), a_state(f"night {day}"))
     assert attempts == ["decision", "decision trial 1"] * 2
+    assert not files.local(lake, "tuned").exists(), "nobody would read what was found"
+
+
+def test_a_choice_names_its_model_and_the_searches_that_it_rests_on(lake: Lake) -> None:
+    """The searching night's choice rests on its own search, the next night's on that; it says which model it led to."""
+    settings = {"strategy": "decision", "tuning": {"trials": 1}}
+    state = a_state()
+    for day in (1, 2):
+        choice_of(a_night(lake, day, **settings), state)
+    (search,) = files.local(lake, "tuned").rglob("*.json")
+    told = [files.read_json(lake, f"choices/{name}") for name in files.names(lake, "choices")]
+    assert [choice["found_in"] for choice in told] == [[f"tuned/{search.parent.name}/2026-11-01.json"]] * 2
+    best = chosen(a_night(lake, 2, **settings), state).best
+    made = identity(a_night(lake, 2, **settings), state, best.strategy, best.parameters)
+    assert {choice["model"] for choice in told} == {made.path}
 
 
 def test_another_search_is_not_taken_over(lake: Lake, attempts: list[str]) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.maintenance import maintain
+from lake.files import local, write_json
 from lake.lake import Lake
 from schemas.config import Maintenance
 from schemas.tables import ItemEmbeddings, Models, UserEmbeddings
@@ -174,6 +175,48 @@ def test_scratch_of_killed_steps_goes_with_age(lake: Lake) -> None:
         age(path, 8)
     assert run(lake)["scratch", "folders"] == 1
     assert not old.exists() and young.exists()
+
+
+def laid(lake: Lake, path: str, value: object, *, days: float) -> Path:
+    """A JSON file of the lake that was written so many days before now."""
+    write_json(lake, path, value)
+    file = local(lake, path)
+    assert file
+    return age(file, days)
+
+
+def test_choices_stay_while_the_model_that_they_led_to_does(lake: Lake) -> None:
+    named(lake, "artifacts/named")
+    served(lake, "serving")
+    kept = [laid(lake, f"choices/{n}.json", {"model": f"artifacts/{n}"}, days=400) for n in ("named", "serving")]
+    kept += [laid(lake, "choices/young.json", {"model": "artifacts/none"}, days=6)]
+    gone = [
+        laid(lake, f"choices/{n}.json", told, days=8)
+        for n, told in {"old": {"model": "artifacts/x"}, "mute": {}}.items()
+    ]
+    torn = laid(lake, "choices/old.json.0.partial", {}, days=8)
+    checkpoints = laid(lake, "choices/killed.json.partial/decision/0.json", {}, days=8).parent
+    age(checkpoints, 8), age(checkpoints.parent, 8)
+    found = run(lake)
+    assert (found["choices", "files"], found["choices", "folders"]) == (3, 1)
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in (*gone, torn, checkpoints.parent))
+
+
+def test_what_searches_found_stays_for_choices_that_rest_on_it_and_for_later_nights(lake: Lake) -> None:
+    named(lake, "artifacts/named")
+    searches = {
+        day: laid(lake, f"tuned/decision-1/2026-10-0{day}.json", {"parameters": {}}, days=40) for day in (1, 2, 3, 4)
+    }
+    other = laid(lake, "tuned/weighted-2/2026-09-01.json", {"parameters": {}}, days=60)
+    rests_on = {"model": "artifacts/named", "found_in": ["tuned/decision-1/2026-10-02.json"]}
+    forgotten = {"model": "artifacts/gone", "found_in": ["tuned/decision-1/2026-10-01.json"]}
+    young = {"model": "artifacts/none", "found_in": ["tuned/decision-1/2026-10-03.json"]}
+    for name, told, days in (("a", rests_on, 40), ("b", forgotten, 40), ("c", young, 1)):
+        laid(lake, f"choices/{name}.json", told, days=days)
+    assert run(lake)["tuned", "files"] == 1
+    assert not searches[1].exists()
+    assert all(path.exists() for path in (searches[2], searches[3], searches[4], other))
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(lake: Lake) -> None:
