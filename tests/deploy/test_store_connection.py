@@ -6,7 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.fs as pafs
 import pytest
+
+from jobs.environment import spark_environment
+from lake import storage
+from lake.lake import Lake
+from schemas.tables import Items
+from tests import seaweed
+from tests.deploy.nights import NIGHT
 
 START_A_TASK = """
 import json, os, subprocess, sys
@@ -61,3 +69,45 @@ def test_a_connection_of_another_type_is_refused(tmp_path: Path) -> None:
 def test_it_is_the_region_alone_where_a_role_has_the_rest(tmp_path: Path) -> None:
     told = started("clean", tmp_path, {"conn_type": "aws", "extra": {"region_name": "eu-central-1"}})
     assert json.loads(told.stdout.strip().splitlines()[-1]) == {"AWS_REGION": "eu-central-1"}
+
+
+def airflow(*arguments: str, environment: dict[str, str]) -> str:
+    """What Airflow's command prints; it has to succeed."""
+    command = [sys.executable, "-m", "airflow", *arguments]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True)
+    said = told.stdout + told.stderr
+    assert told.returncode == 0, said[-4000:]
+    return said
+
+
+@pytest.mark.night
+@pytest.mark.usefixtures("at_length")
+def test_tasks_that_have_only_the_connection_read_and_write_on_s3(
+    catalog: Path, bucket: str, s3: seaweed.S3, tmp_path: Path
+) -> None:
+    store, root = storage.filesystem(f"{bucket}/raw")
+    pafs.copy_files(str(catalog), root, source_filesystem=pafs.LocalFileSystem(), destination_filesystem=store)
+    address = {"region_name": s3.environment["AWS_REGION"], "endpoint_url": s3.environment["AWS_ENDPOINT_URL"]}
+    connection = {"conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "extra": address}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "NIGHTWEAVE"))}
+    environment = kept | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(Path("dags").resolve()),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": "local[1]"}),
+        "AIRFLOW_CONN_STORE": json.dumps(connection),
+        "NIGHTWEAVE_STORE_CONNECTION": "store",
+        "NIGHTWEAVE_RAW": f"{bucket}/raw",
+        "NIGHTWEAVE_LAKE": f"{bucket}/lake",
+        **spark_environment(),
+    }
+    airflow("db", "migrate", environment=environment)
+    airflow("dags", "reserialize", environment=environment)
+    said = [
+        airflow("tasks", "test", "nightly_recommendations", task, NIGHT, environment=environment)
+        for task in ("clean", "earlier_nights")
+    ]
+    assert Lake(f"{bucket}/lake").count(Items, {"date": NIGHT})
+    kept_by_airflow = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert not any(s3.secret_key in text for text in said)
+    assert kept_by_airflow and not any(s3.secret_key.encode() in data for data in kept_by_airflow)

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,8 @@ from tests.services.processes import Service, free_port
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
 DAG = "nightly_recommendations"
+ORDER = "nights_in_order"
+LATE = "late_night"
 FINISHED = {"success", "failed"}
 
 
@@ -97,20 +99,37 @@ class Airflow:
         for run in self.runs(dag):
             self.api("DELETE", f"/dags/{dag}/dagRuns/{run['dag_run_id']}")
 
-    def wait(self, nights: list[str], dag: str = DAG, *, seconds: float = 3000) -> dict[str, str]:
-        """The state of each night's run once no run and no backfill of the DAG is under way any more.
+    def wait(
+        self, nights: list[str], dag: str = DAG, *, seconds: float = 3000, meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[str, str]:
+        """The state of each night's run once no run of the DAG is under way any more; until then, `meanwhile` is called
+        now and then.
 
         Raises:
             TimeoutError: some still are after so many seconds; the message names them and their tasks.
         """
         deadline = time.monotonic() + seconds
         while True:
+            meanwhile()
             runs = {run["logical_date"][:10]: run for run in self.runs(dag)}
             ended = all(run["state"] in FINISHED for run in runs.values())
-            if set(nights) <= runs.keys() and ended and not self._filling(dag):
+            if set(nights) <= runs.keys() and ended:
                 return {night: runs[night]["state"] for night in nights}
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {seconds} s: {self._told(dag, list(runs.values()))}")
+            time.sleep(2)
+
+    def let_backfills_end(self, dag: str = DAG, *, seconds: float = 300) -> None:
+        """Wait until Airflow has noticed that every backfill of the DAG is done, some time after its runs; until then
+        it refuses another.
+
+        Raises:
+            TimeoutError: it has not after so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while any(b["completed_at"] is None for b in self._backfills(dag)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds} s a backfill is still under way: {self._backfills(dag)}")
             time.sleep(2)
 
     def point(self, link: Path, folder: Path) -> None:
@@ -119,12 +138,8 @@ class Airflow:
         fresh.symlink_to(folder, target_is_directory=True)
         fresh.replace(link)
 
-    def _filling(self, dag: str) -> bool:
-        """Whether a backfill is under way: its end is noticed some time after that of its runs; until then
-        no other may begin."""
-        return any(
-            b["completed_at"] is None for b in self.api("GET", "/backfills", params={"dag_id": dag})["backfills"]
-        )
+    def _backfills(self, dag: str) -> list[dict[str, Any]]:
+        return self.api("GET", "/backfills", params={"dag_id": dag})["backfills"]
 
     def _told(self, dag: str, runs: list[dict[str, Any]]) -> str:
         lines = []
@@ -135,10 +150,13 @@ class Airflow:
 
 
 @contextmanager
-def airflow(home: Path, *, database: str, logs: Path, config: Path) -> Iterator[Airflow]:
-    """Within it, Airflow runs; the DAG is unpaused, no night starts by the clock."""
+def airflow(home: Path, *, database: str, logs: Path, config: Path, webhook: int) -> Iterator[Airflow]:
+    """Within it, Airflow runs; the DAG is unpaused, no night starts by the clock. Alerts go to the port `webhook`."""
     port = free_port()
     env = _environment(home, database=database, port=port, config=config)
+    hook = {"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": webhook}
+    # Not in Airflow's database: the callback of a deadline may not ask for it there.
+    env |= {"NIGHTWEAVE_ALERT_CONN_ID": "on_call", "AIRFLOW_CONN_ON_CALL": json.dumps(hook)}
     env["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = str(logs / "tasks")
     for command in (["db", "migrate"], ["pools", "import", str(_pools(home))]):
         subprocess.run([AIRFLOW, *command], env=env, check=True, capture_output=True)
@@ -196,6 +214,8 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",
         "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "600",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "1800",
+        # What a killed scheduler has left is looked for sooner.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         # Only backfills start nights here, none starts by the clock.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
@@ -228,7 +248,7 @@ def _healthy(url: str) -> bool:
 
 def _parsed(running: Airflow) -> bool:
     try:
-        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, "nights_in_order"))
+        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE))
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             return False

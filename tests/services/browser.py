@@ -1,6 +1,7 @@
 """Airflow's own pages in Debian's Chromium, used as a person would: by clicking."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,16 +39,15 @@ class Browser:
         self.show("1-login")
         self.page.get_by_role("button", name="Sign in").click()
 
-    def open_dag(self) -> None:
+    def open_dag(self, dag: str = DAG) -> None:
         self.page.get_by_role("link", name="Dags").first.click()
-        self.page.get_by_role("link", name=DAG).first.click()
-        self.page.wait_for_url(f"**/dags/{DAG}**")
+        self.page.get_by_role("link", name=dag).first.click()
+        self.page.wait_for_url(f"**/dags/{dag}**")
         expect(self.page.get_by_role("button", name="Trigger")).to_have_count(1)
 
     def backfill(self, first: str, last: str, *, active: int, backwards: bool, reprocess: str) -> None:
         """Trigger → Backfill. `reprocess` is a choice as the form words it."""
-        self.page.get_by_role("button", name="Trigger").click()
-        form = self.page.locator("[role=dialog][aria-modal=true]")
+        form = self._open_form()
         form.get_by_text("Backfill", exact=True).click()
         for place, day in enumerate((first, last)):
             self._choose(form.get_by_test_id("datetime-input").nth(place), day)
@@ -61,6 +61,22 @@ class Browser:
         start.click()
         expect(form).to_have_count(0)
         self.show("3-started")
+
+    def trigger(self, night: str, *, profile: str, switches: Sequence[str]) -> None:
+        """Trigger → Single Run, with a configuration profile and with these parameters switched on."""
+        form = self._open_form()
+        self._choose(form.get_by_test_id("datetime-input").first, night)
+        self._choose_profile(form).filter(has_text=re.compile(f"^{profile}$")).click()
+        for name in switches:
+            form.locator(f"label:has(input[name=element_{name}])").click()
+            expect(form.locator(f"input[name=element_{name}]")).to_be_checked()
+        self.show("2-parameters")
+        form.get_by_role("button", name="Trigger").click()
+        expect(form).to_have_count(0)
+
+    def profiles(self) -> list[str]:
+        """What the form of a single run offers as configuration profiles."""
+        return self._choose_profile(self._open_form()).all_inner_texts()
 
     def wait_for_green(self, nights: int, *, seconds: float) -> None:
         """Watch the list of the DAG's runs until so many of them, and all of them, are a success."""
@@ -79,6 +95,17 @@ class Browser:
         expect(log).to_contain_text("Post Execute")
         self.show("6-log")
         return log.inner_text()
+
+    def _choose_profile(self, form: Locator) -> Locator:
+        form.get_by_role("combobox", name="Configuration profile").click()
+        options = self.page.locator("#element_config [role=option]")
+        expect(options).not_to_have_count(0)
+        self.show("2-profiles")
+        return options
+
+    def _open_form(self) -> Locator:
+        self.page.get_by_role("button", name="Trigger").click()
+        return self.page.locator("[role=dialog][aria-modal=true]")
 
     def _choose(self, field: Locator, day: str) -> None:
         field.click()

@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs.sources.demo import write_catalog
 from lake.lake import Lake
+from tests.dags.test_alerts import webhook
 from tests.jobs.nights import a_night, run_night
 from tests.services import postgres
 from tests.services.airflow import ROOT, Airflow, airflow
@@ -37,6 +41,35 @@ def database(logs: Path) -> Iterator[Database]:
         yield started
 
 
+@dataclass(frozen=True)
+class OnCall:
+    """A webhook on loopback, and what it was posted."""
+
+    port: int
+    posted: list[dict[str, Any]]
+
+    def hears(self, *, seconds: float = 300, **expected: object) -> dict[str, Any]:
+        """The first alert that says this, waited for: an alert is sent after the state is set that it tells of.
+
+        Raises:
+            TimeoutError: none came; the message holds those that did.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for body in [call["body"] for call in self.posted]:
+                if expected.items() <= body.items():
+                    return body
+            time.sleep(0.5)
+        raise TimeoutError(f"no alert with {expected} after {seconds} s; there were {self.posted}")
+
+
+@pytest.fixture(scope="session")
+def on_call() -> Iterator[OnCall]:
+    """Who is told when a task of the running Airflow fails or a night is late."""
+    with webhook() as (port, posted):
+        yield OnCall(port, posted)
+
+
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalog of four modalities that arrives over three nights."""
@@ -46,10 +79,12 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(database: Database, raw: Path, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def running(
+    database: Database, raw: Path, logs: Path, on_call: OnCall, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("airflow")
     (home / "raw").symlink_to(raw)
-    with airflow(home, database=database.url, logs=logs, config=CONFIG) as started:
+    with airflow(home, database=database.url, logs=logs, config=CONFIG, webhook=on_call.port) as started:
         yield started
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.services.processes import Service, free_port, listening
+from tests.services.processes import Service, free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
 SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "200"}
@@ -66,12 +66,13 @@ def cluster(logs: Path) -> Iterator[Database]:
         settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
         command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-p", str(port), *settings]
 
+        url = f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{port}"
+
         def start() -> Service:
             server = Service.start("postgres", command, logs=logs, env=os.environ, cwd=folder, **who)
-            server.wait_until(lambda: listening(port))
+            server.wait_until(lambda: _answers(f"{url}/postgres"))
             return server
 
-        url = f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{port}"
         database = Database(f"{url}/airflow", start, start())
         try:
             _create_database(url)
@@ -90,6 +91,21 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
     account = accounts.get("postgres", accounts["nobody"])
     os.chown(folder, account.pw_uid, account.pw_gid)
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _answers(url: str) -> bool:
+    """Whether it takes queries: it listens before it does."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+
+    engine = create_engine(url)
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    return True
 
 
 def _create_database(url: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 from lake.lake import Lake
 from tests.faults.reader import reading
 from tests.faults.rows import differences, rows_of
-from tests.services.airflow import AIRFLOW, DAG, Airflow
+from tests.services.airflow import AIRFLOW, Airflow
+from tests.services.backfills import Backfill
 from tests.services.conftest import NIGHTS
 from tests.services.postgres import Database
 from tests.services.processes import Service
@@ -22,20 +23,21 @@ SEED = 7
 COMMANDS = {"scheduler": ["scheduler"], "dag-processor": ["dag-processor"]}
 
 
-def start_again(running: Airflow, *names: str) -> None:
-    """Start those services that have ended, as whatever keeps services up in production does."""
-    for name in names:
+def keep_up(running: Airflow) -> None:
+    """Start those services that have ended again, as whatever keeps services up in production does: only when nothing
+    of them is left. The executor's workers outlive a killed scheduler, and hold its transaction and its locks open."""
+    for name, command in COMMANDS.items():
         ended = running.services[name]
         if ended.process.poll() is not None:
-            command = [AIRFLOW, *COMMANDS[name]]
+            ended.stop()
             running.services[name] = Service.start(
-                name, command, logs=ended.log.parent, env=running.env, cwd=running.home
+                name, [AIRFLOW, *command], logs=ended.log.parent, env=running.env, cwd=running.home
             )
 
 
 def begin(running: Airflow, chance: random.Random) -> None:
     """Order the nights, and wait for a moment at which the first is cleaned or extracted."""
-    running.cli("backfill", "create", "--dag-id", DAG, "--from-date", NIGHTS[0], "--to-date", NIGHTS[-1])
+    Backfill("cli", active=3, backwards=False).start(running, NIGHTS)
     deadline = time.monotonic() + 600
     while not any(t["state"] == "running" for run in running.runs() for t in running.tasks(run["dag_run_id"])):
         assert time.monotonic() < deadline, "no task began"
@@ -49,8 +51,7 @@ def test_a_killed_scheduler(running: Airflow, fresh_lake: Callable[[], Lake], on
         begin(running, random.Random(SEED))
         running.services["scheduler"].process.kill()
         running.services["scheduler"].process.wait()
-        start_again(running, "scheduler")
-        states = running.wait(NIGHTS)
+        states = running.wait(NIGHTS, meanwhile=lambda: keep_up(running))
         torn = reader.torn()
     assert set(states.values()) == {"success"}, states
     assert not torn and not differences(rows_of(lake), expected)
@@ -64,8 +65,7 @@ def test_a_database_that_is_gone_for_a_minute(
         begin(running, random.Random(SEED + 1))
         with database.gone():
             time.sleep(GONE_S)
-        start_again(running, *COMMANDS)
-        states = running.wait(NIGHTS)
+        states = running.wait(NIGHTS, meanwhile=lambda: keep_up(running))
         torn = reader.torn()
     assert set(states.values()) == {"success"}, states
     assert not torn and not differences(rows_of(lake), expected)

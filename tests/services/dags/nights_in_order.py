@@ -7,7 +7,7 @@ from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from dags.wiring import order
+from dags.wiring import alerts, order
 
 
 def call_complete(*, ds: str, **_: object) -> None:
@@ -24,7 +24,9 @@ with DAG(
     start_date=datetime(2020, 1, 1),
     catchup=False,
     # A scheduler that hears late of one look may take the next for lost; another try mends that, as in production.
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=1), "on_failure_callback": alerts.task_failed},
+    # Not passed when a night is cleared.
+    deadline=alerts.deadline(),
 ) as dag:
     (
         PythonSensor(
@@ -32,6 +34,7 @@ with DAG(
             python_callable=order.earlier_nights_done,
             mode="reschedule",
             poke_interval=timedelta(seconds=10),
+            pre_execute=alerts.expect_failure,
         )
         >> PythonOperator(task_id="complete", python_callable=call_complete)
         >> PythonOperator(task_id="later_nights", python_callable=order.take_up_next)
