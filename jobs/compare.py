@@ -1,6 +1,7 @@
 """Compare: every strategy, policy for missing modalities and baseline on the same splits of one night's state."""
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import get_args
@@ -82,7 +83,10 @@ def compare(
         comparison = Comparison(
             state.prepared, parts, default=default.strategy, parameters=dict(default.parameters), seed=settings.seed
         )
-        found = list(tqdm(comparison.lines(**wanted), desc=kind, unit="model"))
+        found = []
+        for line in tqdm(comparison.lines(**wanted), desc=kind, unit="model"):
+            tqdm.write(_said(kind, line), file=sys.stderr)  # what ends the work does not take its figures along
+            found.append(line)
         if settings.strategy == AUTO:
             found = [replace(line, note=CHOSEN) if _is(line, default.strategy) else line for line in found]
         rows += [_row(kind, line) for line in sorted(found, key=_rank)]
@@ -136,6 +140,10 @@ def _rank(line: Line) -> tuple[bool, float]:
     """Best first, lines without figures last."""
     value = line.values[0]
     return math.isnan(value), -value
+
+
+def _said(kind: str, line: Line) -> str:
+    return ", ".join(f"{name} {value}" for name, value in _row(kind, line).items() if value is not None)
 
 
 def _row(kind: str, line: Line) -> dict[str, object]:
