@@ -8,6 +8,7 @@ newest that lies before it.
 
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,14 @@ class Choice:
     best: Trial
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the search of an earlier night found, and where in the lake it lies."""
+
+    path: str
+    parameters: dict[str, Any]
+
+
 def candidates(night: Night, state: State) -> tuple[Candidate, ...]:
     """What the night chooses among; content alone where there are too few likes to learn from. Candidates that so many
     likes are too many for are left out, but for the first where that leaves none."""
@@ -57,7 +66,9 @@ def _bears(strategy: str, likes: int) -> bool:
 
 def choose(night: Night, state: State, parts: Split) -> Choice:
     """The night's choice, made now unless it was made before."""
-    path, considered = _path(night, state), candidates(night, state)
+    considered = candidates(night, state)
+    before = {candidate.strategy: _search_before(night, candidate) for candidate in considered}
+    path = _path(night, state, before)
     if (stored := files.read_json(night.lake, path)) is not None:
         files.write_json(night.lake, path, stored)  # maintenance goes by its age
         return _from_json(stored)
@@ -72,19 +83,20 @@ def choose(night: Night, state: State, parts: Split) -> Choice:
         seed=night.config.fusion.seed,
         checkpoints=scratch,
     )
-    trials, found_in = [], [place for candidate in considered if (place := _search_before(night, candidate))]
+    trials, found_in = [], [found.path for found in before.values() if found]
     for candidate in considered:
-        parameters = candidate.parameters | (_found_before(night, candidate) or {})
+        found = before[candidate.strategy]
+        parameters = candidate.parameters | (found.parameters if found else {})
         trials.append(bench.attempt(candidate.strategy, candidate.strategy, parameters, progress=True))
         log.info("%s: %s", trials[-1].strategy, _in_words(bench, trials[-1]))
     best = foremost(trials)
-    (candidate,) = (c for c in considered if c.strategy == best.strategy)
     tuning = night.config.fusion.tuning
-    if tuning.wanted and _found_before(night, candidate) is None:
+    if tuning.wanted and before[best.strategy] is None:
         searched = search(bench, best, Budget(tuning.trials, tuning.minutes))
         trials += searched
         best = preferred([best, *searched])
         if tuning.reuse:
+            (candidate,) = (c for c in considered if c.strategy == best.strategy)
             found_in.append(f"{_tuned(night, candidate)}/{night.ds}.json")
             files.write_json(night.lake, found_in[-1], {"parameters": best.parameters})
     choice = Choice(tuple(trials), best)
@@ -102,7 +114,8 @@ def chosen(night: Night, state: State) -> Choice:
     Raises:
         NightError: it made none from this data, configuration and code.
     """
-    stored = files.read_json(night.lake, _path(night, state))
+    before = {candidate.strategy: _search_before(night, candidate) for candidate in candidates(night, state)}
+    stored = files.read_json(night.lake, _path(night, state, before))
     if stored is None:
         raise NightError(
             f"night {night.ds}: no strategy was chosen from this data, configuration and code; run `train` again"
@@ -127,14 +140,14 @@ def told(night: Night, choice: Choice) -> list[dict[str, Any]]:
     return rows
 
 
-def _path(night: Night, state: State) -> str:
-    considered = candidates(night, state)
+def _path(night: Night, state: State, before: Mapping[str, Found | None]) -> str:
+    """Where the choice lies that a night makes of these strategies, given what was found for each before."""
     follows_from = {
         "data": state.fingerprint,
         "encoders": encoders(night.config),
         "fusion": night.config.fusion.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
-        "found before": [_found_before(night, candidate) for candidate in considered],
+        "found before": [None if found is None else found.parameters for found in before.values()],
         "code": code(),
     }
     return f"{CHOICES}/{digest(follows_from)}.json"
@@ -153,23 +166,20 @@ def _tuned(night: Night, candidate: Candidate) -> str:
     return f"{SEARCHES}/{candidate.strategy}-{digest(asked_for)[:12]}"
 
 
-def _search_before(night: Night, candidate: Candidate) -> str | None:
-    """Where that lies which the newest search before this night found; None where there was none, or a night is not to
-    take over another's."""
+def _search_before(night: Night, candidate: Candidate) -> Found | None:
+    """What the newest search before this night found; None where there was none, or a night is not to take over
+    another's."""
     tuning = night.config.fusion.tuning
     if not (tuning.wanted and tuning.reuse):
         return None
     folder = _tuned(night, candidate)
     nights = [name.removesuffix(".json") for name in files.names(night.lake, folder) if name.endswith(".json")]
     earlier = [ds for ds in nights if ds < night.ds]
-    return f"{folder}/{max(earlier)}.json" if earlier else None
-
-
-def _found_before(night: Night, candidate: Candidate) -> dict[str, Any] | None:
-    """The parameters that the newest search before this night found; None as `_search_before`."""
-    place = _search_before(night, candidate)
-    found = files.read_json(night.lake, place) if place else None
-    return None if found is None else found["parameters"]
+    if not earlier:
+        return None
+    path = f"{folder}/{max(earlier)}.json"
+    found = files.read_json(night.lake, path)
+    return None if found is None else Found(path, found["parameters"])
 
 
 def _to_json(choice: Choice) -> dict[str, Any]:

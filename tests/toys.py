@@ -2,6 +2,7 @@
 `tests.toys:TextBytes` and so on. What is shown with them is how nights go, not what vectors are worth."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ class Toy(Encoder):
         readable = {field.name: empty(field) for field in self.schema() if field.name != "vector"}
         return feature_batch(self.schema(), vectors, [readable] * len(decoded))
 
+    @abstractmethod
     def vector(self, data: bytes) -> Sequence[float] | np.ndarray:
         """Of one content, `dim` numbers."""
-        raise NotImplementedError
 
 
 def empty(field: pa.Field) -> Any:
