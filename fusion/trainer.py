@@ -88,6 +88,8 @@ class Variables:
 
         keras.utils.set_random_seed(seed)
         tf.config.experimental.enable_op_determinism()
+        # GPUs would round the factors of single-precision products to 10 bits.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
         with scope or nullcontext():
             self.named = {name: keras.Variable(array) for name, array in start.items()}
             if recipe.optimizer == "adam":

@@ -41,10 +41,13 @@ def test_the_gpu_profile_asks_spark_for_gpus() -> None:
     assert 0 < float(settings["spark.task.resource.gpu.amount"]) <= 1
 
 
-def test_the_gpu_profile_runs_its_networks_in_half_precision() -> None:
-    made = {m: encoder(m, choice.name, **choice.parameters) for m, choice in load("gpu").extract.encoders.items()}
-    networks = [made["text"], made["image"], made["video"].appearance]
-    assert [(network.precision, network.batch) for network in networks] == [("mixed_float16", 256)] * 3
+def test_the_gpu_profile_makes_the_vectors_of_the_default_in_larger_batches() -> None:
+    made, usual = (
+        {m: encoder(m, choice.name, **choice.parameters) for m, choice in config.extract.encoders.items()}
+        for config in (load("gpu"), Config())
+    )
+    assert [made[m].fingerprint for m in MODALITIES] == [usual[m].fingerprint for m in MODALITIES]
+    assert [network.batch for network in (made["text"], made["image"], made["video"].appearance)] == [256] * 3
 
 
 def test_the_discovery_script_says_what_the_driver_says(tmp_path: Path) -> None:

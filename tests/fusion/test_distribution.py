@@ -14,6 +14,7 @@ import json, sys
 import numpy as np
 import tensorflow as tf
 
+tf.config.set_visible_devices([], "GPU")
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 

@@ -55,6 +55,7 @@ def test_negatives_are_what_was_not_had_each_as_often_as_any():
 
 def recipe(**more):
     given = {"epochs": 1, "patience": 1, "batch_size": 2, "learning_rate": 0.1, "item_dropout": 0.0}
+    given["precision"] = "float32"
     return Recipe(**given | {"items_per_step": 9, "steps_per_epoch": (1, 1)} | more)
 
 

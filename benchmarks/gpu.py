@@ -1,0 +1,201 @@
+"""What a GPU adds: encoders' networks and strategies that learn by gradients, on a CPU and on the first GPU by turns.
+
+Prints for each encoder contents a second, decoded already, and how near its vectors are to those of the CPU in single
+precision (cosine, the lowest and the median over contents); for each strategy the seconds of a fit on the night's own
+split, and its validation figure. Each line is made in a process of its own, rates are medians of `--repeats` runs after
+a first one. A night's split is by user; `--core` leaves out users and items with fewer likes.
+
+    python -m benchmarks.gpu --posters movielens-small --lake LAKE --date 2026-11-07
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from features.text.analysis import Analysis
+
+ENCODERS = {"image": ("efficientnet-lite0", "resnet50"), "text": ("e5-small",)}
+STRATEGIES = ("joint", "concatenation", "weighted", "sequence", "multitask", "graph")
+PARAMETERS = {"resnet50": {"weights": "none"}}
+BATCH = {"cpu": 16, "gpu": 256}
+HALF = "mixed_float16"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process measures: an encoder of a modality, or a strategy where there is none. Vectors are left in
+    `folder`."""
+
+    name: str
+    modality: str | None
+    device: str
+    precision: str
+    folder: str
+
+
+def main() -> None:
+    options = _options()
+    if options.within:
+        print(json.dumps(_measured(Task(**json.loads(options.within)), options)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for modality, names in ENCODERS.items():
+            for name in names:
+                if name in options.only:
+                    _compare_encoder(name, modality, folder, options)
+        for name in STRATEGIES:
+            if name in options.only:
+                _compare_strategy(name, folder, options)
+
+
+def _compare_encoder(name: str, modality: str, folder: str, options: argparse.Namespace) -> None:
+    found: list[tuple[float, np.ndarray]] = []
+    for device, precision in (("cpu", "float32"), ("gpu", "float32"), ("gpu", HALF)):
+        task = Task(name, modality, device, precision, folder)
+        told = _in_process(task, options)
+        found.append((told["rate"], np.load(told["vectors"])))
+        (slowest, expected), (rate, vectors) = found[0], found[-1]
+        cosine = _cosine(vectors, expected)
+        _print(task, f"{rate:9.1f}/s", rate / slowest, f"cosine {cosine.min():.5f} / {np.median(cosine):.5f}", told)
+
+
+def _compare_strategy(name: str, folder: str, options: argparse.Namespace) -> None:
+    seconds: list[float] = []
+    for device, precision in (("cpu", "auto"), ("gpu", "float32"), ("gpu", "auto")):
+        task = Task(name, None, device, precision, folder)
+        told = _in_process(task, options)
+        seconds.append(told["seconds"])
+        figure = f"{told['metric']} {told['value']:.4f} ({told['low']:.4f} to {told['high']:.4f})"
+        epochs = f"{told['epochs']} epochs"
+        _print(task, f"{seconds[-1]:9.1f} s", seconds[0] / seconds[-1], f"{epochs}, {figure}", told)
+
+
+def _print(task: Task, amount: str, ratio: float, note: str, told: dict[str, Any]) -> None:
+    print(
+        f"{task.name:<20} {task.device} {task.precision:<14} {amount} {ratio:7.2f} x   {note}   {told['on']}",
+        flush=True,
+    )
+
+
+def _in_process(task: Task, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.gpu", *sys.argv[1:], "--within", json.dumps(asdict(task))]
+    environment = dict(os.environ, TF_FORCE_GPU_ALLOW_GROWTH="true")
+    if task.device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if answer.returncode:
+        raise SystemExit(answer.returncode)
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def _measured(task: Task, options: argparse.Namespace) -> dict[str, Any]:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if task.device == "gpu" and not gpus:
+        raise SystemExit("TensorFlow sees no GPU here; install the extra `gpu`, and look at what nvidia-smi says")
+    on = tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else f"{os.cpu_count()} cores"
+    told = _encoded(task, options) if task.modality else _fitted(task, options)
+    return told | {"on": on}
+
+
+def _encoded(task: Task, options: argparse.Namespace) -> dict[str, Any]:
+    from features.registry import encoder
+
+    parameters = {**PARAMETERS.get(task.name, {}), "batch": BATCH[task.device], "precision": task.precision}
+    one = encoder(task.modality, task.name, **parameters)
+    if task.modality == "image":
+        pictures = sorted(options.posters.rglob("*.jpg"))[: options.items]
+        pixels = np.stack([one.decode(picture).pixels for picture in pictures])
+        count, work = len(pictures), lambda: one.embed(pixels)
+    else:
+        texts = _texts(options)
+        count, work = len(texts), lambda: one.vectors(texts)
+    seconds, vectors = _repeated(work, options.repeats)
+    file = Path(task.folder) / f"{task.name}-{task.device}-{task.precision}.npy"
+    np.save(file, vectors)
+    return {"rate": count / seconds, "vectors": str(file)}
+
+
+def _fitted(task: Task, options: argparse.Namespace) -> dict[str, Any]:
+    from fusion import registry
+    from fusion.choosing import Bench
+    from fusion.splits import split
+    from jobs.compare import dense
+    from jobs.state import load
+
+    night = _night(options)
+    state = dense(load(night), least=options.core) if options.core else load(night)
+    settings = night.config.fusion
+    parts = split(
+        state.history,
+        kind="per_user",
+        test_share=settings.split.test_share,
+        valid_share=settings.split.valid_share,
+        item_ids=state.items.item_ids,
+        seed=settings.seed,
+    )
+    judge = night.config.evaluate
+    bench = Bench(state.filled(parts.train), parts, metric=judge.gate_metric, k=judge.gate_k, seed=settings.seed)
+    parameters = {} if "precision" in registry.strategy(task.name).idle else {"precision": task.precision}
+    trial = bench.attempt(task.name, task.name, parameters)
+    figures = {"value": trial.value, "low": trial.low, "high": trial.high, "metric": f"{bench.metric}@{bench.k}"}
+    return figures | {"seconds": trial.fitted.seconds, "epochs": trial.fitted.epochs}
+
+
+def _texts(options: argparse.Namespace) -> "list[Analysis]":
+    """Texts of the night's items, without the tokens and entities that only the readable columns need."""
+    from features.text.analysis import Analysis
+    from schemas.tables import Items
+
+    table = _night(options).lake.read(Items, columns=["text"])
+    return [Analysis(text, "und", [], []) for text in table["text"].to_pylist()[: options.items] if text]
+
+
+def _night(options: argparse.Namespace) -> Any:
+    from jobs.night import Night
+
+    return Night.of(date_=options.date, raw=options.lake, lake=options.lake, config=None)
+
+
+def _repeated(work: Any, repeats: int) -> tuple[float, np.ndarray]:
+    """The median seconds of so many runs, a first one left out, and what the last one made."""
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        made = work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[1:]), made
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return (one * other).sum(axis=1) / lengths
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--posters", type=Path, required=True, help="a folder with pictures, at any depth")
+    parser.add_argument("--lake", required=True, help="a lake with a complete night of --date")
+    parser.add_argument("--date", required=True)
+    parser.add_argument("--only", nargs="+", default=[*(n for ns in ENCODERS.values() for n in ns), *STRATEGIES])
+    parser.add_argument("--items", type=int, default=2000, help="contents of each modality, at most")
+    parser.add_argument("--core", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--within", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
