@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 MAX_LANDMARKS = 2048
-ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class KernelFeatures:
 
         landmarks = self._standardised(vectors)
         terms = self.terms(counts) if self.terms is not None else None
-        kernel = self._kernel(landmarks, terms, landmarks, terms).astype(np.float64)
+        kernel = self._kernel(landmarks, terms, landmarks, terms)
         found = KernelPCA(dims, kernel="precomputed", eigen_solver="dense").fit(kernel)
         values = found.eigenvalues_
         kept = values > 1e-6 * max(values.max(), 1e-12)
@@ -160,11 +160,13 @@ class KernelFeatures:
 
     def _kernel(
         self, x: NDArray[np.float32], x_terms: Any, y: NDArray[np.float32], y_terms: Any
-    ) -> NDArray[np.float32]:
-        kernel = 2.0 ** (self.degree - 1) * ((1 + x @ y.T) / 2) ** self.degree
+    ) -> NDArray[np.float64]:
+        """[n, m]. In double precision: the last axes magnify what is rounded away here, and that depends on the machine
+        and on which rows are multiplied together."""
+        kernel = 2.0 ** (self.degree - 1) * ((1 + x.astype(np.float64) @ y.T.astype(np.float64)) / 2) ** self.degree
         if x_terms is not None and y_terms is not None:
             kernel += self.terms_gain * (x_terms @ y_terms.T).toarray()
-        return kernel.astype(np.float32)
+        return kernel
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = {"form": np.array([self.degree, self.terms_gain]), "mean": self.mean, "scale": self.scale}

@@ -1,20 +1,17 @@
 """The contract of an alignment: two modalities of an item brought into one space, where their cosine tells whether they
 belong together."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
+from fusion.estimator import Estimator
 
 
-class Alignment(ABC):
+class Alignment(Estimator):
     """Learns from items that have two modalities or more. What becomes of a row depends on that row alone."""
-
-    name: ClassVar[str]
 
     @abstractmethod
     def fit(self, views: Views, *, seed: int) -> None:
@@ -28,18 +25,6 @@ class Alignment(ABC):
         Raises:
             KeyError: the alignment was fitted on items none of which had one of the modalities.
         """
-
-    @abstractmethod
-    def parameters(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them."""
-
-    @abstractmethod
-    def state(self) -> dict[str, NDArray[Any]]:
-        """What was learnt, as named arrays without objects."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """The inverse of `state`."""
 
 
 def agreement(alignment: Alignment, views: Views, first: str, second: str) -> NDArray[np.float32]:

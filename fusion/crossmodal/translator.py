@@ -1,22 +1,19 @@
 """The contract of a translator: an item's missing modality, told from those that it has."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
+from fusion.estimator import Estimator
 
 
-class Translator(ABC):
+class Translator(Estimator):
     """Predicts any modality's projected vector from the item's others.
 
     What is predicted of an item depends on that item alone, not on those beside it, and is the same every time.
     """
-
-    name: ClassVar[str]
 
     @abstractmethod
     def fit(self, views: Views, *, seed: int) -> None:
@@ -30,15 +27,3 @@ class Translator(ABC):
         Raises:
             KeyError: the translator was fitted on items none of which had that modality.
         """
-
-    @abstractmethod
-    def parameters(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them."""
-
-    @abstractmethod
-    def state(self) -> dict[str, NDArray[Any]]:
-        """What was learnt, as named arrays without objects."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """The inverse of `state`."""

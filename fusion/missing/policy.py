@@ -1,14 +1,15 @@
 """The contract of a policy for missing modalities: a catalog in, the same catalog with fewer gaps out."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data import Catalog, History
+from fusion.estimator import Estimator
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,13 @@ class Fill:
     vectors: NDArray[np.float32]
 
 
-class Policy(ABC):
+class Policy(Estimator):
     """What is done about modalities that items lack.
 
     A policy learns from observed vectors only, and never changes one. A vector that it makes up has its mask True, so
     that a model uses it; whoever tells users what an item has keeps the catalog as it was. It is fitted once and then
     applied to any catalog: items are known by their `item_id`.
     """
-
-    name: ClassVar[str]
 
     @abstractmethod
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
@@ -46,14 +45,6 @@ class Policy(ABC):
     def parameters(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON can hold them."""
         return {}
-
-    @abstractmethod
-    def state(self) -> dict[str, NDArray[Any]]:
-        """What was learnt, as named arrays without objects."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """The inverse of `state`."""
 
 
 def filled(catalog: Catalog, fills: Mapping[str, Fill]) -> Catalog:

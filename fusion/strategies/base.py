@@ -1,6 +1,6 @@
 """The contract of a fusion strategy: vectors for items and users whose dot product is the score."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -13,6 +13,7 @@ from optuna.distributions import BaseDistribution
 
 from fusion.combine import SUM
 from fusion.data import Catalog, History
+from fusion.estimator import Estimator
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
@@ -76,7 +77,7 @@ class Lesson:
         return asked if len(asked.users) else None
 
 
-class Strategy(ABC):
+class Strategy(Estimator):
     """A way to fuse modalities and history.
 
     A user's score for an item is the dot product of their vectors. The columns are partitioned into `blocks`, named
@@ -95,7 +96,6 @@ class Strategy(ABC):
             what an earlier one left; None, as it is unless set, for none. Whoever sets it empties it.
     """
 
-    name: ClassVar[str]
     space: ClassVar[Space] = {}
     max_likes: ClassVar[int | None] = None
     sequences: ClassVar[bool] = False
@@ -161,18 +161,6 @@ class Strategy(ABC):
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
         """float32 [U, D], in the order of `history.user_ids`, from the likes in `history`, whose items are rows of this
         `catalog`. A user without a like gets what is best for anyone."""
-
-    @abstractmethod
-    def parameters(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them."""
-
-    @abstractmethod
-    def state(self) -> dict[str, NDArray[Any]]:
-        """What was learnt, as named arrays without objects."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """The inverse of `state`."""
 
     def save(self, folder: Path) -> None:
         """Writes the model into `folder`, which is made if need be (`fusion.registry.load` reads it back)."""
