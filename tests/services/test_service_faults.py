@@ -19,6 +19,7 @@ from tests.services.processes import Service
 pytestmark = [pytest.mark.services, pytest.mark.timeout(3600), pytest.mark.usefixtures("at_length")]
 
 GONE_S = 60
+KILLS = 3
 SEED = 7
 COMMANDS = {"scheduler": ["scheduler"], "dag-processor": ["dag-processor"]}
 
@@ -45,12 +46,18 @@ def begin(running: Airflow, chance: random.Random) -> None:
     time.sleep(chance.uniform(0, 30))
 
 
-def test_a_killed_scheduler(running: Airflow, fresh_lake: Callable[[], Lake], one_by_one: Lake, tmp_path: Path) -> None:
-    lake, expected = fresh_lake(), rows_of(one_by_one)
+def test_a_scheduler_that_is_killed_at_three_moments(
+    running: Airflow, fresh_lake: Callable[[], Lake], one_by_one: Lake, tmp_path: Path
+) -> None:
+    lake, expected, chance = fresh_lake(), rows_of(one_by_one), random.Random(SEED)
     with reading(Path(lake.uri.removeprefix("file://")), tmp_path, {}, expected, parts=True) as reader:
-        begin(running, random.Random(SEED))
-        running.services["scheduler"].process.kill()
-        running.services["scheduler"].process.wait()
+        begin(running, chance)
+        for _ in range(KILLS):
+            assert any(run["state"] == "running" for run in running.runs()), "the nights ended too soon"
+            running.services["scheduler"].process.kill()
+            running.services["scheduler"].process.wait()
+            keep_up(running)
+            time.sleep(chance.uniform(20, 60))
         states = running.wait(NIGHTS, meanwhile=lambda: keep_up(running))
         torn = reader.torn()
     assert set(states.values()) == {"success"}, states
