@@ -1,9 +1,9 @@
 """What a GPU adds: encoders' networks and strategies that learn by gradients, on a CPU and on the first GPU by turns.
 
 Prints for each encoder contents a second, decoded already, and how near its vectors are to those of the CPU in single
-precision (cosine, the lowest and the median over contents); for each strategy the seconds of a fit on the night's own
-split, and its validation figure. Each line is made in a process of its own, rates are medians of `--repeats` runs after
-a first one. A night's split is by user; `--core` leaves out users and items with fewer likes.
+precision (cosine, the lowest and the median over contents); for each strategy the seconds of one fit on a split by
+user, and its validation figure. Each line is made in a process of its own, rates are medians of `--repeats` runs after
+a first one. `--core` leaves out users and items with fewer likes.
 
     python -m benchmarks.gpu --posters movielens-small --lake LAKE --date 2026-11-07
 """

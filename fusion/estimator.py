@@ -1,4 +1,4 @@
-"""The contract of everything that learns and is kept with a model: settings as JSON, what was learnt as arrays."""
+"""The contract of what learns and can be restored elsewhere: settings as JSON, what was learnt as arrays."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
