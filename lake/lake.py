@@ -72,7 +72,7 @@ class Lake:
         delta = self.delta(table)
         if delta is None:
             return dataset(table.schema.empty_table())
-        return delta.to_pyarrow_dataset(schema=_with_later_columns(table, delta))
+        return self._dataset(table, delta, _with_later_columns(table, delta))
 
     def read(
         self, table: type[Table], *, where: pc.Expression | None = None, columns: list[str] | None = None
@@ -175,7 +175,7 @@ class Lake:
         for _ in attempts():
             try:
                 delta = self.current(table)
-                present = delta.to_pyarrow_dataset().to_table(filter=same_partition, columns=[key])[key]
+                present = self._dataset(table, delta).to_table(filter=same_partition, columns=[key])[key]
                 files = self._without(table, files, key, present, partition)
                 if not files:
                     return 0
@@ -224,6 +224,12 @@ class Lake:
                 Schema.from_arrow(pa.schema(later)).fields, commit_properties=CommitProperties(max_commit_retries=0)
             )
         return delta
+
+    def _dataset(self, table: type[Table], delta: DeltaTable, schema: pa.Schema | None = None) -> "Dataset":
+        # Delta's own file system calls Python from Arrow's threads: one that still does as the interpreter ends aborts
+        # the process, its work done (apache/arrow#34314). Arrow's file systems don't.
+        filesystem, root = self.filesystem(table)
+        return delta.to_pyarrow_dataset(filesystem=pafs.SubTreeFileSystem(root, filesystem), schema=schema)
 
     def _without(
         self,

@@ -12,9 +12,10 @@ from schemas.tables import TABLES
 
 READ_EVERY_TABLE = """
 import sys
-from deltalake import DeltaTable
+from deltalake import DeltaTable, QueryBuilder
 for name in sys.argv[2:]:
-    print(name, DeltaTable(f"{sys.argv[1]}/{name}").to_pyarrow_table().num_rows)
+    table = QueryBuilder().register(name, DeltaTable(f"{sys.argv[1]}/{name}"))
+    print(name, table.execute(f"SELECT * FROM {name}").read_all().num_rows)
 """
 
 

@@ -110,9 +110,10 @@ def test_arrow_and_delta_are_told_the_same_address(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_table_of_the_lake_is_a_delta_table_for_others(bucket: str) -> None:
-    from deltalake import DeltaTable
+    from deltalake import DeltaTable, QueryBuilder
 
     lake = Lake(bucket)
     lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
-    rows = DeltaTable(f"{bucket}/user_embeddings", storage_options={"allow_http": "true"}).to_pyarrow_table()
-    assert isinstance(rows, pa.Table) and rows["user_id"].to_pylist() == ["a"]
+    delta = DeltaTable(f"{bucket}/user_embeddings", storage_options={"allow_http": "true"})
+    rows = pa.table(QueryBuilder().register("users", delta).execute("SELECT user_id FROM users").read_all())
+    assert rows["user_id"].to_pylist() == ["a"]

@@ -1,9 +1,11 @@
 """What is written is what is read: partitions are replaced whole, and only what a commit names counts."""
 
 import datetime as dt
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
@@ -52,6 +54,19 @@ def test_writing_replaces_the_partition_and_no_other(lake: Lake) -> None:
     lake.write(UserEmbeddings, embeddings("z"), {"date": NIGHT})
     assert users(lake) == ["c", "z"]
     assert lake.count(UserEmbeddings, {"date": "2026-11-01"}) == 1
+
+
+def test_arrow_reads_without_python(lake: Lake) -> None:
+    """Threads of Arrow that outlive the interpreter abort the process where a read has to call Python."""
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    place = lake.dataset(UserEmbeddings).filesystem
+    assert isinstance(place, pafs.SubTreeFileSystem) and isinstance(place.base_fs, pafs.LocalFileSystem)
+
+
+def test_a_lake_whose_path_has_spaces_and_umlauts(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "our lake, größer"))
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    assert users(lake) == ["a"]
 
 
 def test_a_partition_can_become_empty(lake: Lake) -> None:
