@@ -18,7 +18,6 @@ import json
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +29,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
+from benchmarks.measuring import median_seconds, pictures, seconds
 from features.base import Encoder
 from features.image.network import NetworkEncoder
 from features.registry import encoder
@@ -102,8 +102,8 @@ def _night(spark: SparkSession, sample: Sample, config: Config) -> tuple[float, 
             night = Night.of(date_=DATE, raw=str(sample.root), lake=lake.uri, config=None)
             night = Night(night.date, night.raw, night.lake, config)
             lake.write(Items, _items(sample, contents, night), {"date": DATE})
-            seconds = [_seconds(partial(extract_modality, lambda: spark, night, sample.modality)) for _ in range(2)]
-    return seconds[0], seconds[1]
+            taken = [seconds(partial(extract_modality, lambda: spark, night, sample.modality)) for _ in range(2)]
+    return taken[0], taken[1]
 
 
 def _items(sample: Sample, contents: list[str], night: Night) -> pa.Table:
@@ -159,21 +159,13 @@ def _forward(sample: Sample, whole: Encoder, repeats: int) -> float:
     return _rate(lambda: whole.encode(decoded), sample, repeats)
 
 
-def _rate(work: Callable[[], None], sample: Sample, repeats: int) -> float:
-    """Contents a second, the first run left out as a warm-up."""
-    return len(sample.contents) / statistics.median([_seconds(work) for _ in range(repeats + 1)][1:])
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def _rate(work: Callable[[], object], sample: Sample, repeats: int) -> float:
+    """Contents a second."""
+    return len(sample.contents) / median_seconds(work, repeats)
 
 
 def _of_folder(root: Path, most: int) -> Sample:
-    """The pictures under a folder, in the order of their names."""
-    found = sorted(str(path.relative_to(root)) for path in root.rglob("*.jpg"))
-    return Sample("image", root, found[:most])
+    return Sample("image", root, [str(path.relative_to(root)) for path in pictures(root, most)])
 
 
 def _of_landing_zone(root: Path, modality: Modality, most: int) -> Sample:

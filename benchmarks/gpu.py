@@ -11,16 +11,18 @@ a first one. `--core` leaves out users and items with fewer likes.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.metrics.pairwise import paired_cosine_distances
+
+from benchmarks.measuring import median_seconds, pictures
 
 if TYPE_CHECKING:
     from features.text.analysis import Analysis
@@ -66,13 +68,14 @@ def _compare_encoder(name: str, modality: str, folder: str, options: argparse.Na
         told = _in_process(task, options)
         found.append((told["rate"], np.load(told["vectors"])))
         (slowest, expected), (rate, vectors) = found[0], found[-1]
-        cosine = _cosine(vectors, expected)
+        cosine = 1 - paired_cosine_distances(vectors, expected)
         _print(task, f"{rate:9.1f}/s", rate / slowest, f"cosine {cosine.min():.5f} / {np.median(cosine):.5f}", told)
 
 
 def _compare_strategy(name: str, folder: str, options: argparse.Namespace) -> None:
     seconds: list[float] = []
-    for device, precision in (("cpu", "auto"), ("gpu", "float32"), ("gpu", "auto")):
+    precisions = ("float32", "auto") if _has_precision(name) else ("auto",)
+    for device, precision in (("cpu", "auto"), *(("gpu", precision) for precision in precisions)):
         task = Task(name, None, device, precision, folder)
         told = _in_process(task, options)
         seconds.append(told["seconds"])
@@ -116,42 +119,35 @@ def _encoded(task: Task, options: argparse.Namespace) -> dict[str, Any]:
     parameters = {**PARAMETERS.get(task.name, {}), "batch": BATCH[task.device], "precision": task.precision}
     one = encoder(task.modality, task.name, **parameters)
     if task.modality == "image":
-        pictures = sorted(options.posters.rglob("*.jpg"))[: options.items]
-        pixels = np.stack([one.decode(picture).pixels for picture in pictures])
-        count, work = len(pictures), lambda: one.embed(pixels)
+        pixels = np.stack([one.decode(picture).pixels for picture in pictures(options.posters, options.items)])
+        count, work = len(pixels), partial(one.embed, pixels)
     else:
         texts = _texts(options)
-        count, work = len(texts), lambda: one.vectors(texts)
-    seconds, vectors = _repeated(work, options.repeats)
+        count, work = len(texts), partial(one.vectors, texts)
     file = Path(task.folder) / f"{task.name}-{task.device}-{task.precision}.npy"
-    np.save(file, vectors)
-    return {"rate": count / seconds, "vectors": str(file)}
+    np.save(file, work())
+    return {"rate": count / median_seconds(work, options.repeats), "vectors": str(file)}
 
 
 def _fitted(task: Task, options: argparse.Namespace) -> dict[str, Any]:
-    from fusion import registry
     from fusion.choosing import Bench
-    from fusion.splits import split
     from jobs.compare import dense
     from jobs.state import load
 
     night = _night(options)
     state = dense(load(night), least=options.core) if options.core else load(night)
-    settings = night.config.fusion
-    parts = split(
-        state.history,
-        kind="per_user",
-        test_share=settings.split.test_share,
-        valid_share=settings.split.valid_share,
-        item_ids=state.items.item_ids,
-        seed=settings.seed,
-    )
-    judge = night.config.evaluate
-    bench = Bench(state.filled(parts.train), parts, metric=judge.gate_metric, k=judge.gate_k, seed=settings.seed)
-    parameters = {} if "precision" in registry.strategy(task.name).idle else {"precision": task.precision}
+    parts, judge = state.split("per_user"), night.config.evaluate
+    bench = Bench(state.filled(parts.train), parts, metric=judge.gate_metric, k=judge.gate_k, seed=state.config.seed)
+    parameters = {"precision": task.precision} if _has_precision(task.name) else {}
     trial = bench.attempt(task.name, task.name, parameters)
     figures = {"value": trial.value, "low": trial.low, "high": trial.high, "metric": f"{bench.metric}@{bench.k}"}
     return figures | {"seconds": trial.fitted.seconds, "epochs": trial.fitted.epochs}
+
+
+def _has_precision(name: str) -> bool:
+    from fusion import registry
+
+    return "precision" not in registry.strategy(name).idle
 
 
 def _texts(options: argparse.Namespace) -> "list[Analysis]":
@@ -167,21 +163,6 @@ def _night(options: argparse.Namespace) -> Any:
     from jobs.night import Night
 
     return Night.of(date_=options.date, raw=options.lake, lake=options.lake, config=None)
-
-
-def _repeated(work: Any, repeats: int) -> tuple[float, np.ndarray]:
-    """The median seconds of so many runs, a first one left out, and what the last one made."""
-    seconds = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        made = work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds[1:]), made
-
-
-def _cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return (one * other).sum(axis=1) / lengths
 
 
 def _options() -> argparse.Namespace:

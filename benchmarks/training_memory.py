@@ -137,13 +137,12 @@ def _events(count: int, *, users: int, group: np.ndarray, random: np.random.Gene
 def _measured(night: Night, step: str) -> dict[str, float]:
     from fusion.choosing import Bench
     from jobs.state import load
-    from jobs.train import split_of
 
     began, used = time.monotonic(), time.process_time()
     state = load(night)
     figures = {"likes": float(len(state.history.likes()))}
     if step != "load":
-        parts = split_of(night, state)
+        parts = state.split()
         bench = Bench(state.filled(parts.train), parts, metric="ndcg", k=10, seed=1)
         trial = bench.attempt(step, step, {})
         figures |= {"fit_s": trial.fitted.seconds, "ndcg/1000": 1000 * (trial.value or 0)}

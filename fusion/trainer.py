@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fusion import losses
 from fusion.data import History
+from fusion.determinism import deterministic
 from fusion.examples import Candidates, Example
 from fusion.recipe import Recipe
 
@@ -84,12 +85,8 @@ class Variables:
         scope: AbstractContextManager[Any] | None = None,
     ) -> None:
         import keras
-        import tensorflow as tf
 
-        keras.utils.set_random_seed(seed)
-        tf.config.experimental.enable_op_determinism()
-        # GPUs would round the factors of single-precision products to 10 bits.
-        tf.config.experimental.enable_tensor_float_32_execution(False)
+        deterministic(seed)
         with scope or nullcontext():
             self.named = {name: keras.Variable(array) for name, array in start.items()}
             if recipe.optimizer == "adam":

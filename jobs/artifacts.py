@@ -69,7 +69,7 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         for part, model in models.items():
-            model.save(Path(folder) / part)
+            registry.save(model, Path(folder) / part)
         filesystem, root = storage.filesystem(night.lake.uri)
         for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
             target = f"{root}/{made.path}/{file.relative_to(folder).as_posix()}"

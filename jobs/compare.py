@@ -17,7 +17,7 @@ from fusion.core import core
 from fusion.missing.registry import POLICIES
 from fusion.registry import STRATEGIES
 from fusion.reviews import Reviews
-from fusion.splits import Kind, Split, split
+from fusion.splits import Kind, Split
 from jobs.night import Night, UserError
 from jobs.state import State, load
 from schemas.config import AUTO, Candidate
@@ -71,14 +71,7 @@ def compare(
         raise UserError(f"night {night.ds} has no likes to compare on; give a later --date, or a smaller --core")
     rows: list[dict[str, object]] = []
     for kind in splits:
-        parts = split(
-            state.history,
-            kind=kind,
-            test_share=settings.split.test_share,
-            valid_share=settings.split.valid_share,
-            item_ids=state.items.item_ids,
-            seed=settings.seed,
-        )
+        parts = state.split(kind)
         default = _default(night, state, parts)
         comparison = Comparison(
             state.prepared, parts, default=default.strategy, parameters=dict(default.parameters), seed=settings.seed

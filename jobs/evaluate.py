@@ -26,7 +26,6 @@ from jobs import artifacts
 from jobs.choosing import CONTENT_ONLY, Choice, chosen, told
 from jobs.night import Night, run_step
 from jobs.state import State, encoders, load
-from jobs.train import split_of
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
@@ -50,7 +49,7 @@ def run(night: Night, arguments: argparse.Namespace) -> None:
     made = artifacts.identity(night, state, choice.best.strategy, choice.best.parameters)
     last = _last_promoted(night)
     before = _as_seen_by(night, state, last)
-    parts = split_of(night, state)
+    parts = state.split()
     rival = last if last and artifacts.held_out_alike(night, last["path"]) else None
     figures = _figures(night, state, parts, made, rival, before) if len(parts.test.likes()) else []
     promotion = _decide(night, figures, made.strategy, unjudged=last is not None and rival is None)

@@ -16,6 +16,7 @@ from fusion.data import Catalog, History
 from fusion.missing import registry as policies
 from fusion.preparation import prepared
 from fusion.reviews import Reviews, with_reviews
+from fusion.splits import Kind, Split, split
 from jobs.night import Night, NightError
 from jobs.sequences import COLUMNS, sequences
 from lake import asof
@@ -35,6 +36,18 @@ class State:
     reviews: Reviews
     config: Fusion
     fingerprint: str
+
+    def split(self, kind: Kind | None = None) -> Split:
+        """The history with likes held out as configured, or by another kind of split."""
+        how = self.config.split
+        return split(
+            self.history,
+            kind=kind or how.kind,
+            test_share=how.test_share,
+            valid_share=how.valid_share,
+            item_ids=self.items.item_ids,
+            seed=self.config.seed,
+        )
 
     def catalog(self, known: History) -> Catalog:
         """The catalog as whoever knows so much of the history sees it: with the reviews that came with that part."""

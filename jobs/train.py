@@ -6,35 +6,21 @@ import logging
 import shutil
 
 from fusion.registry import create
-from fusion.splits import Split, split
 from jobs import artifacts
 from jobs.choosing import choose
 from jobs.completeness import check_complete
 from jobs.contradictions import warn
 from jobs.night import Night, run_step
-from jobs.state import State, load
+from jobs.state import load
 
 log = logging.getLogger("nightweave.train")
-
-
-def split_of(night: Night, state: State) -> Split:
-    """How the night holds out likes."""
-    how = night.config.fusion.split
-    return split(
-        state.history,
-        kind=how.kind,
-        test_share=how.test_share,
-        valid_share=how.valid_share,
-        item_ids=state.items.item_ids,
-        seed=night.config.fusion.seed,
-    )
 
 
 def run(night: Night, _: argparse.Namespace) -> None:
     check_complete(night)
     state = load(night)
     warn(night, state.items)
-    parts = split_of(night, state)
+    parts = state.split()
     best = choose(night, state, parts).best
     made = artifacts.identity(night, state, best.strategy, best.parameters)
     if artifacts.exists(night, made.path):

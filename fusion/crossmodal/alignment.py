@@ -1,16 +1,15 @@
 """The contract of an alignment: two modalities of an item brought into one space, where their cosine tells whether they
 belong together."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
-from fusion.estimator import Estimator
 
 
-class Alignment(Estimator):
+class Alignment(ABC):
     """Learns from items that have two modalities or more. What becomes of a row depends on that row alone."""
 
     @abstractmethod

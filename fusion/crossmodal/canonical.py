@@ -1,8 +1,5 @@
 """Alignment in closed form: canonical correlation analysis."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,15 +24,10 @@ class Canonical(Alignment):
         ValueError: an argument is out of its range.
     """
 
-    name = "cca"
-
     def __init__(self, *, dims: int = 32, ridge: float = 3.0) -> None:
         if dims < 1 or not ridge > 0:
             raise ValueError(f"dims {dims} and ridge {ridge}: expected at least 1, and more than 0")
         self.dims, self.ridge = dims, ridge
-
-    def parameters(self) -> dict[str, Any]:
-        return {"dims": self.dims, "ridge": self.ridge}
 
     def fit(self, views: Views, *, seed: int) -> None:
         """`seed` plays no part."""
@@ -66,12 +58,6 @@ class Canonical(Alignment):
             for side, m in (("first", first), ("second", second))
         )
         return one, other
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return dict(self._maps)
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._maps = dict(state)
 
 
 def canonical(

@@ -76,10 +76,6 @@ class Conditional(Translator):
         self.hidden, self.noise, self.modality_dropout = hidden, noise, modality_dropout
         self.recipe = Recipe(**recipe)
 
-    def parameters(self) -> dict[str, Any]:
-        own = {"hidden": self.hidden, "noise": self.noise, "modality_dropout": self.modality_dropout}
-        return own | vars(self.recipe)
-
     @abstractmethod
     def _start(self, random: np.random.Generator, *, inputs: int, outputs: int) -> Weights:
         """The weights of one modality's network, which begins by predicting 0."""
@@ -104,15 +100,6 @@ class Conditional(Translator):
         condition = Condition.of(views, modality)
         predicted = self._use(self._weights[modality], condition.inputs())
         return np.where(condition.shown.any(axis=1, keepdims=True), predicted, 0).astype(np.float32)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return {f"{m}/{name}": array for m, weights in self._weights.items() for name, array in weights.items()}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._weights = {}
-        for key, array in state.items():
-            modality, _, name = key.partition("/")
-            self._weights.setdefault(modality, {})[name] = array
 
     def _trained(self, views: Views, modality: str, *, seed: int) -> Weights:
         condition = Condition.of(views, modality)

@@ -37,15 +37,10 @@ class Contrastive(Alignment):
         ValueError: an argument is out of its range.
     """
 
-    name = "infonce"
-
     def __init__(self, *, dims: int = 64, hidden: int = 0, noise: float = 1.0, **recipe: Any) -> None:
         if dims < 1 or hidden < 0 or noise < 0:
             raise ValueError(f"dims {dims}, hidden {hidden} and noise {noise}: expected at least 1, 0 and 0")
         self.dims, self.hidden, self.noise, self.recipe = dims, hidden, noise, Recipe(**recipe)
-
-    def parameters(self) -> dict[str, Any]:
-        return {"dims": self.dims, "hidden": self.hidden, "noise": self.noise, **vars(self.recipe)}
 
     def fit(self, views: Views, *, seed: int) -> None:
         views = views.where(spaced(views.shown(list(views.x)).sum(axis=1) >= 2))
@@ -75,12 +70,6 @@ class Contrastive(Alignment):
     @property
     def temperature(self) -> float:
         return max(LEAST_TEMPERATURE, float(np.exp(self._weights["log_temperature"])))
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return dict(self._weights)
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._weights = dict(state)
 
     def _batches(self, views: Views) -> Callable[[np.random.Generator], Iterable[Batch]]:
         def draw(random: np.random.Generator) -> Iterable[Batch]:

@@ -17,8 +17,6 @@ class Regressor(Conditional):
     Its arguments are those of `Conditional`.
     """
 
-    name = "network"
-
     def _start(self, random: np.random.Generator, *, inputs: int, outputs: int) -> Weights:
         return start_perceptron(random, "net", inputs=inputs, hidden=self.hidden, outputs=outputs, silent=True)
 

@@ -1,8 +1,7 @@
 """Translation in closed form: ridge regression, one for every pattern of modalities that an item may have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +28,10 @@ class Ridge(Translator):
         ValueError: no penalty, or one that is not above 0.
     """
 
-    name = "ridge"
-
     def __init__(self, *, penalties: Sequence[float] = PENALTIES) -> None:
         if not penalties or min(penalties) <= 0:
             raise ValueError(f"penalties {list(penalties)}: expected at least one, all above 0")
         self.penalties = list(penalties)
-
-    def parameters(self) -> dict[str, Any]:
-        return {"penalties": self.penalties}
 
     def fit(self, views: Views, *, seed: int) -> None:
         """`seed` plays no part."""
@@ -63,12 +57,6 @@ class Ridge(Translator):
                 fit = self._fits[_key(modality, pattern)]
                 predicted[rows] = np.hstack([views.x[o][rows] for o in pattern]) @ fit[1:] + fit[0]
         return predicted
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return dict(self._fits)
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._fits = dict(state)
 
     def _regression(
         self, views: Views, target: str, pattern: Sequence[str], *, rows: NDArray[np.int64]

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.determinism import deterministic
+
 LEAST_STEPS = 6
 """Of an epoch: over fewer, a held-out figure says little of where training goes."""
 Weights = dict[str, NDArray[np.float32]]
@@ -93,8 +95,7 @@ class _Learner:
         import keras
         import tensorflow as tf
 
-        keras.utils.set_random_seed(seed)
-        tf.config.experimental.enable_op_determinism()
+        deterministic(seed)
         self._loss = loss
         self._named = {name: keras.Variable(array) for name, array in start.items()}
         self._variables = list(self._named.values())

@@ -1,15 +1,14 @@
 """The contract of a translator: an item's missing modality, told from those that it has."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
-from fusion.estimator import Estimator
 
 
-class Translator(Estimator):
+class Translator(ABC):
     """Predicts any modality's projected vector from the item's others.
 
     What is predicted of an item depends on that item alone, not on those beside it, and is the same every time.

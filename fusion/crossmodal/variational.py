@@ -27,16 +27,11 @@ class Variational(Conditional):
         ValueError: an argument is out of its range.
     """
 
-    name = "vae"
-
     def __init__(self, *, latent: int = 16, **settings: Any) -> None:
         super().__init__(**settings)
         if latent < 1:
             raise ValueError(f"latent {latent}: expected 1 or more")
         self.latent = latent
-
-    def parameters(self) -> dict[str, Any]:
-        return {"latent": self.latent} | super().parameters()
 
     def _start(self, random: np.random.Generator, *, inputs: int, outputs: int) -> Weights:
         begin = partial(start_perceptron, random, hidden=self.hidden)

@@ -1,8 +1,6 @@
 """Policies that give every gap the same vector."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +28,9 @@ class _Constant(Policy):
         rows = {m: np.nonzero(~catalog.masks[m])[0] for m in self._vectors}
         return filled(catalog, {m: Fill(rows[m], np.tile(x, (len(rows[m]), 1))) for m, x in self._vectors.items()})
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        return dict(self._vectors)
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._vectors = dict(state)
-
 
 class Mean(_Constant):
     """The mean of the modality's observed vectors."""
-
-    name = "mean"
 
     def _of(self, observed: NDArray[np.float32]) -> NDArray[np.float32]:
         return observed.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -48,8 +38,6 @@ class Mean(_Constant):
 
 class Median(_Constant):
     """The median of each column of the modality's observed vectors: outliers do not move it."""
-
-    name = "median"
 
     def _of(self, observed: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.median(observed, axis=0).astype(np.float32)

@@ -1,8 +1,7 @@
 """The item graph: who is liked together, and who is alike by what both have. Sparse throughout."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,8 +12,6 @@ from fusion.crossmodal.views import Views
 from fusion.data import Catalog, History
 from fusion.lookup import places
 from fusion.nearest import SHRINK, nearest
-
-_CSR, _PARTS = ("data", "indices", "indptr"), ("co_likes", "x", "masks")
 
 
 class _CoLikes(ItemKNN):
@@ -80,20 +77,6 @@ class ItemGraph:
             own=place,
             shrink=SHRINK,
         )
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        arrays = {f"co_likes/{name}": getattr(self.co_likes, name) for name in _CSR}
-        arrays |= {f"x/{m}": x for m, x in self.views.x.items()}
-        return arrays | {f"masks/{m}": mask for m, mask in self.views.masks.items()} | {"item_ids": self.item_ids}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, NDArray[Any]], *, neighbours: int) -> Self:
-        named = {
-            part: {n.partition("/")[2]: a for n, a in state.items() if n.startswith(f"{part}/")} for part in _PARTS
-        }
-        n = len(state["item_ids"])
-        co_likes = sp.csr_matrix(tuple(named["co_likes"][name] for name in _CSR), shape=(n, n))
-        return cls(state["item_ids"], Views(named["x"], named["masks"]), co_likes, neighbours)
 
 
 def _rows_at(matrix: sp.csr_matrix, place: NDArray[np.int64]) -> sp.csr_matrix:

@@ -1,11 +1,8 @@
 """Policies that make nothing up: masks as they are, or items with gaps hidden."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fusion.data import Catalog, History
 from fusion.missing.policy import Policy
@@ -15,19 +12,11 @@ from schemas.table import MODALITIES
 class Untouched(Policy):
     """Missing stays missing."""
 
-    name = "none"
-
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
         """Nothing is learnt."""
 
     def fill(self, catalog: Catalog) -> Catalog:
         return catalog
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return {}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Nothing was learnt."""
 
 
 class Drop(Policy):
@@ -37,7 +26,6 @@ class Drop(Policy):
     every figure and serves nobody whose items are hidden; the policy is here to be compared with.
     """
 
-    name = "drop"
     USUAL = 0.5
 
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
@@ -50,9 +38,3 @@ class Drop(Policy):
             whole &= catalog.masks[str(modality)]
         hidden = {m: np.where(whole[:, None], x, 0).astype(np.float32) for m, x in catalog.vectors.items()}
         return replace(catalog, vectors=hidden, masks={m: mask & whole for m, mask in catalog.masks.items()})
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return {"usual": self._usual}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._usual = state["usual"]

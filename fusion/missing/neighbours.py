@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,9 +32,6 @@ class GraphPolicy(ProjectedPolicy):
             raise ValueError(f"neighbours {neighbours}: expected 1 or more")
         self.neighbours = neighbours
 
-    def parameters(self) -> dict[str, Any]:
-        return {"neighbours": self.neighbours, "dims": self.dims}
-
     @abstractmethod
     def _weights(self, catalog: Catalog, views: Views, rows: NDArray[np.int64]) -> sp.csr_matrix:
         """CSR float32 [len(rows), K]: how much each node counts for each item, never the item itself."""
@@ -56,17 +52,9 @@ class GraphPolicy(ProjectedPolicy):
             made[modality] = (own @ nodes.x[modality]) / np.where(total > 0, total, 1)[:, None]
         return made
 
-    def _learnt(self) -> dict[str, NDArray[Any]]:
-        return self._graph.state()
-
-    def _restore(self, learnt: Mapping[str, NDArray[Any]]) -> None:
-        self._graph = ItemGraph.from_state(learnt, neighbours=self.neighbours)
-
 
 class Neighbours(GraphPolicy):
     """The mean of the item's neighbours that have the modality, weighted by their edges."""
-
-    name = "neighbours"
 
     def _weights(self, catalog: Catalog, views: Views, rows: NDArray[np.int64]) -> sp.csr_matrix:
         return self._graph.edges(catalog, views, rows)

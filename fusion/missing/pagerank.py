@@ -1,8 +1,5 @@
 """Missing vectors from the items that a random walk from an item visits."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -15,7 +12,6 @@ from fusion.missing.neighbours import NEIGHBOURS, GraphPolicy
 TOLERANCE = 1e-4
 """A step's probability below this is dropped, and walks end when less than a hundred times this is left."""
 BLOCK = 256
-_LINKS = ("data", "indices", "indptr")
 
 
 class PageRank(GraphPolicy):
@@ -32,16 +28,11 @@ class PageRank(GraphPolicy):
         ValueError: an argument is out of its range.
     """
 
-    name = "pagerank"
-
     def __init__(self, *, restart: float = 0.25, neighbours: int = NEIGHBOURS, dims: int = 128) -> None:
         super().__init__(neighbours=neighbours, dims=dims)
         if not 0 < restart < 1:
             raise ValueError(f"restart {restart}: expected a probability above 0 and below 1")
         self.restart = restart
-
-    def parameters(self) -> dict[str, Any]:
-        return {"restart": self.restart} | super().parameters()
 
     def _learn(self, catalog: Catalog, views: Views, likes: History, *, seed: int) -> None:
         super()._learn(catalog, views, likes, seed=seed)
@@ -55,14 +46,6 @@ class PageRank(GraphPolicy):
             for i in range(0, len(rows), BLOCK)
         ]
         return sp.vstack(blocks, format="csr") if blocks else first
-
-    def _learnt(self) -> dict[str, NDArray[Any]]:
-        return super()._learnt() | {f"links/{name}": getattr(self._links, name) for name in _LINKS}
-
-    def _restore(self, learnt: Mapping[str, NDArray[Any]]) -> None:
-        super()._restore(learnt)
-        shape = (len(self._graph.item_ids),) * 2
-        self._links = sp.csr_matrix(tuple(learnt[f"links/{name}"] for name in _LINKS), shape=shape)
 
 
 def visits(first: sp.csr_matrix, links: sp.csr_matrix, *, restart: float) -> sp.csr_matrix:

@@ -1,15 +1,13 @@
 """The contract of a policy for missing modalities: a catalog in, the same catalog with fewer gaps out."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data import Catalog, History
-from fusion.estimator import Estimator
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Fill:
     vectors: NDArray[np.float32]
 
 
-class Policy(Estimator):
+class Policy(ABC):
     """What is done about modalities that items lack.
 
     A policy learns from observed vectors only, and never changes one. A vector that it makes up has its mask True, so
@@ -41,10 +39,6 @@ class Policy(Estimator):
     def fill(self, catalog: Catalog) -> Catalog:
         """The catalog with the policy applied; the one given stays as it is. A modality that no fitted item had stays
         missing."""
-
-    def parameters(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them."""
-        return {}
 
 
 def filled(catalog: Catalog, fills: Mapping[str, Fill]) -> Catalog:

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +9,7 @@ from numpy.typing import NDArray
 from fusion.crossmodal.views import Views
 from fusion.data import Catalog, History
 from fusion.missing.policy import Fill, Policy, filled
-from fusion.preprocess import fit_projections, projections_from, projections_state
-
-_LEARNT = "learnt/"
+from fusion.preprocess import fit_projections
 
 
 class ProjectedPolicy(Policy):
@@ -33,9 +30,6 @@ class ProjectedPolicy(Policy):
             raise ValueError(f"dims {dims}: expected 1 or more")
         self.dims = dims
 
-    def parameters(self) -> dict[str, Any]:
-        return {"dims": self.dims}
-
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
         self._projections = fit_projections(catalog, dims=self.dims)
         self._learn(catalog, Views.of(catalog, self._projections), likes.likes(), seed=seed)
@@ -55,19 +49,3 @@ class ProjectedPolicy(Policy):
         self, catalog: Catalog, views: Views, rows: Mapping[str, NDArray[np.int64]]
     ) -> Mapping[str, NDArray[np.float32]]:
         """Modality → float32 [n, p_m], for the items at `rows`, which lack it; 0 is the mean."""
-
-    @abstractmethod
-    def _learnt(self) -> dict[str, NDArray[Any]]:
-        """What `_learn` found."""
-
-    @abstractmethod
-    def _restore(self, learnt: Mapping[str, NDArray[Any]]) -> None:
-        """The inverse of `_learnt`."""
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        learnt = {_LEARNT + name: array for name, array in self._learnt().items()}
-        return projections_state(self._projections) | learnt
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._projections = projections_from(state)
-        self._restore({name.removeprefix(_LEARNT): x for name, x in state.items() if name.startswith(_LEARNT)})

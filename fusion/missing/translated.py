@@ -28,12 +28,6 @@ class _Translated(ProjectedPolicy):
     ) -> Mapping[str, NDArray[np.float32]]:
         return {m: self._translator.predict(views.where(missing), m) for m, missing in rows.items()}
 
-    def _learnt(self) -> dict[str, NDArray[Any]]:
-        return self._translator.state()
-
-    def _restore(self, learnt: Mapping[str, NDArray[Any]]) -> None:
-        self._translator.restore(learnt)
-
 
 class Regression(_Translated):
     """Ridge regression on the modalities that the item has (`fusion.crossmodal.ridge`).
@@ -41,8 +35,6 @@ class Regression(_Translated):
     Args:
         dims: see `ProjectedPolicy`.
     """
-
-    name = "regression"
 
     def __init__(self, *, dims: int = 128) -> None:
         super().__init__(create("ridge"), dims=dims)
@@ -62,22 +54,16 @@ class _Trained(_Translated):
     translator: ClassVar[str]
 
     def __init__(self, *, dims: int = 128, settings: Mapping[str, Any] | None = None) -> None:
-        self.settings = dict(settings or {})
-        super().__init__(create(self.translator, self.settings), dims=dims)
-
-    def parameters(self) -> dict[str, Any]:
-        return {"dims": self.dims, "settings": self.settings}
+        super().__init__(create(self.translator, dict(settings or {})), dims=dims)
 
 
 class Network(_Trained):
     """A small network on the modalities that the item has (`fusion.crossmodal.regressor`)."""
 
-    name = "network"
     translator = "network"
 
 
 class Generator(_Trained):
     """A variational autoencoder conditioned on the modalities that the item has (`fusion.crossmodal.variational`)."""
 
-    name = "generator"
     translator = "vae"

@@ -1,11 +1,11 @@
 """The contract of a fusion strategy: vectors for items and users whose dot product is the score."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from optuna.distributions import BaseDistribution
 
 from fusion.combine import SUM
 from fusion.data import Catalog, History
-from fusion.estimator import Estimator
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
 
@@ -77,7 +76,7 @@ class Lesson:
         return asked if len(asked.users) else None
 
 
-class Strategy(Estimator):
+class Strategy(ABC):
     """A way to fuse modalities and history.
 
     A user's score for an item is the dot product of their vectors. The columns are partitioned into `blocks`, named
@@ -88,6 +87,7 @@ class Strategy(Estimator):
     history given, not from who the user is.
 
     Attributes:
+        name: under which `fusion.registry` has it.
         space: what a search for better parameters may try, by the constructor's arguments (`fusion.tuning`).
         max_likes: with how many likes a night's training still ends in reasonable time; None where no number is too
             many. Above it a strategy is fitted where it is named, but not chosen.
@@ -96,6 +96,7 @@ class Strategy(Estimator):
             what an earlier one left; None, as it is unless set, for none. Whoever sets it empties it.
     """
 
+    name: ClassVar[str]
     space: ClassVar[Space] = {}
     max_likes: ClassVar[int | None] = None
     sequences: ClassVar[bool] = False
@@ -162,22 +163,14 @@ class Strategy(Estimator):
         """float32 [U, D], in the order of `history.user_ids`, from the likes in `history`, whose items are rows of this
         `catalog`. A user without a like gets what is best for anyone."""
 
-    def save(self, folder: Path) -> None:
-        """Writes the model into `folder`, which is made if need be (`fusion.registry.load` reads it back)."""
-        from fusion.registry import save
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON can hold them."""
 
-        save(self, folder)
+    @abstractmethod
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What was learnt, as named arrays without objects."""
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Reads what `save` wrote.
-
-        Raises:
-            ValueError: the folder holds another strategy's model, or none.
-        """
-        from fusion.registry import load
-
-        model = load(folder)
-        if not isinstance(model, cls):
-            raise ValueError(f"{folder}: holds a model of strategy {model.name!r}, expected {cls.name!r}")
-        return model
+    @abstractmethod
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """The inverse of `state`."""

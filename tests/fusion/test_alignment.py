@@ -74,19 +74,15 @@ def test_an_item_s_other_modality_is_found_among_those_held_out(name):
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_missing_modality_agrees_with_nothing_and_states_come_back(name):
+def test_a_missing_modality_agrees_with_nothing_and_two_fits_give_the_same_bits(name):
     views = two_views(60)
     masks = {"text": np.arange(60) % 3 > 0, "image": np.arange(60) % 4 > 0}
     views = views_of(masks=masks, **views.x)
     first, second = MAKERS[name](), MAKERS[name]()
     first.fit(views, seed=3)
     second.fit(views, seed=3)
-    again = type(first)(**first.parameters())
-    again.restore(first.state())
-    for key, array in first.state().items():
-        np.testing.assert_array_equal(array, second.state()[key])
     found = agreement(first, views, "text", "image")
-    np.testing.assert_array_equal(found, agreement(again, views, "text", "image"))
+    np.testing.assert_array_equal(found, agreement(second, views, "text", "image"))
     assert not found[~views.both("text", "image")].any()
     assert (np.abs(found) <= 1 + 1e-6).all()
 

@@ -111,17 +111,12 @@ def test_arguments_out_of_range_are_refused(name, parameters):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_two_fits_give_the_same_bits_and_come_back_from_their_state(name):
+def test_two_fits_give_the_same_bits(name):
     views = two_views()
     first, second = (registry.create(name, SMALL) for _ in range(2))
     first.fit(views, seed=7)
     second.fit(views, seed=7)
-    again = registry.create(name, first.parameters())
-    again.restore(first.state())
-    assert first.state().keys() == second.state().keys()
-    for key, array in first.state().items():
-        np.testing.assert_array_equal(array, second.state()[key])
-    np.testing.assert_array_equal(first.predict(views, "image"), again.predict(views, "image"))
+    np.testing.assert_array_equal(first.predict(views, "image"), second.predict(views, "image"))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

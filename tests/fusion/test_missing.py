@@ -39,11 +39,6 @@ def test_an_unknown_policy_is_refused_with_the_list():
         registry.create("pagerank", {"damping": 0.85})
 
 
-@pytest.mark.parametrize("name", registry.POLICIES)
-def test_the_registry_makes_what_is_named(name):
-    assert registry.create(name).name == name
-
-
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
@@ -90,13 +85,10 @@ def test_nothing_is_learnt_from_rows_that_the_mask_hides(name):
 
 
 @pytest.mark.parametrize("name", registry.POLICIES)
-def test_a_policy_comes_back_from_its_state_and_fills_catalogs_of_other_items(name):
+def test_two_fits_fill_a_catalog_of_other_items_alike(name):
     catalog, likes = world()
-    policy = fitted(name, catalog, likes)
-    again = registry.create(name, policy.parameters())
-    again.restore(policy.state())
     other, _ = world(1, n=10, first=18)
-    found, expected = again.fill(other), policy.fill(other)
+    found, expected = (fitted(name, catalog, likes).fill(other) for _ in range(2))
     for m in MODALITIES:
         np.testing.assert_array_equal(found.vectors[m], expected.vectors[m])
         np.testing.assert_array_equal(found.masks[m], expected.masks[m])
@@ -174,9 +166,6 @@ def test_what_is_generated_is_nearer_the_truth_than_the_mean_and_the_same_every_
     np.testing.assert_array_equal(second.fill(catalog).vectors["image"], made)
     error = ((made - image)[~has] ** 2).mean()
     assert error < 0.3 * ((image[has].mean(axis=0) - image[~has]) ** 2).mean()
-    again = registry.create("generator", first.parameters())
-    again.restore(first.state())
-    np.testing.assert_array_equal(again.fill(catalog).vectors["image"], made)
 
 
 def test_neighbours_by_hand():

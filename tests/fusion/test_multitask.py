@@ -124,7 +124,7 @@ def test_ratings_are_ordered(model, world):
 
 def test_heads_come_back_with_the_model(model, world, tmp_path):
     catalog, history = world
-    model.save(tmp_path)
+    registry.save(model, tmp_path)
     again = registry.load(tmp_path)
     np.testing.assert_array_equal(again.ratings(catalog, history, history), model.ratings(catalog, history, history))
     np.testing.assert_array_equal(again.categories(catalog), model.categories(catalog))

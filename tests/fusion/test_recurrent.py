@@ -78,7 +78,7 @@ def test_with_sequences_the_contract_holds(name, tmp_path):
     models = [registry.create(name, QUICK[name]) for _ in range(2)]
     for model in models:
         model.fit(catalog, parts.train, parts.valid, seed=1)
-    models[0].save(tmp_path)
+    registry.save(models[0], tmp_path)
     models.append(registry.load(tmp_path))
     found = [model.item_vectors(catalog) for model in models]
     np.testing.assert_array_equal(found[0], found[1])

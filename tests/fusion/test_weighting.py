@@ -106,7 +106,7 @@ def test_weights_are_learnt_told_and_kept(weighting, parts, tmp_path):
     assert log.best_epoch > 0
     assert log.weights["text"] + log.weights["image"] == pytest.approx(2, rel=1e-5)
     assert log.weights["text"] != 1
-    model.save(tmp_path)
+    registry.save(model, tmp_path)
     again = registry.load(tmp_path).weights(catalog)
     assert set(again) == set(MODALITIES)
     np.testing.assert_array_equal(again["text"], model.weights(catalog)["text"])

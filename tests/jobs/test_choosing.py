@@ -16,7 +16,6 @@ from jobs.choosing import candidates, choose, chosen, told
 from jobs.night import Night, NightError
 from jobs.raw import Raw
 from jobs.state import State
-from jobs.train import split_of
 from lake import files
 from lake.lake import Lake
 from schemas.config import Config
@@ -35,7 +34,7 @@ def a_night(lake: Lake, day: int, **fusion) -> Night:
 
 
 def choice_of(night: Night, state: State):
-    return choose(night, state, split_of(night, state))
+    return choose(night, state, state.split())
 
 
 @pytest.fixture
