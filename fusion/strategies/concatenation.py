@@ -5,20 +5,14 @@ from typing import Any, ClassVar
 import numpy as np
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from fusion.baselines import like_matrix
-from fusion.checks import above_0, at_least
-from fusion.concatenation import start
 from fusion.concatenation.items import Items
 from fusion.data import Catalog
-from fusion.factors import scaled_factors
-from fusion.lookup import places, rows_at
 from fusion.strategies.base import Lesson, Space
-from fusion.strategies.trained import Trained
+from fusion.strategies.linear_items import LinearItems
 from fusion.trainer import Weights
-from schemas.table import MODALITIES
 
 
-class Concatenation(Trained):
+class Concatenation(LinearItems):
     """score(u, i) = u · F_i with F_i = [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i] and u linear
     in the user's profile: the means, over the items they like, of closed-form history factors and projected modalities,
     once over all likes alike and once with recent ones weighing more.
@@ -64,37 +58,12 @@ class Concatenation(Trained):
         **training: Any,
     ) -> None:
         super().__init__(locals())
-        at_least(1, rank=rank, dims=dims, width=width)
-        above_0(ridge=ridge, decay=decay)
-        self.rank, self.dims, self.ridge, self.decay = rank, dims, ridge, decay
-        self.width, self.content_gain = width, content_gain
-
-    @property
-    def _widths(self) -> dict[str, int]:
-        return {
-            "history": self._weights["history"].shape[1],
-            **{m: self._weights[f"item/{m}"].shape[1] for m in MODALITIES},
-        }
 
     def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
-        likes, n_items = lesson.train.likes(), len(lesson.catalog)
-        counts = np.bincount(likes.item, minlength=n_items)
-        factors = scaled_factors(
-            like_matrix(likes, n_items), rank=self.rank, ridge=self.ridge, seed=lesson.seed, size=start.SOURCE_SCALE
-        )
-        self._learnt = {"factors": factors[counts > 0]}
-        items = start.items(factors[counts > 0], counts[counts > 0], self._projections, width=self.width)
         random = np.random.default_rng(lesson.seed)
-        readers = start.readers(items, readings=2, content_reading=0, content_gain=self.content_gain, random=random)
-        weights = items | {"user": readers["kernel"], "user_bias": readers["bias"]}
+        items, users = self._start(lesson, readings=2, content_reading=0, random=random)
+        weights = items | {"user": users["kernel"], "user_bias": users["bias"]}
         return self._network(lesson.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
 
     def _network(self, catalog: Catalog) -> Items:
-        place = places(self._item_ids, catalog)
-        return Items(
-            content=self._content(catalog, list(MODALITIES)),
-            masks=self._shown(catalog, list(MODALITIES)),
-            place=place,
-            factors=rows_at(self._learnt["factors"], place),
-            decays=(None, self.decay),
-        )
+        return Items(**self._described(catalog), decays=(None, self.decay))

@@ -5,23 +5,18 @@ from typing import Any, ClassVar
 import numpy as np
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from fusion.baselines import like_matrix
-from fusion.checks import above_0, at_least
-from fusion.concatenation import start
+from fusion.checks import at_least
 from fusion.data import Catalog
-from fusion.factors import scaled_factors
-from fusion.lookup import places, rows_at
 from fusion.sequence.items import Items
 from fusion.strategies.base import Lesson, Space
-from fusion.strategies.trained import Trained
+from fusion.strategies.linear_items import LinearItems
 from fusion.trainer import Weights
-from schemas.table import MODALITIES
 
 HEADS = 2
 """One that begins heeding all places alike, and one that begins heeding the latest."""
 
 
-class SequenceFusion(Trained):
+class SequenceFusion(LinearItems):
     """score(u, i) = u · [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i], where u is read off the
     user's last likes by self-attention, in the manner of SASRec (Kang and McAuley 2018; `fusion.sequence.tower.read`).
 
@@ -70,31 +65,13 @@ class SequenceFusion(Trained):
         **training: Any,
     ) -> None:
         super().__init__(locals())
-        at_least(1, length=length, rank=rank, dims=dims, width=width, key=key, hidden=hidden)
-        above_0(ridge=ridge, decay=decay)
-        self.length, self.rank, self.dims, self.width, self.key, self.hidden = length, rank, dims, width, key, hidden
-        self.content_gain, self.ridge, self.decay = content_gain, ridge, decay
-
-    @property
-    def _widths(self) -> dict[str, int]:
-        return {
-            "history": self._weights["history"].shape[1],
-            **{m: self._weights[f"item/{m}"].shape[1] for m in MODALITIES},
-        }
+        at_least(1, length=length, key=key, hidden=hidden)
+        self.length, self.key, self.hidden = length, key, hidden
 
     def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
-        likes, n_items = lesson.train.likes(), len(lesson.catalog)
-        counts = np.bincount(likes.item, minlength=n_items)
-        factors = scaled_factors(
-            like_matrix(likes, n_items), rank=self.rank, ridge=self.ridge, seed=lesson.seed, size=start.SOURCE_SCALE
-        )[counts > 0]
-        self._learnt = {"factors": factors}
-        items = start.items(factors, counts[counts > 0], self._projections, width=self.width)
         random = np.random.default_rng(lesson.seed)
-        readers = start.readers(
-            items, readings=HEADS, content_reading=HEADS - 1, content_gain=self.content_gain, random=random
-        )
-        readings, columns = readers["kernel"].shape
+        items, users = self._start(lesson, readings=HEADS, content_reading=HEADS - 1, random=random)
+        readings, columns = users["kernel"].shape
         sources = readings // HEADS
         attention = {
             "query": np.zeros((sources, HEADS * self.key)),
@@ -104,15 +81,8 @@ class SequenceFusion(Trained):
             "hidden_bias": np.zeros(self.hidden),
             "out": np.zeros((self.hidden, columns)),
         }
-        weights = items | readers | attention
+        weights = items | users | attention
         return self._network(lesson.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
 
     def _network(self, catalog: Catalog) -> Items:
-        place = places(self._item_ids, catalog)
-        return Items(
-            content=self._content(catalog, list(MODALITIES)),
-            masks=self._shown(catalog, list(MODALITIES)),
-            place=place,
-            factors=rows_at(self._learnt["factors"], place),
-            length=self.length,
-        )
+        return Items(**self._described(catalog), length=self.length)
