@@ -24,6 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--at-length", action="store_true", help="also what takes many minutes on real services")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `make test`, which spreads files over two processes: whatever needs Airflow's services shares them in one,
+    and files with tests of minutes begin first."""
+    services, nights = (
+        {item.path for item in items if item.get_closest_marker(mark)} for mark in ("services", "night")
+    )
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("services" if item.path in services else str(item.path)))
+    items.sort(key=lambda item: (item.path not in services, item.path not in nights))
+
+
 @pytest.fixture(scope="session")
 def at_length(request: pytest.FixtureRequest) -> None:
     """For tests that take more minutes than every change can wait for."""
