@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--at-length", action="store_true", help="also what takes many minutes on real services")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `make test`, which spreads files over two processes: whatever needs Airflow's services shares them in one,
     and files with tests of minutes begin first."""
