@@ -16,7 +16,7 @@ demo: $(SETUP)
 	@echo "The report: $$($(BIN)/nightweave report --date 2026-11-01 --lake $(DEMO)/lake)"
 
 test: $(SETUP)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

@@ -5,6 +5,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 from pyspark.sql import SparkSession
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from jobs.environment import spark_environment
 from jobs.session import spark_session
@@ -24,16 +26,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--at-length", action="store_true", help="also what takes many minutes on real services")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `make test`, which spreads files over two processes: whatever needs Airflow's services shares them in one,
-    and files with tests of minutes begin first."""
+    """Files with tests that take minutes come first, so that neither of the processes of `make test` waits for one."""
     services, nights = (
         {item.path for item in items if item.get_closest_marker(mark)} for mark in ("services", "night")
     )
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("services" if item.path in services else str(item.path)))
     items.sort(key=lambda item: (item.path not in services, item.path not in nights))
+
+
+class ByFile(LoadScopeScheduling):
+    """Tests of one file share a process, and so do all that share the running Airflow."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "services" if "services/" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
