@@ -1,5 +1,4 @@
-"""Fits named weights with Keras. Only this file and the learners of `fusion.multitask` and `fusion.graph` need
-TensorFlow, and only while fitting."""
+"""Fits named weights with Keras. TensorFlow is needed only while fitting."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
