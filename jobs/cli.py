@@ -36,7 +36,7 @@ def demo_data(
     media: Annotated[bool, typer.Option(help="Whether to make pictures, sounds and videos")] = True,
 ) -> None:
     """Write a shop's catalog with all four modalities, made from a seed."""
-    from jobs.sources.demo import write_catalog
+    from jobs.demo import write_catalog
 
     day = _date(first_night, "--first-night")
     summary = write_catalog(raw, items=items, users=users, nights=nights, seed=seed, first_night=day, media=media)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.sources.demo import write_catalog
+from jobs.demo import write_catalog
 from schemas.tables import TABLES
 
 READ_EVERY_TABLE = """

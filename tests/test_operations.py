@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
+from jobs.demo import write_catalog
 from jobs.environment import spark_environment
 from jobs.run_dag import LOCAL_SPARK
-from jobs.sources.demo import write_catalog
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.tables import TABLES, Recommendations

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.sources.demo import write_catalog
+from jobs.demo import write_catalog
 from tests.deploy.nights import Rows, run_night
 
 

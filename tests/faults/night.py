@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import yaml
 
+from jobs.demo import write_catalog
 from jobs.environment import driver_options, spark_environment
-from jobs.sources.demo import write_catalog
 from lake.lake import Lake
 from schemas.table import MODALITIES
 

@@ -12,8 +12,8 @@ import yaml
 from pyspark.sql import SparkSession
 
 from jobs import evaluate, state, train
+from jobs.demo import write_catalog
 from jobs.night import Night
-from jobs.sources.demo import write_catalog
 from jobs.verify import findings
 from lake.lake import Lake
 from schemas.table import Table

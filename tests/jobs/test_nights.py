@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.demo import write_catalog
 from jobs.explain import explain_shelves
 from jobs.night import NightError
-from jobs.sources.demo import write_catalog
 from jobs.sources.landing import Summary
 from jobs.verify import findings
 from lake import views

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.sources.demo import write_catalog
+from jobs.demo import write_catalog
 from lake.lake import Lake
 from tests.dags.test_alerts import webhook
 from tests.jobs.nights import a_night, run_night

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.sources.landing import LandingZoneError
 from jobs.sources.movielens import natural_title, write_landing_zone
-from tests.sources.reading import fingerprints, read_rows, seconds
+from tests.jobs.demo.reading import fingerprints, read_rows, seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = Path(os.environ.get("NIGHTWEAVE_TEST_DATA", ROOT.parent / "shared" / "data")) / "movielens-small"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from jobs.sources.demo import interactions, items
-from jobs.sources.demo.behaviour import Events, simulate
-from jobs.sources.demo.media import KINDS, write_media
-from jobs.sources.demo.mess import Content, Row, counted
-from jobs.sources.demo.plan import MISSING_SHARES, Plan, plan_catalog
-from jobs.sources.demo.traits import looks_like
+from jobs.demo import interactions, items
+from jobs.demo.behaviour import Events, simulate
+from jobs.demo.media import KINDS, write_media
+from jobs.demo.mess import Content, Row, counted
+from jobs.demo.plan import MISSING_SHARES, Plan, plan_catalog
+from jobs.demo.traits import looks_like
 from jobs.sources.landing import (
     INTERACTION_COLUMNS,
     ITEM_SCHEMA,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.sources.demo import write_catalog
-from jobs.sources.demo.plan import MISSING_SHARES, plan_catalog
+from jobs.demo import write_catalog
+from jobs.demo.plan import MISSING_SHARES, plan_catalog
 from jobs.sources.landing import LandingZoneError, Summary
-from tests.sources.reading import day, fingerprints, good_events, read_rows, rows_by_night, seconds
+from tests.jobs.demo.reading import day, fingerprints, good_events, read_rows, rows_by_night, seconds
 
 SMALL = {"items": 60, "users": 40, "nights": 3, "progress": False}
 LISTS = ("tags", "image_uris", "audio_uris", "video_uris")

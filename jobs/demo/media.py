@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from jobs.sources.demo.encode import encode_video
-from jobs.sources.demo.pictures import picture, write_picture
-from jobs.sources.demo.plan import Plan
-from jobs.sources.demo.sounds import silence, tune, write_sound
-from jobs.sources.demo.traits import looks_like, stream
-from jobs.sources.demo.videos import FPS, clip
+from jobs.demo.encode import encode_video
+from jobs.demo.pictures import picture, write_picture
+from jobs.demo.plan import Plan
+from jobs.demo.sounds import silence, tune, write_sound
+from jobs.demo.traits import looks_like, stream
+from jobs.demo.videos import FPS, clip
 
 KINDS = ("image", "audio", "video")
 _PICTURE_FORMATS = ("jpg", "png", "jpg", "webp")

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from jobs.sources.demo import write_catalog
-from jobs.sources.demo.encode import encode_audio
-from jobs.sources.demo.pictures import KINDS, PALETTES, SIZE, TEXTURES, picture
-from jobs.sources.demo.sounds import RATE, SECONDS, VOICES, beats_per_minute, tune
-from jobs.sources.demo.traits import stream
-from jobs.sources.demo.videos import DIRECTIONS, FPS, HEIGHT, PATTERNS, WIDTH, clip, pixels_per_second
+from jobs.demo import write_catalog
+from jobs.demo.encode import encode_audio
+from jobs.demo.pictures import KINDS, PALETTES, SIZE, TEXTURES, picture
+from jobs.demo.sounds import RATE, SECONDS, VOICES, beats_per_minute, tune
+from jobs.demo.traits import stream
+from jobs.demo.videos import DIRECTIONS, FPS, HEIGHT, PATTERNS, WIDTH, clip, pixels_per_second
 from jobs.sources.landing import LandingZoneError, Summary
-from tests.sources.reading import fingerprints, read_rows
+from tests.jobs.demo.reading import fingerprints, read_rows
 
 
 @pytest.fixture(scope="module")

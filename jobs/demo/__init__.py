@@ -3,8 +3,8 @@
 >>> summary = write_catalog(Path("build/demo/raw"), items=240, users=200, nights=3, seed=7)  # doctest: +SKIP
 """
 
-from jobs.sources.demo.catalog import FIRST_NIGHT, ITEMS, NIGHTS, SEED, USERS, write_catalog
-from jobs.sources.demo.traits import (
+from jobs.demo.catalog import FIRST_NIGHT, ITEMS, NIGHTS, SEED, USERS, write_catalog
+from jobs.demo.traits import (
     MODALITY_GROUPS,
     item_traits,
     modality_columns,

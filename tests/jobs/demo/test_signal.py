@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.sources.demo import (
+from jobs.demo import (
     ITEMS,
     MODALITY_GROUPS,
     SEED,
@@ -16,7 +16,7 @@ from jobs.sources.demo import (
     user_tastes,
     write_catalog,
 )
-from tests.sources.reading import good_events
+from tests.jobs.demo.reading import good_events
 
 K = 20
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.sources.demo.texts import pick
+from jobs.demo.texts import pick
 
 Content = dict[str, Any]
 DAY = 86_400

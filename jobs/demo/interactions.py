@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jobs.sources.demo.behaviour import EVENTS, Events
-from jobs.sources.demo.items import topic
-from jobs.sources.demo.media import item_id
-from jobs.sources.demo.mess import MALFORMED_INTERACTIONS, Content, Row, damaged, timestamp
-from jobs.sources.demo.plan import Plan
-from jobs.sources.demo.texts import pick, review
-from jobs.sources.demo.traits import stream
+from jobs.demo.behaviour import EVENTS, Events
+from jobs.demo.items import topic
+from jobs.demo.media import item_id
+from jobs.demo.mess import MALFORMED_INTERACTIONS, Content, Row, damaged, timestamp
+from jobs.demo.plan import Plan
+from jobs.demo.texts import pick, review
+from jobs.demo.traits import stream
 
 DUPLICATE_SHARE = 0.015
 MALFORMED_EVERY = 200

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.sources.demo.traits import hidden_traits, looks_like, stream
+from jobs.demo.traits import hidden_traits, looks_like, stream
 
 FIRST_NIGHT_SHARE = 0.8
 MISSING_SHARES = {"text": 0.1, "image": 0.12, "audio": 0.22, "video": 0.6}

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from jobs.sources.demo.words import VOCABULARIES
+from jobs.demo.words import VOCABULARIES
 
 T = TypeVar("T")
 

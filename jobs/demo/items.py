@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.sources.demo.media import item_id, uris
-from jobs.sources.demo.mess import DAY, LISTS, MALFORMED_ITEMS, Content, Row, damaged, messy_item, timestamp
-from jobs.sources.demo.plan import Plan
-from jobs.sources.demo.texts import Topic, pick, wording
-from jobs.sources.demo.traits import stream
+from jobs.demo.media import item_id, uris
+from jobs.demo.mess import DAY, LISTS, MALFORMED_ITEMS, Content, Row, damaged, messy_item, timestamp
+from jobs.demo.plan import Plan
+from jobs.demo.texts import Topic, pick, wording
+from jobs.demo.traits import stream
 
 HISTORY_DAYS = 60
 """How far before the first night the shop's past goes back."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.sources.demo.encode import encode_audio
+from jobs.demo.encode import encode_audio
 
 RATE = 16_000
 SECONDS = 4.0

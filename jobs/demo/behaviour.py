@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from jobs.sources.demo.items import HISTORY_DAYS
-from jobs.sources.demo.mess import DAY
-from jobs.sources.demo.plan import Plan
-from jobs.sources.demo.traits import item_traits, popularity, stream, user_tastes
+from jobs.demo.items import HISTORY_DAYS
+from jobs.demo.mess import DAY
+from jobs.demo.plan import Plan
+from jobs.demo.traits import item_traits, popularity, stream, user_tastes
 
 EVENTS = ("view", "click", "like", "dislike", "cart", "purchase", "rating", "review")
 VISITS_PER_USER = 26
