@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark import TaskContext
 
 from features.base import Encoder, MediaError
-from features.isolation import Decoders
+from features.decoding.worker_pool import Decoders
 from features.registry import encoder, locate
 from jobs import gpu
 from jobs.raw import Raw, Refusal

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from features.base import MediaError
-from features.media import probe, run_ffmpeg
+from features.decoding.ffmpeg import probe, run_ffmpeg
 
 SAMPLE_RATE = 22050
 _SPARE_S = 0.1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.arrays import stacked
-from features.audio.encoder import AudioEncoder, Sound
+from features.audio.base import AudioEncoder, Sound
 from features.audio.rhythm import PULSE_BPM, Rhythm
 from features.audio.spectrum import BANDS, CHROMA, COEFFICIENTS, CONTRAST
 

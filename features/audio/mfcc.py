@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.arrays import stacked
-from features.audio.encoder import AudioEncoder, Sound
+from features.audio.base import AudioEncoder, Sound
 from features.audio.spectrum import COEFFICIENTS
 
 _MFCC, _DELTA = 18.0, 2.0

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.forward import forward
 from features.image.checkpoint import read_checkpoint
+from features.keras_forward import forward
 from features.weights import file_sha256, package_file
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.forward import Precision, check_options, forward, told
 from features.image.encoder import ImageEncoder
 from features.image.load import Fit
+from features.keras_forward import Precision, check_options, forward, told
 
 if TYPE_CHECKING:
     import keras

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from features.forward import Precision
 from features.image.load import Fit
 from features.image.network import NetworkEncoder
+from features.keras_forward import Precision
 from features.weights import file_sha256
 
 if TYPE_CHECKING:

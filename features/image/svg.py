@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from features.base import MediaError
-from features.process import run_limited
+from features.decoding.limited_process import run_limited
 
 HEAD_BYTES = 1 << 16
 _ROOT = re.compile(rb"<([\w-]+:)?svg[\s>]")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.forward import check_options, told
+from features.keras_forward import check_options, told
 from features.text.analysis import Analysis
 from features.text.encoder import MAX_CHARACTERS, TextEncoder
 from features.text.windows import BATCH, SentenceNetwork

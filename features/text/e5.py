@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.forward import check_options, told
+from features.keras_forward import check_options, told
 from features.text.analysis import Analysis
 from features.text.e5_file import E5File, e5_file, e5_path
 from features.text.encoder import MAX_CHARACTERS, TextEncoder

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.forward import forward
+from features.keras_forward import forward
 
 if TYPE_CHECKING:
     import keras

@@ -8,7 +8,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from features.base import MediaError
-from features.media import open_media, video_stream
+from features.decoding.ffmpeg import open_media, video_stream
 from features.video.scenes import CutDetector, pick
 from features.video.tape import Tape
 from features.video.vectors import MotionVectors
@@ -68,7 +68,7 @@ def decode_video(
 
     Memory and work are bounded whatever the file (`Tape` says how). Frame times are read from the frames, since headers
     lie. FFmpeg decodes in this process: whoever doesn't trust a file calls from a process that may die of it, as
-    `features.isolation` does.
+    `features.decoding.worker_pool` does.
 
     Args:
         rate: frames a second that are looked at.

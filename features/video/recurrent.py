@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.arrays import stacked
-from features.forward import Precision, check_options, forward, told
+from features.keras_forward import Precision, check_options, forward, told
 from features.video.decode import Film
 from features.video.encoder import VideoEncoder
 from features.video.motion import DIM as MOTION_DIM

@@ -9,7 +9,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from features.base import MediaError
-from features.media import MAX_PIXELS
+from features.decoding.ffmpeg import MAX_PIXELS
 
 _EXPORT_MVS = 1 << 28  # AV_CODEC_FLAG2_EXPORT_MVS
 _FPS = (0.1, 25.0, 1000.0)

@@ -17,7 +17,7 @@ OTHERS = ("jax", "torch")
 PROGRAM = """
 import sys
 import numpy as np
-from features.forward import forward
+from features.keras_forward import forward
 from features.registry import encoder
 from features.text.analysis import Analysis
 from features.video.recurrent import _network

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from features.base import MediaError
-from features.isolation import Decoders
+from features.decoding.worker_pool import Decoders
 from features.video.decode import Film
 from features.video.flow import columns
 from features.video.motion import motion
@@ -29,7 +29,7 @@ KINDS = {
 }
 REASONS = {"empty", "no-video", "unknown-format", "undecodable", "out-of-memory"}
 A_BUG_OF_OURS = re.compile(r"^\w+(Error|Exception): ")
-"""How `features.isolation` tells of an exception that isn't a MediaError."""
+"""How `features.decoding.worker_pool` tells of an exception that isn't a MediaError."""
 
 
 def damaged(data: bytes, random: np.random.Generator) -> bytes:

@@ -12,7 +12,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from features.base import MediaError
-from features.isolation import Decoders
+from features.decoding.worker_pool import Decoders
 from features.video.decode import Film
 
 SIDE, FRAMES = 64, 30

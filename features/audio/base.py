@@ -12,7 +12,7 @@ import pyarrow as pa
 from features.arrays import feature_batch
 from features.audio.decode import SAMPLE_RATE, Clip, decode_audio
 from features.audio.loudness import integrated_loudness
-from features.audio.prepare import DENOISE, TARGET_LUFS, Denoise, denoised, levelled, trimmed
+from features.audio.preprocessing import DENOISE, TARGET_LUFS, Denoise, denoised, levelled, trimmed
 from features.audio.rhythm import Rhythm, onset_envelope, rhythm
 from features.audio.spectrum import BANDS, FLOOR_DB, FRAMES_PER_S, HOP, WINDOW, Spectrum, spectrum, steps
 from features.base import Encoder
@@ -47,7 +47,7 @@ class AudioEncoder(Encoder):
     Args:
         max_seconds: so much of a sound is read at most.
         window_s, windows: of a longer sound so many windows of so many seconds are read, spread evenly over all of it.
-        denoise: "gate" lowers steady noise, "none" doesn't; see `features.audio.prepare.denoised` for when to use it.
+        denoise: "gate" lowers steady noise, "none" doesn't; see `features.audio.preprocessing.denoised` for when to use it.
         trim_db: what is so many dB below the loudest moment is cut off the beginning and the end.
         timeout_s: a sound that takes longer to decode is refused; not part of the fingerprint.
 

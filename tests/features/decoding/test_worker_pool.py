@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from features.base import MediaError
-from features.isolation import Decoders
+from features.decoding.worker_pool import Decoders
 
 
 class Moody:
@@ -38,7 +38,7 @@ class Moody:
                 return {"pid": os.getpid(), "said": f"{self.greeting} {content.name}", "pixels": np.ones((2, 2))}
 
 
-MOODY = "tests.features.test_isolation:Moody"
+MOODY = "tests.features.decoding.test_worker_pool:Moody"
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_each_thread_has_a_child_of_its_own(decoders: Decoders) -> None:
 
 
 def test_an_encoder_that_cannot_be_made_is_not_the_files_fault() -> None:
-    broken = Decoders("tests.features.test_isolation:Absent", {}, timeout_s=3.0, memory_bytes=4 << 30)
+    broken = Decoders("tests.features.decoding.test_worker_pool:Absent", {}, timeout_s=3.0, memory_bytes=4 << 30)
     with pytest.raises(RuntimeError, match="Absent"):
         broken.decode(Path("a"))
 
@@ -91,7 +91,7 @@ def test_an_encoder_that_cannot_be_made_is_not_the_files_fault() -> None:
 def test_children_end_with_their_parent() -> None:
     parent = f"""
 from pathlib import Path
-from features.isolation import Decoders
+from features.decoding.worker_pool import Decoders
 made = Decoders("{MOODY}", {{}}, timeout_s=3.0, memory_bytes=4 << 30)
 print(made.decode(Path("a"))["pid"], flush=True)
 import os, signal

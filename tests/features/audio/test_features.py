@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.audio.base import AudioEncoder
 from features.audio.decode import SAMPLE_RATE, Clip, decode_audio
-from features.audio.encoder import AudioEncoder
 from features.audio.loudness import integrated_loudness
 from features.audio.mel import MelMfcc
 from features.audio.mfcc import Mfcc
-from features.audio.prepare import TARGET_LUFS, denoised, levelled, trimmed
+from features.audio.preprocessing import TARGET_LUFS, denoised, levelled, trimmed
 from features.audio.spectrum import FLOOR_DB, spectrum, steps
 from tests.features.conftest import clicks, sine
 

@@ -2,7 +2,7 @@
 
 FFmpeg, the program or its libraries through PyAV, opens exactly one local file: formats that name other files
 (playlists, concatenations, image sequences) aren't on the list of containers, no protocol but a file's is allowed, and
-pictures have a largest size. The libraries work in the process that calls: see `features.isolation`.
+pictures have a largest size. The libraries work in the process that calls: see `features.decoding.worker_pool`.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from features.base import MediaError
-from features.process import run_limited
+from features.decoding.limited_process import run_limited
 
 CONTAINERS = (
     "aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "dts", "dv", "eac3", "flac", "flv", "gif", "h264",

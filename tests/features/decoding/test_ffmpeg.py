@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from features import media
 from features.base import MediaError
-from features.process import run_limited
+from features.decoding import ffmpeg
+from features.decoding.limited_process import run_limited
 
 
 def test_ffmpeg_on_path_comes_before_the_packaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,16 +14,16 @@ def test_ffmpeg_on_path_comes_before_the_packaged_one(tmp_path: Path, monkeypatc
     own.write_text("#!/bin/sh\n")
     own.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert media.ffmpeg_exe.__wrapped__() == str(own)
+    assert ffmpeg.ffmpeg_exe.__wrapped__() == str(own)
     own.unlink()
-    found = media.ffmpeg_exe.__wrapped__()
+    found = ffmpeg.ffmpeg_exe.__wrapped__()
     assert "imageio_ffmpeg" in found
     assert os.access(found, os.X_OK)
 
 
 def test_messages_name_neither_addresses_nor_folders() -> None:
     words = "[mov @ 0x55d0c0ffee] moov atom not found\nError opening file:/secret/folder/a.mp4"
-    assert media._last_words(words, Path("/secret/folder/a.mp4")) == "[mov] moov atom not found; Error opening a.mp4"
+    assert ffmpeg._last_words(words, Path("/secret/folder/a.mp4")) == "[mov] moov atom not found; Error opening a.mp4"
 
 
 def test_output_and_last_words_of_a_process() -> None:

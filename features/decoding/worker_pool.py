@@ -62,7 +62,7 @@ class _Child:
         self._pipe, theirs = Pipe()
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), **ONE_THREAD}
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "features.isolation", str(theirs.fileno()), *command),
+            (sys.executable, "-m", "features.decoding.worker_pool", str(theirs.fileno()), *command),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment,

@@ -10,8 +10,8 @@ from PIL import Image
 from features.audio.decode import SAMPLE_RATE, decode_audio
 from features.audio.rhythm import PULSE_BPM, rhythm
 from features.base import MediaError
-from features.media import probe
-from features.process import run_limited
+from features.decoding.ffmpeg import probe
+from features.decoding.limited_process import run_limited
 from tests.features.conftest import panned, sine, texture
 
 MakeFile = Callable[..., Path]
