@@ -13,7 +13,7 @@ ENCODERS = {
     ("image", "efficientnet-lite0"): "features.image.efficientnet:EfficientNetLite0",
     ("image", "resnet50"): "features.image.resnet:ResNet50",
     ("image", "vgg16"): "features.image.vgg:VGG16",
-    ("image", "hog"): "features.image.hog:Hog",
+    ("image", "hog"): "features.image.handcrafted:Hog",
     ("audio", "mel-mfcc"): "features.audio.mel:MelMfcc",
     ("audio", "mfcc"): "features.audio.mfcc:Mfcc",
     ("video", "frame-sequence"): "features.video.frames:FrameSequence",

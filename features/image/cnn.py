@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.image.checkpoint import read_checkpoint
+from features.image.torch_checkpoint import read_checkpoint
 from features.keras_forward import forward
 from features.weights import file_sha256, package_file
 

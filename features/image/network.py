@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.image.encoder import ImageEncoder
+from features.image.base import ImageEncoder
 from features.image.load import Fit
 from features.keras_forward import Precision, check_options, forward, told
 

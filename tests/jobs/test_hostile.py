@@ -21,7 +21,7 @@ from jobs.verify import findings
 from lake import views
 from lake.lake import Lake
 from tests.features.conftest import texture
-from tests.features.test_image_hostile import flat_png
+from tests.features.image.test_hostile import flat_png
 from tests.features.test_video_hostile import without_key_frames
 from tests.jobs.nights import a_night, prepare
 

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from features.arrays import feature_batch
 from features.base import Encoder
-from features.image.colour import colour
-from features.image.edges import edges
-from features.image.gradients import gradients
+from features.image.descriptors.colour import colour
+from features.image.descriptors.edges import edges
+from features.image.descriptors.hog import gradients
+from features.image.descriptors.lbp import texture
+from features.image.descriptors.phash import perceptual_hash
+from features.image.descriptors.statistics import look
 from features.image.load import Fit, Picture, load_picture
-from features.image.look import look
-from features.image.perceptual import perceptual_hash
-from features.image.texture import texture
 
 COLUMNS_VERSION = 2
 """Raised by whoever changes what the readable columns hold."""

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from features.image.luma import luma
+from features.image.descriptors.luma import luma
 
 DIRECTIONS = 8
 _SIGMA = 1.0

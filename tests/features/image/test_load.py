@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from features.base import MediaError
+from features.image.descriptors.statistics import look
 from features.image.load import MAX_PIXELS, load_picture
-from features.image.look import look
 from tests.features.conftest import save, texture
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{w}" height="{h}">'

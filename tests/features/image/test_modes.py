@@ -12,7 +12,7 @@ from PIL import Image
 from features.image.flatten import flatten
 from features.image.load import load_picture
 from tests.features.conftest import save
-from tests.features.test_image_load import BLUE, GREEN, RED, WHITE, corners, quarters
+from tests.features.image.test_load import BLUE, GREEN, RED, WHITE, corners, quarters
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

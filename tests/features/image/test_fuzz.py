@@ -12,7 +12,7 @@ from PIL import Image
 
 from features.base import MediaError
 from features.image.load import load_picture
-from tests.features.test_image_load import RED_HALF, quarters
+from tests.features.image.test_load import RED_HALF, quarters
 
 RASTERS, DRAWINGS = 940, 60
 SECONDS_A_FILE = 15.0

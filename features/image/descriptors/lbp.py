@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.image.luma import luma
+from features.image.descriptors.luma import luma
 
 POINTS = 8
 DIM = POINTS + 2

@@ -10,8 +10,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from features.image import cnn
-from features.image.checkpoint import MAGIC, PROTOCOL, CheckpointError, read_checkpoint
 from features.image.load import load_picture
+from features.image.torch_checkpoint import MAGIC, PROTOCOL, CheckpointError, read_checkpoint
 from features.registry import ENCODERS
 from tests.features.conftest import texture
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from features.image import colour, gradients, texture
-from features.image.colour import colour as colours
-from features.image.edges import edges
-from features.image.encoder import ImageEncoder
-from features.image.gradients import gradients as hog
+from features.image.base import ImageEncoder
+from features.image.descriptors import colour, hog, lbp
+from features.image.descriptors.colour import colour as colours
+from features.image.descriptors.edges import edges
+from features.image.descriptors.hog import gradients as hog
+from features.image.descriptors.lbp import texture as patterns
+from features.image.descriptors.phash import perceptual_hash
 from features.image.load import load_picture
-from features.image.perceptual import perceptual_hash
-from features.image.texture import texture as patterns
 from features.registry import encoder
 from schemas.features import FeaturesImage
 
@@ -172,7 +172,7 @@ def test_columns_are_of_the_whole_picture_whatever_the_fit(tmp_path: Path, fit: 
     row = hog_encoder.encode([picture]).to_pylist()[0]
     whole = load_picture(tmp_path / "wide.png").whole
     assert [len(row[name]) for name in ("gradients", "texture", "edges", "colour")] == [324, 10, 8, 52]
-    assert (gradients.DIM, texture.DIM, colour.DIM) == (324, 10, 52)
+    assert (hog.DIM, lbp.DIM, colour.DIM) == (324, 10, 52)
     np.testing.assert_array_equal(np.float32(row["gradients"]), hog(whole))
     assert row["perceptual_hash"] == perceptual_hash(whole)
     assert set(row) == {"vector", *(field.name for field in FeaturesImage.columns)}

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from features.image.luma import SIDE, luma
+from features.image.descriptors.luma import SIDE, luma
 
 ORIENTATIONS = 9
 CELL = 28

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features.image import pretrained
-from features.image.encoder import ImageEncoder
+from features.image.base import ImageEncoder
 from features.registry import encoder
 from tests.features.conftest import texture
 

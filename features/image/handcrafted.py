@@ -3,8 +3,8 @@
 import numpy as np
 
 from features.arrays import stacked
-from features.image import colour, gradients, texture
-from features.image.encoder import ImageEncoder
+from features.image.base import ImageEncoder
+from features.image.descriptors import colour, hog, lbp
 
 
 class Hog(ImageEncoder):
@@ -19,7 +19,7 @@ class Hog(ImageEncoder):
 
     @property
     def dim(self) -> int:
-        return gradients.DIM + texture.DIM + colour.DIM
+        return hog.DIM + lbp.DIM + colour.DIM
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Vectors float32 [n, 386] of RGB pixels, uint8 [n, h, w, 3]; n may be 0."""
@@ -27,7 +27,7 @@ class Hog(ImageEncoder):
 
 
 def _vector(picture: np.ndarray) -> np.ndarray:
-    shape = gradients.gradients(picture)
+    shape = hog.gradients(picture)
     length = np.linalg.norm(shape)
     shape = shape / length if length > 0 else shape
-    return np.concatenate([shape, np.sqrt(texture.texture(picture)), np.sqrt(colour.colour(picture))])
+    return np.concatenate([shape, np.sqrt(lbp.texture(picture)), np.sqrt(colour.colour(picture))])

@@ -19,8 +19,8 @@ from PIL import Image
 from features.base import MediaError
 from features.image.load import MAX_PIXELS, MAX_PIXELS_OF, load_picture
 from tests.features.conftest import texture
-from tests.features.test_image_load import quarters
-from tests.features.test_image_modes import chunk
+from tests.features.image.test_load import quarters
+from tests.features.image.test_modes import chunk
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 HUGE = 50_000
