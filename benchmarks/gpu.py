@@ -25,7 +25,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 from benchmarks.measuring import median_seconds, pictures
 
 if TYPE_CHECKING:
-    from features.text.analysis import Analysis
+    from features.text.nlp.analysis import Analysis
 
 ENCODERS = {"image": ("efficientnet-lite0", "resnet50"), "text": ("e5-small",)}
 STRATEGIES = ("joint", "concatenation", "weighted", "sequence", "multitask", "graph")
@@ -152,7 +152,7 @@ def _has_precision(name: str) -> bool:
 
 def _texts(options: argparse.Namespace) -> "list[Analysis]":
     """Texts of the night's items, without the tokens and entities that only the readable columns need."""
-    from features.text.analysis import Analysis
+    from features.text.nlp.analysis import Analysis
     from schemas.tables import Items
 
     table = _night(options).lake.read(Items, columns=["text"])

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from features.text.language import detect_language
-from features.text.normalise import clean_text
+from features.text.nlp.language import detect_language
+from features.text.nlp.normalise import clean_text
 from jobs.raw import Refusal
 from schemas.config import Clean, Events
 

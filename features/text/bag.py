@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from features.arrays import stacked
-from features.text.analysis import Analysis
-from features.text.columns import terms
-from features.text.encoder import MAX_CHARACTERS, TextEncoder
-from features.text.terms import hashed_vector
+from features.text.base import MAX_CHARACTERS, TextEncoder
+from features.text.nlp.analysis import Analysis
+from features.text.nlp.columns import terms
+from features.text.nlp.terms import hashed_vector
 
 _LEAST_DIM = 64
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.keras_forward import check_options, told
-from features.text.analysis import Analysis
-from features.text.encoder import MAX_CHARACTERS, TextEncoder
+from features.text.base import MAX_CHARACTERS, TextEncoder
+from features.text.nlp.analysis import Analysis
 from features.text.windows import BATCH, SentenceNetwork
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.keras_forward import check_options, told
-from features.text.analysis import Analysis
+from features.text.base import MAX_CHARACTERS, TextEncoder
 from features.text.e5_file import E5File, e5_file, e5_path
-from features.text.encoder import MAX_CHARACTERS, TextEncoder
-from features.text.unigram import token_ids
+from features.text.e5_tokenizer import token_ids
+from features.text.nlp.analysis import Analysis
 from features.text.windows import BATCH, SentenceNetwork
 
 if TYPE_CHECKING:

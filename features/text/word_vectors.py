@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.arrays import stacked
-from features.text.analysis import Analysis
+from features.text.base import MAX_CHARACTERS, TextEncoder
 from features.text.e5_file import e5_file, e5_path
-from features.text.encoder import MAX_CHARACTERS, TextEncoder
-from features.text.unigram import token_ids
+from features.text.e5_tokenizer import token_ids
+from features.text.nlp.analysis import Analysis
 
 _A = 1e-3
 MAX_WORDS = 200_000

@@ -19,7 +19,7 @@ import sys
 import numpy as np
 from features.keras_forward import forward
 from features.registry import encoder
-from features.text.analysis import Analysis
+from features.text.nlp.analysis import Analysis
 from features.video.recurrent import _network
 from tests.features.conftest import texture
 

@@ -11,11 +11,11 @@ import pytest
 
 from features.base import Encoder
 from features.registry import ENCODERS, encoder
-from features.text.analysis import Analysis
-from features.text.encoder import TextEncoder
+from features.text.base import TextEncoder
+from features.text.nlp.analysis import Analysis
 from schemas.table import MODALITIES
-from tests.features import tiny_bert
 from tests.features.conftest import clicks, panned, save, sine, texture
+from tests.features.text import tiny_bert
 
 DIMS = {
     "e5-small": 384,

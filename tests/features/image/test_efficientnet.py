@@ -89,7 +89,7 @@ def test_other_arrays_are_refused(wrong: np.ndarray) -> None:
 
 def test_fingerprints_need_no_tensorflow() -> None:
     program = (
-        "import sys; from features.registry import ENCODERS, encoder; import features.text.language;"
+        "import sys; from features.registry import ENCODERS, encoder; import features.text.nlp.language;"
         "from tests.features.test_encoders import make;"
         "print(*[make(name, modality).fingerprint for modality, name in ENCODERS]);"
         "assert not {'tensorflow', 'keras', 'torch', 'librosa'} & set(sys.modules)"

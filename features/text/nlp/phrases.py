@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from features.text.tokens import Token
+from features.text.nlp.tokens import Token
 
 MAX_PHRASES = 10
 _HEADS = frozenset(("NOUN", "PROPN"))

@@ -2,9 +2,9 @@ import pytest
 
 from features.base import MediaError
 from features.registry import encoder
-from features.text.language import detect_language, may_be_english
-from features.text.normalise import clean_text
-from features.text.words import count_words
+from features.text.nlp.language import detect_language, may_be_english
+from features.text.nlp.normalise import clean_text
+from features.text.nlp.words import count_words
 
 
 @pytest.mark.parametrize(

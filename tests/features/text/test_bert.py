@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from features.registry import encoder
-from tests.features import tiny_bert
+from tests.features.text import tiny_bert
 
 CLS, SEP = tiny_bert.VOCABULARY.index("[CLS]"), tiny_bert.VOCABULARY.index("[SEP]")
 

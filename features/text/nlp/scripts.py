@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 
 import regex
 
-from features.text.words import EAST_ASIAN
+from features.text.nlp.words import EAST_ASIAN
 
 # A sentence ends with a line, with a mark of its own, or with a full stop before a space.
 _SENTENCE = regex.compile(r"(?:[^\n。！？!?.]|\.(?!\s))+[。！？!?.\s]*")

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from features.text import chinese, english
-from features.text.language import detect_language, may_be_english
-from features.text.scripts import Run, script_runs
-from features.text.tokens import Entity, Parsed, Token
-from features.text.words import word_spans
+from features.text.nlp import chinese, english
+from features.text.nlp.language import detect_language, may_be_english
+from features.text.nlp.scripts import Run, script_runs
+from features.text.nlp.tokens import Entity, Parsed, Token
+from features.text.nlp.words import word_spans
 from features.weights import file_sha256
 
 VERSION = 1

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from features.arrays import feature_batch
 from features.base import Encoder, MediaError
-from features.text import analysis
-from features.text.analysis import Analysis
-from features.text.columns import readable
-from features.text.normalise import plain_line
+from features.text.nlp import analysis
+from features.text.nlp.analysis import Analysis
+from features.text.nlp.columns import readable
+from features.text.nlp.normalise import plain_line
 from features.weights import file_sha256
 
 MAX_CHARACTERS = 8192

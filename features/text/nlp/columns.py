@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from features.text.analysis import Analysis
-from features.text.phrases import key_phrases
-from features.text.terms import normal_form, term_counts
-from features.text.tokens import ENTITY_TYPES
-from features.text.words import count_words
+from features.text.nlp.analysis import Analysis
+from features.text.nlp.phrases import key_phrases
+from features.text.nlp.terms import normal_form, term_counts
+from features.text.nlp.tokens import ENTITY_TYPES
+from features.text.nlp.words import count_words
 
 MAX_TOKENS = 2000
 """A row holds so many words of a text at most, and what follows from them; a few kilobytes of Chinese or English."""

@@ -8,7 +8,7 @@ import pytest
 from features.base import Encoder
 from features.registry import encoder
 from features.text.e5_file import e5_file
-from features.text.terms import TERM_SPACE, hashed_vector, normal_form, term_counts
+from features.text.nlp.terms import TERM_SPACE, hashed_vector, normal_form, term_counts
 from features.text.word_vectors import sif_mean
 
 

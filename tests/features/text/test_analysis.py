@@ -2,12 +2,12 @@ import pyarrow as pa
 import pytest
 
 from features.registry import encoder
-from features.text import chinese, english
-from features.text.analysis import Analysis, analyse
-from features.text.columns import MAX_TOKENS, readable
-from features.text.phrases import key_phrases
-from features.text.scripts import script_runs
-from features.text.tokens import ENTITY_TYPES, UPOS, Token
+from features.text.nlp import chinese, english
+from features.text.nlp.analysis import Analysis, analyse
+from features.text.nlp.columns import MAX_TOKENS, readable
+from features.text.nlp.phrases import key_phrases
+from features.text.nlp.scripts import script_runs
+from features.text.nlp.tokens import ENTITY_TYPES, UPOS, Token
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.text.tokens import UPOS, Entity, Parsed, Token, is_word
+from features.text.nlp.tokens import UPOS, Entity, Parsed, Token, is_word
 from features.weights import package_file
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from features.text.tokens import Entity, Parsed, Token, is_word
+from features.text.nlp.tokens import Entity, Parsed, Token, is_word
 from features.weights import package_file
 
 if TYPE_CHECKING:
