@@ -9,9 +9,9 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from features.base import MediaError
 from features.decoding.ffmpeg import open_media, video_stream
-from features.video.scenes import CutDetector, pick
-from features.video.tape import Tape
-from features.video.vectors import MotionVectors
+from features.video.frame_reader import Tape
+from features.video.motion.codec_vectors import MotionVectors
+from features.video.shot_detection import CutDetector, pick
 
 SIDE = 224
 GAP_S = 0.08

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.arrays import stacked
+from features.video.base import VideoEncoder
 from features.video.decode import Film
-from features.video.encoder import VideoEncoder
-from features.video.motion import DIM as MOTION_DIM
-from features.video.motion import motion
+from features.video.motion.frame_motion import DIM as MOTION_DIM
+from features.video.motion.frame_motion import motion
 
 
 class FrameSequence(VideoEncoder):
     """Mean embedding of the frames under the image encoder (1280 by default), then motion statistics [34].
 
-    The motion statistics are those of `features.video.motion`: measured on frames whatever the film's codec, so that
+    The motion statistics are those of `features.video.motion.frame_motion`: measured on frames whatever the film's codec, so that
     films of different codecs can be compared.
     """
 

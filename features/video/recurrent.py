@@ -8,10 +8,10 @@ import numpy as np
 
 from features.arrays import stacked
 from features.keras_forward import Precision, check_options, forward, told
+from features.video.base import VideoEncoder
 from features.video.decode import Film
-from features.video.encoder import VideoEncoder
-from features.video.motion import DIM as MOTION_DIM
-from features.video.motion import motion
+from features.video.motion.frame_motion import DIM as MOTION_DIM
+from features.video.motion.frame_motion import motion
 
 if TYPE_CHECKING:
     import keras

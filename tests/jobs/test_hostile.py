@@ -22,7 +22,7 @@ from lake import views
 from lake.lake import Lake
 from tests.features.conftest import texture
 from tests.features.image.test_hostile import flat_png
-from tests.features.test_video_hostile import without_key_frames
+from tests.features.video.test_hostile import without_key_frames
 from tests.jobs.nights import a_night, prepare
 
 pytestmark = pytest.mark.night

@@ -13,7 +13,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from features.base import MediaError
 from features.registry import encoder
 from features.video.decode import decode_video
-from features.video.motion import DIM as MOTION_DIM
+from features.video.motion.frame_motion import DIM as MOTION_DIM
 from tests.features.conftest import panned, sine, texture
 
 MakeFile = Callable[..., Path]

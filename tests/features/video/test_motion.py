@@ -10,8 +10,8 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from features.video.decode import Film, decode_video
-from features.video.flow import SPEEDS, columns, histogram
-from features.video.motion import DIM, mean_change, motion
+from features.video.motion.columns import SPEEDS, columns, histogram
+from features.video.motion.frame_motion import DIM, mean_change, motion
 from tests.features.conftest import panned, texture
 
 MakeFile = Callable[..., Path]

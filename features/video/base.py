@@ -14,8 +14,8 @@ from features.arrays import feature_batch
 from features.base import Encoder, MediaError
 from features.registry import encoder
 from features.video.decode import GAP_S, MOST_LOOKED_AT, Film, decode_video
-from features.video.flow import columns as flow_columns
-from features.video.motion import mean_change
+from features.video.motion.columns import columns as flow_columns
+from features.video.motion.frame_motion import mean_change
 from features.video.objects import FACES, Detector, counts, detector_at
 
 APPEARANCE = {"name": "efficientnet-lite0"}

@@ -40,7 +40,7 @@ def test_a_detector_of_ones_own(make_film: MakeFile) -> None:
         "frame-sequence",
         appearance={"name": "hog"},
         sound=None,
-        detector="tests.features.test_video_objects:reds",
+        detector="tests.features.video.test_objects:reds",
     )
     row = used.encode([used.decode(make_film(frames, "film.mkv", "-c:v", "ffv1"))]).to_pylist()[0]
     assert row["objects"] == [("red", 2), ("wide", 1)]

@@ -12,9 +12,9 @@ import pytest
 from features.base import MediaError
 from features.decoding.worker_pool import Decoders
 from features.video.decode import Film
-from features.video.flow import columns
-from features.video.motion import motion
-from tests.features.test_video_hostile import film
+from features.video.motion.columns import columns
+from features.video.motion.frame_motion import motion
+from tests.features.video.test_hostile import film
 
 FILMS, THREADS = 1000, 2
 KINDS = {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from features.video.decode import Film
-from features.video.motion import luma, shifts
+from features.video.motion.frame_motion import luma, shifts
 
 DIRECTIONS = 8
 SPEEDS = (0.02, 0.1, 0.5)

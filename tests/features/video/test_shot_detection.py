@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features.video.decode import decode_video
-from features.video.scenes import CutDetector, pick
+from features.video.shot_detection import CutDetector, pick
 from tests.features.conftest import panned, texture
 
 MakeFile = Callable[..., Path]
