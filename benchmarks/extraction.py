@@ -33,12 +33,12 @@ from benchmarks.measuring import median_seconds, pictures, seconds
 from features.base import Encoder
 from features.image.network import NetworkEncoder
 from features.registry import encoder
-from jobs import records
 from jobs.encoding import encoder_of_process
 from jobs.environment import spark_environment
 from jobs.extract import extract_modality
+from jobs.landing import records
+from jobs.landing.raw import Raw
 from jobs.night import Night
-from jobs.raw import Raw
 from jobs.session import spark_session
 from lake.lake import Lake
 from schemas.config import Config, load

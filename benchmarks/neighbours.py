@@ -22,8 +22,8 @@ from features.audio.decode import decode_audio
 from features.base import Encoder
 from features.image.load import load_picture
 from features.registry import ENCODERS, encoder
-from jobs import records
-from jobs.raw import Raw
+from jobs.landing import records
+from jobs.landing.raw import Raw
 from schemas.config import Config
 from schemas.table import MODALITIES, Modality
 

@@ -23,9 +23,9 @@ import numpy as np
 import pyarrow as pa
 
 from features.registry import encoder
+from jobs.landing.raw import Raw
 from jobs.ledger import Account, close
 from jobs.night import Night
-from jobs.raw import Raw
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.features import FEATURES

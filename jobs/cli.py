@@ -52,7 +52,7 @@ def movielens(
     tags: Annotated[bool, typer.Option(help="Take users' tags into the text: they leak what users like")] = False,
 ) -> None:
     """MovieLens: titles, genres, keywords and posters as items, ratings as interactions."""
-    from jobs.sources.movielens import write_landing_zone
+    from jobs.landing.movielens import write_landing_zone
 
     day = _date(last_night, "--last-night")
     typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day, tags=tags))

@@ -17,7 +17,7 @@ from features.base import Encoder, MediaError
 from features.decoding.worker_pool import Decoders
 from features.registry import encoder, locate
 from jobs import gpu
-from jobs.raw import Raw, Refusal
+from jobs.landing.raw import Raw, Refusal
 from schemas.config import EncoderChoice, Extract
 from schemas.table import Modality
 

@@ -11,8 +11,8 @@ from datetime import date
 from importlib import import_module
 
 from jobs.failure import Failure, leave
-from jobs.raw import Raw
-from jobs.sources.landing import LandingZoneError
+from jobs.landing.raw import Raw
+from jobs.landing.writing import LandingZoneError
 from lake import storage
 from lake.lake import Lake, LakeError
 from schemas.config import Config, ConfigError, load

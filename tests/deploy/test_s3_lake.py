@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from jobs.raw import Raw, Refusal
+from jobs.landing.raw import Raw, Refusal
 from lake import storage, views
 from lake.lake import Lake
 from lake.storage import StorageError

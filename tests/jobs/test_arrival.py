@@ -11,7 +11,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from jobs import state
-from jobs.raw import Raw, Refusal
+from jobs.landing.raw import Raw, Refusal
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.tables import TABLES

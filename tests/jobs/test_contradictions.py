@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jobs.contradictions import REASON, STAGE, warn
+from jobs.landing.raw import Raw
 from jobs.night import Night
-from jobs.raw import Raw
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import Quarantine

@@ -2,9 +2,9 @@ from datetime import date
 
 import pytest
 
+from jobs.landing.raw import Raw
 from jobs.ledger import Account, check_share, close
 from jobs.night import Night, NightError
-from jobs.raw import Raw
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import Ledger

@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 
 from jobs.demo import write_catalog
 from jobs.explain import explain_shelves
+from jobs.landing.writing import Summary
 from jobs.night import NightError
-from jobs.sources.landing import Summary
 from jobs.verify import findings
 from lake import views
 from lake.lake import Lake

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from fusion.data import MAX_STEPS
+from jobs.landing.raw import Raw
 from jobs.night import Night
-from jobs.raw import Raw
 from jobs.sequences import WIDTH, narrowed, sequences, thinned
 from jobs.state import encoders, load
 from lake.lake import Lake

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.extract import extract_modality
-from jobs.raw import Raw, RawChangedError, Refusal
+from jobs.landing.raw import Raw, RawChangedError, Refusal
 from schemas.features import FeaturesAudio
 from schemas.tables import Quarantine
 from tests.jobs.sounds import bring, configured

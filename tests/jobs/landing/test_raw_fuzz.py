@@ -16,9 +16,9 @@ import pytest
 
 from features.base import MediaError
 from features.text.bag import BagOfWords
-from jobs import records
 from jobs.clean import ORIGIN, in_batches, read_rows
-from jobs.raw import Raw, Refusal
+from jobs.landing import records
+from jobs.landing.raw import Raw, Refusal
 from schemas.config import Clean, Events
 from schemas.tables import Interactions, Items
 

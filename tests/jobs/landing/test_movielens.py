@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.sources.landing import LandingZoneError
-from jobs.sources.movielens import natural_title, write_landing_zone
+from jobs.landing.movielens import natural_title, write_landing_zone
+from jobs.landing.writing import LandingZoneError
 from tests.jobs.demo.reading import fingerprints, read_rows, seconds
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.raw import Raw, Refusal
+from jobs.landing.raw import Raw, Refusal
 
 PARTITION = "items/ds=2026-11-01"
 

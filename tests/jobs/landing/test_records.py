@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import records
-from jobs.raw import Refusal
+from jobs.landing import records
+from jobs.landing.raw import Refusal
 from schemas.config import Clean, Events
 
 NIGHT = dt.date(2026, 11, 1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from features.text.nlp.language import detect_language
 from features.text.nlp.normalise import clean_text
-from jobs.raw import Refusal
+from jobs.landing.raw import Refusal
 from schemas.config import Clean, Events
 
 ITEM_FIELDS = frozenset(
