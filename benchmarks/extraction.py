@@ -34,12 +34,12 @@ from features.base import Encoder
 from features.image.network import NetworkEncoder
 from features.registry import encoder
 from jobs.encoding import encoder_of_process
-from jobs.environment import spark_environment
 from jobs.extract import extract_modality
 from jobs.landing import records
 from jobs.landing.raw import Raw
-from jobs.night import Night
-from jobs.session import spark_session
+from jobs.runtime.night import Night
+from jobs.runtime.spark_environment import spark_environment
+from jobs.runtime.spark_session import spark_session
 from lake.lake import Lake
 from schemas.config import Config, load
 from schemas.table import MODALITIES, Modality

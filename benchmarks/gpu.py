@@ -160,7 +160,7 @@ def _texts(options: argparse.Namespace) -> "list[Analysis]":
 
 
 def _night(options: argparse.Namespace) -> Any:
-    from jobs.night import Night
+    from jobs.runtime.night import Night
 
     return Night.of(date_=options.date, raw=options.lake, lake=options.lake, config=None)
 

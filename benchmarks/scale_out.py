@@ -20,10 +20,10 @@ from pathlib import Path
 import psutil
 
 from benchmarks.extraction import DATE, Sample, _items, _of_folder
-from jobs.environment import spark_environment
 from jobs.extract import extract_modality
-from jobs.night import Night
-from jobs.session import spark_session
+from jobs.runtime.night import Night
+from jobs.runtime.spark_environment import spark_environment
+from jobs.runtime.spark_session import spark_session
 from schemas.tables import Items
 from tests.deploy import cluster as standalone
 

@@ -24,8 +24,8 @@ import pyarrow as pa
 
 from features.registry import encoder
 from jobs.landing.raw import Raw
-from jobs.ledger import Account, close
-from jobs.night import Night
+from jobs.runtime.ledger import Account, close
+from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.features import FEATURES

@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 
 from fusion import registry
 from fusion.strategies.base import Strategy
-from jobs.night import Night
+from jobs.runtime.night import Night
 from jobs.state import State, encoders
 from lake import files, storage
 

@@ -19,7 +19,7 @@ from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.splits import Split
 from fusion.tuning import Budget, search, space
 from jobs.artifacts import code, digest, identity
-from jobs.night import Night, NightError
+from jobs.runtime.night import Night, NightError
 from jobs.state import State, encoders
 from lake import files
 from schemas.config import AUTO, Candidate

@@ -13,12 +13,12 @@ from pyspark.sql.window import Window
 from pyspark.storagelevel import StorageLevel
 
 import lake.spark as tables
-from jobs.completeness import reopen
 from jobs.landing import records
 from jobs.landing.raw import Raw, Refusal
-from jobs.ledger import Account, check_share, close
-from jobs.night import Night, run_step
-from jobs.session import spark_session
+from jobs.runtime.completeness import reopen
+from jobs.runtime.ledger import Account, check_share, close
+from jobs.runtime.night import Night, run_step
+from jobs.runtime.spark_session import spark_session
 from schemas.table import Table
 from schemas.tables import STRINGS, Interactions, Items, Quarantine
 

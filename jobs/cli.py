@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.night import Night, UserError, location, user_errors
+from jobs.runtime.night import Night, UserError, location, user_errors
 from lake.lake import Lake
 from schemas.config import load
 

@@ -18,7 +18,7 @@ from fusion.missing.registry import POLICIES
 from fusion.registry import STRATEGIES
 from fusion.reviews import Reviews
 from fusion.splits import Kind, Split
-from jobs.night import Night, UserError
+from jobs.runtime.night import Night, UserError
 from jobs.state import State, load
 from schemas.config import AUTO, Candidate
 

@@ -11,7 +11,7 @@ from fusion.crossmodal.registry import create_alignment
 from fusion.crossmodal.views import Views
 from fusion.data import Catalog
 from fusion.preprocess import fit_projections
-from jobs.night import Night
+from jobs.runtime.night import Night
 from schemas.tables import Quarantine
 
 log = logging.getLogger("nightweave.contradictions")

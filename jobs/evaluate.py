@@ -24,7 +24,7 @@ from fusion.scoring import scorer
 from fusion.splits import Split
 from jobs import artifacts
 from jobs.choosing import CONTENT_ONLY, Choice, chosen, told
-from jobs.night import Night, run_step
+from jobs.runtime.night import Night, run_step
 from jobs.state import State, encoders, load
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings

@@ -4,7 +4,7 @@ from datetime import date
 
 import duckdb
 
-from jobs.night import UserError
+from jobs.runtime.night import UserError
 from lake import views
 from lake.asof import create_latest
 from lake.lake import Lake

@@ -18,9 +18,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.encoding import Encoding, Refused, settle
 from jobs.lacking import Contents
-from jobs.ledger import Account, check_share, close
-from jobs.night import Night, run_step
-from jobs.session import session_when_asked
+from jobs.runtime.ledger import Account, check_share, close
+from jobs.runtime.night import Night, run_step
+from jobs.runtime.spark_session import session_when_asked
 from lake.lake import StagedFile
 from lake.rewrite import put
 from lake.scratch import Scratch, scratch

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.night import Night
+from jobs.runtime.night import Night
 from schemas.features import FEATURES
 from schemas.table import Modality
 from schemas.tables import Interactions, Items, Quarantine

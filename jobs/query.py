@@ -6,7 +6,7 @@ import duckdb
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from jobs.night import UserError
+from jobs.runtime.night import UserError
 from lake import views
 from lake.lake import Lake
 

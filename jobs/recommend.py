@@ -17,9 +17,9 @@ import lake.spark as tables
 from fusion.combine import SUM, points, speaking, total
 from fusion.rank import top_k
 from fusion.similar import similar
-from jobs.ledger import Account, close
-from jobs.night import Night, run_step
-from jobs.session import spark_session
+from jobs.runtime.ledger import Account, close
+from jobs.runtime.night import Night, run_step
+from jobs.runtime.spark_session import spark_session
 from schemas.table import MODALITIES, Table
 from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
 

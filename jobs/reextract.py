@@ -11,9 +11,9 @@ from pyspark.sql import SparkSession
 from jobs.encoding import Encoding
 from jobs.extract import extracted
 from jobs.lacking import Contents
-from jobs.ledger import Account, check_share, close
-from jobs.night import Night, run_step
-from jobs.session import session_when_asked
+from jobs.runtime.ledger import Account, check_share, close
+from jobs.runtime.night import Night, run_step
+from jobs.runtime.spark_session import session_when_asked
 from schemas.features import FEATURES
 from schemas.table import Modality
 from schemas.tables import Quarantine

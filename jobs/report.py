@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from jobs.night import Night, UserError, run_step
+from jobs.runtime.night import Night, UserError, run_step
 from lake import storage, views
 from lake.asof import create_latest
 from lake.files import write_whole

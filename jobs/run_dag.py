@@ -9,8 +9,8 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
-from jobs.environment import spark_environment
-from jobs.night import Night, NightError
+from jobs.runtime.night import Night, NightError
+from jobs.runtime.spark_environment import spark_environment
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
 LOCAL_SPARK = json.dumps({"conn_type": "spark", "host": "local[*,4]"})

@@ -8,9 +8,9 @@ import shutil
 from fusion.registry import create
 from jobs import artifacts
 from jobs.choosing import choose
-from jobs.completeness import check_complete
 from jobs.contradictions import warn
-from jobs.night import Night, run_step
+from jobs.runtime.completeness import check_complete
+from jobs.runtime.night import Night, run_step
 from jobs.state import load
 
 log = logging.getLogger("nightweave.train")

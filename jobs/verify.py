@@ -10,8 +10,8 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
-from jobs.failure import LAW_OF_TABLE
-from jobs.night import Night, NightError, run_step
+from jobs.runtime.failure import LAW_OF_TABLE
+from jobs.runtime.night import Night, NightError, run_step
 from lake import views
 from lake.damage import damaged
 from lake.lake import Lake

@@ -8,8 +8,8 @@ from pyspark.sql import SparkSession
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from jobs.environment import spark_environment
-from jobs.session import spark_session
+from jobs.runtime.spark_environment import spark_environment
+from jobs.runtime.spark_session import spark_session
 from lake.lake import Lake
 from tests import seaweed
 

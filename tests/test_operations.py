@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pytest
 
 from jobs.demo import write_catalog
-from jobs.environment import spark_environment
 from jobs.run_dag import LOCAL_SPARK
+from jobs.runtime.spark_environment import spark_environment
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.tables import TABLES, Recommendations

@@ -18,7 +18,7 @@ from typing import Any
 from airflow.sdk import BaseHook, DeadlineAlert, SyncCallback
 
 from dags.wiring.plugin import FirstQueuedAt
-from jobs.failure import VARIABLE, Failure, left
+from jobs.runtime.failure import VARIABLE, Failure, left
 
 log = logging.getLogger("airflow.task")
 

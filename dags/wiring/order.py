@@ -24,9 +24,9 @@ def earlier_nights_done(*, ds: str, ti: Any, **_: Any) -> bool:
     Raises:
         AirflowFailException: an earlier night is not complete and not running; the message names them all.
     """
-    from jobs.completeness import incomplete, lacking
-    from jobs.failure import Failure, leave
-    from jobs.night import Night
+    from jobs.runtime.completeness import incomplete, lacking
+    from jobs.runtime.failure import Failure, leave
+    from jobs.runtime.night import Night
 
     night = Night.of(date_=ds, raw=None, lake=None, config=None)
     missing = incomplete(night)

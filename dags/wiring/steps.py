@@ -11,7 +11,7 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.providers.standard.operators.bash import BashOperator
 
 from dags.wiring import alerts, assets, store
-from jobs.environment import driver_options, spark_environment
+from jobs.runtime.spark_environment import driver_options, spark_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS, CONF = ROOT / "jobs", ROOT / "conf"

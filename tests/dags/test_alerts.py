@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from dags.wiring import alerts
-from jobs.failure import LAW_OF_TABLE, LAWS, VARIABLE, Failure, leave, left
-from jobs.night import NightError, user_errors
+from jobs.runtime.failure import LAW_OF_TABLE, LAWS, VARIABLE, Failure, leave, left
+from jobs.runtime.night import NightError, user_errors
 from schemas.tables import TABLES
 
 

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pyspark
 
-from jobs.environment import java_environment
+from jobs.runtime.spark_environment import java_environment
 from tests.seaweed import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.environment import spark_environment
+from jobs.runtime.spark_environment import spark_environment
 from lake.lake import Lake
 from tests.deploy import cluster as standalone
 from tests.deploy.cluster import Cluster

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-from jobs.environment import spark_environment
+from jobs.runtime.spark_environment import spark_environment
 from lake import storage
 from lake.lake import Lake
 from schemas.tables import Items

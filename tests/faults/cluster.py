@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pyspark
 
-from jobs.environment import spark_environment
+from jobs.runtime.spark_environment import spark_environment
 from tests.faults.kills import killed_step, tree
 from tests.faults.night import ROOT, STEPS, Step
 from tests.faults.outcome import Outcome

@@ -12,7 +12,7 @@ import psutil
 import yaml
 
 from jobs.demo import write_catalog
-from jobs.environment import driver_options, spark_environment
+from jobs.runtime.spark_environment import driver_options, spark_environment
 from lake.lake import Lake
 from schemas.table import MODALITIES
 

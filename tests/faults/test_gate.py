@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from jobs import evaluate, state, train
 from jobs.demo import write_catalog
-from jobs.night import Night
+from jobs.runtime.night import Night
 from jobs.verify import findings
 from lake.lake import Lake
 from schemas.table import Table

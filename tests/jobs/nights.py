@@ -6,7 +6,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from jobs import clean, evaluate, extract, recommend, train
-from jobs.night import Night
+from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.table import MODALITIES
 from schemas.tables import TABLES

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.night import Night
+from jobs.runtime.night import Night
 from schemas.config import Config
 from schemas.tables import Items
 

@@ -14,7 +14,7 @@ from fusion.reviews import Reviews
 from jobs.artifacts import identity
 from jobs.choosing import candidates, choose, chosen, told
 from jobs.landing.raw import Raw
-from jobs.night import Night, NightError
+from jobs.runtime.night import Night, NightError
 from jobs.state import State
 from lake import files
 from lake.lake import Lake

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from fusion.reviews import Reviews
 from jobs.cli import app
 from jobs.compare import dense
-from jobs.night import UserError
+from jobs.runtime.night import UserError
 from jobs.state import State
 from lake.lake import Lake
 from schemas.config import ConfigError, Fusion

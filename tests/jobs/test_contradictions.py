@@ -7,7 +7,7 @@ import pytest
 
 from jobs.contradictions import REASON, STAGE, warn
 from jobs.landing.raw import Raw
-from jobs.night import Night
+from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import Quarantine

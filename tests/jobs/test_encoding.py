@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs.environment import spark_environment
 from jobs.extract import extract_modality
-from jobs.night import Night, NightError
+from jobs.runtime.night import Night, NightError
+from jobs.runtime.spark_environment import spark_environment
 from schemas.features import FEATURES
 from schemas.tables import Quarantine
 from tests.jobs.sounds import bring, configured
@@ -101,7 +101,7 @@ def test_tasks_work_on_the_gpu_that_spark_gives_them(tmp_path: Path) -> None:
     }
     night = bring(SOUNDS, tmp_path, configured("OnGpu"))
     program = f"""
-from jobs.session import spark_session
+from jobs.runtime.spark_session import spark_session
 from jobs.extract import extract_modality
 from tests.jobs.sounds import configured, there
 with spark_session("gpu", {settings | {"spark.task.resource.gpu.amount": "0.5"}!r}) as spark:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.lacking import Contents
-from jobs.night import Night
+from jobs.runtime.night import Night
 from schemas.features import FeaturesText
 from schemas.table import Table
 from schemas.tables import Interactions, Items, Quarantine

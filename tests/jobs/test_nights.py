@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from jobs.demo import write_catalog
 from jobs.explain import explain_shelves
 from jobs.landing.writing import Summary
-from jobs.night import NightError
+from jobs.runtime.night import NightError
 from jobs.verify import findings
 from lake import views
 from lake.lake import Lake

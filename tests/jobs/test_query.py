@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from jobs.night import UserError
 from jobs.query import answer
+from jobs.runtime.night import UserError
 from lake import views
 from lake.lake import Lake
 from schemas.tables import UserEmbeddings

@@ -9,8 +9,8 @@ import pytest
 from fusion.combine import COMBINATIONS, speaking
 from fusion.strategies.base import BLOCKS
 from jobs.landing.raw import Raw
-from jobs.night import Night
 from jobs.recommend import Shelves, shelf_rows
+from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.table import MODALITIES

@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 
 from jobs import reextract
 from jobs.extract import extract_modality
-from jobs.night import Night
 from jobs.reextract import reextract_modality
+from jobs.runtime.night import Night
 from jobs.verify import findings
 from schemas.features import FEATURES
 from schemas.tables import Ledger, Quarantine

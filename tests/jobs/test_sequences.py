@@ -9,7 +9,7 @@ import pytest
 
 from fusion.data import MAX_STEPS
 from jobs.landing.raw import Raw
-from jobs.night import Night
+from jobs.runtime.night import Night
 from jobs.sequences import WIDTH, narrowed, sequences, thinned
 from jobs.state import encoders, load
 from lake.lake import Lake

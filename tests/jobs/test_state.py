@@ -5,7 +5,7 @@ import pytest
 
 from fusion.data import Catalog, History
 from fusion.reviews import Reviews
-from jobs.night import NightError
+from jobs.runtime.night import NightError
 from jobs.state import State
 from schemas.config import Config, Fusion
 from tests.fusion.worlds import catalog_of, history_of

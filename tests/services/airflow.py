@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from jobs.environment import spark_environment
+from jobs.runtime.spark_environment import spark_environment
 from tests.services.processes import Service, free_port
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ from dags.wiring import alerts, order
 
 
 def call_complete(*, ds: str, **_: object) -> None:
-    from jobs.completeness import LAST_STEP
-    from jobs.ledger import Account, close
-    from jobs.night import Night
+    from jobs.runtime.completeness import LAST_STEP
+    from jobs.runtime.ledger import Account, close
+    from jobs.runtime.night import Night
 
     close(Night.of(date_=ds, raw=None, lake=None, config=None), LAST_STEP, Account(rows_in=0, kept=0))
 

@@ -2,7 +2,7 @@
 
 import pyarrow.compute as pc
 
-from jobs.night import Night, NightError
+from jobs.runtime.night import Night, NightError
 from schemas.tables import Ledger
 
 LAST_STEP = "recommend"

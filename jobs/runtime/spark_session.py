@@ -8,7 +8,7 @@ from functools import cache
 
 from pyspark.sql import SparkSession
 
-from jobs.environment import executor_settings
+from jobs.runtime.spark_environment import executor_settings
 
 log = logging.getLogger("nightweave.spark")
 

@@ -1,6 +1,6 @@
 """Spark's classes in one file, from which every driver then starts: a third less time for a short application.
 
-`python -m jobs.class_archive` makes the file beside the environment's interpreter (JEP 350). Without it, or with
+`python -m jobs.runtime.class_archive` makes the file beside the environment's interpreter (JEP 350). Without it, or with
 another Java, Spark starts as it always does.
 """
 
@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from jobs.environment import LIGHT_JVM, class_archive, spark_environment
-from jobs.session import spark_session
+from jobs.runtime.spark_environment import LIGHT_JVM, class_archive, spark_environment
+from jobs.runtime.spark_session import spark_session
 
 log = logging.getLogger("nightweave.class_archive")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import environment
+from jobs.runtime import spark_environment
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_java")
 def test_without_a_java_of_the_machine_that_of_pypi_serves() -> None:
-    told = environment.java_environment()
+    told = spark_environment.java_environment()
     java = Path(told["JAVA_HOME"]) / "bin" / "java"
     run = [str(java), "--add-modules=jdk.incubator.vector", "-version"]
     shown = subprocess.run(run, env=os.environ | told, capture_output=True, text=True, check=True)
@@ -35,8 +35,8 @@ def test_an_old_java_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    assert environment.java_version(str(java)) == 11
-    assert "NIGHTWEAVE_JRE" in environment.java_environment()
+    assert spark_environment.java_version(str(java)) == 11
+    assert "NIGHTWEAVE_JRE" in spark_environment.java_environment()
 
 
 @pytest.mark.night
@@ -48,7 +48,7 @@ def test_spark_runs_without_a_java_of_the_machine(tmp_path: Path) -> None:
         "spark = SparkSession.builder.getOrCreate()\n"
         "print('rows', spark.range(7).count(), spark.sparkContext._jvm.System.getProperty('java.version'))\n"
     )
-    env = os.environ | environment.spark_environment()
+    env = os.environ | spark_environment.spark_environment()
     told = subprocess.run(
         ["spark-submit", "--master", "local[1]", str(script)], env=env, capture_output=True, text=True, check=True
     )

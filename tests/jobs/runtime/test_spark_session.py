@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs import session
+from jobs.runtime import spark_session
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_it_never_starts_where_nobody_asks(seen: list[str]) -> None:
-    with session.session_when_asked("step", {"a": "b"}):
+    with spark_session.session_when_asked("step", {"a": "b"}):
         assert not seen
     assert not seen
 
 
 def test_it_starts_once_and_ends_with_the_step(seen: list[str]) -> None:
-    with session.session_when_asked("step", {"a": "b"}) as spark:
+    with spark_session.session_when_asked("step", {"a": "b"}) as spark:
         assert spark() == spark() == "session 1"
         assert seen == ["step starts with {'a': 'b'}"]
     assert seen[1:] == ["step ends"]

@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs import clean
-from jobs.completeness import LAST_STEP, check_complete, incomplete, reopen
 from jobs.landing.raw import Raw
-from jobs.ledger import Account, close
-from jobs.night import Night, NightError
+from jobs.runtime.completeness import LAST_STEP, check_complete, incomplete, reopen
+from jobs.runtime.ledger import Account, close
+from jobs.runtime.night import Night, NightError
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import Items, Ledger

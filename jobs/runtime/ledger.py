@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
-from jobs.night import Night, NightError
+from jobs.runtime.night import Night, NightError
 from schemas.tables import Ledger
 
 log = logging.getLogger("nightweave.ledger")

@@ -3,8 +3,8 @@ from datetime import date
 import pytest
 
 from jobs.landing.raw import Raw
-from jobs.ledger import Account, check_share, close
-from jobs.night import Night, NightError
+from jobs.runtime.ledger import Account, check_share, close
+from jobs.runtime.night import Night, NightError
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import Ledger
