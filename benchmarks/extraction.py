@@ -33,8 +33,8 @@ from benchmarks.measuring import median_seconds, pictures, seconds
 from features.base import Encoder
 from features.image.network import NetworkEncoder
 from features.registry import encoder
-from jobs.encoding import encoder_of_process
 from jobs.extract import extract_modality
+from jobs.extraction.encoding import encoder_of_process
 from jobs.landing import records
 from jobs.landing.raw import Raw
 from jobs.runtime.night import Night

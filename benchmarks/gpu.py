@@ -132,7 +132,7 @@ def _encoded(task: Task, options: argparse.Namespace) -> dict[str, Any]:
 def _fitted(task: Task, options: argparse.Namespace) -> dict[str, Any]:
     from fusion.choosing import Bench
     from jobs.compare import dense
-    from jobs.state import load
+    from jobs.modelling.dataset import load
 
     night = _night(options)
     state = dense(load(night), least=options.core) if options.core else load(night)

@@ -18,8 +18,8 @@ from fusion.missing.registry import POLICIES
 from fusion.registry import STRATEGIES
 from fusion.reviews import Reviews
 from fusion.splits import Kind, Split
+from jobs.modelling.dataset import State, load
 from jobs.runtime.night import Night, UserError
-from jobs.state import State, load
 from schemas.config import AUTO, Candidate
 
 FIGURES = [metric if k is None else f"{metric}@{k}" for metric, k in SHOWN]

@@ -22,10 +22,10 @@ from fusion.intervals import intervals
 from fusion.registry import create
 from fusion.scoring import scorer
 from fusion.splits import Split
-from jobs import artifacts
-from jobs.choosing import CONTENT_ONLY, Choice, chosen, told
+from jobs.modelling import artifacts
+from jobs.modelling.dataset import State, encoders, load
+from jobs.modelling.model_selection import CONTENT_ONLY, Choice, chosen, told
 from jobs.runtime.night import Night, run_step
-from jobs.state import State, encoders, load
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 

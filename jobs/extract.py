@@ -16,8 +16,8 @@ from pyspark.accumulators import Accumulator
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from jobs.encoding import Encoding, Refused, settle
-from jobs.lacking import Contents
+from jobs.extraction.backlog import Contents
+from jobs.extraction.encoding import Encoding, Refused, settle
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, run_step
 from jobs.runtime.spark_session import session_when_asked

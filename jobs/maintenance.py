@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobs.leftovers import leftovers, remove
+from jobs.modelling.retention import leftovers, remove
 from lake import rewrite, vacuum
 from lake.lake import Lake
 from schemas.config import Maintenance
@@ -33,7 +33,7 @@ class Done:
 def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool = False) -> Iterator[Done]:
     """Merge small files of every table, then remove what was unneeded for the set retention, as of `now`.
 
-    A table's files, and what trainings leave beside the tables (`jobs.leftovers`), stay while a published night needs
+    A table's files, and what trainings leave beside the tables (`jobs.modelling.retention`), stay while a published night needs
     them, and while they are younger than the retention.
 
     Raises:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from jobs.encoding import Encoding
 from jobs.extract import extracted
-from jobs.lacking import Contents
+from jobs.extraction.backlog import Contents
+from jobs.extraction.encoding import Encoding
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, run_step
 from jobs.runtime.spark_session import session_when_asked

@@ -6,12 +6,12 @@ import logging
 import shutil
 
 from fusion.registry import create
-from jobs import artifacts
-from jobs.choosing import choose
-from jobs.contradictions import warn
+from jobs.modelling import artifacts
+from jobs.modelling.contradictions import warn
+from jobs.modelling.dataset import load
+from jobs.modelling.model_selection import choose
 from jobs.runtime.completeness import check_complete
 from jobs.runtime.night import Night, run_step
-from jobs.state import load
 
 log = logging.getLogger("nightweave.train")
 

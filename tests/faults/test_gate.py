@@ -11,8 +11,9 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs import evaluate, state, train
+from jobs import evaluate, train
 from jobs.demo import write_catalog
+from jobs.modelling import dataset
 from jobs.runtime.night import Night
 from jobs.verify import findings
 from lake.lake import Lake
@@ -111,9 +112,9 @@ def test_a_promoted_model_that_may_know_the_held_out_likes_is_no_rival(
 def test_shuffled_labels(
     shop: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def shuffled(night: Night) -> state.State:
+    def shuffled(night: Night) -> dataset.State:
         """Who liked is right, what they liked is not."""
-        found = state.load(night)
+        found = dataset.load(night)
         items = np.random.default_rng(1).permutation(found.history.item)
         return replace(found, history=replace(found.history, item=items))
 
@@ -129,9 +130,9 @@ def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_pa
     lake = copied(releases, tmp_path)
     night = second(releases, lake, NOISE)
     prepare(spark, night)
-    noise, last = state.load(night), evaluate._last_promoted(night)
+    noise, last = dataset.load(night), evaluate._last_promoted(night)
     seen = evaluate._as_seen_by(night, noise, last)
-    good = state.load(second(releases, lake, "bag-of-words"))
+    good = dataset.load(second(releases, lake, "bag-of-words"))
     np.testing.assert_array_equal(seen.items.vectors["text"], good.items.vectors["text"])
     assert seen.items.vectors["text"].shape != noise.items.vectors["text"].shape
 

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 from fusion.reviews import Reviews
 from jobs.cli import app
 from jobs.compare import dense
+from jobs.modelling.dataset import State
 from jobs.runtime.night import UserError
-from jobs.state import State
 from lake.lake import Lake
 from schemas.config import ConfigError, Fusion
 from tests.fusion.worlds import catalog_of, history_of

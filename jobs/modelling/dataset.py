@@ -17,8 +17,8 @@ from fusion.missing import registry as policies
 from fusion.preparation import prepared
 from fusion.reviews import Reviews, with_reviews
 from fusion.splits import Kind, Split, split
+from jobs.modelling.sequences import COLUMNS, sequences
 from jobs.runtime.night import Night, NightError
-from jobs.sequences import COLUMNS, sequences
 from lake import asof
 from schemas.config import Config, ConfigError, Fusion
 from schemas.features import FEATURES, TERM_SPACE

@@ -11,11 +11,11 @@ import pytest
 from fusion.choosing import Bench
 from fusion.registry import strategy
 from fusion.reviews import Reviews
-from jobs.artifacts import identity
-from jobs.choosing import candidates, choose, chosen, told
 from jobs.landing.raw import Raw
+from jobs.modelling.artifacts import identity
+from jobs.modelling.dataset import State
+from jobs.modelling.model_selection import candidates, choose, chosen, told
 from jobs.runtime.night import Night, NightError
-from jobs.state import State
 from lake import files
 from lake.lake import Lake
 from schemas.config import Config

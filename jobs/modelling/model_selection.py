@@ -18,9 +18,9 @@ from fusion import registry
 from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.splits import Split
 from fusion.tuning import Budget, search, space
-from jobs.artifacts import code, digest, identity
+from jobs.modelling.artifacts import code, digest, identity
+from jobs.modelling.dataset import State, encoders
 from jobs.runtime.night import Night, NightError
-from jobs.state import State, encoders
 from lake import files
 from schemas.config import AUTO, Candidate
 

@@ -15,8 +15,8 @@ import pyarrow.fs as pafs
 
 from fusion import registry
 from fusion.strategies.base import Strategy
+from jobs.modelling.dataset import State, encoders
 from jobs.runtime.night import Night
-from jobs.state import State, encoders
 from lake import files, storage
 
 FOLDER = "artifacts"

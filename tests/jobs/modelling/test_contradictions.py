@@ -5,8 +5,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from jobs.contradictions import REASON, STAGE, warn
 from jobs.landing.raw import Raw
+from jobs.modelling.contradictions import REASON, STAGE, warn
 from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config

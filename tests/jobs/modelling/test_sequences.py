@@ -9,9 +9,9 @@ import pytest
 
 from fusion.data import MAX_STEPS
 from jobs.landing.raw import Raw
+from jobs.modelling.dataset import encoders, load
+from jobs.modelling.sequences import WIDTH, narrowed, sequences, thinned
 from jobs.runtime.night import Night
-from jobs.sequences import WIDTH, narrowed, sequences, thinned
-from jobs.state import encoders, load
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.features import FEATURES

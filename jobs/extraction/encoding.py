@@ -16,7 +16,7 @@ from pyspark import TaskContext
 from features.base import Encoder, MediaError
 from features.decoding.worker_pool import Decoders
 from features.registry import encoder, locate
-from jobs import gpu
+from jobs.extraction import gpu
 from jobs.landing.raw import Raw, Refusal
 from schemas.config import EncoderChoice, Extract
 from schemas.table import Modality

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from jobs import artifacts, choosing
+from jobs.modelling import artifacts, model_selection
 from lake import files, scratch, storage
 from lake.lake import Lake
 from schemas.tables import ItemEmbeddings, Models
@@ -37,16 +37,20 @@ def leftovers(lake: Lake, before: datetime) -> dict[str, list[Leftover]]:
       again and again; one that was killed does not.
     """
     # What lies there is listed before the tables are read: what is named in between is then found needed.
-    models, choices, scratches = (_old(lake, it, before) for it in (artifacts.FOLDER, choosing.CHOICES, scratch.FOLDER))
-    searches = [one for kind in _listed(lake, choosing.SEARCHES) for one in _superseded(lake, kind.base_name, before)]
+    models, choices, scratches = (
+        _old(lake, it, before) for it in (artifacts.FOLDER, model_selection.CHOICES, scratch.FOLDER)
+    )
+    searches = [
+        one for kind in _listed(lake, model_selection.SEARCHES) for one in _superseded(lake, kind.base_name, before)
+    ]
     used, led_to = _used_models(lake), _choices(lake)
     choices = [one for one in choices if led_to.get(one.path, {}).get("model") not in used]
     stay = led_to.keys() - {one.path for one in choices}
     found = {path for choice in stay for path in led_to[choice].get("found_in", ())}
     return {
         artifacts.FOLDER: [one for one in models if one.path not in used],
-        choosing.CHOICES: choices,
-        choosing.SEARCHES: [one for one in searches if one.path not in found],
+        model_selection.CHOICES: choices,
+        model_selection.SEARCHES: [one for one in searches if one.path not in found],
         scratch.FOLDER: scratches,
     }
 
@@ -68,13 +72,17 @@ def _used_models(lake: Lake) -> set[str]:
 
 def _choices(lake: Lake) -> dict[str, dict[str, Any]]:
     """Every choice by its path."""
-    paths = [f"{choosing.CHOICES}/{name}" for name in files.names(lake, choosing.CHOICES) if name.endswith(".json")]
+    paths = [
+        f"{model_selection.CHOICES}/{name}"
+        for name in files.names(lake, model_selection.CHOICES)
+        if name.endswith(".json")
+    ]
     return {path: files.read_json(lake, path) or {} for path in paths}
 
 
 def _superseded(lake: Lake, kind: str, before: datetime) -> list[Leftover]:
     """What searches of one kind found, but for the newest night's."""
-    folder = f"{choosing.SEARCHES}/{kind}"
+    folder = f"{model_selection.SEARCHES}/{kind}"
     newest = max((name for name in files.names(lake, folder) if name.endswith(".json")), default="")
     return [one for one in _old(lake, folder, before) if one.path != f"{folder}/{newest}"]
 

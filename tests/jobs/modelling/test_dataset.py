@@ -5,8 +5,8 @@ import pytest
 
 from fusion.data import Catalog, History
 from fusion.reviews import Reviews
+from jobs.modelling.dataset import State
 from jobs.runtime.night import NightError
-from jobs.state import State
 from schemas.config import Config, Fusion
 from tests.fusion.worlds import catalog_of, history_of
 

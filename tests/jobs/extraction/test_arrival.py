@@ -10,8 +10,8 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from jobs import state
 from jobs.landing.raw import Raw, Refusal
+from jobs.modelling import dataset
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.tables import TABLES
@@ -104,7 +104,7 @@ def test_the_later_night_is_there_and_full_of_canaries(lakes: tuple[Place, Lake,
 def test_what_training_reads_is_the_same(lakes: tuple[Place, Lake, Lake]) -> None:
     """Catalog, vectors, masks, words, history and reviews; popularity and negatives are drawn from these alone."""
     place, *both = lakes
-    ours, theirs = (state.load(a_night(NIGHT, place.raw, lake, config=str(place.config))) for lake in both)
+    ours, theirs = (dataset.load(a_night(NIGHT, place.raw, lake, config=str(place.config))) for lake in both)
     assert ours.fingerprint == theirs.fingerprint
     assert ours.items.item_ids.tolist() == theirs.items.item_ids.tolist()
     assert CANARY not in theirs.items.item_ids and CANARY not in theirs.history.user_ids

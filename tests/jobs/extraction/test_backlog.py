@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs.lacking import Contents
+from jobs.extraction.backlog import Contents
 from jobs.runtime.night import Night
 from schemas.features import FeaturesText
 from schemas.table import Table
