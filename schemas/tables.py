@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from schemas import accounts
+from schemas import ledger_checks
 from schemas.columns import BLOCKS, DATE, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, finite, string
 from schemas.features import FEATURES
 from schemas.table import MODALITIES, Check, Table
@@ -152,13 +152,13 @@ class Ledger(Table):
             "rows in = kept + refused + duplicates + superseded",
             "SELECT * FROM ledger WHERE rows_in != kept + refused + duplicates + superseded",
         ),
-        *accounts.checks(),
+        *ledger_checks.checks(),
         Check(
             "every partition has its account",
             " UNION ALL ".join(
                 f"SELECT date, '{step}' AS step FROM ({found}) WHERE found > 0 "
                 f"AND date NOT IN (SELECT date FROM ledger WHERE step = '{step}')"
-                for step, found in accounts.KEPT.items()
+                for step, found in ledger_checks.KEPT.items()
             ),
             severity="warn",  # a step that runs writes its account last
         ),
