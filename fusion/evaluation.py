@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusion import exposure, metrics
 from fusion.judgements import Judgements, Scorer, batches
-from fusion.rank import top_k
+from fusion.ranking.top_k import top_k
 from fusion.segments import rows_of
 from fusion.splits import Split
 

@@ -74,7 +74,7 @@ def midranks(scores: NDArray[np.float32], candidates: NDArray[np.bool_], asked: 
     """The places of some candidates among all of their row, from the worst, 1, upwards; ties share their mean place.
 
     Args:
-        scores: float [B, N]; NaN is worse than any number, as in `fusion.rank.top_k`.
+        scores: float [B, N]; NaN is worse than any number, as in `fusion.ranking.top_k.top_k`.
         candidates: bool [B, N].
         asked: CSR [B, N], an entry for every candidate whose place is asked for.
 

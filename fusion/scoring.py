@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.combine import SUM, points, speaking, total
 from fusion.data import Catalog, History
 from fusion.judgements import Scorer
+from fusion.ranking.rank_aggregation import SUM, points, speaking, total
 from fusion.strategies.base import Strategy
 
 CELLS = 4_000_000

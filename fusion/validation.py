@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fusion.baselines import like_matrix
 from fusion.data import History
 from fusion.metrics import ndcg
-from fusion.rank import top_k
+from fusion.ranking.top_k import top_k
 
 MAX_USERS = 2000
 BATCH = 256

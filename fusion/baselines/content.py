@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fusion.baselines.base import like_matrix
 from fusion.data import Catalog, History
-from fusion.nearest import nearest
+from fusion.ranking.nearest_neighbours import nearest
 from schemas.table import Modality
 
 

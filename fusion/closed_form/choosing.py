@@ -11,7 +11,7 @@ from fusion.closed_form.taste import SMOOTHING_RANK, Taste
 from fusion.factors import principal_axes
 from fusion.gate import clearly_best
 from fusion.metrics import ndcg
-from fusion.rank import top_k
+from fusion.ranking.top_k import top_k
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.rank import top_k
+from fusion.ranking.top_k import top_k
 
 CELLS = 4_000_000
 """How many scores may be held at once."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.combine import SUM, Ballots, block_scores, speaking, total, weighted
+from fusion.ranking.rank_aggregation import SUM, Ballots, block_scores, speaking, total, weighted
 from fusion.validation import Holdout
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -37,7 +37,7 @@ def search(
         start: block → weight.
         users: float32 [V, D], of the holdout's users.
         items: float32 [N, D].
-        combination: one of `fusion.combine.COMBINATIONS`.
+        combination: one of `fusion.ranking.rank_aggregation.COMBINATIONS`.
     """
     open_ = {name: columns for name, columns in blocks.items() if columns.stop > columns.start}
     judge = _Judge(holdout, users, items, open_, combination)

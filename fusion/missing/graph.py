@@ -11,7 +11,7 @@ from fusion.baselines import ItemKNN
 from fusion.crossmodal.views import Views
 from fusion.data import Catalog, History
 from fusion.lookup import places
-from fusion.nearest import SHRINK, nearest
+from fusion.ranking.nearest_neighbours import SHRINK, nearest
 
 
 class _CoLikes(ItemKNN):
@@ -62,7 +62,7 @@ class ItemGraph:
         return self.edges(nodes, self.views, np.arange(len(self.item_ids)))
 
     def _nearest(self, queries: Views, place: NDArray[np.int64]) -> sp.csr_matrix:
-        """CSR float32 [n, K]: similarity to the most alike nodes, where it is above 0 (`fusion.nearest`).
+        """CSR float32 [n, K]: similarity to the most alike nodes, where it is above 0 (`fusion.ranking.nearest_neighbours`).
 
         Args:
             place: int64 [n], where each query is a node; -1 where it is not.

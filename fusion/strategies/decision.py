@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
-from fusion.combine import COMBINATIONS, SUM
 from fusion.data import Catalog, History
 from fusion.decision.scorers import LinearScorer
 from fusion.decision.search import search
@@ -17,6 +16,7 @@ from fusion.factors import autoencoder_factors
 from fusion.lookup import places, rows_at
 from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
 from fusion.profiles import recency_matrix
+from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
 from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES
@@ -39,7 +39,7 @@ class Decision(Strategy):
     Args:
         combination: `average`, the weighted sum of standardised scores; or of each scorer's ranking `borda`, its
             symmetric Borda count, `reciprocal_rank`, reciprocal rank fusion, or `vote`, a vote for its first items with
-            ties decided by the average (`fusion.combine`).
+            ties decided by the average (`fusion.ranking.rank_aggregation`).
         rank: history factors.
         dims: columns that a modality's vectors are projected onto.
         ridge: of the history factors.

@@ -17,7 +17,7 @@ from fusion.graph.items import Items, Wired, of_known
 from fusion.graph.propagation import Graph
 from fusion.graph.training import Embeddings, Wiring
 from fusion.lookup import places
-from fusion.nearest import nearest
+from fusion.ranking.nearest_neighbours import nearest
 from fusion.recipe import Recipe
 from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space
 from fusion.strategies.trained import Trained

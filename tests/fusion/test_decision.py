@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fusion.combine import COMBINATIONS, points, total
 from fusion.decision import search as searching
 from fusion.decision.scorers import LinearScorer
 from fusion.decision.search import search
 from fusion.evaluation import evaluate
+from fusion.ranking.rank_aggregation import COMBINATIONS, points, total
 from fusion.registry import create
 from fusion.scoring import scorer
 from fusion.splits import split

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fusion.combine import block_scores
 from fusion.data import Catalog, History, Sequences
+from fusion.ranking.rank_aggregation import block_scores
 from schemas.table import MODALITIES
 
 

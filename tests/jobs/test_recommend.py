@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fusion.combine import COMBINATIONS, speaking
+from fusion.ranking.rank_aggregation import COMBINATIONS, speaking
 from fusion.strategies.base import BLOCKS
 from jobs.landing.raw import Raw
 from jobs.recommend import Shelves, shelf_rows

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.rank import top_k
+from fusion.ranking.top_k import top_k
 
 
 def test_ties_go_to_the_lower_column_also_at_the_last_place():
@@ -48,7 +48,7 @@ def test_equals_a_full_stable_sort(rows, k):
 
 def test_scoring_needs_no_heavy_import():
     code = (
-        "import sys; import fusion.rank, fusion.similar, fusion.combine; from fusion.registry import create; "
+        "import sys; import fusion.ranking.top_k, fusion.ranking.similar, fusion.ranking.rank_aggregation; from fusion.registry import create; "
         "create('concatenation'); create('multitask'); "
         "print([m for m in ('tensorflow', 'keras', 'sklearn') if m in sys.modules])"
     )

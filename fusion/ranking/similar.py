@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.nearest import SHRINK, nearest_rows
+from fusion.ranking.nearest_neighbours import SHRINK, nearest_rows
 
 
 def similar(
@@ -16,7 +16,7 @@ def similar(
     blocks: Mapping[str, slice],
     k: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The `k` nearest other rows of each query row, as `fusion.nearest.nearest_rows` gives them with `SHRINK`.
+    """The `k` nearest other rows of each query row, as `fusion.ranking.nearest_neighbours.nearest_rows` gives them with `SHRINK`.
 
     Args:
         queries: int [B], rows of the matrix.

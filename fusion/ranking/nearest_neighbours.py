@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.rank import top_k
+from fusion.ranking.top_k import top_k
 
 SHRINK = 1.0
 CELLS = 4_000_000

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fusion import combine
-from fusion.combine import block_scores, places, points, speaking, total
+from fusion.ranking import rank_aggregation
+from fusion.ranking.rank_aggregation import block_scores, places, points, speaking, total
 
 BLOCKS = {"history": slice(0, 1), "text": slice(1, 2)}
 USERS = np.array([[1, 1], [-1, 0]], np.float32)
@@ -63,7 +63,11 @@ def test_ties_share_their_mean_place():
 WORLDS = arrays(np.float32, (5, 4), elements=st.floats(-4, 4, width=16))
 
 
-@given(WORLDS, arrays(np.float32, (3, 4), elements=st.floats(-4, 4, width=16)), st.sampled_from(combine.COMBINATIONS))
+@given(
+    WORLDS,
+    arrays(np.float32, (3, 4), elements=st.floats(-4, 4, width=16)),
+    st.sampled_from(rank_aggregation.COMBINATIONS),
+)
 def test_where_a_block_does_not_speak_it_gives_exactly_0(items, users, combination):
     blocks = {"history": slice(0, 2), "text": slice(2, 4), "image": slice(4, 4)}
     found = points(users, items, blocks, combination=combination)

@@ -1,8 +1,8 @@
 import numpy as np
 import scipy.sparse as sp
 
-from fusion import nearest as module
-from fusion.nearest import nearest
+from fusion.ranking import nearest_neighbours as module
+from fusion.ranking.nearest_neighbours import nearest
 
 VECTORS = np.array([[1, 0], [2, 2], [0, 3], [0, 0], [-1, 0]], np.float32)
 HALF = np.sqrt(0.5)

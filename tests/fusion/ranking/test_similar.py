@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.similar import similar
+from fusion.ranking.similar import similar
 
 BLOCKS = {"text": slice(0, 2), "image": slice(2, 4)}
 
@@ -36,7 +36,7 @@ def test_what_a_mask_hides_plays_no_part_and_nothing_shared_is_no_neighbour():
 def test_blocks_of_queries_do_not_change_the_answer(monkeypatch):
     matrix = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
     whole = similar(np.arange(40), matrix, masks=both(40), blocks=BLOCKS, k=5)
-    monkeypatch.setattr("fusion.nearest.CELLS", 80)
+    monkeypatch.setattr("fusion.ranking.nearest_neighbours.CELLS", 80)
     parts = similar(np.arange(40), matrix, masks=both(40), blocks=BLOCKS, k=5)
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_allclose(whole[1], parts[1], rtol=1e-5)
