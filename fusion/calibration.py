@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from fusion.data.splits import Split
 from fusion.evaluation import Figure
 from fusion.judgements import Judgements, Scorer, batches
-from fusion.splits import Split
 
 BINS = 10
 Probability = Callable[[NDArray[np.float32]], NDArray[np.float64]]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import registry
-from fusion.data import Catalog
+from fusion.data.catalog import Catalog
+from fusion.data.splits import Split
 from fusion.evaluation import Figure, evaluate
 from fusion.gate import clearly_best
 from fusion.intervals import intervals
 from fusion.scoring import scorer
-from fusion.splits import Split
 from fusion.strategies.base import FitLog
 
 MAX_USERS = 2000

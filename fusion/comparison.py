@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from fusion import registry
 from fusion.baselines import BASELINES
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
+from fusion.data.splits import Split
+from fusion.data.subsets import hide, hide_share
 from fusion.evaluation import evaluate
-from fusion.hidden import hide, hide_share
 from fusion.intervals import Interval, intervals, sign_flip_p
 from fusion.judgements import Scorer
 from fusion.missing import registry as policies
 from fusion.scoring import scorer
-from fusion.splits import Split
 from fusion.strategies.base import Strategy
 from schemas.table import MODALITIES, Modality
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog, History
-from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
-from fusion.profiles import profiles, recency_matrix
+from fusion.data.catalog import Catalog, History
+from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
+from fusion.data.user_profiles import profiles, recency_matrix
 from fusion.strategies.base import FitLog, Lesson, Strategy
 from schemas.table import MODALITIES
 

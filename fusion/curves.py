@@ -11,9 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fusion.data.splits import Split
 from fusion.evaluation import Figure
 from fusion.judgements import Judgements, Scorer, batches
-from fusion.splits import Split
 
 PERCENT = np.arange(101)
 

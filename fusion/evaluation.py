@@ -8,10 +8,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion import exposure, metrics
+from fusion.data.splits import Split
 from fusion.judgements import Judgements, Scorer, batches
 from fusion.ranking.top_k import top_k
 from fusion.segments import rows_of
-from fusion.splits import Split
 
 Values = dict[tuple[str, int | None], NDArray[np.float64]]
 """(metric, k) → one value a user."""

@@ -9,8 +9,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.data import History
-from fusion.splits import Split
+from fusion.data.catalog import History
+from fusion.data.splits import Split
 
 Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Users int64 [B] → scores [B, N] of every item of the catalog."""

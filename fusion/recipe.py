@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fusion.checks import above_0, at_least, one_of, shares
+from fusion.data.arguments import above_0, at_least, one_of, shares
 from fusion.losses import LOSSES
 
 OPTIMIZERS = ("adam", "sgd")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog, Sequences
+from fusion.data.catalog import Catalog, Sequences
 
 Arrays = Mapping[str, Any]
 

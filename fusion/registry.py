@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fusion.named import created, named
+from fusion.data.named import created, named
 from fusion.strategies.base import Strategy
 
 STRATEGIES = {

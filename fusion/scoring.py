@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 from fusion.judgements import Scorer
 from fusion.ranking.rank_aggregation import SUM, points, speaking, total
 from fusion.strategies.base import Strategy

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import losses
-from fusion.data import History
+from fusion.data.catalog import History
 from fusion.determinism import deterministic
 from fusion.examples import Candidates, Example
 from fusion.recipe import Recipe

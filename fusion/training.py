@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fusion.checkpoint import Checkpoint, Progress, identity
-from fusion.data import History
+from fusion.data.catalog import History
 from fusion.examples import Example, Examples, batches
 from fusion.recipe import Recipe
 from fusion.strategies.base import FitLog

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.data import History
+from fusion.data.catalog import History
 from fusion.metrics import ndcg
 from fusion.ranking.top_k import top_k
 

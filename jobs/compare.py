@@ -13,11 +13,11 @@ from tqdm import tqdm
 from fusion.baselines import BASELINES
 from fusion.choosing import Bench, foremost
 from fusion.comparison import SHOWN, Comparison, Line
-from fusion.core import core
+from fusion.data.core import core
+from fusion.data.reviews import Reviews
+from fusion.data.splits import Kind, Split
 from fusion.missing.registry import POLICIES
 from fusion.registry import STRATEGIES
-from fusion.reviews import Reviews
-from fusion.splits import Kind, Split
 from jobs.modelling.dataset import State, load
 from jobs.runtime.night import Night, UserError
 from schemas.config import AUTO, Candidate
@@ -51,7 +51,7 @@ def compare(
     """The table, rows of `COLUMNS`, best first within a split.
 
     Args:
-        splits: kinds of `fusion.splits.split`.
+        splits: kinds of `fusion.data.splits.split`.
         least: users and items with fewer likes are left out, and so is all that is no like; 0 leaves all in.
         strategies, missing, baselines: names; empty for all there are.
 

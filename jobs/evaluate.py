@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 from fusion.baselines import ItemKNN, Popularity
 from fusion.calibration import calibration
 from fusion.curves import curves
+from fusion.data.splits import Split
+from fusion.data.subsets import hide
 from fusion.evaluation import Figure
 from fusion.evaluation import evaluate as judge
 from fusion.gate import holds_its_own
-from fusion.hidden import hide
 from fusion.intervals import intervals
 from fusion.registry import create
 from fusion.scoring import scorer
-from fusion.splits import Split
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import State, encoders, load
 from jobs.modelling.model_selection import CONTENT_ONLY, Choice, chosen, told

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 
 
 def like_matrix(history: History, n_items: int) -> sp.csr_matrix:

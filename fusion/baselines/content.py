@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.baselines.base import like_matrix
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 from fusion.ranking.nearest_neighbours import nearest
 from schemas.table import Modality
 

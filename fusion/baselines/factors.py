@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines.base import like_matrix
-from fusion.data import History
+from fusion.data.catalog import History
 
 
 class IALS:

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.baselines.base import like_matrix
-from fusion.data import History
+from fusion.data.catalog import History
 
 
 class Popularity:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines.base import like_matrix
-from fusion.data import Catalog, History
-from fusion.preprocess import Projection
+from fusion.data.catalog import Catalog, History
+from fusion.data.projection import Projection
 from schemas.table import MODALITIES
 
 

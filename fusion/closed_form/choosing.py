@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.closed_form.taste import SMOOTHING_RANK, Taste
-from fusion.factors import principal_axes
+from fusion.data.history_factors import principal_axes
 from fusion.gate import clearly_best
 from fusion.metrics import ndcg
 from fusion.ranking.top_k import top_k

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.closed_form.trend import Trend
-from fusion.data import History
+from fusion.data.catalog import History
+from fusion.data.user_profiles import recency_matrix
 from fusion.linear import of_unit_spread
-from fusion.profiles import recency_matrix
 
 RECENT_SHARE = 0.1
 """How much the taste of a user's recent likes counts beside that of all of them."""

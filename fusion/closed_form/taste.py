@@ -18,7 +18,7 @@ class Taste:
 
     With Z = Φ, the known items' features, u · φ is the prediction of a ridge regression of x, whose columns count by
     their modality's gain. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ has it predict not only what a user likes
-    but also what the linear autoencoder of the history expects them to like (`fusion.factors.autoencoder_factors`),
+    but also what the linear autoencoder of the history expects them to like (`fusion.data.history_factors.autoencoder_factors`),
     which matters for users with few likes.
 
     Attributes:
@@ -43,7 +43,7 @@ class Taste:
         Args:
             features: float32 [N, p].
             likes: CSR float32 [U, N].
-            axes, values: principal axes of the likes (`fusion.factors.principal_axes`), of which the first
+            axes, values: principal axes of the likes (`fusion.data.history_factors.principal_axes`), of which the first
                 `SMOOTHING_RANK` play a part.
         """
         known = np.diff(likes.tocsc().indptr) > 0

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
 
 PAST, FUTURE = 50, 20
 """Likes before and after a moment that play a part in it."""

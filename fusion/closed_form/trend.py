@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
 
 BINS = 64
 MEMORY = 1 / 8

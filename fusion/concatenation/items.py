@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.lookup import rows_at
-from fusion.profiles import Profiled
+from fusion.data.lookup import rows_at
+from fusion.data.user_profiles import Profiled
 from fusion.trainer import Weights
 from fusion.weighting import EVEN, Weighting, spread
 

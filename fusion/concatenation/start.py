@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.preprocess import Projection
+from fusion.data.projection import Projection
 
 SOURCE_SCALE = 1 / 64
 """Root mean square of the history factors of known items, so that one learning rate suits any size of catalog."""

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog
-from fusion.preprocess import Projection, speaks
+from fusion.data.catalog import Catalog
+from fusion.data.projection import Projection, speaks
 
 MAX_ROWS = 20_000
 """What is learnt of two modalities is learnt from at most so many items."""

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
 from fusion.graph.training import Wiring, read_weights
 from fusion.trainer import Weights
 

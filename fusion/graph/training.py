@@ -8,10 +8,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
+from fusion.data.user_profiles import recency_matrix
 from fusion.examples import Example
 from fusion.graph.propagation import Graph
-from fusion.profiles import recency_matrix
 from fusion.recipe import Recipe
 from fusion.trainer import Variables, Weights
 

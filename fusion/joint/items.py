@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History, Sequences
+from fusion.data.catalog import History, Sequences
+from fusion.data.lookup import rows_at
+from fusion.data.user_profiles import Profiled
 from fusion.joint import network
-from fusion.lookup import rows_at
-from fusion.profiles import Profiled
 from fusion.recurrent import steps
 
 BLOCK = 2048

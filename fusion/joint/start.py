@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion import recurrent
-from fusion.data import History
+from fusion.data.catalog import History
 from fusion.joint.items import Items
 
 SIZE = 0.22

@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 from fusion.missing.policy import Fill, Policy, filled
 from schemas.table import MODALITIES
 

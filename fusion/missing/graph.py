@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fusion.baselines import ItemKNN
 from fusion.crossmodal.views import Views
-from fusion.data import Catalog, History
-from fusion.lookup import places
+from fusion.data.catalog import Catalog, History
+from fusion.data.lookup import places
 from fusion.ranking.nearest_neighbours import SHRINK, nearest
 
 

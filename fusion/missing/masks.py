@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 from fusion.missing.policy import Policy
 from schemas.table import MODALITIES
 

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 from fusion.missing.graph import ItemGraph
 from fusion.missing.projected import ProjectedPolicy
 

@@ -5,8 +5,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
-from fusion.data import Catalog, History
-from fusion.lookup import places
+from fusion.data.catalog import Catalog, History
+from fusion.data.lookup import places
 from fusion.missing.neighbours import NEIGHBOURS, GraphPolicy
 
 TOLERANCE = 1e-4

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
+from fusion.data.projection import fit_projections
 from fusion.missing.policy import Fill, Policy, filled
-from fusion.preprocess import fit_projections
 
 
 class ProjectedPolicy(Policy):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from fusion.data.named import created
 from fusion.missing.policy import Policy
-from fusion.named import created
 
 POLICIES = {
     "drop": "fusion.missing.masks:Drop",

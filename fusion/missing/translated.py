@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fusion.crossmodal.registry import create
 from fusion.crossmodal.translator import Translator
 from fusion.crossmodal.views import Views
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 from fusion.missing.projected import ProjectedPolicy
 
 

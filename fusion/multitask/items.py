@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History, Sequences
-from fusion.lookup import rows_at
+from fusion.data.catalog import History, Sequences
+from fusion.data.lookup import rows_at
+from fusion.data.user_profiles import mapped_profiles
 from fusion.multitask import network
-from fusion.profiles import mapped_profiles
 from fusion.recurrent import steps
 from fusion.trainer import Weights
 

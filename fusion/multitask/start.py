@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from fusion import recurrent
 from fusion.baselines import like_matrix
-from fusion.data import History
-from fusion.factors import scaled_factors
+from fusion.data.catalog import History
+from fusion.data.history_factors import scaled_factors
 from fusion.multitask import network
 from fusion.multitask.items import Items
 from fusion.trainer import Weights

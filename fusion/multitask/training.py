@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
+from fusion.data.user_profiles import recency_matrix
 from fusion.examples import Candidates, Example
 from fusion.multitask import network as net
 from fusion.multitask.items import Items
-from fusion.profiles import recency_matrix
 from fusion.recipe import Recipe
 from fusion.trainer import Variables, Weights, tensors
 
@@ -145,7 +145,7 @@ class Tasks:
 
 
 def _profiles(past: Any, items: list[Any], shown: Any) -> Any:
-    """[B, P]: as `fusion.profiles.profiles`, over the step's items and for every decay.
+    """[B, P]: as `fusion.data.user_profiles.profiles`, over the step's items and for every decay.
 
     Args:
         past: [decays, B, R].

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.data import History
+from fusion.data.catalog import History
 from fusion.multitask import network
 from fusion.multitask.items import Items
 from fusion.trainer import Weights

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.concatenation.items import LinearItems
-from fusion.data import History
+from fusion.data.catalog import History
 from fusion.sequence.tower import Sequences, read, sequences
 from fusion.trainer import Weights
 

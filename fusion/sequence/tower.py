@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
 
 
 @dataclass(frozen=True)

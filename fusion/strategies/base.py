@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 from fusion.ranking.rank_aggregation import SUM
 from fusion.validation import Holdout
 from schemas.table import MODALITIES

@@ -16,10 +16,10 @@ from fusion.closed_form.scorers import Scorers
 from fusion.closed_form.taste import Taste
 from fusion.closed_form.transitions import Transitions
 from fusion.closed_form.trend import BINS, Trend
-from fusion.data import Catalog, History
-from fusion.factors import principal_axes
+from fusion.data.catalog import Catalog, History
+from fusion.data.history_factors import principal_axes
+from fusion.data.lookup import places, rows_at
 from fusion.linear import covariance
-from fusion.lookup import places, rows_at
 from fusion.strategies.base import FitLog, Lesson, Space, Strategy
 from fusion.validation import Holdout
 from schemas.table import MODALITIES, Modality

@@ -6,7 +6,7 @@ import numpy as np
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.concatenation.items import Items
-from fusion.data import Catalog
+from fusion.data.catalog import Catalog
 from fusion.strategies.base import Lesson, Space
 from fusion.strategies.linear_items import LinearItems
 from fusion.trainer import Weights

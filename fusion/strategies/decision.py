@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
+from fusion.data.history_factors import autoencoder_factors
+from fusion.data.lookup import places, rows_at
+from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
+from fusion.data.user_profiles import recency_matrix
 from fusion.decision.scorers import LinearScorer
 from fusion.decision.search import search
-from fusion.factors import autoencoder_factors
-from fusion.lookup import places, rows_at
-from fusion.preprocess import fit_projections, projections_from, projections_state, speaks
-from fusion.profiles import recency_matrix
 from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
 from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space, Strategy
 from fusion.validation import Holdout
@@ -29,7 +29,7 @@ WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video":
 class Decision(Strategy):
     """One scorer for history and one a modality, each learnt alone in closed form, then combined.
 
-    History scores by the factors of a linear autoencoder (`fusion.factors.autoencoder_factors`); a modality by ridge
+    History scores by the factors of a linear autoencoder (`fusion.data.history_factors.autoencoder_factors`); a modality by ridge
     regression of the user's likes on its projected features. Recent likes weigh more. Every scorer's scores are
     standardised per user (`fusion.decision.scorers.LinearScorer`).
 

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.baselines import like_matrix
-from fusion.checks import above_0, at_least
-from fusion.data import Catalog
+from fusion.data.arguments import above_0, at_least
+from fusion.data.catalog import Catalog
+from fusion.data.history_factors import autoencoder_factors
+from fusion.data.lookup import places
 from fusion.decision.search import search
-from fusion.factors import autoencoder_factors
 from fusion.graph.items import Items, Wired, of_known
 from fusion.graph.propagation import Graph
 from fusion.graph.training import Embeddings, Wiring
-from fusion.lookup import places
 from fusion.ranking.nearest_neighbours import nearest
 from fusion.recipe import Recipe
 from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space

@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from fusion.baselines import like_matrix
-from fusion.checks import above_0, at_least
-from fusion.data import Catalog
-from fusion.factors import scaled_factors
+from fusion.data.arguments import above_0, at_least
+from fusion.data.catalog import Catalog
+from fusion.data.history_factors import scaled_factors
+from fusion.data.lookup import places, rows_at
 from fusion.joint.items import Items
 from fusion.joint.start import SOURCE_SIZE, start
-from fusion.lookup import places, rows_at
 from fusion.recipe import Recipe
 from fusion.recurrent import learn_scales, scaled
 from fusion.strategies.base import Lesson, Space

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
-from fusion.checks import above_0, at_least
 from fusion.concatenation import start
-from fusion.data import Catalog
-from fusion.factors import scaled_factors
-from fusion.lookup import places, rows_at
+from fusion.data.arguments import above_0, at_least
+from fusion.data.catalog import Catalog
+from fusion.data.history_factors import scaled_factors
+from fusion.data.lookup import places, rows_at
 from fusion.strategies.base import Lesson
 from fusion.strategies.trained import Trained
 from schemas.table import MODALITIES

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from fusion.checks import above_0, at_least
-from fusion.data import Catalog, History
-from fusion.lookup import places
+from fusion.data.arguments import above_0, at_least
+from fusion.data.catalog import Catalog, History
+from fusion.data.lookup import places
+from fusion.data.projection import speaks
 from fusion.multitask import network
 from fusion.multitask.items import Items
 from fusion.multitask.start import start
 from fusion.multitask.training import Tasks
 from fusion.multitask.validation import valid_losses
-from fusion.preprocess import speaks
 from fusion.recipe import Recipe
 from fusion.recurrent import learn_scales, scaled
 from fusion.strategies.base import FitLog, Lesson, Space

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 import numpy as np
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from fusion.checks import at_least
-from fusion.data import Catalog
+from fusion.data.arguments import at_least
+from fusion.data.catalog import Catalog
 from fusion.sequence.items import Items
 from fusion.strategies.base import Lesson, Space
 from fusion.strategies.linear_items import LinearItems

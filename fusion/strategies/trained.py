@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog, History
-from fusion.lookup import places
-from fusion.preprocess import Projection, fit_projections, projections_from, projections_state, speaks
+from fusion.data.catalog import Catalog, History
+from fusion.data.lookup import places
+from fusion.data.projection import Projection, fit_projections, projections_from, projections_state, speaks
 from fusion.recipe import Recipe
 from fusion.strategies.base import FitLog, Lesson, Strategy, side_by_side
 from fusion.trainer import Ranking, Vectors, Weights

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 
-from fusion.checks import at_least, one_of
 from fusion.concatenation.items import Items
-from fusion.data import Catalog
+from fusion.data.arguments import at_least, one_of
+from fusion.data.catalog import Catalog
 from fusion.recipe import Recipe
 from fusion.strategies.base import FitLog, Lesson, Space
 from fusion.strategies.concatenation import Concatenation

@@ -97,7 +97,7 @@ def held_out(night: Night) -> dict[str, Any]:
 
 def held_out_alike(night: Night, path: str) -> bool:
     """Whether likes were held out from a stored model by this night's rules. Then its part `TWIN` has not learnt from
-    the night's test likes (`fusion.splits.split`); else it may have."""
+    the night's test likes (`fusion.data.splits.split`); else it may have."""
     return bool(_mark(night, path).get("held_out") == held_out(night))
 
 

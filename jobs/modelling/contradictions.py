@@ -9,8 +9,8 @@ import pyarrow as pa
 from fusion.crossmodal.contradiction import contradictions
 from fusion.crossmodal.registry import create_alignment
 from fusion.crossmodal.views import Views
-from fusion.data import Catalog
-from fusion.preprocess import fit_projections
+from fusion.data.catalog import Catalog
+from fusion.data.projection import fit_projections
 from jobs.runtime.night import Night
 from schemas.tables import Quarantine
 

@@ -12,11 +12,11 @@ from scipy import sparse
 
 from features.registry import encoder
 from fusion import registry
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
+from fusion.data.reviews import Reviews, with_reviews
+from fusion.data.splits import Kind, Split, split
+from fusion.data.standardise import prepared
 from fusion.missing import registry as policies
-from fusion.preparation import prepared
-from fusion.reviews import Reviews, with_reviews
-from fusion.splits import Kind, Split, split
 from jobs.modelling.sequences import COLUMNS, sequences
 from jobs.runtime.night import Night, NightError
 from lake import asof

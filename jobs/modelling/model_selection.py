@@ -16,7 +16,7 @@ from optuna.distributions import distribution_to_json
 
 from fusion import registry
 from fusion.choosing import Bench, Trial, foremost, preferred
-from fusion.splits import Split
+from fusion.data.splits import Split
 from fusion.tuning import Budget, search, space
 from jobs.modelling.artifacts import code, digest, identity
 from jobs.modelling.dataset import State, encoders

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fusion.data import MAX_STEPS, Sequences
+from fusion.data.catalog import MAX_STEPS, Sequences
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.table import Modality

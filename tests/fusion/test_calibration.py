@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusion.calibration import Reliability, calibration, isotonic, platt
-from fusion.splits import Split
+from fusion.data.splits import Split
 from tests.fusion.worlds import history_of
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from fusion import registry
 from fusion.checkpoint import Checkpoint, Progress, identity
+from fusion.data.splits import split
 from fusion.examples import Examples
 from fusion.recipe import Recipe
-from fusion.splits import split
 from fusion.training import best_epoch
 from tests.fusion.worlds import tastes
 

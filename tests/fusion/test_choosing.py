@@ -8,11 +8,11 @@ import pytest
 
 from fusion import registry
 from fusion.choosing import Bench, Trial, foremost, preferred
+from fusion.data.splits import Split, split
 from fusion.evaluation import evaluate
 from fusion.gate import clearly_best
 from fusion.registry import STRATEGIES, create
 from fusion.scoring import scorer
-from fusion.splits import Split, split
 from fusion.strategies.base import FitLog
 from fusion.tuning import Budget, search, space
 from tests.fusion.worlds import tastes

@@ -15,7 +15,7 @@ from fusion.closed_form.kernels import KernelFeatures, Terms
 from fusion.closed_form.taste import Taste
 from fusion.closed_form.transitions import Transitions, moments, past_and_future
 from fusion.closed_form.trend import BINS, Trend
-from fusion.factors import principal_axes
+from fusion.data.history_factors import principal_axes
 from fusion.linear import covariance, of_unit_spread
 from fusion.strategies.base import FitLog
 from fusion.validation import Holdout

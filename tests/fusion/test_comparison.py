@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fusion.comparison import SHOWN, Comparison
-from fusion.core import core
+from fusion.data.core import core
+from fusion.data.splits import split
 from fusion.evaluation import evaluate
 from fusion.scoring import scorer
-from fusion.splits import split
 from fusion.strategies.closed_form import ClosedForm
 from tests.fusion.worlds import history_of, tastes
 

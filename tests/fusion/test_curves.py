@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from fusion.curves import Confusion, curves
-from fusion.splits import Split
+from fusion.data.splits import Split
 from tests.fusion.worlds import history_of
 
 NOTHING = history_of([], users=2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from fusion.data.splits import split
 from fusion.decision import search as searching
 from fusion.decision.scorers import LinearScorer
 from fusion.decision.search import search
@@ -11,7 +12,6 @@ from fusion.evaluation import evaluate
 from fusion.ranking.rank_aggregation import COMBINATIONS, points, total
 from fusion.registry import create
 from fusion.scoring import scorer
-from fusion.splits import split
 from fusion.strategies.base import BLOCKS, FitLog
 from fusion.validation import Holdout
 from tests.fusion.worlds import history_of, tastes

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fusion.data.splits import Split
 from fusion.evaluation import evaluate
 from fusion.segments import popularity_thirds
-from fusion.splits import Split
 from tests.fusion.worlds import history_of
 
 N = 6

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fusion import registry
+from fusion.data.user_profiles import profiles, recency_matrix
 from fusion.multitask import network
-from fusion.profiles import profiles, recency_matrix
 from fusion.strategies.base import FitLog
 from tests.fusion.worlds import catalog_of, history_of, tastes
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fusion import registry
-from fusion.data import Sequences
+from fusion.data.catalog import Sequences
+from fusion.data.splits import split
 from fusion.recurrent import Scale, recur
-from fusion.splits import split
 from tests.fusion.worlds import contributions, courses
 
 QUICK = {

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from fusion.baselines import like_matrix
+from fusion.data.history_factors import autoencoder_factors
+from fusion.data.user_profiles import profiles, recency_matrix
 from fusion.examples import Candidates, Examples
-from fusion.factors import autoencoder_factors
-from fusion.profiles import profiles, recency_matrix
 from fusion.recipe import Recipe
 from tests.fusion.worlds import history_of, tastes
 

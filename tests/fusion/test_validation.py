@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fusion import registry
-from fusion.splits import split
+from fusion.data.splits import split
 from fusion.validation import Holdout
 from tests.fusion.worlds import history_of, tastes
 

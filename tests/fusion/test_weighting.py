@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusion import registry
-from fusion.splits import split
+from fusion.data.splits import split
 from fusion.weighting import EVEN, Fixed, Gated, Learned, masked_softmax
 from schemas.table import MODALITIES
 from tests.fusion.worlds import tastes

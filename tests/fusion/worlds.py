@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fusion.data import Catalog, History, Sequences
+from fusion.data.catalog import Catalog, History, Sequences
 from fusion.ranking.rank_aggregation import block_scores
 from schemas.table import MODALITIES
 

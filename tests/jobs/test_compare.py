@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fusion.reviews import Reviews
+from fusion.data.reviews import Reviews
 from jobs.cli import app
 from jobs.compare import dense
 from jobs.modelling.dataset import State

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fusion.data import Catalog, History
-from fusion.reviews import Reviews
+from fusion.data.catalog import Catalog, History
+from fusion.data.reviews import Reviews
 from jobs.modelling.dataset import State
 from jobs.runtime.night import NightError
 from schemas.config import Config, Fusion

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from fusion.choosing import Bench
+from fusion.data.reviews import Reviews
 from fusion.registry import strategy
-from fusion.reviews import Reviews
 from jobs.landing.raw import Raw
 from jobs.modelling.artifacts import identity
 from jobs.modelling.dataset import State

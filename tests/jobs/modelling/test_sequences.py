@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fusion.data import MAX_STEPS
+from fusion.data.catalog import MAX_STEPS
 from jobs.landing.raw import Raw
 from jobs.modelling.dataset import encoders, load
 from jobs.modelling.sequences import WIDTH, narrowed, sequences, thinned

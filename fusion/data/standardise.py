@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.checks import above_0, one_of
-from fusion.data import Catalog, History
-from fusion.selection import by_l1_share, by_mutual_information, one_hot
+from fusion.data.arguments import above_0, one_of
+from fusion.data.catalog import Catalog, History
+from fusion.data.column_selection import by_l1_share, by_mutual_information, one_hot
 
 STANDARDISATIONS = ("none", "robust")
 SELECTIONS = ("none", "mutual_information", "l1")
@@ -31,7 +31,7 @@ def prepared(
     Args:
         standardise: `robust`, for vectors with outliers, to x → (x - median) / robust deviation (`robust_scale`),
             clipped at `clip` either way.
-        select: `mutual_information` or `l1`, see `fusion.selection`: the columns that tell most of the item's category.
+        select: `mutual_information` or `l1`, see `fusion.data.column_selection`: the columns that tell most of the item's category.
         keep: share of a modality's columns.
         seed: of the selection.
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
 
 Kind = Literal["global_time", "per_user", "cold_items"]
 MIN_LIKES_PER_USER = 3

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog
+from fusion.data.catalog import Catalog
 from schemas.table import MODALITIES
 
 MAX_ROWS = 20_000

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fusion.data import Catalog, History
+from fusion.data.catalog import Catalog, History
 
 
 @dataclass(frozen=True)

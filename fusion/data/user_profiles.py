@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
 
 BLOCK = 4096
 """Users whose profiles are held at once."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion.preparation import prepared, robust_scale
+from fusion.data.standardise import prepared, robust_scale
 from tests.fusion.worlds import catalog_of, history_of
 
 

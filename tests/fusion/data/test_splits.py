@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.splits import split
+from fusion.data.splits import split
 from tests.fusion.worlds import history_of
 
 N = 31

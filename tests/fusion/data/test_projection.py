@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.preprocess import Projection, fit_projections, projections_from, projections_state
+from fusion.data.projection import Projection, fit_projections, projections_from, projections_state
 from tests.fusion.worlds import catalog_of
 
 

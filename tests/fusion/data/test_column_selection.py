@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.selection import by_l1, by_l1_share, by_mutual_information, one_hot
+from fusion.data.column_selection import by_l1, by_l1_share, by_mutual_information, one_hot
 
 
 def world(n=200):

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog
+from fusion.data.catalog import Catalog
 
 
 def places(item_ids: NDArray[np.str_], catalog: Catalog) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fusion.data import Catalog, History
-from fusion.reviews import Reviews, with_reviews
+from fusion.data.catalog import Catalog, History
+from fusion.data.reviews import Reviews, with_reviews
 
 OWN = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], np.float32)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import Catalog
+from fusion.data.catalog import Catalog
 from schemas.table import MODALITIES, Modality
 
 

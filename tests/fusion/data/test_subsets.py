@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.hidden import hide, hide_share
+from fusion.data.subsets import hide, hide_share
 from tests.fusion.worlds import catalog_of
 
 

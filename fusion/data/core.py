@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data import History
+from fusion.data.catalog import History
 
 
 def core(history: History, n_items: int, *, least: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
