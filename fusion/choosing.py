@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from fusion import registry
 from fusion.data.catalog import Catalog
 from fusion.data.splits import Split
-from fusion.evaluation import Figure, evaluate
-from fusion.gate import clearly_best
-from fusion.intervals import intervals
+from fusion.evaluation.evaluate import Figure, evaluate
+from fusion.evaluation.intervals import intervals
+from fusion.evaluation.promotion import clearly_best
 from fusion.scoring import scorer
 from fusion.strategies.base import FitLog
 
@@ -62,7 +62,7 @@ class Bench:
 
     Args:
         catalog: as whoever knows train alone sees it.
-        metric, k: of `fusion.evaluation.evaluate`, what a trial is judged by; higher is better.
+        metric, k: of `fusion.evaluation.evaluate.evaluate`, what a trial is judged by; higher is better.
         checkpoints: the folder of this bench alone in which trials are kept, and what killed fits go on from; None for
             none. A trial that is there is not made again, so that whoever was killed goes on to the same trials.
     """
@@ -126,7 +126,7 @@ def foremost(trials: Sequence[Trial]) -> Trial:
 
 
 def preferred(trials: Sequence[Trial]) -> Trial:
-    """The first trial, unless the best one is clearly better (`fusion.gate.clearly_best`)."""
+    """The first trial, unless the best one is clearly better (`fusion.evaluation.promotion.clearly_best`)."""
     if any(trial.value is None for trial in trials):
         return trials[0]
     return trials[clearly_best([trial.per_user for trial in trials])]

@@ -14,9 +14,9 @@ from fusion.baselines import BASELINES
 from fusion.data.catalog import Catalog, History
 from fusion.data.splits import Split
 from fusion.data.subsets import hide, hide_share
-from fusion.evaluation import evaluate
-from fusion.intervals import Interval, intervals, sign_flip_p
-from fusion.judgements import Scorer
+from fusion.evaluation.evaluate import evaluate
+from fusion.evaluation.intervals import Interval, intervals, sign_flip_p
+from fusion.evaluation.protocol import Scorer
 from fusion.missing import registry as policies
 from fusion.scoring import scorer
 from fusion.strategies.base import Strategy

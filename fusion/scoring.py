@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
 from fusion.data.catalog import Catalog, History
-from fusion.judgements import Scorer
+from fusion.evaluation.protocol import Scorer
 from fusion.ranking.rank_aggregation import SUM, points, speaking, total
 from fusion.strategies.base import Strategy
 

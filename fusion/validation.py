@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.baselines import like_matrix
 from fusion.data.catalog import History
-from fusion.metrics import ndcg
+from fusion.evaluation.metrics import ndcg
 from fusion.ranking.top_k import top_k
 
 MAX_USERS = 2000

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fusion.baselines import ItemKNN, Popularity
-from fusion.calibration import calibration
-from fusion.curves import curves
 from fusion.data.splits import Split
 from fusion.data.subsets import hide
-from fusion.evaluation import Figure
-from fusion.evaluation import evaluate as judge
-from fusion.gate import holds_its_own
-from fusion.intervals import intervals
+from fusion.evaluation.calibration import calibration
+from fusion.evaluation.curves import curves
+from fusion.evaluation.evaluate import Figure
+from fusion.evaluation.evaluate import evaluate as judge
+from fusion.evaluation.intervals import intervals
+from fusion.evaluation.promotion import holds_its_own
 from fusion.registry import create
 from fusion.scoring import scorer
 from jobs.modelling import artifacts

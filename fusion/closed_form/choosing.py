@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fusion.closed_form.taste import SMOOTHING_RANK, Taste
 from fusion.data.history_factors import principal_axes
-from fusion.gate import clearly_best
-from fusion.metrics import ndcg
+from fusion.evaluation.metrics import ndcg
+from fusion.evaluation.promotion import clearly_best
 from fusion.ranking.top_k import top_k
 from fusion.validation import Holdout
 from schemas.table import MODALITIES

@@ -9,8 +9,8 @@ import pytest
 from fusion import registry
 from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.data.splits import Split, split
-from fusion.evaluation import evaluate
-from fusion.gate import clearly_best
+from fusion.evaluation.evaluate import evaluate
+from fusion.evaluation.promotion import clearly_best
 from fusion.registry import STRATEGIES, create
 from fusion.scoring import scorer
 from fusion.strategies.base import FitLog

@@ -8,7 +8,7 @@ import pytest
 from fusion.comparison import SHOWN, Comparison
 from fusion.data.core import core
 from fusion.data.splits import split
-from fusion.evaluation import evaluate
+from fusion.evaluation.evaluate import evaluate
 from fusion.scoring import scorer
 from fusion.strategies.closed_form import ClosedForm
 from tests.fusion.worlds import history_of, tastes

@@ -8,7 +8,7 @@ from fusion.data.splits import split
 from fusion.decision import search as searching
 from fusion.decision.scorers import LinearScorer
 from fusion.decision.search import search
-from fusion.evaluation import evaluate
+from fusion.evaluation.evaluate import evaluate
 from fusion.ranking.rank_aggregation import COMBINATIONS, points, total
 from fusion.registry import create
 from fusion.scoring import scorer

@@ -11,7 +11,7 @@ import pytest
 from fusion import registry
 from fusion.data.catalog import Catalog, History
 from fusion.data.splits import split
-from fusion.evaluation import evaluate
+from fusion.evaluation.evaluate import evaluate
 from fusion.strategies.base import BLOCKS, FitLog
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, contributions, history_of, tastes

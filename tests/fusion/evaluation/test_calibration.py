@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.calibration import Reliability, calibration, isotonic, platt
 from fusion.data.splits import Split
+from fusion.evaluation.calibration import Reliability, calibration, isotonic, platt
 from tests.fusion.worlds import history_of
 
 
@@ -107,7 +107,7 @@ def test_a_half_that_was_not_fitted_judges():
 
 def test_at_most_so_many_users_as_fit(monkeypatch):
     scores, split = world()
-    monkeypatch.setattr("fusion.judgements.CELLS", 50 * 20)
+    monkeypatch.setattr("fusion.evaluation.protocol.CELLS", 50 * 20)
     asked = []
     judge(lambda users: (asked.extend(users), scores[users])[1], split)
     assert len(asked) == len(set(asked)) == 20

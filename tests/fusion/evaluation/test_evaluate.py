@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusion.data.splits import Split
-from fusion.evaluation import evaluate
-from fusion.segments import popularity_thirds
+from fusion.evaluation.evaluate import evaluate
+from fusion.evaluation.segments import popularity_thirds
 from tests.fusion.worlds import history_of
 
 N = 6
@@ -120,7 +120,7 @@ def test_only_the_splits_candidates_are_ranked():
 def test_batches_do_not_change_the_figures(monkeypatch):
     settings = {"content": np.eye(N, dtype=np.float32), "masks": {"text": np.arange(N) > 1}}
     whole = figures(**settings)
-    monkeypatch.setattr("fusion.judgements.CELLS", N)
+    monkeypatch.setattr("fusion.evaluation.protocol.CELLS", N)
     parts = figures(**settings)
     assert {key: f.value for key, f in whole.items()} == {key: f.value for key, f in parts.items()}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.judgements import Judgements
+from fusion.evaluation.protocol import Judgements
 
 
 def popularity_thirds(likes: NDArray[np.int64]) -> NDArray[np.int8]:
@@ -30,7 +30,7 @@ def rows_of(
     segments: Sequence[str] | None,
     masks: Mapping[str, NDArray[np.bool_]] | None,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Segment → which of the test likes it asks for, bool [n]; `fusion.evaluation.evaluate` says what each is.
+    """Segment → which of the test likes it asks for, bool [n]; `fusion.evaluation.evaluate.evaluate` says what each is.
 
     Args:
         segments: those wanted, None for all that there are.

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.metrics import PerUser
+from fusion.evaluation.metrics import PerUser
 
 Shown = NDArray[np.int64]
 

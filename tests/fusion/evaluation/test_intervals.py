@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, permutation_test
 
-from fusion.evaluation import Figure
-from fusion.intervals import against_best, intervals, sign_flip_p
+from fusion.evaluation.evaluate import Figure
+from fusion.evaluation.intervals import against_best, intervals, sign_flip_p
 
 
 def figure(values, *, model="m", metric="ndcg", k=10, users=None, segment="all"):
@@ -52,7 +52,7 @@ def test_figures_of_the_same_users_share_their_draws():
 def test_blocks_change_nothing(monkeypatch):
     values = np.random.default_rng(0).random(50)
     whole = intervals([figure(values)], seed=1)[0], sign_flip_p(values - 0.45, seed=1)
-    monkeypatch.setattr("fusion.intervals.CELLS", 350)
+    monkeypatch.setattr("fusion.evaluation.intervals.CELLS", 350)
     parts = intervals([figure(values)], seed=1)[0], sign_flip_p(values - 0.45, seed=1)
     np.testing.assert_allclose([parts[0].low, parts[0].high, parts[1]], [whole[0].low, whole[0].high, whole[1]])
 

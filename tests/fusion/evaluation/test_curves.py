@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from fusion.curves import Confusion, curves
 from fusion.data.splits import Split
+from fusion.evaluation.curves import Confusion, curves
 from tests.fusion.worlds import history_of
 
 NOTHING = history_of([], users=2)
@@ -35,7 +35,7 @@ def test_precision_by_hand():
 @pytest.mark.parametrize("cells", [30, 8_000_000])
 def test_agrees_with_scikit_learn(seed, cells, monkeypatch):
     """Scores with many ties; train likes and the users without a test like are left out of the pool."""
-    monkeypatch.setattr("fusion.judgements.CELLS", cells)
+    monkeypatch.setattr("fusion.evaluation.protocol.CELLS", cells)
     random = np.random.default_rng(seed)
     scores = random.integers(0, 12, size=(9, 15)).astype(np.float32)
     relevant, had = random.random((9, 15)) < 0.25, random.random((9, 15)) < 0.2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.evaluation import Figure
+from fusion.evaluation.evaluate import Figure
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000

@@ -10,8 +10,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from fusion.data.splits import Split
-from fusion.evaluation import Figure
-from fusion.judgements import Judgements, Scorer, batches
+from fusion.evaluation.evaluate import Figure
+from fusion.evaluation.protocol import Judgements, Scorer, batches
 
 BINS = 10
 Probability = Callable[[NDArray[np.float32]], NDArray[np.float64]]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.gate import holds_its_own
+from fusion.evaluation.promotion import holds_its_own
 
 
 def test_by_hand():

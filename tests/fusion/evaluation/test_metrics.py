@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from fusion import metrics
+from fusion.evaluation import metrics
 
 HITS = np.array([[True, False, True, False], [False, False, False, True], [False, False, False, False]])
 RELEVANT = np.array([3, 1, 2])

@@ -7,11 +7,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion import exposure, metrics
 from fusion.data.splits import Split
-from fusion.judgements import Judgements, Scorer, batches
+from fusion.evaluation import beyond_accuracy, metrics
+from fusion.evaluation.protocol import Judgements, Scorer, batches
+from fusion.evaluation.segments import rows_of
 from fusion.ranking.top_k import top_k
-from fusion.segments import rows_of
 
 Values = dict[tuple[str, int | None], NDArray[np.float64]]
 """(metric, k) → one value a user."""
@@ -76,10 +76,10 @@ def evaluate(
 ) -> list[Figure]:
     """Every model's recall, precision, f1, ndcg, map, mrr, hit_rate and accuracy at each k, and auc, in every segment.
 
-    Who is asked, and about what, is said by `fusion.judgements.Judgements`. Segments: `all`; `warm_users` and
+    Who is asked, and about what, is said by `fusion.evaluation.protocol.Judgements`. Segments: `all`; `warm_users` and
     `cold_users`, with and without a like in train or valid; `warm_items` and `cold_items`, where only the relevant
     items with or without a like in train or valid count, still ranked among all candidates; in the same way
-    `head_items`, `middle_items` and `tail_items` (`fusion.segments.popularity_thirds`), and with masks `with_image`,
+    `head_items`, `middle_items` and `tail_items` (`fusion.evaluation.segments.popularity_thirds`), and with masks `with_image`,
     `without_image` and so on. A segment without users gives no figure.
 
     The segment `all` also says at each k what the lists show: novelty, popularity_bias (of users with a like in train
@@ -113,7 +113,7 @@ def evaluate(
                 values = _found(question, batch, here, ks=ks)
                 if question.segment == "all":
                     values |= _shown(judgements, batch, here, content=content, ks=ks)
-                    answers.show({k: exposure.exposure(batch.ranking[here], n_items, k=k) for k in ks})
+                    answers.show({k: beyond_accuracy.exposure(batch.ranking[here], n_items, k=k) for k in ks})
                 answers.add(question.segment, users[here], values)
         figures += answers.figures(name, split_name, judgements.ranked)
     return figures
@@ -147,8 +147,8 @@ class _Answers:
             if len(values):
                 figures.append(Figure(model, split, segment, metric, k, float(values.mean()), who, values))
         for k, exposures in self._exposures.items():
-            figures.append(Figure.of_all(model, split, "coverage", k, exposure.coverage(exposures[ranked])))
-            inequality = exposure.gini(exposures[ranked])
+            figures.append(Figure.of_all(model, split, "coverage", k, beyond_accuracy.coverage(exposures[ranked])))
+            inequality = beyond_accuracy.gini(exposures[ranked])
             if not np.isnan(inequality):
                 figures.append(Figure.of_all(model, split, "exposure_gini", k, inequality))
         return figures
@@ -207,8 +207,8 @@ def _shown(
     shown, liked, likes = batch.ranking[here], judgements.likes[batch.users[here]], judgements.popularity
     values: Values = {}
     for k in ks:
-        values["novelty", k] = exposure.novelty(shown, likes, int(judgements.warm.sum()), k=k)
-        values["popularity_bias", k] = exposure.popularity_bias(shown, likes, liked, k=k)
+        values["novelty", k] = beyond_accuracy.novelty(shown, likes, int(judgements.warm.sum()), k=k)
+        values["popularity_bias", k] = beyond_accuracy.popularity_bias(shown, likes, liked, k=k)
         if content is not None:
-            values["diversity", k] = exposure.diversity(shown, content, k=k)
+            values["diversity", k] = beyond_accuracy.diversity(shown, content, k=k)
     return values

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.data.splits import Split
-from fusion.evaluation import Figure
-from fusion.judgements import Judgements, Scorer, batches
+from fusion.evaluation.evaluate import Figure
+from fusion.evaluation.protocol import Judgements, Scorer, batches
 
 PERCENT = np.arange(101)
 
