@@ -118,6 +118,6 @@ def masked_softmax(logits: Any, mask: Any, *, xp: Any) -> Any:
 
 def spread(factors: Any, widths: Sequence[int], *, xp: Any) -> Any:
     """[n, sum of widths]: each of the factors [n, M] as often as its block is wide. One product, so that the factors
-    have one gradient (see `fusion.trainer.Network.compiled`)."""
+    have one gradient (see `fusion.training.trainer.Network.compiled`)."""
     columns = np.repeat(np.eye(len(widths), dtype=np.float32), widths, axis=1)
     return xp.matmul(factors, columns if xp is np else xp.cast(columns, factors.dtype))

@@ -12,7 +12,7 @@ from fusion.data.history_factors import principal_axes
 from fusion.evaluation.metrics import ndcg
 from fusion.evaluation.promotion import clearly_best
 from fusion.ranking.top_k import top_k
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 from schemas.table import MODALITIES
 
 DEFAULTS = {

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from fusion.data.lookup import rows_at
 from fusion.data.user_profiles import Profiled
-from fusion.trainer import Weights
+from fusion.training.trainer import Weights
 from fusion.weighting import EVEN, Weighting, spread
 
 
 @dataclass(frozen=True)
 class LinearItems:
-    """What is given of every item, and the vectors that named weights make of them (`fusion.trainer.Network`). With r
+    """What is given of every item, and the vectors that named weights make of them (`fusion.training.trainer.Network`). With r
     history columns (the last is the item's bias) and c_m content columns, D = r + sum of c_m. The weights:
 
     | name | shape | of |

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.determinism import deterministic
+from fusion.training.determinism import deterministic
 
 LEAST_STEPS = 6
 """Of an epoch: over fewer, a held-out figure says little of where training goes."""

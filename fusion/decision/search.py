@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.ranking.rank_aggregation import SUM, Ballots, block_scores, speaking, total, weighted
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Never 0: what adds little for items with history may be all there is to know of a new one."""

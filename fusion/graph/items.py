@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import History
 from fusion.graph.training import Wiring, read_weights
-from fusion.trainer import Weights
+from fusion.training.trainer import Weights
 
 
 def of_known(likes: History, place: NDArray[np.int64]) -> History:

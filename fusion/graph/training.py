@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import History
 from fusion.data.user_profiles import recency_matrix
-from fusion.examples import Example
 from fusion.graph.propagation import Graph
-from fusion.recipe import Recipe
-from fusion.trainer import Variables, Weights
+from fusion.training.config import Recipe
+from fusion.training.examples import Example
+from fusion.training.trainer import Variables, Weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def read_weights(likes: History, scale: NDArray[np.float32], *, decay: float) ->
 
 
 class Embeddings:
-    """Teaches item embeddings, under the name `embeddings`, through the graph (`fusion.training.Learner`); the graph's
+    """Teaches item embeddings, under the name `embeddings`, through the graph (`fusion.training.loop.Learner`); the graph's
     part of a gradient is the graph itself.
 
     Args:

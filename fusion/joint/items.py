@@ -11,7 +11,7 @@ from fusion.data.catalog import History, Sequences
 from fusion.data.lookup import rows_at
 from fusion.data.user_profiles import Profiled
 from fusion.joint import network
-from fusion.recurrent import steps
+from fusion.training.gru import steps
 
 BLOCK = 2048
 """Items whose tokens are held at once."""
@@ -19,7 +19,7 @@ BLOCK = 2048
 
 @dataclass(frozen=True)
 class Items(Profiled):
-    """What is given of every item (`fusion.trainer.Network`).
+    """What is given of every item (`fusion.training.trainer.Network`).
 
     Attributes:
         content: modality → float32 [N, p_m], 0 where missing; only modalities of which something was learnt.

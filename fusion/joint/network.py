@@ -15,7 +15,7 @@ that play a part, S = 1 + M, H the heads. The weights:
 | `query`, `key`, `value`, `out` | [d, d] | the attention |
 | `user`, `user_bias` | [P, d], [d] | profile → user; the vector of a user without a like |
 
-and where there are sequences those of `fusion.recurrent`.
+and where there are sequences those of `fusion.training.gru`.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from fusion.recurrent import course
+from fusion.training.gru import course
 from fusion.weighting import masked_softmax
 
 Arrays = Mapping[str, Any]
@@ -36,7 +36,7 @@ def tokens(weights: Arrays, history: Any, given: Arrays, modalities: tuple[str, 
 
     Args:
         history: [n, d], q.
-        given: `<modality>` [n, p], and what `fusion.recurrent.steps` makes of their sequences.
+        given: `<modality>` [n, p], and what `fusion.training.gru.steps` makes of their sequences.
     """
     found = [history]
     for modality in modalities:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion import recurrent
 from fusion.data.catalog import History
 from fusion.joint.items import Items
+from fusion.training import gru
 
 SIZE = 0.22
 """Root mean square of q of known items that have no content: the scores of a user who is the mean of what they liked
@@ -40,15 +40,15 @@ def start(items: Items, likes: History, *, width: int, units: int, seed: int) ->
         weights[f"{modality}/project"] = solved[end - x.shape[1] : end]
         if modality in items.sequences:
             inputs = items.sequences[modality].values.shape[2]
-            weights |= recurrent.start(modality, inputs, units=units, width=width, random=random)
+            weights |= gru.start(modality, inputs, units=units, width=width, random=random)
     popularity = np.log1p(np.bincount(likes.item, minlength=len(items))[known])
     bias = popularity - (popularity.mean() if len(popularity) else 0.0)
     weights |= {
         "history": np.hstack([factors - content @ solved, bias[:, None]]),
         "embedding": random.normal(0, NOISE, (items.masks.shape[1], width)),
-        "query": recurrent.glorot(random, width, width),
-        "key": recurrent.glorot(random, width, width),
-        "value": recurrent.glorot(random, width, width),
+        "query": gru.glorot(random, width, width),
+        "key": gru.glorot(random, width, width),
+        "value": gru.glorot(random, width, width),
         "out": random.normal(0, NOISE / np.sqrt(width), (width, width)),
         "user": _user(items, width=width, random=random),
         "user_bias": np.zeros(width),

@@ -11,8 +11,8 @@ from fusion.data.catalog import History, Sequences
 from fusion.data.lookup import rows_at
 from fusion.data.user_profiles import mapped_profiles
 from fusion.multitask import network
-from fusion.recurrent import steps
-from fusion.trainer import Weights
+from fusion.training.gru import steps
+from fusion.training.trainer import Weights
 
 BLOCK = 2048
 """Items whose sequences are read at once."""
@@ -48,7 +48,7 @@ class Items:
         return (self.labels[rows, None] == np.arange(self.categories)).astype(np.float32)
 
     def given(self, rows: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
-        """As `fusion.trainer.Network`, for `network.parts`."""
+        """As `fusion.training.trainer.Network`, for `network.parts`."""
         found = {m: x[rows] for m, x in self.content.items()}
         return found | steps(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
 

@@ -17,13 +17,13 @@ of modalities that play a part. The weights:
 | `category`, `category_bias` | [d, C], [C] | the category head |
 | `uncertainty` | [3] | s of each of `TASKS` |
 
-and where there are sequences those of `fusion.recurrent`.
+and where there are sequences those of `fusion.training.gru`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fusion.recurrent import course
+from fusion.training.gru import course
 
 TASKS = ("interaction", "rating", "category")
 
@@ -43,7 +43,7 @@ def parts(weights: Arrays, history: Any, given: Arrays, modalities: Sequence[str
 
     Args:
         history: [n, d + 1].
-        given: `<modality>` [n, p_m], and what `fusion.recurrent.steps` makes of their sequences.
+        given: `<modality>` [n, p_m], and what `fusion.training.gru.steps` makes of their sequences.
         shown: [n, 1 + M], 1 or 0: whether each part plays, history first.
     """
     towers = (tower(weights, modality, given, xp=xp) for modality in modalities)

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion import recurrent
 from fusion.baselines import like_matrix
 from fusion.data.catalog import History
 from fusion.data.history_factors import scaled_factors
 from fusion.multitask import network
 from fusion.multitask.items import Items
-from fusion.trainer import Weights
+from fusion.training import gru
+from fusion.training.trainer import Weights
 
 SIZE = 0.22
 """Root mean square of the factors of known items: the scores of a user who is the mean of what they liked then spread
@@ -52,7 +52,7 @@ def start(
     }
     for modality, sequences in items.sequences.items():
         inputs = sequences.values.shape[2]
-        weights |= recurrent.start(modality, inputs, units=units, width=width, random=random)
+        weights |= gru.start(modality, inputs, units=units, width=width, random=random)
     return {name: array.astype(np.float32) for name, array in weights.items()}
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import History
 from fusion.data.user_profiles import recency_matrix
-from fusion.examples import Candidates, Example
 from fusion.multitask import network as net
 from fusion.multitask.items import Items
-from fusion.recipe import Recipe
-from fusion.trainer import Variables, Weights, tensors
+from fusion.training.config import Recipe
+from fusion.training.examples import Candidates, Example
+from fusion.training.trainer import Variables, Weights, tensors
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _sample(history: History, most: int, random: np.random.Generator) -> History
 
 
 class Tasks:
-    """All tasks' losses over the weights as Keras variables (`fusion.training.Learner`).
+    """All tasks' losses over the weights as Keras variables (`fusion.training.loop.Learner`).
 
     Args:
         history: its ratings are standardised.

@@ -7,7 +7,7 @@ from fusion.baselines import like_matrix
 from fusion.data.catalog import History
 from fusion.multitask import network
 from fusion.multitask.items import Items
-from fusion.trainer import Weights
+from fusion.training.trainer import Weights
 
 MAX_USERS = 256
 """At most so many users, the first of those asked, give the losses of the interaction and rating heads."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fusion.concatenation.items import LinearItems
 from fusion.data.catalog import History
 from fusion.sequence.tower import Sequences, read, sequences
-from fusion.trainer import Weights
+from fusion.training.trainer import Weights
 
 BATCH = 512
 """Users whose last likes are held at once."""

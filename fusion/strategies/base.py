@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 
 from fusion.data.catalog import Catalog, History
 from fusion.ranking.rank_aggregation import SUM
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 from schemas.table import MODALITIES
 
 BLOCKS = ("history", *MODALITIES)

@@ -21,7 +21,7 @@ from fusion.data.history_factors import principal_axes
 from fusion.data.lookup import places, rows_at
 from fusion.linear import covariance
 from fusion.strategies.base import FitLog, Lesson, Space, Strategy
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 from schemas.table import MODALITIES, Modality
 
 DEGREES = {"text": 3, "image": 1, "audio": 1, "video": 1}

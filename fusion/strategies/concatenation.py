@@ -9,7 +9,7 @@ from fusion.concatenation.items import Items
 from fusion.data.catalog import Catalog
 from fusion.strategies.base import Lesson, Space
 from fusion.strategies.linear_items import LinearItems
-from fusion.trainer import Weights
+from fusion.training.trainer import Weights
 
 
 class Concatenation(LinearItems):
@@ -29,7 +29,7 @@ class Concatenation(LinearItems):
         content_gain: how much likeness of content counts before training.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
-        training: see `fusion.recipe.Recipe`.
+        training: see `fusion.training.config.Recipe`.
 
     Raises:
         ValueError: an argument is out of its range.

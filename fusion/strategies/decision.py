@@ -18,7 +18,7 @@ from fusion.decision.scorers import LinearScorer
 from fusion.decision.search import search
 from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
 from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space, Strategy
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 from schemas.table import MODALITIES
 
 AVERAGE = "average"

@@ -18,10 +18,10 @@ from fusion.graph.items import Items, Wired, of_known
 from fusion.graph.propagation import Graph
 from fusion.graph.training import Embeddings, Wiring
 from fusion.ranking.nearest_neighbours import nearest
-from fusion.recipe import Recipe
 from fusion.strategies.base import BLOCKS, FitLog, Lesson, Space
 from fusion.strategies.trained import Trained
-from fusion.trainer import Weights
+from fusion.training.config import Recipe
+from fusion.training.trainer import Weights
 
 WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.25, "audio": 0.25, "video": 0.25}
 """How much of an item's neighbours by each modality there is in training, and after it where validation data has not
@@ -56,7 +56,7 @@ class GraphFusion(Trained):
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e.
         negatives, flattening, penalty: `negatives`, `flattening` and `ridge` of `fusion.graph.training.Embeddings`.
-        training: see `fusion.recipe.Recipe`.
+        training: see `fusion.training.config.Recipe`.
 
     Raises:
         ValueError: an argument is out of its range.

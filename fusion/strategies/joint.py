@@ -11,11 +11,11 @@ from fusion.data.history_factors import scaled_factors
 from fusion.data.lookup import places, rows_at
 from fusion.joint.items import Items
 from fusion.joint.start import SOURCE_SIZE, start
-from fusion.recipe import Recipe
-from fusion.recurrent import learn_scales, scaled
 from fusion.strategies.base import Lesson, Space
 from fusion.strategies.trained import Trained
-from fusion.trainer import Weights
+from fusion.training.config import Recipe
+from fusion.training.gru import learn_scales, scaled
+from fusion.training.trainer import Weights
 from schemas.table import MODALITIES
 
 
@@ -38,7 +38,7 @@ class Joint(Trained):
         dims: columns that a modality's vectors are projected onto before learning.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
-        training: see `fusion.recipe.Recipe`.
+        training: see `fusion.training.config.Recipe`.
 
     Raises:
         ValueError: an argument is out of its range.

@@ -17,11 +17,11 @@ from fusion.multitask.items import Items
 from fusion.multitask.start import start
 from fusion.multitask.training import Tasks
 from fusion.multitask.validation import valid_losses
-from fusion.recipe import Recipe
-from fusion.recurrent import learn_scales, scaled
 from fusion.strategies.base import FitLog, Lesson, Space
 from fusion.strategies.trained import Trained
-from fusion.trainer import Weights
+from fusion.training.config import Recipe
+from fusion.training.gru import learn_scales, scaled
+from fusion.training.trainer import Weights
 from schemas.table import MODALITIES
 
 MIN_ITEMS_PER_CATEGORY = 2
@@ -34,7 +34,7 @@ class Multitask(Trained):
     is linear in the means of the parts q_i, φ_m(x_mi) over the items that the user likes, once over all likes alike and
     once with recent ones weighing more. The parts stand side by side in an item's vector, and u is repeated for each.
     Sounds and films are read step by step where the catalog has their sequences, and what a recurrent layer reads adds
-    to φ_m (`fusion.recurrent`).
+    to φ_m (`fusion.training.gru`).
 
     Three heads learn on the trunk z: whether the user will like the item (binary cross-entropy of sigmoid(u · z + b +
     offset), over liked and all other items), how they rate it (mean squared error), and the item's category, from its
@@ -51,7 +51,7 @@ class Multitask(Trained):
         ridge: of the closed-form factors that training begins at.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
         negatives, ratings_per_step: see `fusion.multitask.training.Tasks`.
-        training: see `fusion.recipe.Recipe`; the losses are the tasks' own.
+        training: see `fusion.training.config.Recipe`; the losses are the tasks' own.
 
     Raises:
         ValueError: an argument is out of its range.

@@ -10,7 +10,7 @@ from fusion.data.catalog import Catalog
 from fusion.sequence.items import Items
 from fusion.strategies.base import Lesson, Space
 from fusion.strategies.linear_items import LinearItems
-from fusion.trainer import Weights
+from fusion.training.trainer import Weights
 
 HEADS = 2
 """One that begins heeding all places alike, and one that begins heeding the latest."""
@@ -35,7 +35,7 @@ class SequenceFusion(LinearItems):
         content_gain: how much likeness of content counts before training.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the second head, before training.
-        training: see `fusion.recipe.Recipe`.
+        training: see `fusion.training.config.Recipe`.
 
     Raises:
         ValueError: an argument is out of its range.

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fusion.data.catalog import Catalog, History
 from fusion.data.lookup import places
 from fusion.data.projection import Projection, fit_projections, projections_from, projections_state, speaks
-from fusion.recipe import Recipe
 from fusion.strategies.base import FitLog, Lesson, Strategy, side_by_side
-from fusion.trainer import Ranking, Vectors, Weights
-from fusion.training import Learner, train
+from fusion.training.config import Recipe
+from fusion.training.loop import Learner, train
+from fusion.training.trainer import Ranking, Vectors, Weights
 from schemas.table import MODALITIES
 
 _WEIGHTS, _LEARNT = "weights/", "learnt/"

@@ -11,10 +11,10 @@ from optuna.distributions import CategoricalDistribution
 from fusion.concatenation.items import Items
 from fusion.data.arguments import at_least, one_of
 from fusion.data.catalog import Catalog
-from fusion.recipe import Recipe
 from fusion.strategies.base import FitLog, Lesson, Space
 from fusion.strategies.concatenation import Concatenation
-from fusion.trainer import Weights
+from fusion.training.config import Recipe
+from fusion.training.trainer import Weights
 from fusion.weighting import Fixed, Gated, Learned, Weighting
 from schemas.table import MODALITIES, Modality
 

@@ -18,7 +18,7 @@ from fusion.closed_form.trend import BINS, Trend
 from fusion.data.history_factors import principal_axes
 from fusion.linear import covariance, of_unit_spread
 from fusion.strategies.base import FitLog
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 CORNERS = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]], np.float32)

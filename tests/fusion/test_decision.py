@@ -13,7 +13,7 @@ from fusion.ranking.rank_aggregation import COMBINATIONS, points, total
 from fusion.registry import create
 from fusion.scoring import scorer
 from fusion.strategies.base import BLOCKS, FitLog
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import history_of, tastes
 
 RANKINGS = [name for name in COMBINATIONS if name != "sum"]

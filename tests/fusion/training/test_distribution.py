@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from fusion.trainer import mirrored
+from fusion.training.trainer import mirrored
 
 CODE = """
 import json, sys
@@ -20,7 +20,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from fusion import registry
 from fusion.strategies.base import FitLog
-from fusion.trainer import Ranking
+from fusion.training.trainer import Ranking
 from tests.fusion.worlds import courses
 
 catalog, history = courses(items=24)

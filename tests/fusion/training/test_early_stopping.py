@@ -5,7 +5,7 @@ import pytest
 
 from fusion import registry
 from fusion.data.splits import split
-from fusion.validation import Holdout
+from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import history_of, tastes
 
 TRAIN = history_of([(0, 0, 1), (1, 1, 1)])

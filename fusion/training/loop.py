@@ -8,12 +8,12 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from fusion.checkpoint import Checkpoint, Progress, identity
 from fusion.data.catalog import History
-from fusion.examples import Example, Examples, batches
-from fusion.recipe import Recipe
 from fusion.strategies.base import FitLog
-from fusion.trainer import Variables, Weights
+from fusion.training.checkpoint import Checkpoint, Progress, identity
+from fusion.training.config import Recipe
+from fusion.training.examples import Example, Examples, batches
+from fusion.training.trainer import Variables, Weights
 
 
 class Learner(Protocol):

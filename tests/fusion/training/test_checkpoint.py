@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from fusion import registry
-from fusion.checkpoint import Checkpoint, Progress, identity
 from fusion.data.splits import split
-from fusion.examples import Examples
-from fusion.recipe import Recipe
-from fusion.training import best_epoch
+from fusion.training.checkpoint import Checkpoint, Progress, identity
+from fusion.training.config import Recipe
+from fusion.training.examples import Examples
+from fusion.training.loop import best_epoch
 from tests.fusion.worlds import tastes
 
 QUICK = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fusion.data.arguments import above_0, at_least, one_of, shares
-from fusion.losses import LOSSES
+from fusion.training.losses import LOSSES
 
 OPTIMIZERS = ("adam", "sgd")
 PRECISIONS = ("auto", "float32")
@@ -23,8 +23,8 @@ class Recipe:
             so many items drawn uniformly.
         steps_per_epoch: the least and the most there may be; an epoch between them visits every user once.
         optimizer: `adam` (Kingma and Ba 2015) or `sgd`, with Nesterov momentum.
-        loss: `softmax` or `bpr`, see `fusion.losses`.
-        precision: `auto`, or `float32` everywhere, see `fusion.trainer.compute_dtype`.
+        loss: `softmax` or `bpr`, see `fusion.training.losses`.
+        precision: `auto`, or `float32` everywhere, see `fusion.training.trainer.compute_dtype`.
         devices: over how many GPUs, or CPU devices where there is no GPU, a batch's users are spread; 0 for all GPUs.
 
     Raises:

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion import losses
 from fusion.data.catalog import History
-from fusion.determinism import deterministic
-from fusion.examples import Candidates, Example
-from fusion.recipe import Recipe
+from fusion.training import losses
+from fusion.training.config import Recipe
+from fusion.training.determinism import deterministic
+from fusion.training.examples import Candidates, Example
 
 Weights = Mapping[str, NDArray[Any]]
 MOMENTUM = 0.9
@@ -126,7 +126,7 @@ class Variables:
 
 
 class Ranking:
-    """Teaches a network to rank what users liked next above other items (`fusion.training.Learner`)."""
+    """Teaches a network to rank what users liked next above other items (`fusion.training.loop.Learner`)."""
 
     def __init__(self, start: Weights, network: Network, likes: History, *, recipe: Recipe, seed: int) -> None:
         import tensorflow as tf

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
-from fusion.recipe import Recipe
+from fusion.training.config import Recipe
 
 HORIZON = 0.25
 """A training example's targets are the next so much of the user's likes after a random moment, at least one."""

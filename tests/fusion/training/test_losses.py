@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from fusion import losses, registry
+from fusion import registry
 from fusion.concatenation.items import Items
-from fusion.examples import Example
-from fusion.recipe import Recipe
 from fusion.strategies.base import FitLog
-from fusion.trainer import LIKED, Ranking, compute_dtype
+from fusion.training import losses
+from fusion.training.config import Recipe
+from fusion.training.examples import Example
+from fusion.training.trainer import LIKED, Ranking, compute_dtype
 from tests.fusion.worlds import courses, history_of
 
 LOGITS = np.log(np.array([[1.0, 2, 5], [4, 4, 4]]))
@@ -105,7 +106,7 @@ def test_half_precision_is_for_gpus_alone():
 
 def test_in_half_precision_a_step_is_about_the_same(monkeypatch):
     """Weights and the loss stay float32; products have 8 bits."""
-    monkeypatch.setattr("fusion.trainer.compute_dtype", lambda precision, *, gpus: "bfloat16")
+    monkeypatch.setattr("fusion.training.trainer.compute_dtype", lambda precision, *, gpus: "bfloat16")
     trainer = begun()
     found = trainer.step(example(), np.random.default_rng(0))
     assert found == pytest.approx(np.log(1 + 2 * np.exp(-1)), rel=0.01)
@@ -126,7 +127,7 @@ def test_every_network_learns_in_half_precision(name, more, monkeypatch):
     catalog, history = courses(items=24)
     found = []
     for dtype in ("float32", "bfloat16"):
-        monkeypatch.setattr("fusion.trainer.compute_dtype", lambda precision, *, gpus, dtype=dtype: dtype)
+        monkeypatch.setattr("fusion.training.trainer.compute_dtype", lambda precision, *, gpus, dtype=dtype: dtype)
         model = registry.create(name, {"steps_per_epoch": [3, 3]} | more)
         model.fit(catalog, history, seed=1, tuned=FitLog(best_epoch=2))
         found.append(model.item_vectors(catalog))

@@ -4,8 +4,8 @@ import pytest
 from fusion.baselines import like_matrix
 from fusion.data.history_factors import autoencoder_factors
 from fusion.data.user_profiles import profiles, recency_matrix
-from fusion.examples import Candidates, Examples
-from fusion.recipe import Recipe
+from fusion.training.config import Recipe
+from fusion.training.examples import Candidates, Examples
 from tests.fusion.worlds import history_of, tastes
 
 RECIPE = Recipe(

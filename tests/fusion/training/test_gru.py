@@ -8,7 +8,7 @@ import pytest
 from fusion import registry
 from fusion.data.catalog import Sequences
 from fusion.data.splits import split
-from fusion.recurrent import Scale, recur
+from fusion.training.gru import Scale, recur
 from tests.fusion.worlds import contributions, courses
 
 QUICK = {
