@@ -145,7 +145,7 @@ def _fitted(task: Task, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _has_precision(name: str) -> bool:
-    from fusion import registry
+    from fusion.models import registry
 
     return "precision" not in registry.strategy(name).idle
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion import registry
 from fusion.data.catalog import Catalog
 from fusion.data.splits import Split
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import clearly_best
-from fusion.scoring import scorer
-from fusion.strategies.base import FitLog
+from fusion.models import registry
+from fusion.models.base import FitLog
+from fusion.models.scorer import scorer
 
 MAX_USERS = 2000
 

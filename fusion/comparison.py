@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion import registry
 from fusion.baselines import BASELINES
 from fusion.data.catalog import Catalog, History
 from fusion.data.splits import Split
@@ -18,8 +17,9 @@ from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.intervals import Interval, intervals, sign_flip_p
 from fusion.evaluation.protocol import Scorer
 from fusion.missing import registry as policies
-from fusion.scoring import scorer
-from fusion.strategies.base import Strategy
+from fusion.models import registry
+from fusion.models.base import Strategy
+from fusion.models.scorer import scorer
 from schemas.table import MODALITIES, Modality
 
 KS = (10, 20)

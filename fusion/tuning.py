@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import optuna
 
-from fusion import registry
 from fusion.choosing import Bench, Trial
-from fusion.strategies.base import Space
+from fusion.models import registry
+from fusion.models.base import Space
 
 log = logging.getLogger("nightweave.tuning")
 

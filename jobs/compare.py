@@ -17,7 +17,7 @@ from fusion.data.core import core
 from fusion.data.reviews import Reviews
 from fusion.data.splits import Kind, Split
 from fusion.missing.registry import POLICIES
-from fusion.registry import STRATEGIES
+from fusion.models.registry import STRATEGIES
 from jobs.modelling.dataset import State, load
 from jobs.runtime.night import Night, UserError
 from schemas.config import AUTO, Candidate

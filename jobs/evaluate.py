@@ -20,8 +20,8 @@ from fusion.evaluation.evaluate import Figure
 from fusion.evaluation.evaluate import evaluate as judge
 from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import holds_its_own
-from fusion.registry import create
-from fusion.scoring import scorer
+from fusion.models.registry import create
+from fusion.models.scorer import scorer
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import State, encoders, load
 from jobs.modelling.model_selection import CONTENT_ONLY, Choice, chosen, told

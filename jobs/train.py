@@ -5,7 +5,7 @@ import argparse
 import logging
 import shutil
 
-from fusion.registry import create
+from fusion.models.registry import create
 from jobs.modelling import artifacts
 from jobs.modelling.contradictions import warn
 from jobs.modelling.dataset import load

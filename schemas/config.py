@@ -111,7 +111,7 @@ AUTO = "auto"
 
 
 class Candidate(Section):
-    """A strategy by the name that `fusion/registry.py` gives it, and its parameters; the name alone will do."""
+    """A strategy by the name that `fusion/models/registry.py` gives it, and its parameters; the name alone will do."""
 
     strategy: str
     parameters: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.registry import encoder
-from fusion.registry import create
+from fusion.models.registry import create
 from schemas.config import PROFILES, Config, load
 from schemas.table import MODALITIES
 

@@ -107,7 +107,7 @@ class _Learner:
         return {name: variable.numpy().copy() for name, variable in self._named.items()}
 
     def step(self, batch: Mapping[str, NDArray[Any]]) -> None:
-        """Gradients are computed operation by operation, as in `fusion.multitask.training`, for the same bits every
+        """Gradients are computed operation by operation, as in `fusion.models.multitask.learner`, for the same bits every
         time; Adam alone is compiled."""
         import tensorflow as tf
 

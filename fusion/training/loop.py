@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fusion.data.catalog import History
-from fusion.strategies.base import FitLog
+from fusion.models.base import FitLog
 from fusion.training.checkpoint import Checkpoint, Progress, identity
 from fusion.training.config import Recipe
 from fusion.training.examples import Example, Examples, batches

@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from fusion import registry
-from fusion.strategies.base import Strategy
+from fusion.models import registry
+from fusion.models.base import Strategy
 from jobs.modelling.dataset import State, encoders
 from jobs.runtime.night import Night
 from lake import files, storage

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from features.registry import encoder
-from fusion import registry
 from fusion.data.catalog import Catalog, History
 from fusion.data.reviews import Reviews, with_reviews
 from fusion.data.splits import Kind, Split, split
 from fusion.data.standardise import prepared
 from fusion.missing import registry as policies
+from fusion.models import registry
 from jobs.modelling.sequences import COLUMNS, sequences
 from jobs.runtime.night import Night, NightError
 from lake import asof

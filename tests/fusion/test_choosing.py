@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion import registry
 from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.data.splits import Split, split
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.promotion import clearly_best
-from fusion.registry import STRATEGIES, create
-from fusion.scoring import scorer
-from fusion.strategies.base import FitLog
+from fusion.models import registry
+from fusion.models.base import FitLog
+from fusion.models.registry import STRATEGIES, create
+from fusion.models.scorer import scorer
 from fusion.tuning import Budget, search, space
 from tests.fusion.worlds import tastes
 

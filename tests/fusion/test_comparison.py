@@ -9,8 +9,8 @@ from fusion.comparison import SHOWN, Comparison
 from fusion.data.core import core
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
-from fusion.scoring import scorer
-from fusion.strategies.closed_form import ClosedForm
+from fusion.models.closed_form.model import ClosedForm
+from fusion.models.scorer import scorer
 from tests.fusion.worlds import history_of, tastes
 
 

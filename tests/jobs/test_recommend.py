@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from fusion.models.base import BLOCKS
 from fusion.ranking.rank_aggregation import COMBINATIONS, speaking
-from fusion.strategies.base import BLOCKS
 from jobs.landing.raw import Raw
 from jobs.recommend import Shelves, shelf_rows
 from jobs.runtime.night import Night

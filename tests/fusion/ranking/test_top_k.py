@@ -48,7 +48,7 @@ def test_equals_a_full_stable_sort(rows, k):
 
 def test_scoring_needs_no_heavy_import():
     code = (
-        "import sys; import fusion.ranking.top_k, fusion.ranking.similar, fusion.ranking.rank_aggregation; from fusion.registry import create; "
+        "import sys; import fusion.ranking.top_k, fusion.ranking.similar, fusion.ranking.rank_aggregation; from fusion.models.registry import create; "
         "create('concatenation'); create('multitask'); "
         "print([m for m in ('tensorflow', 'keras', 'sklearn') if m in sys.modules])"
     )

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion import registry
 from fusion.data.splits import split
+from fusion.models import registry
 from fusion.training.checkpoint import Checkpoint, Progress, identity
 from fusion.training.config import Recipe
 from fusion.training.examples import Examples

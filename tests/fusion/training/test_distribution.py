@@ -19,7 +19,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 from fusion import registry
-from fusion.strategies.base import FitLog
+from fusion.models.base import FitLog
 from fusion.training.trainer import Ranking
 from tests.fusion.worlds import courses
 

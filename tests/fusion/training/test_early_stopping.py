@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fusion import registry
 from fusion.data.splits import split
+from fusion.models import registry
 from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import history_of, tastes
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion import registry
 from fusion.data.catalog import Sequences
 from fusion.data.splits import split
+from fusion.models import registry
 from fusion.training.gru import Scale, recur
 from tests.fusion.worlds import contributions, courses
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from fusion import registry
-from fusion.concatenation.items import Items
-from fusion.strategies.base import FitLog
+from fusion.models import registry
+from fusion.models.base import FitLog
+from fusion.models.linear.vectors import Items
 from fusion.training import losses
 from fusion.training.config import Recipe
 from fusion.training.examples import Example

@@ -10,7 +10,7 @@ import pytest
 
 from fusion.choosing import Bench
 from fusion.data.reviews import Reviews
-from fusion.registry import strategy
+from fusion.models.registry import strategy
 from jobs.landing.raw import Raw
 from jobs.modelling.artifacts import identity
 from jobs.modelling.dataset import State

@@ -1,0 +1,90 @@
+"""Content alone: for catalogs with no history, or too little to learn from."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data.catalog import Catalog, History
+from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
+from fusion.data.user_profiles import profiles, recency_matrix
+from fusion.models.base import FitLog, Lesson, Strategy
+from schemas.table import MODALITIES
+
+WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5}
+
+
+class Content(Strategy):
+    """Projected modality vectors side by side, each of length 1 times the root of its weight; a user is the mean of the
+    items they like.
+
+    The projections are not whitened: with as many directions as items, whitening makes all items equally far apart.
+
+    An item's whole vector has length 1 whatever it lacks, so that items with more modalities are not ahead.
+
+    Args:
+        dims: columns a modality has at most.
+        weights: modality → how much its cosine counts; one left out counts as in `WEIGHTS`.
+    """
+
+    name = "content"
+
+    def __init__(self, *, dims: int = 128, weights: Mapping[str, float] | None = None) -> None:
+        unknown = set(weights or {}) - set(MODALITIES)
+        if unknown:
+            raise ValueError(f"weights for {sorted(unknown)}: expected modalities among {list(MODALITIES)}")
+        self.dims = dims
+        self.weights = {**WEIGHTS, **(weights or {})}
+
+    def parameters(self) -> dict[str, Any]:
+        return {"dims": self.dims, "weights": self.weights}
+
+    def _learn(self, lesson: Lesson) -> FitLog:
+        """Nothing is chosen, nothing drawn."""
+        started = time.monotonic()
+        catalog, likes = lesson.catalog, lesson.train.likes()
+        self._projections = fit_projections(catalog, dims=self.dims)
+        vectors = self.item_vectors(catalog)
+        counts = np.bincount(likes.item, weights=likes.weight, minlength=len(catalog))
+        weights = counts if len(likes) else np.full(len(catalog), 1 / max(1, len(catalog)))
+        self._prior = (weights @ vectors / max(weights.sum(), 1e-9)).astype(np.float32)
+        return FitLog(seconds=time.monotonic() - started)
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        blocks, start = {"history": slice(0, 0)}, 0
+        for modality in MODALITIES:
+            stop = start + self._projections[modality].dims
+            blocks[modality] = slice(start, stop)
+            start = stop
+        return blocks
+
+    def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
+        return {"history": np.zeros(len(catalog), np.bool_), **speaks(catalog, self._projections)}
+
+    def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
+        parts = [np.sqrt(self.weights[m]) * self._unit(catalog, m) for m in MODALITIES]
+        return _of_length_one(np.hstack(parts))
+
+    def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        weights = recency_matrix(history.likes(), len(catalog), decay=None)
+        vectors = profiles(weights, [self.item_vectors(catalog)], [np.ones(len(catalog), np.bool_)])
+        return np.where(np.diff(weights.indptr)[:, None] > 0, vectors, self._prior)
+
+    def _unit(self, catalog: Catalog, modality: str) -> NDArray[np.float32]:
+        projection = self._projections[modality]
+        return _of_length_one(projection(catalog.vectors[modality], catalog.masks[modality]))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {"prior": self._prior, **projections_state(self._projections)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._prior = state["prior"]
+        self._projections = projections_from(state)
+
+
+def _of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(length > 0, length, 1)).astype(np.float32)

@@ -1,0 +1,186 @@
+"""Decision-level fusion: history and every modality score alone, and their decisions are combined."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from fusion.baselines import like_matrix
+from fusion.data.catalog import Catalog, History
+from fusion.data.history_factors import autoencoder_factors
+from fusion.data.lookup import places, rows_at
+from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
+from fusion.data.user_profiles import recency_matrix
+from fusion.models.base import BLOCKS, FitLog, Lesson, Space, Strategy
+from fusion.models.decision.scorers import LinearScorer
+from fusion.models.weight_search import search
+from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
+from fusion.training.early_stopping import Holdout
+from schemas.table import MODALITIES
+
+AVERAGE = "average"
+WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video": 0.125}
+"""What counts how much where validation data has not said."""
+
+
+class Decision(Strategy):
+    """One scorer for history and one a modality, each learnt alone in closed form, then combined.
+
+    History scores by the factors of a linear autoencoder (`fusion.data.history_factors.autoencoder_factors`); a modality by ridge
+    regression of the user's likes on its projected features. Recent likes weigh more. Every scorer's scores are
+    standardised per user (`fusion.models.decision.scorers.LinearScorer`).
+
+    The weights of the scorers are chosen by ndcg@10 on validation data. An item that a scorer knows nothing of gets
+    exactly 0 from it: the mean of the standardised scores and of the symmetric Borda count.
+
+    Args:
+        combination: `average`, the weighted sum of standardised scores; or of each scorer's ranking `borda`, its
+            symmetric Borda count, `reciprocal_rank`, reciprocal rank fusion, or `vote`, a vote for its first items with
+            ties decided by the average (`fusion.ranking.rank_aggregation`).
+        rank: history factors.
+        dims: columns that a modality's vectors are projected onto.
+        ridge: of the history factors.
+        content_ridge: of the regressions on content.
+        decay: likes after which a like weighs 1/e.
+        weights: block → weight, where validation data has not chosen; one left out counts as in `WEIGHTS`.
+
+    Raises:
+        ValueError: there is no such combination or block, a weight is negative, or a number is out of its range.
+    """
+
+    name = "decision"
+    space: ClassVar[Space] = {
+        "rank": IntDistribution(32, 512, log=True),
+        "ridge": FloatDistribution(50.0, 5000.0, log=True),
+        "content_ridge": FloatDistribution(50.0, 20_000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+    }
+
+    def __init__(
+        self,
+        *,
+        combination: str = AVERAGE,
+        rank: int = 128,
+        dims: int = 128,
+        ridge: float = 600.0,
+        content_ridge: float = 1000.0,
+        decay: float = 10.0,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        self._parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        _check(self._parameters)
+        self.rank, self.dims, self.ridge, self.content_ridge, self.decay = rank, dims, ridge, content_ridge, decay
+        self._combination = combination
+        self._start = {**WEIGHTS, **(weights or {})}
+
+    def parameters(self) -> dict[str, Any]:
+        return dict(self._parameters)
+
+    def _learn(self, lesson: Lesson) -> FitLog:
+        """The scorers, then their weights."""
+        started = time.monotonic()
+        catalog, likes, tuned = lesson.catalog, lesson.train.likes(), lesson.tuned
+        self._projections = fit_projections(catalog, dims=self.dims)
+        matrix = like_matrix(likes, len(catalog))
+        known = np.asarray(matrix.sum(axis=0)).ravel() > 0
+        self._item_ids = catalog.item_ids[known]
+        self._factors = autoencoder_factors(matrix, rank=self.rank, ridge=self.ridge, seed=lesson.seed)[known]
+        weighted, masks = recency_matrix(likes, len(catalog), decay=self.decay), self.masks(catalog)
+        self._scorers = {
+            name: LinearScorer.fit(
+                features, masks[name], weighted, ridge=None if name == "history" else self.content_ridge
+            )
+            for name, features in self._features(catalog).items()
+        }
+        self._weights = {name: (tuned.choices if tuned else {}).get(name, self._start[name]) for name in BLOCKS}
+        figures = []
+        if not tuned and len(likes) and lesson.holdout:
+            figures = [self._choose(catalog, lesson.train, lesson.holdout)]
+        return FitLog(seconds=time.monotonic() - started, valid_ndcg=figures, choices=dict(self._weights))
+
+    def _choose(self, catalog: Catalog, train: History, holdout: Holdout) -> float:
+        """Sets the weights; returns the ndcg that they reach."""
+        users = np.hstack(list(self._tastes(catalog, train, users=holdout.users).values()))
+        self._weights, reached = search(
+            self._weights,
+            holdout,
+            users=users,
+            items=self.item_vectors(catalog),
+            blocks=self.blocks,
+            combination=self.combination,
+        )
+        return reached
+
+    @property
+    def combination(self) -> str:
+        return SUM if self._combination == AVERAGE else self._combination
+
+    @property
+    def block_weights(self) -> dict[str, float]:
+        """1 for averages, whose weights are in the users' vectors."""
+        return super().block_weights if self.combination == SUM else dict(self._weights)
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        blocks, start = {}, 0
+        for name in BLOCKS:
+            stop = start + len(self._scorers[name].mean)
+            blocks[name] = slice(start, stop)
+            start = stop
+        return blocks
+
+    def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
+        return {"history": places(self._item_ids, catalog) >= 0, **speaks(catalog, self._projections)}
+
+    def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
+        masks = self.masks(catalog)
+        return np.hstack([self._scorers[b].items(v, masks[b]) for b, v in self._features(catalog).items()])
+
+    def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        tastes = self._tastes(catalog, history, users=np.arange(len(history.user_ids)))
+        if self.combination != SUM:
+            return np.hstack(list(tastes.values()))
+        return np.hstack([np.float32(self._weights[name]) * taste for name, taste in tastes.items()])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        arrays = projections_state(self._projections) | {"item_ids": self._item_ids, "factors": self._factors}
+        for name, scorer in self._scorers.items():
+            arrays |= scorer.state(f"scorer/{name}")
+        return arrays | {"weights": np.array([self._weights[name] for name in BLOCKS])}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._projections = projections_from(state)
+        self._item_ids, self._factors = state["item_ids"], state["factors"]
+        self._scorers = {name: LinearScorer.from_state(f"scorer/{name}", state) for name in BLOCKS}
+        self._weights = dict(zip(BLOCKS, state["weights"].tolist(), strict=True))
+
+    def _features(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
+        """Block → float32 [N, p]."""
+        features = {"history": rows_at(self._factors, places(self._item_ids, catalog))}
+        return features | {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in MODALITIES}
+
+    def _tastes(
+        self, catalog: Catalog, history: History, *, users: NDArray[np.integer]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Block → float32 [len(users), p], standardised, not weighted."""
+        likes, masks = recency_matrix(history.likes(), len(catalog), decay=self.decay)[users], self.masks(catalog)
+        return {b: self._scorers[b].users(v, masks[b], likes) for b, v in self._features(catalog).items()}
+
+
+def _check(parameters: Mapping[str, Any]) -> None:
+    """Raises ValueError where an argument is out of its range."""
+    choices = (AVERAGE, *(name for name in COMBINATIONS if name != SUM))
+    if parameters["combination"] not in choices:
+        raise ValueError(f"combination {parameters['combination']!r}: expected one of {', '.join(choices)}")
+    weights = parameters["weights"] or {}
+    if set(weights) - set(BLOCKS) or any(not weight >= 0 for weight in weights.values()):
+        raise ValueError(f"weights {dict(weights)}: expected 0 or more for any of {list(BLOCKS)}")
+    for name in ("rank", "dims"):
+        if parameters[name] < 1:
+            raise ValueError(f"{name} {parameters[name]}: expected 1 or more")
+    for name in ("ridge", "content_ridge", "decay"):
+        if not parameters[name] > 0:
+            raise ValueError(f"{name} {parameters[name]}: expected more than 0")

@@ -1,0 +1,86 @@
+"""Feature-level fusion by weighting: concatenation with a factor for every modality, given, learnt, or each item's."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
+
+from fusion.data.arguments import at_least, one_of
+from fusion.data.catalog import Catalog
+from fusion.models.base import FitLog, Lesson, Space
+from fusion.models.linear.concatenation import Concatenation
+from fusion.models.linear.modality_weights import Fixed, Gated, Learned, Weighting
+from fusion.models.linear.vectors import Items
+from fusion.training.config import Recipe
+from fusion.training.trainer import Weights
+from schemas.table import MODALITIES, Modality
+
+WEIGHTINGS = ("fixed", "learned", "gated")
+
+
+class Weighted(Concatenation):
+    """score(u, i) = u · F_i with F_i = [q_i, b_i ; w_text W_text x_i ; w_image W_image x_i ; w_audio W_audio x_i ;
+    w_video W_video x_i]; all but the factors w is as in `Concatenation`.
+
+    Args:
+        weighting: where w comes from: `fixed`, `learned` (one scalar a modality) or `gated` (a small network of what
+            the item has). See `fusion.models.linear.modality_weights`.
+        weights: modality → w, if fixed; 1 for a modality that is not there.
+        gate_units: of the gate's hidden layer.
+        concatenation: the arguments of `Concatenation`.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    name = "weighted"
+    space: ClassVar[Space] = {
+        **Concatenation.space,
+        "weighting": CategoricalDistribution(("learned", "gated")),
+    }
+    defaults = Recipe(loss="bpr", untuned_epochs=16)
+
+    def __init__(
+        self,
+        *,
+        weighting: str = "gated",
+        weights: Mapping[Modality, float] | None = None,
+        gate_units: int = 16,
+        **concatenation: Any,
+    ) -> None:
+        super().__init__(**concatenation)
+        one_of(WEIGHTINGS, weighting=weighting)
+        given = dict(weights or {})
+        if given and weighting != "fixed":
+            raise ValueError(f"weights {given}: only a fixed weighting takes them, and this one is {weighting}")
+        if set(given) - set(MODALITIES) or not all(np.isfinite(w) and w >= 0 for w in given.values()):
+            raise ValueError(f"weights {given}: expected some of {', '.join(MODALITIES)}, each 0 or more")
+        at_least(1, gate_units=gate_units)
+        self._own |= {"weighting": weighting, "weights": given, "gate_units": gate_units}
+        self._weighting: Weighting
+        if weighting == "fixed":
+            self._weighting = Fixed(tuple(float(given.get(m, 1.0)) for m in MODALITIES))
+        else:
+            self._weighting = Learned() if weighting == "learned" else Gated(gate_units)
+
+    def weights(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
+        """Modality → float32 [N]: how much it counts in each item; 0 where the item lacks it."""
+        items = self._network(catalog)
+        shown = items.masks[:, 1:].astype(np.float32)
+        factors = items.weighting(self._weights, list(items.content.values()), shown, xp=np)
+        return {m: factors[:, place].astype(np.float32) for place, m in enumerate(MODALITIES)}
+
+    def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
+        items, weights = super()._begin(lesson)
+        widths = [len(weights[f"item/{m}"]) for m in MODALITIES]
+        return items, {**weights, **self._weighting.start(widths, seed=lesson.seed)}
+
+    def _network(self, catalog: Catalog) -> Items:
+        return replace(super()._network(catalog), weighting=self._weighting)
+
+    def _told(self, lesson: Lesson, network: Any, log: FitLog) -> FitLog:
+        factors, masks = self.weights(lesson.catalog), self.masks(lesson.catalog)
+        return replace(log, weights={m: float(factors[m][masks[m]].mean()) for m in MODALITIES if masks[m].any()})

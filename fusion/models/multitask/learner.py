@@ -1,0 +1,163 @@
+"""Teaches the multi-task network with Keras: all tasks in every step, weighted by their uncertainty."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data.catalog import History
+from fusion.data.user_profiles import recency_matrix
+from fusion.models.multitask import network as net
+from fusion.models.multitask.vectors import Items
+from fusion.training.config import Recipe
+from fusion.training.examples import Candidates, Example
+from fusion.training.trainer import Variables, Weights, tensors
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A step's input: B users, the R items that the step speaks of, n ratings.
+
+    Attributes:
+        rows: int64 [R], ascending places in the catalog.
+        shown: float32 [R, 1 + M].
+        past: float32 [decays, B, R], how much each item weighs in each user's profile.
+        targets, negatives: float32 [B, R], as in `network.interaction_loss`.
+        raters, rated: int64 [n], places among the B users and the R items.
+        ratings: float32 [n].
+        labels: float32 [R, C], as in `network.category_loss`.
+        present: float32 [3], whether the step has anything of each task.
+    """
+
+    rows: NDArray[np.int64]
+    shown: NDArray[np.float32]
+    past: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    negatives: NDArray[np.float32]
+    raters: NDArray[np.int64]
+    rated: NDArray[np.int64]
+    ratings: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    present: NDArray[np.float32]
+
+
+def _sample(history: History, most: int, random: np.random.Generator) -> History:
+    """At most so many of the rows, drawn without replacement."""
+    return history if len(history) <= most else history.where(random.choice(len(history), most, replace=False))
+
+
+class Tasks:
+    """All tasks' losses over the weights as Keras variables (`fusion.training.loop.Learner`).
+
+    Args:
+        history: its ratings are standardised.
+        negatives: how much all items that a user did not like weigh together, where what they liked weighs 1.
+        ratings_per_step: the most that a step learns from.
+    """
+
+    def __init__(
+        self,
+        start: Weights,
+        items: Items,
+        history: History,
+        *,
+        recipe: Recipe,
+        negatives: float,
+        ratings_per_step: int,
+        seed: int,
+    ) -> None:
+        import tensorflow as tf
+
+        self.variables = Variables(start, recipe=recipe, seed=seed)
+        self.history, self.n_items = history, len(items)
+        self._items, self._recipe = items, recipe
+        self._negatives, self._ratings_per_step = negatives, ratings_per_step
+        self._candidates = Candidates(history.likes(), len(items), recipe=recipe)
+        self._apply = tf.function(self.variables.apply)
+
+    def step(self, example: Example, random: np.random.Generator) -> float:
+        """One update; returns the batch's loss.
+
+        The gradients are computed op by op: a compiled graph adds up three or more gradients of a tensor in the order
+        in which they happen to be ready (`AddN` takes over whichever input's memory is free), and so not to the same
+        bits every time.
+        """
+        batch = self._batch(example, random)
+        return float(self._update(tensors(self._items.given(batch.rows)), tensors(vars(batch))))
+
+    def _batch(self, example: Example, random: np.random.Generator) -> _Batch:
+        items, n_items = self._items, len(self._items)
+        drawn, log_p = self._candidates.draw(example.targets, random)
+        rated = _sample(example.later.where(~np.isnan(example.later.rating)), self._ratings_per_step, random)
+        rows = np.unique(np.concatenate([drawn, example.past.item, rated.item]))
+        past = np.stack([recency_matrix(example.past, n_items, decay=d)[:, rows].toarray() for d in items.decays])
+        targets = example.targets[:, rows].toarray()
+        weight = np.zeros(len(rows), np.float32)
+        weight[np.searchsorted(rows, drawn)] = self._negatives / n_items * np.exp(-log_p)
+        hidden = np.array([self._recipe.item_dropout, *[self._recipe.modality_dropout] * len(items.content)])
+        shown = items.masks[rows] & (random.random((len(rows), len(hidden))) >= hidden)
+        labels = items.one_hot(rows) * shown[:, 1:].any(axis=1, keepdims=True)
+        return _Batch(
+            rows=rows,
+            shown=shown.astype(np.float32),
+            past=past,
+            targets=targets,
+            negatives=weight * ((targets == 0) & (past[0] == 0)),
+            raters=rated.user.astype(np.int64),
+            rated=np.searchsorted(rows, rated.item),
+            ratings=rated.rating,
+            labels=labels,
+            present=np.array([1, len(rated) > 0, labels.any()], np.float32),
+        )
+
+    def _update(self, given: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
+        """What is given of the batch's items, and the fields of a `_Batch` → loss []."""
+        import tensorflow as tf
+        from keras import ops
+
+        uncertainty = self.variables.named["uncertainty"]
+        with tf.GradientTape() as tape:
+            loss = net.total_loss(self._losses(given, batch), uncertainty, batch["present"], xp=ops)
+        self._apply(self.variables.gradients(tape, loss))
+        return loss
+
+    def _losses(self, given: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
+        """[3], one a task; 0 where it has no data."""
+        from keras import ops
+
+        weights, modalities = self.variables.named, list(self._items.content)
+        history = ops.take(weights["history"], given["place"], axis=0)
+        items = net.parts(weights, history, given, modalities, batch["shown"], xp=ops)
+        users = net.users(weights, _profiles(batch["past"], items, batch["shown"]), xp=ops)
+        trunk = sum(net.without_bias(items))
+        logits = net.interaction(weights, users, items, xp=ops)
+        losses = [net.interaction_loss(logits, batch["targets"], batch["negatives"], xp=ops)]
+        pairs = (ops.take(users, batch["raters"], axis=0), ops.take(trunk, batch["rated"], axis=0))
+        losses.append(net.rating_loss(net.rating(weights, *pairs, xp=ops), batch["ratings"], xp=ops))
+        if modalities and weights["category_bias"].shape[0]:
+            guessed = net.category(weights, items, xp=ops)
+            losses.append(net.category_loss(guessed, batch["labels"], xp=ops))
+        else:
+            losses.append(ops.zeros(()))
+        return ops.stack(losses)
+
+
+def _profiles(past: Any, items: list[Any], shown: Any) -> Any:
+    """[B, P]: as `fusion.data.user_profiles.profiles`, over the step's items and for every decay.
+
+    Args:
+        past: [decays, B, R].
+        items: the parts of the R items.
+        shown: [R, 1 + M].
+    """
+    from keras import ops
+
+    means = []
+    for weights in ops.unstack(past):
+        totals = ops.matmul(weights, shown)
+        for place, part in enumerate(net.without_bias(items)):
+            total = totals[:, place : place + 1]
+            means.append(ops.matmul(weights, part) / ops.where(total > 0, total, 1.0))
+    return ops.concatenate(means, axis=1)

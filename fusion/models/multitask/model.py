@@ -1,0 +1,202 @@
+"""Model-level fusion: one trunk over history and all modalities, learnt for several tasks at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from fusion.data.arguments import above_0, at_least
+from fusion.data.catalog import Catalog, History
+from fusion.data.lookup import places
+from fusion.data.projection import speaks
+from fusion.models.base import FitLog, Lesson, Space
+from fusion.models.multitask import network
+from fusion.models.multitask.initial_weights import start
+from fusion.models.multitask.learner import Tasks
+from fusion.models.multitask.validation import valid_losses
+from fusion.models.multitask.vectors import Items
+from fusion.models.trained import Trained
+from fusion.training.config import Recipe
+from fusion.training.gru import learn_scales, scaled
+from fusion.training.trainer import Weights
+from schemas.table import MODALITIES
+
+MIN_ITEMS_PER_CATEGORY = 2
+LABELS_HELD_OUT = 0.1
+"""Share of the items whose category validates the category head, when there are validation likes."""
+
+
+class Multitask(Trained):
+    """score(u, i) = u · z_i + b_i, where z_i = q_i + sum over modalities of φ_m(x_mi), φ_m has one hidden layer, and u
+    is linear in the means of the parts q_i, φ_m(x_mi) over the items that the user likes, once over all likes alike and
+    once with recent ones weighing more. The parts stand side by side in an item's vector, and u is repeated for each.
+    Sounds and films are read step by step where the catalog has their sequences, and what a recurrent layer reads adds
+    to φ_m (`fusion.training.gru`).
+
+    Three heads learn on the trunk z: whether the user will like the item (binary cross-entropy of sigmoid(u · z + b +
+    offset), over liked and all other items), how they rate it (mean squared error), and the item's category, from its
+    content parts alone (softmax cross-entropy). The tasks' weights are learnt too (Kendall, Gal and Cipolla 2018). A
+    task without data plays no part. Hiding the history and the modalities of random items in training teaches each
+    part to speak alone.
+
+    Args:
+        tasks: what is learnt: `interaction`, with any of `rating` and `category`.
+        width: of the trunk.
+        hidden: units of a modality's hidden layer.
+        units: of the recurrent layers.
+        dims: columns that a modality's vectors are projected onto before learning.
+        ridge: of the closed-form factors that training begins at.
+        decay: likes after which a like weighs 1/e in the recent part of the profile.
+        negatives, ratings_per_step: see `fusion.models.multitask.learner.Tasks`.
+        training: see `fusion.training.config.Recipe`; the losses are the tasks' own.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    name = "multitask"
+    space: ClassVar[Space] = {
+        "width": IntDistribution(32, 128, log=True),
+        "hidden": IntDistribution(64, 256, log=True),
+        "ridge": FloatDistribution(100.0, 3000.0, log=True),
+        "decay": FloatDistribution(3.0, 100.0, log=True),
+        "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
+        "item_dropout": FloatDistribution(0.0, 0.3),
+    }
+    sequences = True
+    defaults = Recipe(modality_dropout=0.1, items_per_step=2048)
+    idle = frozenset({"loss", "precision", "devices"})
+
+    def __init__(
+        self,
+        *,
+        tasks: Sequence[str] = network.TASKS,
+        width: int = 64,
+        hidden: int = 128,
+        units: int = 32,
+        dims: int = 128,
+        ridge: float = 800.0,
+        decay: float = 10.0,
+        negatives: float = 100.0,
+        ratings_per_step: int = 2048,
+        **training: Any,
+    ) -> None:
+        super().__init__(locals())
+        if "interaction" not in tasks or set(tasks) - set(network.TASKS):
+            raise ValueError(f"tasks {list(tasks)}: expected 'interaction', with any of {list(network.TASKS[1:])}")
+        at_least(1, width=width, hidden=hidden, units=units, dims=dims, ratings_per_step=ratings_per_step)
+        above_0(ridge=ridge, decay=decay, negatives=negatives)
+        self.tasks, self.width, self.hidden, self.units, self.dims = tuple(tasks), width, hidden, units, dims
+        self.ridge, self.decay, self.negatives, self.ratings_per_step = ridge, decay, negatives, ratings_per_step
+
+    def ratings(self, catalog: Catalog, history: History, asked: History) -> NDArray[np.float32]:
+        """float32 [n]: what each row of `asked`, under the same `user_ids`, may be rated by a user who likes what
+        `history` says; NaN where the model learnt no ratings. The rows' own ratings play no part."""
+        items, (mean, deviation) = self._network(catalog), self._learnt["rating_scale"]
+        users = items.users(self._weights, history.likes(), users=np.arange(len(history.user_ids)))
+        trunk = sum(network.without_bias(items.parts(self._weights)))
+        return mean + deviation * network.rating(self._weights, users[asked.user], trunk[asked.item], xp=np)
+
+    def categories(self, catalog: Catalog) -> NDArray[np.str_]:
+        """str [N]: what category each item seems to be of; "" where it has no content, or the model learnt none."""
+        items, categories = self._network(catalog), self._learnt["categories"]
+        if not len(categories):
+            return np.full(len(catalog), "")
+        logits = network.category(self._weights, items.parts(self._weights), xp=np)
+        return np.where(items.masks[:, 1:].any(axis=1), categories[logits.argmax(axis=1)], "")
+
+    @property
+    def _widths(self) -> dict[str, int]:
+        learnt = self._modalities
+        return {"history": self.width + 1, **{m: self.width if m in learnt else 0 for m in MODALITIES}}
+
+    def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
+        catalog = lesson.catalog
+        self._learnt = self._scales(catalog, lesson.train) | learn_scales(catalog, self._modalities)
+        items = self._network(catalog)
+        return items, start(
+            items,
+            lesson.train.likes(),
+            width=self.width,
+            hidden=self.hidden,
+            units=self.units,
+            ridge=self.ridge,
+            negatives=self.negatives,
+            seed=lesson.seed,
+        )
+
+    def _network(self, catalog: Catalog) -> Items:
+        categories = self._learnt["categories"]
+        label = np.searchsorted(categories, catalog.categories)
+        return Items(
+            content=self._content(catalog, self._modalities),
+            sequences=scaled(catalog, self._learnt),
+            masks=self._shown(catalog, self._modalities),
+            place=places(self._item_ids, catalog),
+            labels=np.where(np.isin(catalog.categories, categories), label, -1),
+            categories=len(categories),
+            decays=(None, self.decay),
+        )
+
+    def _learner(self, lesson: Lesson, network: Items, start: Weights) -> Tasks:
+        return Tasks(
+            start,
+            replace(network, labels=np.where(_held_out(lesson), -1, network.labels)),
+            self._standardised(lesson.train),
+            recipe=self._recipe(lesson),
+            negatives=self.negatives,
+            ratings_per_step=self.ratings_per_step,
+            seed=lesson.seed,
+        )
+
+    def _told(self, lesson: Lesson, network: Items, log: FitLog) -> FitLog:
+        losses: dict[str, float] = {}
+        if lesson.valid is not None and lesson.holdout is not None:
+            asked = _held_out(lesson) & network.masks[:, 1:].any(axis=1)
+            losses = valid_losses(
+                self._weights,
+                replace(network, labels=np.where(asked, network.labels, -1)),
+                lesson.train,
+                self._standardised(lesson.valid),
+                users=lesson.holdout.users,
+                negatives=self.negatives,
+            )
+        return replace(log, tasks=self._report(losses))
+
+    def _scales(self, catalog: Catalog, history: History) -> dict[str, NDArray[Any]]:
+        """The categories that there are to tell apart, and the mean and standard deviation of ratings, NaN where all
+        are alike."""
+        described = np.any(list(speaks(catalog, self._projections).values()), axis=0)
+        names, counts = np.unique(catalog.categories[described & (catalog.categories != "")], return_counts=True)
+        names = names[counts >= MIN_ITEMS_PER_CATEGORY]
+        categories = names if "category" in self.tasks and len(names) > 1 else names[:0]
+        given = history.rating[~np.isnan(history.rating)].astype(np.float64)
+        learnt = "rating" in self.tasks and len(given) > 0 and given.std() > 0
+        scale = np.array([given.mean(), given.std()] if learnt else [np.nan] * 2, np.float32)
+        return {"categories": categories, "rating_scale": scale}
+
+    def _standardised(self, history: History) -> History:
+        mean, deviation = self._learnt["rating_scale"]
+        return replace(history, rating=(history.rating - mean) / deviation)
+
+    def _report(self, losses: Mapping[str, float]) -> dict[str, dict[str, float]]:
+        """Task that was learnt → its weight, and its validation loss if there is one."""
+        learnt = {
+            "rating": not np.isnan(self._learnt["rating_scale"]).any(),
+            "category": len(self._learnt["categories"]) > 0,
+        }
+        weights = dict(zip(network.TASKS, np.exp(-self._weights["uncertainty"]).tolist(), strict=True))
+        return {
+            task: {"weight": weight} | ({"valid_loss": losses[task]} if task in losses else {})
+            for task, weight in weights.items()
+            if learnt.get(task, True)
+        }
+
+
+def _held_out(lesson: Lesson) -> NDArray[np.bool_]:
+    """bool [N]: items whose category validates."""
+    share = LABELS_HELD_OUT if lesson.holdout else 0
+    return np.random.default_rng(lesson.seed).random(len(lesson.catalog)) < share

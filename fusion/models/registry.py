@@ -1,0 +1,70 @@
+"""The strategies by name, and their models as folders of JSON and NumPy arrays."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fusion.data.named import created, named
+from fusion.models.base import Strategy
+
+STRATEGIES = {
+    "closed_form": "fusion.models.closed_form.model:ClosedForm",
+    "concatenation": "fusion.models.linear.concatenation:Concatenation",
+    "content": "fusion.models.content:Content",
+    "decision": "fusion.models.decision.model:Decision",
+    "graph": "fusion.models.graph.model:GraphFusion",
+    "joint": "fusion.models.joint.model:Joint",
+    "multitask": "fusion.models.multitask.model:Multitask",
+    "sequence": "fusion.models.linear.sequence:SequenceFusion",
+    "weighted": "fusion.models.linear.weighted:Weighted",
+}
+"""Name → module:class. The module is imported when the strategy is asked for."""
+
+_DESCRIPTION, _ARRAYS = "strategy.json", "arrays.npz"
+
+
+def strategy(name: str) -> type[Strategy]:
+    """The class of a strategy.
+
+    Raises:
+        ValueError: no strategy has that name.
+    """
+    found: type[Strategy] = named("strategy", STRATEGIES, name)
+    return found
+
+
+def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
+    """An unfitted strategy.
+
+    Raises:
+        ValueError: no strategy has that name, or it takes no such parameter.
+    """
+    made: Strategy = created("strategy", STRATEGIES, name, parameters)
+    return made
+
+
+def save(model: Strategy, folder: Path) -> None:
+    """Writes a fitted model into `folder`, which is made if need be."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
+    description = {"strategy": model.name, "parameters": model.parameters()}
+    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def load(folder: Path) -> Strategy:
+    """The model that `save` wrote. Nothing in it is unpickled.
+
+    Raises:
+        ValueError: the folder holds no model, or one whose strategy is not known.
+    """
+    folder = Path(folder)
+    if not (folder / _DESCRIPTION).is_file():
+        raise ValueError(f"{folder}: no model here (no {_DESCRIPTION})")
+    description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+    model = create(description["strategy"], description["parameters"])
+    with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        model.restore(dict(arrays))
+    return model

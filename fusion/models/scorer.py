@@ -1,0 +1,45 @@
+"""A fitted model as something to ask for scores."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.baselines import like_matrix
+from fusion.data.catalog import Catalog, History
+from fusion.evaluation.protocol import Scorer
+from fusion.models.base import Strategy
+from fusion.ranking.rank_aggregation import SUM, points, speaking, total
+
+CELLS = 4_000_000
+"""How many scores of a block may be held at once."""
+
+
+def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
+    """Users int64 [B] → scores float32 [B, N] of the catalog's items, from what `history` says of the users.
+
+    Where the model combines rankings, the items that the user has had, liked or only seen, are not ranked.
+    """
+    items, users = model.item_vectors(catalog), model.user_vectors(catalog, history)
+    blocks = {name: columns for name, columns in model.blocks.items() if columns.stop > columns.start}
+    combination, weights, speaks = model.combination, model.block_weights, speaking(items, blocks)
+    had = like_matrix(replace(history, weight=np.ones(len(history), np.float32)), len(catalog))
+    size = max(1, CELLS // max(1, len(catalog)))
+
+    def scores(asked: NDArray[np.int64]) -> NDArray[np.float32]:
+        found = np.zeros((len(asked), len(catalog)), np.float32)
+        for start in range(0, len(asked) if blocks else 0, size):
+            batch = asked[start : start + size]
+            given = points(
+                users[batch],
+                items,
+                blocks,
+                combination=combination,
+                weights=weights,
+                candidates=None if combination == SUM else had[batch].toarray() == 0,
+                speaks=speaks,
+            )
+            found[start : start + size] = total(given)
+        return found
+
+    return scores
