@@ -130,7 +130,7 @@ def _encoded(task: Task, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fitted(task: Task, options: argparse.Namespace) -> dict[str, Any]:
-    from fusion.choosing import Bench
+    from fusion.selection.bench import Bench
     from jobs.compare import dense
     from jobs.modelling.dataset import load
 

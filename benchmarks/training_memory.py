@@ -135,7 +135,7 @@ def _events(count: int, *, users: int, group: np.ndarray, random: np.random.Gene
 
 
 def _measured(night: Night, step: str) -> dict[str, float]:
-    from fusion.choosing import Bench
+    from fusion.selection.bench import Bench
     from jobs.modelling.dataset import load
 
     began, used = time.monotonic(), time.process_time()

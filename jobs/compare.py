@@ -11,13 +11,13 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from fusion.baselines import BASELINES
-from fusion.choosing import Bench, foremost
-from fusion.comparison import SHOWN, Comparison, Line
 from fusion.data.core import core
 from fusion.data.reviews import Reviews
 from fusion.data.splits import Kind, Split
 from fusion.missing.registry import POLICIES
 from fusion.models.registry import STRATEGIES
+from fusion.selection.bench import Bench, foremost
+from fusion.selection.comparison import SHOWN, Comparison, Line
 from jobs.modelling.dataset import State, load
 from jobs.runtime.night import Night, UserError
 from schemas.config import AUTO, Candidate

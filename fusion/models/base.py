@@ -88,7 +88,7 @@ class Strategy(ABC):
 
     Attributes:
         name: under which `fusion.models.registry` has it.
-        space: what a search for better parameters may try, by the constructor's arguments (`fusion.tuning`).
+        space: what a search for better parameters may try, by the constructor's arguments (`fusion.selection.search`).
         max_likes: with how many likes a night's training still ends in reasonable time; None where no number is too
             many. Above it a strategy is fitted where it is named, but not chosen.
         sequences: whether the strategy reads a catalog's `sequences`, which are loaded for no other.

@@ -14,10 +14,10 @@ from typing import Any
 
 from optuna.distributions import distribution_to_json
 
-from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.data.splits import Split
 from fusion.models import registry
-from fusion.tuning import Budget, search, space
+from fusion.selection.bench import Bench, Trial, foremost, preferred
+from fusion.selection.search import Budget, search, space
 from jobs.modelling.artifacts import code, digest, identity
 from jobs.modelling.dataset import State, encoders
 from jobs.runtime.night import Night, NightError

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fusion.choosing import Bench
 from fusion.data.reviews import Reviews
 from fusion.models.registry import strategy
+from fusion.selection.bench import Bench
 from jobs.landing.raw import Raw
 from jobs.modelling.artifacts import identity
 from jobs.modelling.dataset import State

@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fusion.comparison import SHOWN, Comparison
 from fusion.data.core import core
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
 from fusion.models.closed_form.model import ClosedForm
 from fusion.models.scorer import scorer
+from fusion.selection.comparison import SHOWN, Comparison
 from tests.fusion.worlds import history_of, tastes
 
 

@@ -9,7 +9,7 @@ from fusion.crossmodal.layers import perceptron, start_perceptron
 from fusion.crossmodal.measures import r_squared
 from fusion.crossmodal.training import Recipe, shuffled, train
 from fusion.crossmodal.variational import divergence, surprise
-from tests.fusion.test_crossmodal import two_views, views_of
+from tests.fusion.crossmodal.test_crossmodal import two_views, views_of
 
 NETWORKS = ["network", "vae"]
 SMALL = {"hidden": 16, "epochs": 3, "batch_size": 32}

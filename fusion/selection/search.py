@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import optuna
 
-from fusion.choosing import Bench, Trial
 from fusion.models import registry
 from fusion.models.base import Space
+from fusion.selection.bench import Bench, Trial
 
 log = logging.getLogger("nightweave.tuning")
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion.choosing import Bench, Trial, foremost, preferred
 from fusion.data.splits import Split, split
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.promotion import clearly_best
@@ -14,7 +13,8 @@ from fusion.models import registry
 from fusion.models.base import FitLog
 from fusion.models.registry import STRATEGIES, create
 from fusion.models.scorer import scorer
-from fusion.tuning import Budget, search, space
+from fusion.selection.bench import Bench, Trial, foremost, preferred
+from fusion.selection.search import Budget, search, space
 from tests.fusion.worlds import tastes
 
 

@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from fusion.crossmodal.contradiction import contradictions, limit
 from fusion.crossmodal.views import Views
-from tests.fusion.test_crossmodal import views_of
+from tests.fusion.crossmodal.test_crossmodal import views_of
 
 N, PLANTED = 600, 30
 

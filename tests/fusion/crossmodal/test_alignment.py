@@ -8,7 +8,7 @@ from fusion.crossmodal.canonical import Canonical, canonical
 from fusion.crossmodal.contrastive import FIRST_TEMPERATURE, Contrastive, contrast, symmetric
 from fusion.crossmodal.measures import retrieval_recall
 from fusion.crossmodal.views import Views
-from tests.fusion.test_crossmodal import two_views, views_of
+from tests.fusion.crossmodal.test_crossmodal import two_views, views_of
 
 QUICK = {"dims": 8, "noise": 0.1, "epochs": 40, "batch_size": 64, "learning_rate": 0.01}
 MAKERS = {"cca": lambda: Canonical(dims=3, ridge=0.01), "infonce": lambda: Contrastive(**QUICK)}
