@@ -1,0 +1,1 @@
+"""Which job, in which order, with which arguments."""

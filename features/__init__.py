@@ -1,0 +1,1 @@
+"""One medium in, named columns out; no Spark, no Airflow."""

@@ -1,0 +1,1 @@
+"""Item and user columns in, scores out; no Spark, no Airflow."""

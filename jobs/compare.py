@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from fusion.baselines import BASELINES
-from fusion.data.core import core
+from fusion.baselines.registry import BASELINES
 from fusion.data.reviews import Reviews
 from fusion.data.splits import Kind, Split
+from fusion.data.subsets import core
 from fusion.missing.registry import POLICIES
 from fusion.models.registry import STRATEGIES
 from fusion.selection.bench import Bench, foremost

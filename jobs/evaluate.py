@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fusion.baselines import ItemKNN, Popularity
+from fusion.baselines.history import ItemKNN, Popularity
 from fusion.data.splits import Split
 from fusion.data.subsets import hide
 from fusion.evaluation.calibration import calibration

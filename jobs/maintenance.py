@@ -33,8 +33,8 @@ class Done:
 def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool = False) -> Iterator[Done]:
     """Merge small files of every table, then remove what was unneeded for the set retention, as of `now`.
 
-    A table's files, and what trainings leave beside the tables (`jobs.modelling.retention`), stay while a published night needs
-    them, and while they are younger than the retention.
+    A table's files, and what trainings leave beside the tables (`jobs.modelling.retention`), stay while a published
+    night needs them, and while they are younger than the retention.
 
     Raises:
         LakeError: a table cannot be read, or other writers were faster too often.

@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 import lake.spark as tables
+from fusion.ranking.nearest_neighbours import similar
 from fusion.ranking.rank_aggregation import SUM, points, speaking, total
-from fusion.ranking.similar import similar
 from fusion.ranking.top_k import top_k
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night, run_step

@@ -1,0 +1,1 @@
+"""What a table is: columns, grain, checks; and the configuration."""

@@ -4,8 +4,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from schemas.columns import DATE, VECTOR, finite, string
-from schemas.table import Check, Modality, Table
+from schemas.table import DATE, VECTOR, Check, Modality, Table, finite, string
 
 Columns = tuple[pa.Field, ...]
 INT, FLOAT, FLAG, FLOATS = pa.int32(), pa.float32(), pa.bool_(), pa.list_(pa.float32())

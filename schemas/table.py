@@ -5,6 +5,15 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
+DATE = pa.field("date", pa.date32(), nullable=False)
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+STRINGS = pa.list_(pa.string())
+BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
+WEIGHTS = pa.map_(pa.string(), pa.float64())
+VECTOR = pa.list_(pa.float32())
+"""Delta has no fixed-size list; the files hold `fixed_size_list<float32>[dim]`, the log says array of float."""
+
+
 Modality = Literal["text", "image", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
@@ -61,3 +70,12 @@ class Table:
             Check("key is complete", f"SELECT {key} FROM {cls.name} WHERE {nulls}"),
             *cls.checks,
         )
+
+
+def string(name: str, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, pa.string(), nullable=nullable)
+
+
+def finite(table: str) -> str:
+    """The rows whose vector holds a null, a NaN or an infinity."""
+    return f"SELECT * FROM {table} WHERE len(list_filter(vector, lambda x: x IS NULL OR NOT isfinite(x))) > 0"

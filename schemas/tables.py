@@ -3,9 +3,8 @@
 import pyarrow as pa
 
 from schemas import ledger_checks
-from schemas.columns import BLOCKS, DATE, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, finite, string
 from schemas.features import FEATURES
-from schemas.table import MODALITIES, Check, Table
+from schemas.table import BLOCKS, DATE, MODALITIES, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, Check, Table, finite, string
 
 
 def _lost(modality: str, key: str) -> str:

@@ -47,7 +47,8 @@ class AudioEncoder(Encoder):
     Args:
         max_seconds: so much of a sound is read at most.
         window_s, windows: of a longer sound so many windows of so many seconds are read, spread evenly over all of it.
-        denoise: "gate" lowers steady noise, "none" doesn't; see `features.audio.preprocessing.denoised` for when to use it.
+        denoise: "gate" lowers steady noise, "none" doesn't; see `features.audio.preprocessing.denoised` for when to use
+            it.
         trim_db: what is so many dB below the loudest moment is cut off the beginning and the end.
         timeout_s: a sound that takes longer to decode is refused; not part of the fingerprint.
 

@@ -14,8 +14,8 @@ from features.video.motion.frame_motion import motion
 class FrameSequence(VideoEncoder):
     """Mean embedding of the frames under the image encoder (1280 by default), then motion statistics [34].
 
-    The motion statistics are those of `features.video.motion.frame_motion`: measured on frames whatever the film's codec, so that
-    films of different codecs can be compared.
+    The motion statistics are those of `features.video.motion.frame_motion`: measured on frames whatever the film's
+    codec, so that films of different codecs can be compared.
     """
 
     name = "frame-sequence"

@@ -9,13 +9,6 @@ from numpy.typing import NDArray
 from fusion.data.catalog import Catalog, History
 
 
-def like_matrix(history: History, n_items: int) -> sp.csr_matrix:
-    """CSR float32 [U, n_items], 1 where the user likes the item."""
-    likes = history.likes()
-    ones = np.ones(len(likes), np.float32)
-    return sp.csr_matrix((ones, (likes.user, likes.item)), shape=(len(history.user_ids), n_items))
-
-
 class Baseline(Protocol):
     def fit(
         self,

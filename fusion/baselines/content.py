@@ -6,8 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.baselines.base import like_matrix
-from fusion.data.catalog import Catalog, History
+from fusion.data.catalog import Catalog, History, like_matrix
 from fusion.ranking.nearest_neighbours import nearest
 from schemas.table import Modality
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.baselines.base import like_matrix
-from fusion.data.catalog import History
+from fusion.data.catalog import History, like_matrix
 
 
 class IALS:

@@ -6,8 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.baselines.base import like_matrix
-from fusion.data.catalog import History
+from fusion.data.catalog import History, like_matrix
 
 
 class Popularity:

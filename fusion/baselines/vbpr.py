@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.baselines.base import like_matrix
-from fusion.data.catalog import Catalog, History
+from fusion.data.catalog import Catalog, History, like_matrix
 from fusion.data.projection import Projection
 from schemas.table import MODALITIES
 

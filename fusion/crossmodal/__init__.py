@@ -1,0 +1,1 @@
+"""One modality predicted from, or compared with, another."""

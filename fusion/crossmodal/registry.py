@@ -4,7 +4,7 @@ from typing import Any
 
 from fusion.crossmodal.alignment import Alignment
 from fusion.crossmodal.translator import Translator
-from fusion.data.named import created
+from fusion.data.arguments import created
 
 TRANSLATORS = {
     "network": "fusion.crossmodal.regressor:Regressor",

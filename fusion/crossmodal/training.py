@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.training.determinism import deterministic
+from fusion.training.trainer import deterministic
 
 LEAST_STEPS = 6
 """Of an epoch: over fewer, a held-out figure says little of where training goes."""
@@ -107,8 +107,8 @@ class _Learner:
         return {name: variable.numpy().copy() for name, variable in self._named.items()}
 
     def step(self, batch: Mapping[str, NDArray[Any]]) -> None:
-        """Gradients are computed operation by operation, as in `fusion.models.multitask.learner`, for the same bits every
-        time; Adam alone is compiled."""
+        """Gradients are computed operation by operation, as in `fusion.models.multitask.learner`, for the same bits
+        every time; Adam alone is compiled."""
         import tensorflow as tf
 
         tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}

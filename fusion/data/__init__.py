@@ -1,0 +1,1 @@
+"""What every model is given: catalog, history, splits, column selection, subsets, arguments."""

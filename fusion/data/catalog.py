@@ -1,11 +1,15 @@
 """What fusion learns from, as arrays: the catalog's vectors with their masks, and who liked what when."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Users int64 [B] → scores [B, N] of every item of the catalog."""
+
 
 MAX_STEPS = 32
 """The steps of a sequence, at most."""
@@ -102,3 +106,25 @@ class History:
     def likes(self) -> "History":
         """The rows whose weight is above 0."""
         return self.where(self.weight > 0)
+
+
+def like_matrix(history: History, n_items: int) -> sp.csr_matrix:
+    """CSR float32 [U, n_items], 1 where the user likes the item."""
+    likes = history.likes()
+    ones = np.ones(len(likes), np.float32)
+    return sp.csr_matrix((ones, (likes.user, likes.item)), shape=(len(history.user_ids), n_items))
+
+
+def places(item_ids: NDArray[np.str_], catalog: Catalog) -> NDArray[np.int64]:
+    """int64 [N]: where each of the catalog's items stands in `item_ids` (ascending); -1 where it does not."""
+    if not len(item_ids):
+        return np.full(len(catalog), -1)
+    place = np.minimum(np.searchsorted(item_ids, catalog.item_ids), len(item_ids) - 1)
+    return np.where(item_ids[place] == catalog.item_ids, place, -1)
+
+
+def rows_at(table: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32 [N, d]: the rows of `table` at `places`, 0 where a place is -1."""
+    if not len(table):
+        return np.zeros((len(places), table.shape[1]), np.float32)
+    return np.where(places[:, None] >= 0, table[places], 0).astype(np.float32)

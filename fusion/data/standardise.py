@@ -31,7 +31,8 @@ def prepared(
     Args:
         standardise: `robust`, for vectors with outliers, to x → (x - median) / robust deviation (`robust_scale`),
             clipped at `clip` either way.
-        select: `mutual_information` or `l1`, see `fusion.data.column_selection`: the columns that tell most of the item's category.
+        select: `mutual_information` or `l1`, see `fusion.data.column_selection`: the columns that tell most of the
+            item's category.
         keep: share of a modality's columns.
         seed: of the selection.
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog
+from fusion.data.catalog import Catalog, History
 from schemas.table import MODALITIES, Modality
 
 
@@ -45,3 +45,16 @@ def _masked(catalog: Catalog, masks: Mapping[str, NDArray[np.bool_]]) -> Catalog
     """The catalog with some other masks; what they hide becomes 0."""
     vectors = {m: np.where(mask[:, None], catalog.vectors[m], np.float32(0)) for m, mask in masks.items()}
     return replace(catalog, vectors={**catalog.vectors, **vectors}, masks={**catalog.masks, **masks})
+
+
+def core(history: History, n_items: int, *, least: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows and which items stay when users and items with fewer than `least` likes leave, again and again until
+    all that are left have so many (the k-core, Seidman 1983): bool [n] and bool [N]. Only likes stay."""
+    rows = history.weight > 0
+    while True:
+        users = np.bincount(history.user[rows], minlength=len(history.user_ids)) >= least
+        items = np.bincount(history.item[rows], minlength=n_items) >= least
+        stay = rows & users[history.user] & items[history.item]
+        if (stay == rows).all():
+            return rows, np.bincount(history.item[rows], minlength=n_items) > 0
+        rows = stay

@@ -1,0 +1,1 @@
+"""Held-out likes turned into figures, intervals and verdicts."""

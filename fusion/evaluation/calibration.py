@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from fusion.data.catalog import Scorer
 from fusion.data.splits import Split
 from fusion.evaluation.evaluate import Figure
-from fusion.evaluation.protocol import Judgements, Scorer, batches
+from fusion.evaluation.protocol import Judgements, batches
 
 BINS = 10
 Probability = Callable[[NDArray[np.float32]], NDArray[np.float64]]

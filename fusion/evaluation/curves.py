@@ -11,9 +11,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fusion.data.catalog import Scorer
 from fusion.data.splits import Split
 from fusion.evaluation.evaluate import Figure
-from fusion.evaluation.protocol import Judgements, Scorer, batches
+from fusion.evaluation.protocol import Judgements, batches
 
 PERCENT = np.arange(101)
 

@@ -7,9 +7,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fusion.data.catalog import Scorer
 from fusion.data.splits import Split
 from fusion.evaluation import beyond_accuracy, metrics
-from fusion.evaluation.protocol import Judgements, Scorer, batches
+from fusion.evaluation.protocol import Judgements, batches
 from fusion.evaluation.segments import rows_of
 from fusion.ranking.top_k import top_k
 
@@ -79,8 +80,8 @@ def evaluate(
     Who is asked, and about what, is said by `fusion.evaluation.protocol.Judgements`. Segments: `all`; `warm_users` and
     `cold_users`, with and without a like in train or valid; `warm_items` and `cold_items`, where only the relevant
     items with or without a like in train or valid count, still ranked among all candidates; in the same way
-    `head_items`, `middle_items` and `tail_items` (`fusion.evaluation.segments.popularity_thirds`), and with masks `with_image`,
-    `without_image` and so on. A segment without users gives no figure.
+    `head_items`, `middle_items` and `tail_items` (`fusion.evaluation.segments.popularity_thirds`), and with masks
+    `with_image`, `without_image` and so on. A segment without users gives no figure.
 
     The segment `all` also says at each k what the lists show: novelty, popularity_bias (of users with a like in train
     or valid) and with `content` diversity, a value a user; coverage and exposure_gini over the items that may be

@@ -1,6 +1,6 @@
 """Who is asked, what they may be shown, and what of it is relevant: one set of questions for all models and figures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,12 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.baselines import like_matrix
-from fusion.data.catalog import History
+from fusion.data.catalog import History, Scorer, like_matrix
 from fusion.data.splits import Split
-
-Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Users int64 [B] → scores [B, N] of every item of the catalog."""
 
 CELLS = 8_000_000
 """How many scores may be held at once."""

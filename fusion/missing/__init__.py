@@ -1,0 +1,1 @@
+"""Policies for modalities that items lack."""

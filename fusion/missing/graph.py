@@ -7,10 +7,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.baselines import ItemKNN
+from fusion.baselines.history import ItemKNN
 from fusion.crossmodal.views import Views
-from fusion.data.catalog import Catalog, History
-from fusion.data.lookup import places
+from fusion.data.catalog import Catalog, History, places
 from fusion.ranking.nearest_neighbours import SHRINK, nearest
 
 
@@ -30,7 +29,8 @@ class ItemGraph:
     Attributes:
         item_ids: str [K], ascending.
         views: the nodes' observed vectors.
-        co_likes: CSR float32 [K, K], the cosine of likes with shrinkage (`fusion.baselines.ItemKNN`), the best a row.
+        co_likes: CSR float32 [K, K], the cosine of likes with shrinkage (`fusion.baselines.history.ItemKNN`), the best
+            a row.
         neighbours: how many an item has at most of each kind.
     """
 
@@ -62,7 +62,8 @@ class ItemGraph:
         return self.edges(nodes, self.views, np.arange(len(self.item_ids)))
 
     def _nearest(self, queries: Views, place: NDArray[np.int64]) -> sp.csr_matrix:
-        """CSR float32 [n, K]: similarity to the most alike nodes, where it is above 0 (`fusion.ranking.nearest_neighbours`).
+        """CSR float32 [n, K]: similarity to the most alike nodes, where it is above 0
+        (`fusion.ranking.nearest_neighbours`).
 
         Args:
             place: int64 [n], where each query is a node; -1 where it is not.

@@ -5,8 +5,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.crossmodal.views import Views
-from fusion.data.catalog import Catalog, History
-from fusion.data.lookup import places
+from fusion.data.catalog import Catalog, History, places
 from fusion.missing.neighbours import NEIGHBOURS, GraphPolicy
 
 TOLERANCE = 1e-4

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fusion.data.named import created
+from fusion.data.arguments import created
 from fusion.missing.policy import Policy
 
 POLICIES = {

@@ -1,0 +1,1 @@
+"""One file or folder a model; a model's `model.py` is read first."""

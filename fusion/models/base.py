@@ -82,9 +82,9 @@ class Strategy(ABC):
     A user's score for an item is the dot product of their vectors. The columns are partitioned into `blocks`, named
     after what they speak of; the dot product over a block's columns is exactly what that block adds to the score, and
     it is exactly 0 where the item lacks it. Where `combination` is not `sum`, each block's dot products are ranked, and
-    what `fusion.ranking.rank_aggregation` gives for their places is what the block adds. Items are known by their `item_id`, never by
-    their row: a catalog at scoring time may hold other items than the one at fitting time. User vectors follow from the
-    history given, not from who the user is.
+    what `fusion.ranking.rank_aggregation` gives for their places is what the block adds. Items are known by their
+    `item_id`, never by their row: a catalog at scoring time may hold other items than the one at fitting time. User
+    vectors follow from the history given, not from who the user is.
 
     Attributes:
         name: under which `fusion.models.registry` has it.
@@ -137,12 +137,13 @@ class Strategy(ABC):
 
     @property
     def neighbour_blocks(self) -> dict[str, slice]:
-        """The columns whose cosines tell which items are alike (for `fusion.ranking.similar`)."""
+        """The columns whose cosines tell which items are alike (for `fusion.ranking.nearest_neighbours`)."""
         return self.blocks
 
     @property
     def combination(self) -> str:
-        """How the blocks' scores become one (`fusion.ranking.rank_aggregation.COMBINATIONS`): `sum`, unless their rankings count."""
+        """How the blocks' scores become one (`fusion.ranking.rank_aggregation.COMBINATIONS`): `sum`, unless their
+        rankings count."""
         return SUM
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fusion.data.named import created, named
+from fusion.data.arguments import created, named
 from fusion.models.base import Strategy
 
 STRATEGIES = {

@@ -5,9 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.baselines import like_matrix
-from fusion.data.catalog import Catalog, History
-from fusion.evaluation.protocol import Scorer
+from fusion.data.catalog import Catalog, History, Scorer, like_matrix
 from fusion.models.base import Strategy
 from fusion.ranking.rank_aggregation import SUM, points, speaking, total
 

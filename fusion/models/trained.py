@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History
-from fusion.data.lookup import places
+from fusion.data.catalog import Catalog, History, places
 from fusion.data.projection import Projection, fit_projections, projections_from, projections_state, speaks
 from fusion.models.base import FitLog, Lesson, Strategy, side_by_side
 from fusion.training.config import Recipe

@@ -1,6 +1,6 @@
 """Rows that are alike, by the blocks of columns that both have: never more than a block of all pairs is held."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -99,3 +99,25 @@ def _has(units: Any) -> NDArray[np.float32]:
 
 def _dense(product: Any) -> NDArray[np.float64]:
     return product.toarray() if sp.issparse(product) else product
+
+
+def similar(
+    queries: NDArray[np.integer],
+    matrix: NDArray[np.float32],
+    *,
+    masks: Mapping[str, NDArray[np.bool_]],
+    blocks: Mapping[str, slice],
+    k: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The `k` nearest other rows of each query row, as `fusion.ranking.nearest_neighbours.nearest_rows` gives them with
+    `SHRINK`.
+
+    Args:
+        queries: int [B], rows of the matrix.
+        matrix: float32 [N, D].
+        masks: block → bool [N], whether the row has that block; an all-zero block counts as missing too.
+        blocks: block → its columns.
+        k: how many neighbours.
+    """
+    rows = [np.where(masks[name][:, None], matrix[:, columns], np.float32(0)) for name, columns in blocks.items()]
+    return nearest_rows([part[queries] for part in rows], rows, k=k, own=queries, shrink=SHRINK)

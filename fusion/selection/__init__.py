@@ -1,0 +1,1 @@
+"""Which models, with which parameters and weights: search and comparison."""

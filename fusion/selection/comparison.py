@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.baselines import BASELINES
-from fusion.data.catalog import Catalog, History
+from fusion.baselines.registry import BASELINES
+from fusion.data.catalog import Catalog, History, Scorer
 from fusion.data.splits import Split
 from fusion.data.subsets import hide, hide_share
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.intervals import Interval, intervals, sign_flip_p
-from fusion.evaluation.protocol import Scorer
 from fusion.missing import registry as policies
 from fusion.models import registry
 from fusion.models.base import Strategy

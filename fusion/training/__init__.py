@@ -1,0 +1,1 @@
+"""What the Keras models share: losses, batches, epochs, checkpoints."""

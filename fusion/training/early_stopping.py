@@ -7,8 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.baselines import like_matrix
-from fusion.data.catalog import History
+from fusion.data.catalog import History, like_matrix
 from fusion.evaluation.metrics import ndcg
 from fusion.ranking.top_k import top_k
 

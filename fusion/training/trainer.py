@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from fusion.data.catalog import History
 from fusion.training import losses
 from fusion.training.config import Recipe
-from fusion.training.determinism import deterministic
 from fusion.training.examples import Candidates, Example
 
 Weights = Mapping[str, NDArray[Any]]
@@ -280,3 +279,14 @@ def _pairs(
     had[example.past.user[among], column[among]] = 1
     shares = losses.negative_shares(had, log_p, xp=np)
     return {"liked": np.minimum(liked, last[:, None]).astype(np.int32), "shares": shares.astype(np.float32)}
+
+
+def deterministic(seed: int) -> None:
+    """Seeds TensorFlow, NumPy and Python; operations without chance; products in full single precision on GPUs too,
+    which would round their factors to 10 bits (TensorFloat-32)."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -14,10 +14,10 @@ from jobs.demo.media import KINDS, write_media
 from jobs.demo.mess import Content, Row, counted
 from jobs.demo.plan import MISSING_SHARES, Plan, plan_catalog
 from jobs.demo.traits import looks_like
+from jobs.landing.raw import LandingZoneError
 from jobs.landing.writing import (
     INTERACTION_COLUMNS,
     ITEM_SCHEMA,
-    LandingZoneError,
     Summary,
     open_raw,
     partition,

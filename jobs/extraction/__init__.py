@@ -1,0 +1,1 @@
+"""Which contents lack features, and how a Spark task extracts them."""

@@ -1,1 +1,1 @@
-"""Where a landing zone can come from: a catalog made from a seed, or a public data set laid out anew."""
+"""The landing zone: reading raw records, and writing public data sets as one."""

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from jobs.landing.writing import LandingZoneError, Summary, open_raw, partition, write_jsonl
+from jobs.landing.raw import LandingZoneError
+from jobs.landing.writing import Summary, open_raw, partition, write_jsonl
 
 LAST_NIGHT = date(2026, 11, 7)
 FIRST_NIGHT_SHARE = 0.96

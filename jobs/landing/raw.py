@@ -259,3 +259,7 @@ def _parquet_rows(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refus
                 yield position, {name: value for name, value in record.items() if value is not None}
     except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         yield 0, Refusal("not_parquet", str(error))
+
+
+class LandingZoneError(ValueError):
+    """A landing zone cannot be written; the message says what was found, what was expected and what to do."""

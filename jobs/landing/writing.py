@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.landing.raw import LandingZoneError
+
 ITEM_SCHEMA = pa.schema(
     [
         ("item_id", pa.string()),
@@ -29,10 +31,6 @@ ITEM_SCHEMA = pa.schema(
     ]
 )
 INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp", "event", "value", "text")
-
-
-class LandingZoneError(ValueError):
-    """A landing zone cannot be written; the message says what was found, what was expected and what to do."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
+import fusion
 from fusion.models import registry
 from fusion.models.base import Strategy
 from jobs.modelling.dataset import State, encoders
@@ -136,6 +137,6 @@ def digest(value: object) -> str:
 
 def code() -> str:
     """A hash of all that computes a model: our own sources, and the versions of the libraries underneath."""
-    sources = sorted(Path(registry.__file__).parent.rglob("*.py"))
+    sources = sorted(Path(fusion.__file__ or "").parent.rglob("*.py"))
     libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
     return digest([*libraries, *(source.read_text("utf-8") for source in sources)])

@@ -1,0 +1,1 @@
+"""What every step shares: the night, the ledger, failures, completeness, Spark."""

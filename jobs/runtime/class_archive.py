@@ -1,7 +1,7 @@
 """Spark's classes in one file, from which every driver then starts: a third less time for a short application.
 
-`python -m jobs.runtime.class_archive` makes the file beside the environment's interpreter (JEP 350). Without it, or with
-another Java, Spark starts as it always does.
+`python -m jobs.runtime.class_archive` makes the file beside the environment's interpreter (JEP 350). Without it, or
+with another Java, Spark starts as it always does.
 """
 
 import logging

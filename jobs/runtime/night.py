@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 
-from jobs.landing.raw import Raw
-from jobs.landing.writing import LandingZoneError
+from jobs.landing.raw import LandingZoneError, Raw
 from jobs.runtime.failure import Failure, leave
 from lake import storage
 from lake.lake import Lake, LakeError
@@ -25,7 +24,8 @@ class UserError(Exception):
 class NightError(Exception):
     """A night cannot go on: a law would be broken. The message names the law, the partition and what to do.
 
-    `law` is a key of `jobs.runtime.failure.LAWS`, `partition` the rows concerned, such as `date=2026-11-07/step=clean_items`.
+    `law` is a key of `jobs.runtime.failure.LAWS`, `partition` the rows concerned, such as
+    `date=2026-11-07/step=clean_items`.
     """
 
     def __init__(self, message: str, *, law: int | None = None, partition: str | None = None) -> None:

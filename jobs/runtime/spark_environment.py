@@ -59,7 +59,8 @@ def driver_options() -> str:
 
 
 def class_archive() -> Path:
-    """Where the archive of Spark's classes for this machine's Java is, if it was made (`jobs.runtime.class_archive`)."""
+    """Where the archive of Spark's classes for this machine's Java is, if it was made
+    (`jobs.runtime.class_archive`)."""
     chosen = java_environment()
     java = chosen.get("NIGHTWEAVE_JRE", chosen["JAVA_HOME"])
     return Path(sys.prefix) / f"spark-{hashlib.sha256(java.encode()).hexdigest()[:12]}.jsa"

@@ -1,0 +1,1 @@
+"""Readable descriptors of a picture, computed without a network."""

@@ -1,0 +1,1 @@
+"""What is read from language without a network."""

@@ -1,0 +1,1 @@
+"""Motion measured on frames and on the codec's vectors."""

@@ -1,0 +1,1 @@
+"""Item transitions, recent popularity and content ridge regression, all in closed form."""

@@ -14,12 +14,13 @@ SMOOTHING_RANK, SMOOTHING_RIDGE = 64, 100.0
 
 @dataclass(frozen=True)
 class Taste:
-    """The user of a row x of likes is u = K Zᵀ x and an item's score u · φ, with K as in `fusion.models.ridge.ridge_map`.
+    """The user of a row x of likes is u = K Zᵀ x and an item's score u · φ, with K as in
+    `fusion.models.ridge.ridge_map`.
 
     With Z = Φ, the known items' features, u · φ is the prediction of a ridge regression of x, whose columns count by
     their modality's gain. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ has it predict not only what a user likes
-    but also what the linear autoencoder of the history expects them to like (`fusion.data.history_factors.autoencoder_factors`),
-    which matters for users with few likes.
+    but also what the linear autoencoder of the history expects them to like
+    (`fusion.data.history_factors.autoencoder_factors`), which matters for users with few likes.
 
     Attributes:
         sources: float32 [N, p], Z; rows of items without a like are zero.

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 
-from fusion.baselines import like_matrix
-from fusion.data.catalog import Catalog, History
+from fusion.data.catalog import Catalog, History, like_matrix, places, rows_at
 from fusion.data.history_factors import principal_axes
-from fusion.data.lookup import places, rows_at
 from fusion.models.base import FitLog, Lesson, Space, Strategy
 from fusion.models.closed_form import hyperparameters
 from fusion.models.closed_form.content_ridge import Taste
@@ -33,9 +31,11 @@ class ClosedForm(Strategy):
     spread over the catalog for every user, so that the weights mean the same for all.
 
     - following: what users like after what this user liked last (`fusion.models.closed_form.item_transitions`);
-    - trend: what is liked around the user's moment (`fusion.models.closed_form.recent_popularity`), alone where a user has no like;
+    - trend: what is liked around the user's moment (`fusion.models.closed_form.recent_popularity`), alone where a user
+      has no like;
     - content: a ridge regression of the user's likes on kernel features of all modalities side by side
-      (`fusion.models.closed_form.content_ridge`, `fusion.models.closed_form.kernel_features`), which speaks for new items as well.
+      (`fusion.models.closed_form.content_ridge`, `fusion.models.closed_form.kernel_features`), which speaks for new
+      items as well.
 
     Nothing is trained by gradients; a fit takes seconds. Ridges, the modalities' gains and the weights are the data's
     choice: the content's by hiding items, the others by validation likes (`fusion.models.closed_form.hyperparameters`).

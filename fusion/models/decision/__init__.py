@@ -1,0 +1,1 @@
+"""Decision-level fusion of scorers that are learnt alone."""

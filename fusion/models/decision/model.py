@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from fusion.baselines import like_matrix
-from fusion.data.catalog import Catalog, History
+from fusion.data.catalog import Catalog, History, like_matrix, places, rows_at
 from fusion.data.history_factors import autoencoder_factors
-from fusion.data.lookup import places, rows_at
 from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
 from fusion.data.user_profiles import recency_matrix
 from fusion.models.base import BLOCKS, FitLog, Lesson, Space, Strategy
@@ -29,9 +27,9 @@ WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video":
 class Decision(Strategy):
     """One scorer for history and one a modality, each learnt alone in closed form, then combined.
 
-    History scores by the factors of a linear autoencoder (`fusion.data.history_factors.autoencoder_factors`); a modality by ridge
-    regression of the user's likes on its projected features. Recent likes weigh more. Every scorer's scores are
-    standardised per user (`fusion.models.decision.scorers.LinearScorer`).
+    History scores by the factors of a linear autoencoder (`fusion.data.history_factors.autoencoder_factors`); a
+    modality by ridge regression of the user's likes on its projected features. Recent likes weigh more. Every scorer's
+    scores are standardised per user (`fusion.models.decision.scorers.LinearScorer`).
 
     The weights of the scorers are chosen by ndcg@10 on validation data. An item that a scorer knows nothing of gets
     exactly 0 from it: the mean of the standardised scores and of the symmetric Borda count.

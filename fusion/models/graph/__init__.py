@@ -1,0 +1,1 @@
+"""Embeddings propagated over the graph of likes and of content neighbours."""

@@ -46,8 +46,8 @@ def read_weights(likes: History, scale: NDArray[np.float32], *, decay: float) ->
 
 
 class Embeddings:
-    """Teaches item embeddings, under the name `embeddings`, through the graph (`fusion.training.loop.Learner`); the graph's
-    part of a gradient is the graph itself.
+    """Teaches item embeddings, under the name `embeddings`, through the graph (`fusion.training.loop.Learner`); the
+    graph's part of a gradient is the graph itself.
 
     Args:
         start: `embeddings` float32 [K, r].

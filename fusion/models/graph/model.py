@@ -8,11 +8,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from fusion.baselines import like_matrix
 from fusion.data.arguments import above_0, at_least
-from fusion.data.catalog import Catalog
+from fusion.data.catalog import Catalog, like_matrix, places
 from fusion.data.history_factors import autoencoder_factors
-from fusion.data.lookup import places
 from fusion.models.base import BLOCKS, FitLog, Lesson, Space
 from fusion.models.graph.learner import Embeddings, Wiring
 from fusion.models.graph.propagation import Graph
@@ -55,7 +53,8 @@ class GraphFusion(Trained):
         dims: columns that a modality's vectors are projected onto before neighbours are looked for.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e.
-        negatives, flattening, penalty: `negatives`, `flattening` and `ridge` of `fusion.models.graph.learner.Embeddings`.
+        negatives, flattening, penalty: `negatives`, `flattening` and `ridge` of
+            `fusion.models.graph.learner.Embeddings`.
         training: see `fusion.training.config.Recipe`.
 
     Raises:

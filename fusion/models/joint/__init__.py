@@ -1,0 +1,1 @@
+"""A joint embedding whose tokens attend to each other."""

@@ -4,11 +4,9 @@ from typing import Any, ClassVar
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from fusion.baselines import like_matrix
 from fusion.data.arguments import above_0, at_least
-from fusion.data.catalog import Catalog
+from fusion.data.catalog import Catalog, like_matrix, places, rows_at
 from fusion.data.history_factors import scaled_factors
-from fusion.data.lookup import places, rows_at
 from fusion.models.base import Lesson, Space
 from fusion.models.joint.initial_weights import SOURCE_SIZE, start
 from fusion.models.joint.vectors import Items
@@ -22,9 +20,9 @@ from schemas.table import MODALITIES
 class Joint(Trained):
     """score(u, i) = u · z_i + b_i, where z_i is the sum over the item's tokens of t_k + s_k: t_k is its history q_i or
     a projected modality, with a learnt embedding that says which, and s_k the token's share of what multi-head
-    self-attention among the tokens that the item has puts out (see `fusion.models.joint.network`). u is linear in the user's
-    profile: the means, over the items they like, of closed-form history factors and projected modalities, once over all
-    likes alike and once with recent ones weighing more.
+    self-attention among the tokens that the item has puts out (see `fusion.models.joint.network`). u is linear in the
+    user's profile: the means, over the items they like, of closed-form history factors and projected modalities, once
+    over all likes alike and once with recent ones weighing more.
 
     What a token adds depends on the others, by the attention, but the parts t_k + s_k stand side by side in an item's
     vector, and u is repeated for each: the sum over blocks is the score. Sounds and films are read step by step where

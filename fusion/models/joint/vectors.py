@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, Sequences
-from fusion.data.lookup import rows_at
+from fusion.data.catalog import History, Sequences, rows_at
 from fusion.data.user_profiles import Profiled
 from fusion.models.joint import network
 from fusion.training.gru import steps

@@ -1,0 +1,1 @@
+"""Models whose items are history factors beside linear maps of their modalities."""

@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.baselines import like_matrix
 from fusion.data.arguments import above_0, at_least
-from fusion.data.catalog import Catalog
+from fusion.data.catalog import Catalog, like_matrix, places, rows_at
 from fusion.data.history_factors import scaled_factors
-from fusion.data.lookup import places, rows_at
 from fusion.models.base import Lesson
 from fusion.models.linear import initial_weights
 from fusion.models.trained import Trained
@@ -57,7 +55,8 @@ class LinearItems(Trained):
     def _start(
         self, lesson: Lesson, *, readings: int, content_reading: int, random: np.random.Generator
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-        """The items' first weights and the users' (`fusion.models.linear.initial_weights`); keeps the factors as learnt."""
+        """The items' first weights and the users' (`fusion.models.linear.initial_weights`); keeps the factors as
+        learnt."""
         likes, n_items = lesson.train.likes(), len(lesson.catalog)
         counts = np.bincount(likes.item, minlength=n_items)
         known = counts > 0

@@ -18,7 +18,8 @@ HEADS = 2
 
 class SequenceFusion(LinearItems):
     """score(u, i) = u · [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i], where u is read off the
-    user's last likes by self-attention, in the manner of SASRec (Kang and McAuley 2018; `fusion.models.linear.self_attention.read`).
+    user's last likes by self-attention, in the manner of SASRec (Kang and McAuley 2018;
+    `fusion.models.linear.self_attention.read`).
 
     A like is known by its item's closed-form history factors and projected modalities. Attention begins as a plain mean
     and as one that weighs recent likes more, q at the factors and W at a whitening, so that training begins at a good

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.lookup import rows_at
+from fusion.data.catalog import rows_at
 from fusion.data.user_profiles import Profiled
 from fusion.models.linear.modality_weights import EVEN, Weighting, spread
 from fusion.training.trainer import Weights
@@ -15,8 +15,8 @@ from fusion.training.trainer import Weights
 
 @dataclass(frozen=True)
 class LinearItems:
-    """What is given of every item, and the vectors that named weights make of them (`fusion.training.trainer.Network`). With r
-    history columns (the last is the item's bias) and c_m content columns, D = r + sum of c_m. The weights:
+    """What is given of every item, and the vectors that named weights make of them (`fusion.training.trainer.Network`).
+    With r history columns (the last is the item's bias) and c_m content columns, D = r + sum of c_m. The weights:
 
     | name | shape | of |
     | --- | --- | --- |

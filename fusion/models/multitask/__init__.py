@@ -1,0 +1,1 @@
+"""One trunk, learnt for several tasks at once."""

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.baselines import like_matrix
-from fusion.data.catalog import History
+from fusion.data.catalog import History, like_matrix
 from fusion.data.history_factors import scaled_factors
 from fusion.models.multitask import network
 from fusion.models.multitask.vectors import Items

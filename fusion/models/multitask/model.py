@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.data.arguments import above_0, at_least
-from fusion.data.catalog import Catalog, History
-from fusion.data.lookup import places
+from fusion.data.catalog import Catalog, History, places
 from fusion.data.projection import speaks
 from fusion.models.base import FitLog, Lesson, Space
 from fusion.models.multitask import network

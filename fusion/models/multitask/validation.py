@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.baselines import like_matrix
-from fusion.data.catalog import History
+from fusion.data.catalog import History, like_matrix
 from fusion.models.multitask import network
 from fusion.models.multitask.vectors import Items
 from fusion.training.trainer import Weights

@@ -13,7 +13,7 @@ from features.image.base import ImageEncoder
 from features.image.descriptors import colour, hog, lbp
 from features.image.descriptors.colour import colour as colours
 from features.image.descriptors.edges import edges
-from features.image.descriptors.hog import gradients as hog
+from features.image.descriptors.hog import gradients
 from features.image.descriptors.lbp import texture as patterns
 from features.image.descriptors.phash import perceptual_hash
 from features.image.load import load_picture
@@ -46,7 +46,7 @@ def distance(a: int, b: int) -> int:
 @pytest.mark.parametrize("name", STRIPES)
 def test_gradients_point_across_the_stripes(name: str) -> None:
     _, across, along = STRIPES[name]
-    energy = hog(stripes(along)).reshape(-1, 9).sum(axis=0)
+    energy = gradients(stripes(along)).reshape(-1, 9).sum(axis=0)
     assert energy.argmax() == across // 20
     assert energy.max() > 0.7 * energy.sum()
 
@@ -55,7 +55,7 @@ def test_gradients_stand_where_the_shape_is() -> None:
     """A step in the lower right corner: only the block of the cells there has it."""
     picture = np.zeros((224, 224, 3), np.uint8)
     picture[190:, 190:] = 255
-    blocks = np.linalg.norm(hog(picture).reshape(3, 3, 36), axis=2)
+    blocks = np.linalg.norm(gradients(picture).reshape(3, 3, 36), axis=2)
     np.testing.assert_allclose(blocks, [[0, 0, 0], [0, 0, 0], [0, 0, 1]], atol=1e-3)
 
 
@@ -79,7 +79,7 @@ def test_one_edge_has_the_density_of_its_line() -> None:
 @pytest.mark.parametrize("level", [0, 1, 100, 254, 255])
 def test_flat_pictures_have_no_shape(level: int) -> None:
     flat = np.full((224, 224, 3), level, np.uint8)
-    assert not hog(flat).any()
+    assert not gradients(flat).any()
     density, shares = edges(flat)
     assert density == 0
     assert not shares.any()
@@ -173,7 +173,7 @@ def test_columns_are_of_the_whole_picture_whatever_the_fit(tmp_path: Path, fit: 
     whole = load_picture(tmp_path / "wide.png").whole
     assert [len(row[name]) for name in ("gradients", "texture", "edges", "colour")] == [324, 10, 8, 52]
     assert (hog.DIM, lbp.DIM, colour.DIM) == (324, 10, 52)
-    np.testing.assert_array_equal(np.float32(row["gradients"]), hog(whole))
+    np.testing.assert_array_equal(np.float32(row["gradients"]), gradients(whole))
     assert row["perceptual_hash"] == perceptual_hash(whole)
     assert set(row) == {"vector", *(field.name for field in FeaturesImage.columns)}
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from features.image import cnn
+from features.image import efficientnet
 from features.image.load import load_picture
 from features.image.torch_checkpoint import MAGIC, PROTOCOL, CheckpointError, read_checkpoint
 from features.registry import ENCODERS
@@ -50,7 +50,7 @@ PHOTOGRAPHS = {
 
 def test_photographs_get_their_class(stamps: Path) -> None:
     pixels = np.stack([load_picture(stamps / "image" / name).pixels for name in PHOTOGRAPHS])
-    found = dict(zip(PHOTOGRAPHS, cnn.classify(pixels).argmax(axis=1).tolist(), strict=True))
+    found = dict(zip(PHOTOGRAPHS, efficientnet.classify(pixels).argmax(axis=1).tolist(), strict=True))
     assert found == PHOTOGRAPHS
 
 
@@ -61,30 +61,30 @@ def sample_pixels(index: int) -> np.ndarray:
 
 def test_sample_photographs_get_their_class() -> None:
     """scikit-learn's photographs: a Chinese palace, which could be called many things, and a yellow dahlia."""
-    palace, flower = cnn.classify(np.stack([sample_pixels(0), sample_pixels(1)]))
+    palace, flower = efficientnet.classify(np.stack([sample_pixels(0), sample_pixels(1)]))
     # bell cote, boathouse, monastery, palace
     assert set(np.argsort(-palace)[:4].tolist()) == {442, 449, 663, 698}
     assert flower.argmax() == 985  # daisy, the nearest that there is
 
 
 def test_embedding_does_not_depend_on_companions() -> None:
-    pictures = np.stack([texture(224, 224, seed=seed) for seed in range(cnn.BATCH + 3)])
-    together = cnn.embed(pictures)
-    assert together.shape == (cnn.BATCH + 3, 1280)
+    pictures = np.stack([texture(224, 224, seed=seed) for seed in range(efficientnet.BATCH + 3)])
+    together = efficientnet.embed(pictures)
+    assert together.shape == (efficientnet.BATCH + 3, 1280)
     assert together.dtype == np.float32
     assert (together >= 0).all()
-    for index in (0, 7, cnn.BATCH + 2):
-        np.testing.assert_array_equal(cnn.embed(pictures[index : index + 1])[0], together[index])
+    for index in (0, 7, efficientnet.BATCH + 2):
+        np.testing.assert_array_equal(efficientnet.embed(pictures[index : index + 1])[0], together[index])
 
 
 def test_no_pictures() -> None:
-    assert cnn.embed(np.zeros((0, 224, 224, 3), np.uint8)).shape == (0, 1280)
+    assert efficientnet.embed(np.zeros((0, 224, 224, 3), np.uint8)).shape == (0, 1280)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((1, 224, 224, 3)), np.zeros((1, 3, 224, 224), np.uint8)])
 def test_other_arrays_are_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        cnn.embed(wrong)
+        efficientnet.embed(wrong)
 
 
 def test_fingerprints_need_no_tensorflow() -> None:
@@ -94,7 +94,7 @@ def test_fingerprints_need_no_tensorflow() -> None:
         "print(*[make(name, modality).fingerprint for modality, name in ENCODERS]);"
         "assert not {'tensorflow', 'keras', 'torch', 'librosa'} & set(sys.modules)"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert len(set(done.stdout.split())) == len(ENCODERS)
 

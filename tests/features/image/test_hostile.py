@@ -339,6 +339,6 @@ def test_the_largest_pictures_cost_bounded_memory(tmp_path: Path) -> None:
     Image.new("CMYK", (6000, 6000)).save(tmp_path / "large.jpg", progressive=True, subsampling=0)
     names = ("small.png", "largest.png", "largest.webp", "large.jpg")
     command = [sys.executable, "-c", GROWTH, *(str(tmp_path / name) for name in names)]
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert max(map(int, done.stdout.split())) < 512

@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fusion.baselines import BASELINES, BPR, EASE, IALS, VBPR, ContentNeighbours, ItemKNN, Popularity, TermNeighbours
+from fusion.baselines.content import ContentNeighbours, TermNeighbours
+from fusion.baselines.factors import BPR, IALS
+from fusion.baselines.history import EASE, ItemKNN, Popularity
+from fusion.baselines.registry import BASELINES
+from fusion.baselines.vbpr import VBPR
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 ROWS = [(0, 0, 1), (0, 1, 2), (1, 0, 1), (1, 1, 2), (2, 0, 1), (2, 2, 2), (2, 1, 3, 0.0)]

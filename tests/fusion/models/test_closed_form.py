@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.baselines import like_matrix
+from fusion.data.catalog import like_matrix
 from fusion.data.history_factors import principal_axes
 from fusion.models import registry
 from fusion.models.base import FitLog

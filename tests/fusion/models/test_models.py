@@ -250,7 +250,7 @@ def movielens() -> tuple[Catalog, History]:
     ("name", "parameters"), [("concatenation", {"epochs": 5}), ("multitask", {"epochs": 3, "items_per_step": 1024})]
 )
 def test_history_alone_beats_the_baselines_on_movielens(name, parameters):
-    from fusion.baselines import ItemKNN, Popularity
+    from fusion.baselines.history import ItemKNN, Popularity
 
     catalog, history = movielens()
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)

@@ -41,7 +41,7 @@ def test_reciprocal_rank_by_hand():
 def test_votes_by_hand(monkeypatch):
     """One vote a block. Weights 1 and 2: sums 0, 1, 2, 3, so that less than 1 / 3 of a vote goes to the average, whose
     largest value for the first user is 2 + 2 * 3 = 8."""
-    monkeypatch.setattr(combine, "VOTED", 1)
+    monkeypatch.setattr(rank_aggregation, "VOTED", 1)
     found = given_by("vote", weights={"text": 2})
     np.testing.assert_allclose(found["history"][0], [1 + 4 / 24, 3 / 24, 2 / 24, 0], rtol=1e-6)
     np.testing.assert_allclose(found["text"][0], [0, 2 / 24, 2 + 6 / 24, 4 / 24], rtol=1e-6)
@@ -89,7 +89,7 @@ def test_the_average_never_outweighs_a_vote(items, weights):
     scores = block_scores(user, items, blocks)
     voted = sum(weight[n] * (places(scores[n], speaks[n][None]) <= 2) for n in blocks)[0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(combine, "VOTED", 2)
+        patch.setattr(rank_aggregation, "VOTED", 2)
         found = total(points(user, items, blocks, combination="vote", weights=weight))[0]
     more = voted[:, None] > voted[None, :] + 1e-5
     assert (found[:, None] > found[None, :])[more].all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.ranking.similar import similar
+from fusion.ranking.nearest_neighbours import similar
 
 BLOCKS = {"text": slice(0, 2), "image": slice(2, 4)}
 

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fusion.data.core import core
 from fusion.data.splits import split
+from fusion.data.subsets import core
 from fusion.evaluation.evaluate import evaluate
 from fusion.models.closed_form.model import ClosedForm
 from fusion.models.scorer import scorer

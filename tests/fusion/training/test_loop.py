@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.baselines import like_matrix
+from fusion.data.catalog import like_matrix
 from fusion.data.history_factors import autoencoder_factors
 from fusion.data.user_profiles import profiles, recency_matrix
 from fusion.training.config import Recipe

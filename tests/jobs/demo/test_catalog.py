@@ -10,7 +10,8 @@ import pytest
 
 from jobs.demo import write_catalog
 from jobs.demo.plan import MISSING_SHARES, plan_catalog
-from jobs.landing.writing import LandingZoneError, Summary
+from jobs.landing.raw import LandingZoneError
+from jobs.landing.writing import Summary
 from tests.jobs.demo.reading import day, fingerprints, good_events, read_rows, rows_by_night, seconds
 
 SMALL = {"items": 60, "users": 40, "nights": 3, "progress": False}

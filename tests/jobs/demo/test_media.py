@@ -17,7 +17,8 @@ from jobs.demo.pictures import KINDS, PALETTES, SIZE, TEXTURES, picture
 from jobs.demo.sounds import RATE, SECONDS, VOICES, beats_per_minute, tune
 from jobs.demo.traits import stream
 from jobs.demo.videos import DIRECTIONS, FPS, HEIGHT, PATTERNS, WIDTH, clip, pixels_per_second
-from jobs.landing.writing import LandingZoneError, Summary
+from jobs.landing.raw import LandingZoneError
+from jobs.landing.writing import Summary
 from tests.jobs.demo.reading import fingerprints, read_rows
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.landing.movielens import natural_title, write_landing_zone
-from jobs.landing.writing import LandingZoneError
+from jobs.landing.raw import LandingZoneError
 from tests.jobs.demo.reading import fingerprints, read_rows, seconds
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PUBLISHED = Path(os.environ.get("NIGHTWEAVE_TEST_DATA", ROOT.parent / "shared" / "data")) / "movielens-small"
 
 

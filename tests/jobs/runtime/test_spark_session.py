@@ -19,7 +19,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         yield f"session {len(told)}"
         told.append(f"{name} ends")
 
-    monkeypatch.setattr(session, "spark_session", recorded)
+    monkeypatch.setattr(spark_session, "spark_session", recorded)
     return told
 
 

@@ -1,0 +1,23 @@
+"""The baselines by name."""
+
+from collections.abc import Callable
+from functools import partial
+
+from fusion.baselines.base import Baseline
+from fusion.baselines.content import ContentNeighbours, TermNeighbours
+from fusion.baselines.factors import BPR, IALS
+from fusion.baselines.history import EASE, ItemKNN, Popularity
+from fusion.baselines.vbpr import VBPR
+from schemas.table import MODALITIES
+
+BASELINES: dict[str, Callable[[], Baseline]] = {
+    "popularity": Popularity,
+    "item_knn": ItemKNN,
+    "ease": EASE,
+    "ials": IALS,
+    "bpr": BPR,
+    "tfidf_neighbours": TermNeighbours,
+    **{f"{modality}_neighbours": partial(ContentNeighbours, modality) for modality in MODALITIES},
+    "vbpr": VBPR,
+}
+"""Name → makes one, unfitted."""
