@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.crossmodal.training import Batch, Recipe, Weights, shuffled, train
+from fusion.crossmodal.training import Batch, TranslatorConfig, Weights, shuffled, train
 from fusion.crossmodal.translator import Translator
 from fusion.crossmodal.views import Views, held_out, spaced
 
@@ -61,20 +61,20 @@ class Conditional(Translator):
         noise: standard deviation of what is added to the condition in training, which acts like a ridge (Bishop 1995,
             "Training with Noise is Equivalent to Tikhonov Regularization"); vectors have variance 1 on average.
         modality_dropout: see `Condition.with_gaps`.
-        epochs, patience, batch_size, learning_rate, held_out: see `fusion.crossmodal.training.Recipe`.
+        epochs, patience, batch_size, learning_rate, held_out: see `fusion.crossmodal.training.TranslatorConfig`.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
-    def __init__(self, *, hidden: int = 128, noise: float = 2.0, modality_dropout: float = 0.2, **recipe: Any) -> None:
+    def __init__(self, *, hidden: int = 128, noise: float = 2.0, modality_dropout: float = 0.2, **config: Any) -> None:
         if hidden < 1 or noise < 0 or not 0 <= modality_dropout < 1:
             raise ValueError(
                 f"hidden {hidden}, noise {noise} and modality_dropout {modality_dropout}: expected 1 or more, 0 or "
                 "more, and a share below 1"
             )
         self.hidden, self.noise, self.modality_dropout = hidden, noise, modality_dropout
-        self.recipe = Recipe(**recipe)
+        self.config = TranslatorConfig(**config)
 
     @abstractmethod
     def _start(self, random: np.random.Generator, *, inputs: int, outputs: int) -> Weights:
@@ -109,13 +109,13 @@ class Conditional(Translator):
         start = self._start(np.random.default_rng(seed), inputs=inputs, outputs=wanted.shape[1])
         if len(rows) < MIN_ROWS:
             return start
-        late = held_out(len(rows), share=self.recipe.held_out, seed=seed)
+        late = held_out(len(rows), share=self.config.held_out, seed=seed)
         return train(
             start,
             self._loss,
             draw=self._batches(condition.where(~late), wanted[~late]),
             figure=self._error(condition.where(late).inputs(), wanted[late]),
-            recipe=self.recipe,
+            config=self.config,
             seed=seed,
         )
 
@@ -123,7 +123,7 @@ class Conditional(Translator):
         self, condition: Condition, wanted: NDArray[np.float32]
     ) -> Callable[[np.random.Generator], Iterable[Mapping[str, NDArray[Any]]]]:
         def draw(random: np.random.Generator) -> Iterable[Mapping[str, NDArray[Any]]]:
-            for rows in shuffled(len(wanted), random, size=self.recipe.batch_size):
+            for rows in shuffled(len(wanted), random, size=self.config.batch_size):
                 given = condition.where(rows).with_gaps(random, share=self.modality_dropout)
                 given = given.blurred(random, noise=self.noise)
                 yield {"given": given.inputs(), "wanted": wanted[rows], **self._chance(random, len(rows))}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fusion.crossmodal.alignment import Alignment
 from fusion.crossmodal.layers import perceptron, start_perceptron
 from fusion.crossmodal.measures import unit
-from fusion.crossmodal.training import Batch, Recipe, Weights, shuffled, train
+from fusion.crossmodal.training import Batch, TranslatorConfig, Weights, shuffled, train
 from fusion.crossmodal.views import Views, held_out, spaced
 
 MIN_ROWS = 20
@@ -31,16 +31,16 @@ class Contrastive(Alignment):
         dims: columns of the space.
         hidden: units of a tower's hidden layer; 0 for a linear tower.
         noise: standard deviation of what is added to the vectors in training; they have variance 1 on average.
-        epochs, patience, batch_size, learning_rate, held_out: see `fusion.crossmodal.training.Recipe`.
+        epochs, patience, batch_size, learning_rate, held_out: see `fusion.crossmodal.training.TranslatorConfig`.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
-    def __init__(self, *, dims: int = 64, hidden: int = 0, noise: float = 1.0, **recipe: Any) -> None:
+    def __init__(self, *, dims: int = 64, hidden: int = 0, noise: float = 1.0, **config: Any) -> None:
         if dims < 1 or hidden < 0 or noise < 0:
             raise ValueError(f"dims {dims}, hidden {hidden} and noise {noise}: expected at least 1, 0 and 0")
-        self.dims, self.hidden, self.noise, self.recipe = dims, hidden, noise, Recipe(**recipe)
+        self.dims, self.hidden, self.noise, self.config = dims, hidden, noise, TranslatorConfig(**config)
 
     def fit(self, views: Views, *, seed: int) -> None:
         views = views.where(spaced(views.shown(list(views.x)).sum(axis=1) >= 2))
@@ -50,14 +50,14 @@ class Contrastive(Alignment):
             self._weights |= start_perceptron(random, m, inputs=x.shape[1], hidden=self.hidden, outputs=self.dims)
         if len(views) < MIN_ROWS:
             return
-        late = held_out(len(views), share=self.recipe.held_out, seed=seed)
+        late = held_out(len(views), share=self.config.held_out, seed=seed)
         modalities = list(views.x)
         self._weights = train(
             self._weights,
             lambda weights, batch: _loss(weights, batch, modalities),
             draw=self._batches(views.where(~late)),
             figure=_figure(views.where(np.nonzero(late)[0][:FIGURED]), modalities),
-            recipe=self.recipe,
+            config=self.config,
             seed=seed,
         )
 
@@ -73,7 +73,7 @@ class Contrastive(Alignment):
 
     def _batches(self, views: Views) -> Callable[[np.random.Generator], Iterable[Batch]]:
         def draw(random: np.random.Generator) -> Iterable[Batch]:
-            for rows in shuffled(len(views), random, size=self.recipe.batch_size):
+            for rows in shuffled(len(views), random, size=self.config.batch_size):
                 yield _batch(views.where(rows), {m: self._blur(x[rows], random) for m, x in views.x.items()})
 
         return draw

@@ -18,7 +18,7 @@ Loss = Callable[[Mapping[str, Any], Batch], Any]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TranslatorConfig:
     """How to train.
 
     Attributes:
@@ -51,7 +51,7 @@ def train(
     *,
     draw: Callable[[np.random.Generator], Iterable[Mapping[str, NDArray[Any]]]],
     figure: Callable[[Weights], float],
-    recipe: Recipe,
+    config: TranslatorConfig,
     seed: int,
 ) -> Weights:
     """The weights with the lowest held-out figure, those at the start among them; ties go to the earlier epoch. With
@@ -62,19 +62,19 @@ def train(
         draw: the batches of an epoch.
         figure: what the weights are worth on held-out items; lower is better.
     """
-    if not recipe.epochs:
+    if not config.epochs:
         return start
-    learner = _Learner(start, loss, recipe=recipe, seed=seed)
+    learner = _Learner(start, loss, config=config, seed=seed)
     random = np.random.default_rng(seed)
     best, lowest, best_at = start, figure(start), 0
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(1, config.epochs + 1):
         for batch in draw(random):
             learner.step(batch)
         weights = learner.weights()
         found = figure(weights)
         if found < lowest:
             best, lowest, best_at = weights, found, epoch
-        if epoch - best_at >= recipe.patience:
+        if epoch - best_at >= config.patience:
             break
     return best
 
@@ -91,7 +91,7 @@ def shuffled(n: int, random: np.random.Generator, *, size: int) -> Iterable[NDAr
 class _Learner:
     """The weights as Keras variables, and the Adam that moves them."""
 
-    def __init__(self, start: Weights, loss: Loss, *, recipe: Recipe, seed: int) -> None:
+    def __init__(self, start: Weights, loss: Loss, *, config: TranslatorConfig, seed: int) -> None:
         import keras
         import tensorflow as tf
 
@@ -99,7 +99,7 @@ class _Learner:
         self._loss = loss
         self._named = {name: keras.Variable(array) for name, array in start.items()}
         self._variables = list(self._named.values())
-        optimizer = keras.optimizers.Adam(recipe.learning_rate)
+        optimizer = keras.optimizers.Adam(config.learning_rate)
         optimizer.build(self._variables)
         self._apply = tf.function(lambda gradients: optimizer.apply(gradients, self._variables))
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.arguments import above_0, one_of
 from fusion.data.catalog import Catalog, History
 from fusion.data.column_selection import by_l1_share, by_mutual_information, one_hot
 
@@ -40,9 +39,11 @@ def prepared(
         ValueError: an argument is out of its range, or there is nothing to select by: the training items with a
             modality are of fewer than two categories.
     """
-    one_of(STANDARDISATIONS, standardise=standardise)
-    one_of(SELECTIONS, select=select)
-    above_0(clip=clip, keep=keep)
+    if standardise not in STANDARDISATIONS or select not in SELECTIONS or not (clip > 0 and keep > 0):
+        raise ValueError(
+            f"standardise {standardise!r}, select {select!r}, clip {clip}, keep {keep}: expected one of "
+            f"{', '.join(STANDARDISATIONS)}, one of {', '.join(SELECTIONS)}, and numbers above 0"
+        )
     items = np.bincount(known.item, minlength=len(catalog)) > 0
     if not items.any():
         items = np.ones(len(catalog), np.bool_)

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from fusion.data.catalog import Scorer
 from fusion.data.splits import Split
 from fusion.evaluation import beyond_accuracy, metrics
-from fusion.evaluation.protocol import Judgements, batches
+from fusion.evaluation.protocol import Judgements, batches, hits
 from fusion.evaluation.segments import rows_of
 from fusion.ranking.top_k import top_k
+
+METRICS = ("recall", "precision", "f1", "ndcg", "map", "mrr", "hit_rate", "accuracy")
+"""The metrics that have a figure a user at each k and of which more is better: a model can be judged by them."""
 
 Values = dict[tuple[str, int | None], NDArray[np.float64]]
 """(metric, k) → one value a user."""
@@ -179,19 +182,19 @@ def _found(question: _Question, batch: _Batch, here: NDArray[np.int64], *, ks: S
     first, n_candidates = batch.ranking[here], batch.n_candidates[here]
     relevant = question.relevant[batch.users[here]]
     n_relevant = np.diff(relevant.indptr).astype(np.int64)
-    hits = np.take_along_axis(relevant.toarray(), np.maximum(first, 0), axis=1) & (first >= 0)
+    found = hits(first, relevant.toarray())
     rank_sums = np.asarray(batch.midranks[here].multiply(relevant).sum(axis=1)).ravel()
     values: Values = {("auc", None): metrics.auc(rank_sums, n_relevant, n_candidates)}
     for k in ks:
         values |= {
-            ("recall", k): metrics.recall(hits, n_relevant, k=k),
-            ("precision", k): metrics.precision(hits, k=k),
-            ("f1", k): metrics.f1(hits, n_relevant, k=k),
-            ("ndcg", k): metrics.ndcg(hits, n_relevant, k=k),
-            ("map", k): metrics.average_precision(hits, n_relevant, k=k),
-            ("mrr", k): metrics.reciprocal_rank(hits, k=k),
-            ("hit_rate", k): metrics.hit_rate(hits, k=k),
-            ("accuracy", k): metrics.accuracy(hits, n_relevant, n_candidates, k=k),
+            ("recall", k): metrics.recall(found, n_relevant, k=k),
+            ("precision", k): metrics.precision(found, k=k),
+            ("f1", k): metrics.f1(found, n_relevant, k=k),
+            ("ndcg", k): metrics.ndcg(found, n_relevant, k=k),
+            ("map", k): metrics.average_precision(found, n_relevant, k=k),
+            ("mrr", k): metrics.reciprocal_rank(found, k=k),
+            ("hit_rate", k): metrics.hit_rate(found, k=k),
+            ("accuracy", k): metrics.accuracy(found, n_relevant, n_candidates, k=k),
         }
     return values
 

@@ -24,7 +24,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedDifference:
     """A model's figure minus a baseline's, over `users` users that both were asked of.
 
     `p_value` is how often a difference at least as large, in either direction, comes about by chance.
@@ -96,7 +96,7 @@ def against_best(
     k: int | None,
     segment: str = "all",
     seed: int,
-) -> Comparison:
+) -> PairedDifference:
     """A model beside the best of the baselines, that with the highest figure, the first of equals.
 
     Raises:
@@ -116,7 +116,7 @@ def against_best(
     difference = mine.per_user - other.per_user
     (interval,) = _bootstrap(difference[:, None], seed=seed, resamples=RESAMPLES)
     p_value = sign_flip_p(difference, seed=seed)
-    return Comparison(model, best, float(difference.mean()), interval, p_value, len(difference))
+    return PairedDifference(model, best, float(difference.mean()), interval, p_value, len(difference))
 
 
 def _bootstrap(values: NDArray[np.float64], *, seed: int, resamples: int) -> list[Interval]:

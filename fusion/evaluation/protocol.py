@@ -1,4 +1,5 @@
-"""Who is asked, what they may be shown, and what of it is relevant: one set of questions for all models and figures."""
+"""The evaluation protocol: which users are asked, which items may be ranked for them, which are relevant (qrels), and
+what a hit is. Figures, early stopping and tuning all use it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import History, Scorer, like_matrix
 from fusion.data.splits import Split
+from fusion.evaluation.metrics import ndcg
+from fusion.ranking.top_k import top_k
 
 CELLS = 8_000_000
 """How many scores may be held at once."""
@@ -35,16 +38,29 @@ class Judgements:
 
     @classmethod
     def of(cls, split: Split, n_items: int) -> "Judgements":
-        """The questions that a split asks of a catalog of `n_items` items.
+        """The questions that the test of a split asks of a catalog of `n_items` items, train and valid being known.
 
         Raises:
             ValueError: the split's candidates are not one for every item.
         """
-        ranked = np.ones(n_items, np.bool_) if split.test_candidates is None else split.test_candidates
+        return cls.between(split.known(), split.test, n_items=n_items, candidates=split.test_candidates)
+
+    @classmethod
+    def between(
+        cls, known: History, later: History, *, n_items: int, candidates: NDArray[np.bool_] | None = None
+    ) -> "Judgements":
+        """The questions that later likes ask of whoever knows the earlier history.
+
+        Args:
+            candidates: bool [N], the items that may be ranked for anyone; None for all.
+
+        Raises:
+            ValueError: the candidates are not one for every item.
+        """
+        ranked = np.ones(n_items, np.bool_) if candidates is None else candidates
         if ranked.shape != (n_items,):
-            raise ValueError(f"test_candidates of shape {ranked.shape}: expected ({n_items},), one for every item")
-        known, test = split.known(), split.test.likes()
-        ones = np.ones(len(known), np.float32)
+            raise ValueError(f"candidates of shape {ranked.shape}: expected ({n_items},), one for every item")
+        test, ones = later.likes(), np.ones(len(known), np.float32)
         had = sp.csr_matrix((ones, (known.user, known.item)), shape=(len(known.user_ids), n_items))
         found = np.isin(_codes(test.user, test.item, n_items), _codes(known.user, known.item, n_items), invert=True)
         return cls(like_matrix(known, n_items), had, ranked, test.where(found & ranked[test.item]))
@@ -81,6 +97,29 @@ class Judgements:
         if scores.shape != (len(users), self.n_items):
             raise ValueError(f"scores of {name} have shape {scores.shape}, expected {(len(users), self.n_items)}")
         return scores
+
+
+def hits(ranking: NDArray[np.int64], relevant: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool [B, K]: whether the item at each place of a ranking is relevant. Every figure counts hits this way.
+
+    Args:
+        ranking: int64 [B, K], items as `fusion.ranking.top_k.top_k` returns them, negative where there is none.
+        relevant: bool [B, N].
+    """
+    return np.take_along_axis(relevant, np.maximum(ranking, 0), axis=1) & (ranking >= 0)
+
+
+def ndcg_at_k(
+    scores: NDArray[np.floating], relevant: NDArray[np.bool_], *, k: int, candidates: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """float64 [B]: ndcg@k of the rankings by `scores` [B, N].
+
+    Args:
+        relevant: bool [B, N], at least one a row.
+        candidates: bool [B, N], the items that may be ranked; None for all.
+    """
+    ranking, _ = top_k(scores, k, exclude=None if candidates is None else ~candidates)
+    return ndcg(hits(ranking, relevant), relevant.sum(axis=1), k=k)
 
 
 def batches(users: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]:

@@ -57,7 +57,7 @@ class _Trained(_Translated):
         super().__init__(create(self.translator, dict(settings or {})), dims=dims)
 
 
-class Network(_Trained):
+class NetworkRegression(_Trained):
     """A small network on the modalities that the item has (`fusion.crossmodal.regressor`)."""
 
     translator = "network"

@@ -1,19 +1,17 @@
 """The contract of a fusion strategy: vectors for items and users whose dot product is the score."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
 from fusion.data.catalog import Catalog, History
-from fusion.ranking.rank_aggregation import SUM
-from fusion.training.early_stopping import Holdout
+from fusion.training.config import FitLog
 from schemas.table import MODALITIES
 
 BLOCKS = ("history", *MODALITIES)
@@ -27,53 +25,54 @@ def side_by_side(widths: Mapping[str, int]) -> dict[str, slice]:
     return {name: slice(first, last) for name, first, last in zip(widths, ends[:-1], ends[1:], strict=True)}
 
 
+class Held(Protocol):
+    """Some users of a `Validation`."""
+
+    @property
+    def rows(self) -> slice:
+        """Their places in `Validation.users`."""
+
+    @property
+    def candidates(self) -> NDArray[np.bool_]:
+        """bool [B, N]: the items that may be ranked for each of them."""
+
+    def ndcg(self, scores: NDArray[np.float32], *, k: int = 10) -> NDArray[np.float64]:
+        """float64 [B], given scores [B, N]."""
+
+
+class Validation(Protocol):
+    """Later likes by which a fit chooses and stops (`fusion.training.early_stopping.Holdout`)."""
+
+    @property
+    def valid(self) -> History:
+        """The later events themselves."""
+
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """int64 [V]: users with a like to be found, by their place in `user_ids`; may be empty."""
+
+    def batches(self, size: int = 256) -> Iterator[Held]:
+        """The users, `size` at a time."""
+
+    def ndcg(self, user_vectors: NDArray[np.float32], item_vectors: NDArray[np.float32], *, k: int = 10) -> float:
+        """Mean ndcg@k over `users`, given vectors [V, D] and [N, D]."""
+
+
 @dataclass(frozen=True)
-class FitLog:
-    """How a fit went.
-
-    Attributes:
-        epochs: how many were run.
-        best_epoch: the one whose weights were kept, counted from 1; 0 where nothing was trained.
-        seconds: wall-clock time.
-        valid_ndcg: mean validation ndcg@10 after each epoch; empty without validation data.
-        choices: what else validation data chose, by name.
-        tasks: of a multi-task model, task → the `weight` it came to have and, where there is something to validate it
-            on, its `valid_loss`; a task without data is not there.
-        weights: of a model that weighs modalities, modality → how much it counts, a mean over the items that have it.
-    """
-
-    epochs: int = 0
-    best_epoch: int = 0
-    seconds: float = 0.0
-    valid_ndcg: list[float] = field(default_factory=list)
-    choices: dict[str, float] = field(default_factory=dict)
-    tasks: dict[str, dict[str, float]] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Lesson:
+class FitContext:
     """The arguments of `Strategy.fit`."""
 
     catalog: Catalog
     train: History
-    valid: History | None
-    candidates: NDArray[np.bool_] | None
+    validation: Validation | None
     seed: int
     tuned: FitLog | None
     progress: bool
 
-    @cached_property
-    def holdout(self) -> Holdout | None:
-        """What the validation likes ask; None where they ask nobody anything."""
-        if self.valid is None:
-            return None
-        n_items = len(self.catalog)
-        asked = Holdout(self.train, self.valid, n_items=n_items, candidates=self.candidates, seed=self.seed)
-        return asked if len(asked.users) else None
+    @property
+    def holdout(self) -> Validation | None:
+        """`validation`, where it has a user to ask."""
+        return self.validation if self.validation is not None and len(self.validation.users) else None
 
 
 class Strategy(ABC):
@@ -106,28 +105,26 @@ class Strategy(ABC):
         self,
         catalog: Catalog,
         train: History,
-        valid: History | None = None,
+        validation: Validation | None = None,
         *,
-        candidates: NDArray[np.bool_] | None = None,
         seed: int,
         tuned: FitLog | None = None,
         progress: bool = False,
     ) -> FitLog:
-        """Learns from `train`; stops where `valid` says so.
+        """Learns from `train`; chooses and stops by `validation`.
 
         Args:
-            catalog: the items that both histories speak of.
-            valid: later likes of the same users; None (or without a like) to choose nothing.
-            candidates: bool [N], the items that may be ranked when validating; None for all.
+            catalog: the items that both histories refer to.
+            validation: later likes of the same users; None to choose nothing.
             seed: with the same seed, data and machine a fit gives the same bits.
-            tuned: what a fit with validation data chose, to be kept by this one, which then needs no `valid`; None for
-                the strategy's own defaults.
+            tuned: log of a fit with validation data, whose choices are kept by this one, which then needs none; None
+                for the strategy's own defaults.
             progress: shows a bar on standard error, where a fit takes long enough.
         """
-        return self._learn(Lesson(catalog, train, valid, candidates, seed, tuned, progress))
+        return self._learn(FitContext(catalog, train, validation, seed, tuned, progress))
 
     @abstractmethod
-    def _learn(self, lesson: Lesson) -> FitLog:
+    def _learn(self, context: FitContext) -> FitLog:
         """As `fit`, from its arguments together."""
 
     @property
@@ -144,7 +141,7 @@ class Strategy(ABC):
     def combination(self) -> str:
         """How the blocks' scores become one (`fusion.ranking.rank_aggregation.COMBINATIONS`): `sum`, unless their
         rankings count."""
-        return SUM
+        return "sum"
 
     @property
     def block_weights(self) -> dict[str, float]:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History
+from fusion.data.history_features import profiles, recency_matrix
 from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
-from fusion.data.user_profiles import profiles, recency_matrix
-from fusion.models.base import FitLog, Lesson, Strategy
+from fusion.models.base import FitContext, Strategy
+from fusion.training.config import FitLog
 from schemas.table import MODALITIES
 
 WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5}
@@ -41,10 +42,10 @@ class Content(Strategy):
     def parameters(self) -> dict[str, Any]:
         return {"dims": self.dims, "weights": self.weights}
 
-    def _learn(self, lesson: Lesson) -> FitLog:
+    def _learn(self, context: FitContext) -> FitLog:
         """Nothing is chosen, nothing drawn."""
         started = time.monotonic()
-        catalog, likes = lesson.catalog, lesson.train.likes()
+        catalog, likes = context.catalog, context.train.likes()
         self._projections = fit_projections(catalog, dims=self.dims)
         vectors = self.item_vectors(catalog)
         counts = np.bincount(likes.item, weights=likes.weight, minlength=len(catalog))

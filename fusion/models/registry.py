@@ -15,7 +15,7 @@ STRATEGIES = {
     "content": "fusion.models.content:Content",
     "decision": "fusion.models.decision.model:Decision",
     "graph": "fusion.models.graph.model:GraphFusion",
-    "joint": "fusion.models.joint.model:Joint",
+    "joint": "fusion.models.joint:Joint",
     "multitask": "fusion.models.multitask.model:Multitask",
     "sequence": "fusion.models.linear.sequence:SequenceFusion",
     "weighted": "fusion.models.linear.weighted:Weighted",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History, places
 from fusion.data.projection import Projection, fit_projections, projections_from, projections_state, speaks
-from fusion.models.base import FitLog, Lesson, Strategy, side_by_side
-from fusion.training.config import Recipe
+from fusion.models.base import FitContext, Strategy, side_by_side
+from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.loop import Learner, train
 from fusion.training.trainer import Ranking, Vectors, Weights
 from schemas.table import MODALITIES
@@ -24,11 +24,11 @@ class Trained(Strategy):
     best. A network makes vectors of items and users from the weights, the same in training and in use.
 
     Attributes:
-        recipe: how it is trained; a class's `defaults`, changed by the constructor's arguments of the same names.
-        idle: settings of a recipe that mean nothing to the class, and that it therefore refuses.
+        config: how it is trained; a class's `defaults`, changed by the constructor's arguments of the same names.
+        idle: settings of a config that mean nothing to the class, and that it therefore refuses.
     """
 
-    defaults: ClassVar[Recipe] = Recipe()
+    defaults: ClassVar[TrainingConfig] = TrainingConfig()
     idle: ClassVar[frozenset[str]] = frozenset()
 
     dims: int
@@ -43,36 +43,36 @@ class Trained(Strategy):
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         """
         Args:
-            arguments: a constructor's `locals()`: its own settings, and under `training` those of the recipe.
+            arguments: a constructor's `locals()`: its own settings, and under `training` those of the config.
 
         Raises:
-            TypeError: there is no such setting of a recipe, or it means nothing here.
+            TypeError: there is no such setting of a config, or it means nothing here.
             ValueError: a setting is out of its range.
         """
         self._own = {k: v for k, v in arguments.items() if k not in ("self", "__class__", "training")}
         training = arguments["training"]
         if refused := sorted(self.idle & set(training)):
             raise TypeError(f"{', '.join(refused)}: means nothing to it")
-        self.recipe = replace(self.defaults, **training)
+        self.config = replace(self.defaults, **training)
 
     def parameters(self) -> dict[str, Any]:
-        return self._own | {name: value for name, value in vars(self.recipe).items() if name not in self.idle}
+        return self._own | {name: value for name, value in vars(self.config).items() if name not in self.idle}
 
-    def _learn(self, lesson: Lesson) -> FitLog:
-        catalog, likes = lesson.catalog, lesson.train.likes()
+    def _learn(self, context: FitContext) -> FitLog:
+        catalog, likes = context.catalog, context.train.likes()
         self._projections = fit_projections(catalog, dims=self.dims)
         self._item_ids = catalog.item_ids[np.bincount(likes.item, minlength=len(catalog)) > 0]
-        network, start = self._begin(lesson)
-        self._keep(lesson, network, start)
+        network, start = self._begin(context)
+        self._keep(context, network, start)
         if not len(likes):
             return FitLog()
-        weights, log = self._train(lesson, network, start)
-        self._keep(lesson, network, weights)
-        return self._told(lesson, network, log)
+        weights, log = self._train(context, network, start)
+        self._keep(context, network, weights)
+        return self._told(context, network, log)
 
     @abstractmethod
-    def _begin(self, lesson: Lesson) -> tuple[Any, Weights]:
-        """The network that makes vectors of the lesson's items and users, and the weights to begin with."""
+    def _begin(self, context: FitContext) -> tuple[Any, Weights]:
+        """The network that makes vectors of the context's items and users, and the weights to begin with."""
 
     @abstractmethod
     def _network(self, catalog: Catalog) -> Vectors:
@@ -83,14 +83,14 @@ class Trained(Strategy):
     def _widths(self) -> dict[str, int]:
         """Every name of `BLOCKS` → its columns."""
 
-    def _learner(self, lesson: Lesson, network: Any, start: Weights) -> Learner:
-        return Ranking(start, network, lesson.train.likes(), recipe=self._recipe(lesson), seed=lesson.seed)
+    def _learner(self, context: FitContext, network: Any, start: Weights) -> Learner:
+        return Ranking(start, network, context.train.likes(), config=self._config(context), seed=context.seed)
 
-    def _keep(self, lesson: Lesson, network: Any, weights: Weights) -> None:
+    def _keep(self, context: FitContext, network: Any, weights: Weights) -> None:
         """Sets what use needs of the weights."""
         self._weights = weights
 
-    def _told(self, lesson: Lesson, network: Any, log: FitLog) -> FitLog:
+    def _told(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
         """The log, with what else is to be told of the fit."""
         return log
 
@@ -139,13 +139,13 @@ class Trained(Strategy):
         masks = self.masks(catalog)
         return np.stack([masks[name] for name in ("history", *modalities)], axis=1)
 
-    def _recipe(self, lesson: Lesson) -> Recipe:
+    def _config(self, context: FitContext) -> TrainingConfig:
         """With as many epochs as there may be."""
-        epochs = self.recipe.epochs if lesson.holdout else self.recipe.untuned_epochs
-        return replace(self.recipe, epochs=lesson.tuned.best_epoch if lesson.tuned else epochs)
+        epochs = self.config.epochs if context.holdout else self.config.untuned_epochs
+        return replace(self.config, epochs=context.tuned.best_epoch if context.tuned else epochs)
 
-    def _train(self, lesson: Lesson, network: Any, start: Weights) -> tuple[Weights, FitLog]:
-        likes, holdout = lesson.train.likes(), lesson.holdout
+    def _train(self, context: FitContext, network: Any, start: Weights) -> tuple[Weights, FitLog]:
+        likes, holdout = context.train.likes(), context.holdout
 
         def ndcg(weights: Weights) -> float:
             assert holdout is not None
@@ -153,12 +153,12 @@ class Trained(Strategy):
             return holdout.ndcg(users, network.item_vectors(weights))
 
         return train(
-            self._learner(lesson, network, start),
+            self._learner(context, network, start),
             start,
-            recipe=self._recipe(lesson),
-            seed=lesson.seed,
+            config=self._config(context),
+            seed=context.seed,
             validate=ndcg if holdout else None,
-            progress=lesson.progress,
+            progress=context.progress,
             checkpoint=self.checkpoint,
             settings=(self.name, sorted(self.parameters().items())),
         )

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.models.base import Validation
 from fusion.ranking.rank_aggregation import SUM, Ballots, block_scores, speaking, total, weighted
-from fusion.training.early_stopping import Holdout
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Never 0: what adds little for items with history may be all there is to know of a new one."""
@@ -20,7 +20,7 @@ Weights = dict[str, float]
 
 def search(
     start: Mapping[str, float],
-    holdout: Holdout,
+    holdout: Validation,
     *,
     users: NDArray[np.float32],
     items: NDArray[np.float32],
@@ -61,7 +61,7 @@ class _Judge:
 
     def __init__(
         self,
-        holdout: Holdout,
+        holdout: Validation,
         users: NDArray[np.float32],
         items: NDArray[np.float32],
         blocks: Mapping[str, slice],
@@ -78,8 +78,7 @@ class _Judge:
             scores = block_scores(self._users[held.rows], self._items, self._blocks)
             ballots = None
             if self._combination != SUM:
-                candidates = held.ranked()
-                ballots = Ballots.of(scores, {name: candidates & self._speaks[name] for name in self._blocks})
+                ballots = Ballots.of(scores, {name: held.candidates & self._speaks[name] for name in self._blocks})
             for figures, weights in zip(per_user, tried, strict=True):
                 given = ballots.points(self._combination, weights) if ballots else weighted(scores, weights)
                 figures.append(held.ndcg(total(given)))

@@ -15,8 +15,9 @@ from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import clearly_best
 from fusion.models import registry
-from fusion.models.base import FitLog
 from fusion.models.scorer import scorer
+from fusion.training.config import FitLog
+from fusion.training.early_stopping import Holdout
 
 MAX_USERS = 2000
 
@@ -73,6 +74,7 @@ class Bench:
         self.metric, self.k, self.seed = metric, k, seed
         self._catalog, self._split, self._checkpoints = catalog, split, checkpoints
         self._question = _of_some_users(split.tuning(), seed=seed)
+        self._holdout = Holdout.of(split, len(catalog), seed=seed)
 
     def attempt(self, name: str, strategy: str, parameters: Mapping[str, Any], *, progress: bool = False) -> Trial:
         """Fits and judges a strategy.
@@ -100,9 +102,8 @@ class Bench:
     ) -> Trial:
         model = registry.create(strategy, dict(parameters))
         model.checkpoint = checkpoint
-        train, valid = self._split.train, self._split.valid
-        rankable = self._split.valid_candidates
-        fitted = model.fit(self._catalog, train, valid, candidates=rankable, seed=self.seed, progress=progress)
+        train = self._split.train
+        fitted = model.fit(self._catalog, train, self._holdout, seed=self.seed, progress=progress)
         trial = Trial(name, strategy, dict(parameters), fitted)
         figures = evaluate(
             {name: scorer(model, self._catalog, train)},

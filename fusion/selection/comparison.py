@@ -19,6 +19,7 @@ from fusion.missing import registry as policies
 from fusion.models import registry
 from fusion.models.base import Strategy
 from fusion.models.scorer import scorer
+from fusion.training.early_stopping import Holdout
 from schemas.table import MODALITIES, Modality
 
 KS = (10, 20)
@@ -129,15 +130,10 @@ class Comparison:
         """A strategy, the default one unless named, tuned on train and fitted on all that is known of the catalog as
         `change` makes it."""
         strategy, parameters = (strategy, {}) if strategy else (self._default, self._parameters)
-        train, valid = self._split.train, self._split.valid
-        started = time.monotonic()
-        tuned = registry.create(strategy, parameters).fit(
-            change(self._known(train), train),
-            train,
-            valid,
-            candidates=self._split.valid_candidates,
-            seed=self._seed,
-        )
+        train, started = self._split.train, time.monotonic()
+        holdout = Holdout.of(self._split, len(self._catalog), seed=self._seed)
+        seen = change(self._known(train), train)
+        tuned = registry.create(strategy, parameters).fit(seen, train, holdout, seed=self._seed)
         tune_s, started = time.monotonic() - started, time.monotonic()
         model, catalog = registry.create(strategy, parameters), change(self._catalog, self._history)
         model.fit(catalog, self._history, seed=self._seed, tuned=tuned)

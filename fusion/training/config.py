@@ -1,59 +1,81 @@
-"""How weights are learnt by gradients: the settings that all trained strategies share, by the same names."""
+"""How a model is trained by gradients: the settings that all trained models share, and the log of a fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from typing import Annotated, Literal
 
-from fusion.data.arguments import above_0, at_least, one_of, shares
-from fusion.training.losses import LOSSES
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic.dataclasses import dataclass
 
-OPTIMIZERS = ("adam", "sgd")
-PRECISIONS = ("auto", "float32")
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to train.
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TrainingConfig:
+    """The settings of a training.
 
     Attributes:
-        epochs: the most there may be.
-        untuned_epochs: how many there are when a fit is given neither validation data nor what it once chose.
+        epochs: maximum number of epochs.
+        untuned_epochs: number of epochs of a fit without validation data and without an earlier fit's choice.
         patience: epochs without a better validation figure before stopping.
+        batch_size: users a step.
+        learning_rate: of the optimizer.
         item_dropout: share of known items that a step shows by content alone (Volkovs et al. 2017, DropoutNet).
         modality_dropout: share of items whose modality a step hides, drawn for each modality alone.
         items_per_step: the softmax runs over the whole catalog up to this size, beyond it over the batch's targets and
-            so many items drawn uniformly.
-        steps_per_epoch: the least and the most there may be; an epoch between them visits every user once.
+            this many items drawn uniformly.
+        steps_per_epoch: minimum and maximum; an epoch between them visits every user once.
         optimizer: `adam` (Kingma and Ba 2015) or `sgd`, with Nesterov momentum.
-        loss: `softmax` or `bpr`, see `fusion.training.losses`.
+        loss: see `fusion.training.trainer.softmax` and `fusion.training.trainer.bpr`.
         precision: `auto`, or `float32` everywhere, see `fusion.training.trainer.compute_dtype`.
-        devices: over how many GPUs, or CPU devices where there is no GPU, a batch's users are spread; 0 for all GPUs.
+        devices: number of GPUs, or CPU devices where there is no GPU, over which a batch's users are spread; 0 for all
+            GPUs.
 
     Raises:
-        ValueError: a name is not known, or a number out of its range.
+        ValueError: a name is not known, or a number is out of its range.
     """
 
-    epochs: int = 30
-    untuned_epochs: int = 10
-    patience: int = 6
-    batch_size: int = 128
-    learning_rate: float = 5e-4
-    item_dropout: float = 0.1
-    modality_dropout: float = 0.0
-    items_per_step: int = 8192
-    steps_per_epoch: tuple[int, int] = (20, 200)
-    optimizer: str = "adam"
-    loss: str = "softmax"
-    precision: str = "auto"
-    devices: int = 0
+    epochs: NonNegativeInt = 30
+    untuned_epochs: NonNegativeInt = 10
+    patience: PositiveInt = 6
+    batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 5e-4
+    item_dropout: Share = 0.1
+    modality_dropout: Share = 0.0
+    items_per_step: PositiveInt = 8192
+    steps_per_epoch: tuple[PositiveInt, PositiveInt] = (20, 200)
+    optimizer: Literal["adam", "sgd"] = "adam"
+    loss: Literal["softmax", "bpr"] = "softmax"
+    precision: Literal["auto", "float32"] = "auto"
+    devices: NonNegativeInt = 0
 
-    def __post_init__(self) -> None:
-        at_least(0, epochs=self.epochs, untuned_epochs=self.untuned_epochs, devices=self.devices)
-        at_least(1, patience=self.patience, batch_size=self.batch_size, items_per_step=self.items_per_step)
-        above_0(learning_rate=self.learning_rate)
-        shares(item_dropout=self.item_dropout, modality_dropout=self.modality_dropout)
-        one_of(OPTIMIZERS, optimizer=self.optimizer)
-        one_of(LOSSES, loss=self.loss)
-        one_of(PRECISIONS, precision=self.precision)
-        steps = list(self.steps_per_epoch)
-        if len(steps) != 2 or not 1 <= steps[0] <= steps[1]:
-            raise ValueError(f"steps_per_epoch {steps}: expected the least and the most, each 1 or more")
-        object.__setattr__(self, "steps_per_epoch", tuple(steps))
+    @model_validator(mode="after")
+    def _in_order(self) -> "TrainingConfig":
+        least, most = self.steps_per_epoch
+        if least > most:
+            raise ValueError(f"steps_per_epoch {[least, most]}: expected the minimum, then the maximum")
+        return self
+
+
+@plain_dataclass(frozen=True)
+class FitLog:
+    """How a fit went.
+
+    Attributes:
+        epochs: number of epochs that were run.
+        best_epoch: the one whose weights were kept, counted from 1; 0 where nothing was trained.
+        seconds: wall-clock time.
+        valid_ndcg: mean validation ndcg@10 after each epoch; empty without validation data.
+        choices: what else validation data chose, by name.
+        tasks: of a multi-task model, task → its final `weight` and, where there is something to validate it on, its
+            `valid_loss`; a task without data is left out.
+        weights: of a model that weighs modalities, modality → its weight, a mean over the items that have it.
+    """
+
+    epochs: int = 0
+    best_epoch: int = 0
+    seconds: float = 0.0
+    valid_ndcg: list[float] = field(default_factory=list)
+    choices: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, dict[str, float]] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)

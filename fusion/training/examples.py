@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
-from fusion.training.config import Recipe
+from fusion.training.config import TrainingConfig
 
 HORIZON = 0.25
 """A training example's targets are the next so much of the user's likes after a random moment, at least one."""
@@ -80,11 +80,11 @@ class Candidates:
     keeps that sum unbiased (Horvitz and Thompson 1952; the logQ correction of Bengio and Senécal 2008).
     """
 
-    def __init__(self, likes: History, n_items: int, *, recipe: Recipe) -> None:
+    def __init__(self, likes: History, n_items: int, *, config: TrainingConfig) -> None:
         self._all = np.arange(n_items)
-        self._sampled = min(n_items, recipe.items_per_step)
+        self._sampled = min(n_items, config.items_per_step)
         users = max(1, len(np.unique(likes.user)))
-        expected = np.bincount(likes.item, minlength=n_items) * HORIZON * min(1.0, recipe.batch_size / users)
+        expected = np.bincount(likes.item, minlength=n_items) * HORIZON * min(1.0, config.batch_size / users)
         self._log_p = np.log(1 - (1 - self._sampled / n_items) * np.exp(-expected)).astype(np.float32)
 
     def draw(
@@ -98,11 +98,13 @@ class Candidates:
         return rows, self._log_p[rows]
 
 
-def batches(users: NDArray[np.int64], random: np.random.Generator, *, recipe: Recipe) -> Iterator[NDArray[np.int64]]:
+def batches(
+    users: NDArray[np.int64], random: np.random.Generator, *, config: TrainingConfig
+) -> Iterator[NDArray[np.int64]]:
     """Users in random order, every one once before any twice."""
-    least, most = recipe.steps_per_epoch
-    steps = min(most, max(least, -(-len(users) // recipe.batch_size)))
-    rounds = -(-steps * recipe.batch_size // len(users))
+    least, most = config.steps_per_epoch
+    steps = min(most, max(least, -(-len(users) // config.batch_size)))
+    rounds = -(-steps * config.batch_size // len(users))
     shuffled = np.concatenate([random.permutation(users) for _ in range(rounds)])
     for step in range(steps):
-        yield shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        yield shuffled[step * config.batch_size : (step + 1) * config.batch_size]

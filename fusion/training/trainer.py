@@ -1,4 +1,11 @@
-"""Fits named weights with Keras. TensorFlow is needed only while fitting."""
+"""Named weights trained by Keras to rank: what a network has to offer, the losses, the variables, and a step.
+
+TensorFlow is imported only while fitting. A loss takes `xp`, which is NumPy or `keras.ops`; it compares what a user
+liked next with C candidates, item j of which was drawn with probability p_j: dividing by p_j keeps its sums those over
+the
+    whole
+catalog (Horvitz and Thompson 1952).
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -8,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
-from fusion.training import losses
-from fusion.training.config import Recipe
+from fusion.training.config import TrainingConfig
 from fusion.training.examples import Candidates, Example
 
 Weights = Mapping[str, NDArray[Any]]
@@ -67,6 +73,46 @@ class Network(Protocol):
         """
 
 
+def softmax(logits: Any, targets: Any, log_p: Any, *, xp: Any) -> Any:
+    """Softmax cross-entropy with the logQ correction (Bengio and Senécal 2008), a mean over users [].
+
+    Args:
+        logits: [B, C].
+        targets: [B, C], summing to 1 a row.
+        log_p: [C].
+    """
+    corrected = logits - log_p
+    top = xp.max(corrected, axis=1, keepdims=True)
+    partition = xp.log(xp.sum(xp.exp(corrected - top), axis=1)) + top[:, 0]
+    return xp.mean(partition - xp.sum(targets * logits, axis=1))
+
+
+def bpr(logits: Any, liked: Any, shares: Any, *, xp: Any) -> Any:
+    """Bayesian personalised ranking (Rendle et al. 2009, BPR-Opt without its regulariser): -ln sigmoid(x_ui - x_uj), a
+    mean over users u and their S liked items i [], in expectation over items j drawn by the user's `shares`.
+
+    Args:
+        logits: [B, C].
+        liked: int [B, S], places among the candidates.
+        shares: [B, C], see `negative_shares`.
+    """
+    margins = xp.expand_dims(xp.take_along_axis(logits, liked, axis=1), 2) - xp.expand_dims(logits, 1)
+    return xp.mean(xp.sum(xp.logaddexp(-margins, 0.0) * xp.expand_dims(shares, 1), axis=2))
+
+
+def negative_shares(had: Any, log_p: Any, *, xp: Any) -> Any:
+    """[B, C]: 1 / p_j for items that the user has not had, made to sum to 1 a row (all 0 where nothing is left), so
+    that popular items, which are candidates more often, are negatives no more often than others.
+
+    Args:
+        had: [B, C], above 0 where the item was liked before or is a target.
+        log_p: [C].
+    """
+    weights = xp.where(had > 0, 0.0, xp.exp(-log_p))
+    total = xp.sum(weights, axis=1, keepdims=True)
+    return weights / xp.where(total > 0, total, 1.0)
+
+
 class Variables:
     """Named weights as Keras variables under an optimiser.
 
@@ -78,7 +124,7 @@ class Variables:
         self,
         start: Weights,
         *,
-        recipe: Recipe,
+        config: TrainingConfig,
         seed: int,
         scope: AbstractContextManager[Any] | None = None,
     ) -> None:
@@ -87,10 +133,10 @@ class Variables:
         deterministic(seed)
         with scope or nullcontext():
             self.named = {name: keras.Variable(array) for name, array in start.items()}
-            if recipe.optimizer == "adam":
-                self._optimizer = keras.optimizers.Adam(recipe.learning_rate)
+            if config.optimizer == "adam":
+                self._optimizer = keras.optimizers.Adam(config.learning_rate)
             else:
-                self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=MOMENTUM, nesterov=True)
+                self._optimizer = keras.optimizers.SGD(config.learning_rate, momentum=MOMENTUM, nesterov=True)
             self._optimizer.build(self.all)
 
     @property
@@ -124,19 +170,30 @@ class Variables:
             variable.assign(state[f"{_OPTIMIZER}{k}"])
 
 
+def deterministic(seed: int) -> None:
+    """Seeds TensorFlow, NumPy and Python; operations without chance; products in full single precision on GPUs too,
+    which would round their factors to 10 bits (TensorFloat-32)."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
 class Ranking:
     """Teaches a network to rank what users liked next above other items (`fusion.training.loop.Learner`)."""
 
-    def __init__(self, start: Weights, network: Network, likes: History, *, recipe: Recipe, seed: int) -> None:
+    def __init__(self, start: Weights, network: Network, likes: History, *, config: TrainingConfig, seed: int) -> None:
         import tensorflow as tf
 
-        self._mirrored = mirrored(min(recipe.devices, recipe.batch_size))
+        self._mirrored = mirrored(min(config.devices, config.batch_size))
         scope = self._mirrored.scope() if self._mirrored else None
-        self.variables = Variables(start, recipe=recipe, seed=seed, scope=scope)
+        self.variables = Variables(start, config=config, seed=seed, scope=scope)
         self.history, self.n_items = likes, len(network.masks)
-        self._network, self._recipe = network, recipe
-        self._candidates = Candidates(likes, self.n_items, recipe=recipe)
-        self._dtype = compute_dtype(recipe.precision, gpus=len(tf.config.list_physical_devices("GPU")))
+        self._network, self._config = network, config
+        self._candidates = Candidates(likes, self.n_items, config=config)
+        self._dtype = compute_dtype(config.precision, gpus=len(tf.config.list_physical_devices("GPU")))
         self._whole: dict[str, Any] = {}
         self._apply = tf.function(self.variables.apply)
         update = self._spread_update if self._mirrored else self._update
@@ -147,7 +204,7 @@ class Ranking:
         rows, log_p = self._candidates.draw(example.targets, random)
         shown = self._shown(rows, random)
         users = {"targets": example.targets[:, rows].toarray()}
-        if self._recipe.loss == "bpr":
+        if self._config.loss == "bpr":
             users |= _pairs(example, rows, users["targets"], log_p, random)
         profiles = self._network.profiles(example.past)
         items = {"shown": shown, "log_p": log_p}
@@ -156,9 +213,9 @@ class Ranking:
     def _shown(self, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
         """float32 [C, 1 + M]: 0 where the item lacks the block, and where it is hidden for this step."""
         shown = self._network.masks[rows].astype(np.float32)
-        shown[:, 0] *= random.random(len(rows)) >= self._recipe.item_dropout
-        if self._recipe.modality_dropout:
-            shown[:, 1:] *= random.random((len(rows), shown.shape[1] - 1)) >= self._recipe.modality_dropout
+        shown[:, 0] *= random.random(len(rows)) >= self._config.item_dropout
+        if self._config.modality_dropout:
+            shown[:, 1:] *= random.random((len(rows), shown.shape[1] - 1)) >= self._config.modality_dropout
         return shown
 
     def _given(self, rows: NDArray[np.int64]) -> dict[str, Any]:
@@ -200,14 +257,14 @@ class Ranking:
         import tensorflow as tf
 
         def on_one(given: Any, profiles: Any, users: Any, items: Any) -> Any:
-            weight = tf.cast(tf.shape(users["targets"])[0], "float32") / self._recipe.batch_size
+            weight = tf.cast(tf.shape(users["targets"])[0], "float32") / self._config.batch_size
             with tf.GradientTape() as tape:
                 loss = weight * self._loss(given, profiles, users, items)
             self.variables.apply(self.variables.gradients(tape, loss))
             return loss
 
-        losses = self._mirrored.run(on_one, args=(given, profiles, users, items))
-        return self._mirrored.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+        found = self._mirrored.run(on_one, args=(given, profiles, users, items))
+        return self._mirrored.reduce(tf.distribute.ReduceOp.SUM, found, axis=None)
 
     def _loss(
         self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
@@ -222,9 +279,29 @@ class Ranking:
         shown = cast({"shown": items["shown"]})["shown"]
         made = self._network.vectors(cast(self.variables.named), cast(profiles), cast(given), shown, xp=ops)
         logits = ops.cast(ops.matmul(made[0], ops.transpose(made[1])), "float32")
-        if self._recipe.loss == "bpr":
-            return losses.bpr(logits, users["liked"], users["shares"], xp=ops)
-        return losses.softmax(logits, users["targets"], items["log_p"], xp=ops)
+        if self._config.loss == "bpr":
+            return bpr(logits, users["liked"], users["shares"], xp=ops)
+        return softmax(logits, users["targets"], items["log_p"], xp=ops)
+
+
+def _pairs(
+    example: Example,
+    rows: NDArray[np.int64],
+    targets: NDArray[np.float32],
+    log_p: NDArray[np.float32],
+    random: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """`liked` int32 [B, S] and `shares` float32 [B, C], as in `bpr`."""
+    ends = np.cumsum(targets, axis=1)
+    drawn = random.random((len(targets), LIKED)).astype(np.float32) * ends[:, -1:]
+    liked = np.stack([np.searchsorted(end, point, side="right") for end, point in zip(ends, drawn, strict=True)])
+    last = targets.shape[1] - 1 - (targets[:, ::-1] > 0).argmax(axis=1)  # where rounding ran past the end
+    had = targets.copy()
+    column = np.minimum(np.searchsorted(rows, example.past.item), len(rows) - 1)
+    among = rows[column] == example.past.item
+    had[example.past.user[among], column[among]] = 1
+    shares = negative_shares(had, log_p, xp=np)
+    return {"liked": np.minimum(liked, last[:, None]).astype(np.int32), "shares": shares.astype(np.float32)}
 
 
 def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -259,34 +336,3 @@ def compute_dtype(precision: str, *, gpus: int) -> str:
     """What products are computed in: bfloat16 (Kalamkar et al. 2019; its range needs no loss scaling) where there is a
     GPU and the precision is "auto", else float32. Weights and losses are float32 either way."""
     return "bfloat16" if precision == "auto" and gpus else "float32"
-
-
-def _pairs(
-    example: Example,
-    rows: NDArray[np.int64],
-    targets: NDArray[np.float32],
-    log_p: NDArray[np.float32],
-    random: np.random.Generator,
-) -> dict[str, NDArray[Any]]:
-    """`liked` int32 [B, S] and `shares` float32 [B, C], as in `losses.bpr`."""
-    ends = np.cumsum(targets, axis=1)
-    drawn = random.random((len(targets), LIKED)).astype(np.float32) * ends[:, -1:]
-    liked = np.stack([np.searchsorted(end, point, side="right") for end, point in zip(ends, drawn, strict=True)])
-    last = targets.shape[1] - 1 - (targets[:, ::-1] > 0).argmax(axis=1)  # where rounding ran past the end
-    had = targets.copy()
-    column = np.minimum(np.searchsorted(rows, example.past.item), len(rows) - 1)
-    among = rows[column] == example.past.item
-    had[example.past.user[among], column[among]] = 1
-    shares = losses.negative_shares(had, log_p, xp=np)
-    return {"liked": np.minimum(liked, last[:, None]).astype(np.int32), "shares": shares.astype(np.float32)}
-
-
-def deterministic(seed: int) -> None:
-    """Seeds TensorFlow, NumPy and Python; operations without chance; products in full single precision on GPUs too,
-    which would round their factors to 10 bits (TensorFloat-32)."""
-    import keras
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -20,7 +20,7 @@ class Taste:
     With Z = Φ, the known items' features, u · φ is the prediction of a ridge regression of x, whose columns count by
     their modality's gain. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ has it predict not only what a user likes
     but also what the linear autoencoder of the history expects them to like
-    (`fusion.data.history_factors.autoencoder_factors`), which matters for users with few likes.
+    (`fusion.data.history_features.autoencoder_factors`), which matters for users with few likes.
 
     Attributes:
         sources: float32 [N, p], Z; rows of items without a like are zero.
@@ -44,8 +44,8 @@ class Taste:
         Args:
             features: float32 [N, p].
             likes: CSR float32 [U, N].
-            axes, values: principal axes of the likes (`fusion.data.history_factors.principal_axes`), of which the first
-                `SMOOTHING_RANK` play a part.
+            axes, values: principal axes of the likes (`fusion.data.history_features.principal_axes`), of which the
+                first `SMOOTHING_RANK` play a part.
         """
         known = np.diff(likes.tocsc().indptr) > 0
         own = np.where(known[:, None], features, 0).astype(np.float64)

@@ -7,12 +7,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.history_factors import principal_axes
-from fusion.evaluation.metrics import ndcg
+from fusion.data.history_features import principal_axes
 from fusion.evaluation.promotion import clearly_best
+from fusion.evaluation.protocol import ndcg_at_k
+from fusion.models.base import Validation
 from fusion.models.closed_form.content_ridge import SMOOTHING_RANK, Taste
-from fusion.ranking.top_k import top_k
-from fusion.training.early_stopping import Holdout
 from schemas.table import MODALITIES
 
 DEFAULTS = {
@@ -114,9 +113,7 @@ class _Fold:
     def ndcg(self, gains: NDArray[np.float64], *, ridge: float) -> NDArray[np.float64]:
         """Of each of `users`, ndcg@10 of the hidden items."""
         scores = self._profiles @ self._taste.kernel(gains, ridge=ridge) @ self._hidden.T
-        found, _ = top_k(scores, 10)
-        hits = np.take_along_axis(self._wanted, np.maximum(found, 0), axis=1) & (found >= 0)
-        return ndcg(hits, self._wanted.sum(axis=1), k=10)
+        return ndcg_at_k(scores, self._wanted, k=10)
 
 
 def _folds(features: NDArray[np.float32], likes: sp.csr_matrix, *, smoothing: float, seed: int) -> Iterator[_Fold]:
@@ -129,7 +126,7 @@ def _folds(features: NDArray[np.float32], likes: sp.csr_matrix, *, smoothing: fl
 
 
 def choose_best(
-    holdout: Holdout,
+    holdout: Validation,
     trials: Sequence[Mapping[str, float]],
     scores: Callable[[slice], Callable[[Mapping[str, float]], NDArray[np.float32]]],
 ) -> tuple[dict[str, float], float]:

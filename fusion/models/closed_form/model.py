@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 
 from fusion.data.catalog import Catalog, History, like_matrix, places, rows_at
-from fusion.data.history_factors import principal_axes
-from fusion.models.base import FitLog, Lesson, Space, Strategy
+from fusion.data.history_features import principal_axes
+from fusion.models.base import FitContext, Space, Strategy, Validation
 from fusion.models.closed_form import hyperparameters
 from fusion.models.closed_form.content_ridge import Taste
 from fusion.models.closed_form.item_transitions import Transitions
@@ -19,7 +19,7 @@ from fusion.models.closed_form.kernel_features import KernelFeatures
 from fusion.models.closed_form.recent_popularity import BINS, Trend
 from fusion.models.closed_form.scorers import Scorers
 from fusion.models.ridge import covariance
-from fusion.training.early_stopping import Holdout
+from fusion.training.config import FitLog
 from schemas.table import MODALITIES, Modality
 
 DEGREES = {"text": 3, "image": 1, "audio": 1, "video": 1}
@@ -85,9 +85,9 @@ class ClosedForm(Strategy):
     def parameters(self) -> dict[str, Any]:
         return dict(self._parameters)
 
-    def _learn(self, lesson: Lesson) -> FitLog:
+    def _learn(self, context: FitContext) -> FitLog:
         started = time.monotonic()
-        catalog, train, valid, seed = lesson.catalog, lesson.train, lesson.valid, lesson.seed
+        catalog, train, validation, seed = context.catalog, context.train, context.validation, context.seed
         self._kernels = {m: self._kernel(catalog, m, seed=seed) for m in MODALITIES}
         likes = train.likes()
         matrix = like_matrix(likes, len(catalog))
@@ -116,14 +116,14 @@ class ClosedForm(Strategy):
             )
 
         self._choices, reached = dict(hyperparameters.DEFAULTS), float("nan")
-        if lesson.tuned is not None:
-            self._choices |= lesson.tuned.choices
-        elif valid is not None and len(valid.likes()):
+        if context.tuned is not None:
+            self._choices |= context.tuned.choices
+        elif validation is not None and len(validation.valid.likes()):
             self._choices |= hyperparameters.choose_taste(
                 features, matrix, widths=self._widths, smoothing=self.smoothing, seed=seed
             )
-            if lesson.holdout:
-                weights, reached = self._choose_weights(catalog, train, lesson.holdout, scorers)
+            if context.holdout:
+                weights, reached = self._choose_weights(catalog, train, context.holdout, scorers)
                 self._choices |= weights
         self._scorers = scorers(self._choices)
         return FitLog(
@@ -218,7 +218,7 @@ class ClosedForm(Strategy):
         )
 
     def _choose_weights(
-        self, catalog: Catalog, train: History, holdout: Holdout, scorers: Callable[[Choices], Scorers]
+        self, catalog: Catalog, train: History, holdout: Validation, scorers: Callable[[Choices], Scorers]
     ) -> tuple[Choices, float]:
         """What the validation likes choose: the ridge of what follows, then the weights; and the ndcg@10 reached."""
         place = places(scorers(self._choices).item_ids, catalog)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
-from fusion.data.user_profiles import recency_matrix
+from fusion.data.history_features import recency_matrix
 from fusion.models.closed_form.recent_popularity import Trend
 from fusion.models.ridge import of_unit_spread
 

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from fusion.data.catalog import Catalog, History, like_matrix, places, rows_at
-from fusion.data.history_factors import autoencoder_factors
+from fusion.data.history_features import autoencoder_factors, recency_matrix
 from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
-from fusion.data.user_profiles import recency_matrix
-from fusion.models.base import BLOCKS, FitLog, Lesson, Space, Strategy
+from fusion.models.base import BLOCKS, FitContext, Space, Strategy, Validation
 from fusion.models.decision.scorers import LinearScorer
 from fusion.models.weight_search import search
 from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
-from fusion.training.early_stopping import Holdout
+from fusion.training.config import FitLog
 from schemas.table import MODALITIES
 
 AVERAGE = "average"
@@ -27,7 +26,7 @@ WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video":
 class Decision(Strategy):
     """One scorer for history and one a modality, each learnt alone in closed form, then combined.
 
-    History scores by the factors of a linear autoencoder (`fusion.data.history_factors.autoencoder_factors`); a
+    History scores by the factors of a linear autoencoder (`fusion.data.history_features.autoencoder_factors`); a
     modality by ridge regression of the user's likes on its projected features. Recent likes weigh more. Every scorer's
     scores are standardised per user (`fusion.models.decision.scorers.LinearScorer`).
 
@@ -77,15 +76,15 @@ class Decision(Strategy):
     def parameters(self) -> dict[str, Any]:
         return dict(self._parameters)
 
-    def _learn(self, lesson: Lesson) -> FitLog:
+    def _learn(self, context: FitContext) -> FitLog:
         """The scorers, then their weights."""
         started = time.monotonic()
-        catalog, likes, tuned = lesson.catalog, lesson.train.likes(), lesson.tuned
+        catalog, likes, tuned = context.catalog, context.train.likes(), context.tuned
         self._projections = fit_projections(catalog, dims=self.dims)
         matrix = like_matrix(likes, len(catalog))
         known = np.asarray(matrix.sum(axis=0)).ravel() > 0
         self._item_ids = catalog.item_ids[known]
-        self._factors = autoencoder_factors(matrix, rank=self.rank, ridge=self.ridge, seed=lesson.seed)[known]
+        self._factors = autoencoder_factors(matrix, rank=self.rank, ridge=self.ridge, seed=context.seed)[known]
         weighted, masks = recency_matrix(likes, len(catalog), decay=self.decay), self.masks(catalog)
         self._scorers = {
             name: LinearScorer.fit(
@@ -95,11 +94,11 @@ class Decision(Strategy):
         }
         self._weights = {name: (tuned.choices if tuned else {}).get(name, self._start[name]) for name in BLOCKS}
         figures = []
-        if not tuned and len(likes) and lesson.holdout:
-            figures = [self._choose(catalog, lesson.train, lesson.holdout)]
+        if not tuned and len(likes) and context.holdout:
+            figures = [self._choose(catalog, context.train, context.holdout)]
         return FitLog(seconds=time.monotonic() - started, valid_ndcg=figures, choices=dict(self._weights))
 
-    def _choose(self, catalog: Catalog, train: History, holdout: Holdout) -> float:
+    def _choose(self, catalog: Catalog, train: History, holdout: Validation) -> float:
         """Sets the weights; returns the ndcg that they reach."""
         users = np.hstack(list(self._tastes(catalog, train, users=holdout.users).values()))
         self._weights, reached = search(

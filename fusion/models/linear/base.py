@@ -6,16 +6,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.arguments import above_0, at_least
 from fusion.data.catalog import Catalog, like_matrix, places, rows_at
-from fusion.data.history_factors import scaled_factors
-from fusion.models.base import Lesson
-from fusion.models.linear import initial_weights
+from fusion.data.history_features import scaled_factors
+from fusion.data.projection import Projection
+from fusion.models.base import FitContext
 from fusion.models.trained import Trained
 from schemas.table import MODALITIES
 
+SOURCE_SCALE = 1 / 64
+"""Root mean square of the history factors of known items, so that one learning rate suits any size of catalog."""
+NOISE = 0.003
+GAIN = 200.0
+"""How sharply the untrained model prefers what the closed-form factors prefer."""
 
-class LinearItems(Trained):
+
+class LinearModel(Trained):
     """F_i = [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i].
 
     q starts from a linear autoencoder's factors, b from popularity and W from a whitening; users start as what prefers
@@ -36,8 +41,6 @@ class LinearItems(Trained):
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(arguments)
-        at_least(1, **{name: arguments[name] for name in ("rank", "dims", "width")})
-        above_0(**{name: arguments[name] for name in ("ridge", "decay")})
         self.rank: int = arguments["rank"]
         self.dims = arguments["dims"]
         self.width: int = arguments["width"]
@@ -53,23 +56,23 @@ class LinearItems(Trained):
         }
 
     def _start(
-        self, lesson: Lesson, *, readings: int, content_reading: int, random: np.random.Generator
+        self, context: FitContext, *, readings: int, content_reading: int, random: np.random.Generator
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-        """The items' first weights and the users' (`fusion.models.linear.initial_weights`); keeps the factors as
+        """The items' first weights and the users' (`fusion.models.linear.base`); keeps the factors as
         learnt."""
-        likes, n_items = lesson.train.likes(), len(lesson.catalog)
+        likes, n_items = context.train.likes(), len(context.catalog)
         counts = np.bincount(likes.item, minlength=n_items)
         known = counts > 0
         factors = scaled_factors(
             like_matrix(likes, n_items),
             rank=self.rank,
             ridge=self.ridge,
-            seed=lesson.seed,
-            size=initial_weights.SOURCE_SCALE,
+            seed=context.seed,
+            size=SOURCE_SCALE,
         )[known]
         self._learnt = {"factors": factors}
-        items = initial_weights.items(factors, counts[known], self._projections, width=self.width)
-        users = initial_weights.readers(
+        items = item_weights(factors, counts[known], self._projections, width=self.width)
+        users = reader_weights(
             items,
             readings=readings,
             content_reading=content_reading,
@@ -87,3 +90,54 @@ class LinearItems(Trained):
             "place": place,
             "factors": rows_at(self._learnt["factors"], place),
         }
+
+
+def item_weights(
+    factors: NDArray[np.float32], counts: NDArray[np.integer], projections: Mapping[str, Projection], *, width: int
+) -> dict[str, NDArray[np.float64]]:
+    """The items' weights: known ones are their factors and the centred log of their likes; a modality's columns are
+    its whitened main directions, `width` at most.
+
+    Args:
+        factors: float32 [K, f].
+        counts: [K], likes of the known items.
+    """
+    bias = np.log1p(counts)[:, None]
+    history = np.hstack([factors, bias - bias.mean() if len(bias) else bias])
+    content = {f"item/{m}": p.whitening(width) / np.sqrt(width) for m, p in projections.items()}
+    return {"history": history, **content}
+
+
+def reader_weights(
+    start: Mapping[str, NDArray[np.float64]],
+    *,
+    readings: int,
+    content_reading: int,
+    content_gain: float,
+    random: np.random.Generator,
+) -> dict[str, NDArray[np.float64]]:
+    """The users' linear map from readings of their likes: known items are ranked by the factors in the last reading and
+    by popularity, and every item by how near its content is to that of one reading.
+
+    Args:
+        start: the items' weights.
+        readings: how often a user's likes are read, each time by all sources: factors, then modalities.
+        content_reading: the reading that content is to be like.
+        content_gain: how much that counts.
+
+    Returns:
+        `kernel` [readings * P, D] and `bias` [D].
+    """
+    rank = start["history"].shape[1] - 1
+    content = [array for name, array in start.items() if name.startswith("item/")]
+    sources = rank + sum(len(part) for part in content)
+    columns = rank + 1 + sum(part.shape[1] for part in content)
+    kernel = random.normal(0, NOISE, (readings * sources, columns))
+    kernel[(readings - 1) * sources + np.arange(rank), np.arange(rank)] += GAIN
+    row, column = content_reading * sources + rank, rank + 1
+    for part in content:
+        kernel[row : row + part.shape[0], column : column + part.shape[1]] += content_gain * part
+        row, column = row + part.shape[0], column + part.shape[1]
+    bias = np.zeros(columns)
+    bias[rank] = 1.0
+    return {"kernel": kernel, "bias": bias}

@@ -4,15 +4,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 from optuna.distributions import FloatDistribution, IntDistribution
+from pydantic import PositiveFloat, PositiveInt, validate_call
 
 from fusion.data.catalog import Catalog
-from fusion.models.base import Lesson, Space
-from fusion.models.linear.base import LinearItems
-from fusion.models.linear.vectors import Items
+from fusion.models.base import FitContext, Space
+from fusion.models.linear.base import LinearModel
+from fusion.models.linear.vectors import ConcatenatedItems
 from fusion.training.trainer import Weights
 
 
-class Concatenation(LinearItems):
+class Concatenation(LinearModel):
     """score(u, i) = u · F_i with F_i = [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i] and u linear
     in the user's profile: the means, over the items they like, of closed-form history factors and projected modalities,
     once over all likes alike and once with recent ones weighing more.
@@ -29,7 +30,7 @@ class Concatenation(LinearItems):
         content_gain: how much likeness of content counts before training.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
-        training: see `fusion.training.config.Recipe`.
+        training: see `fusion.training.config.TrainingConfig`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -46,24 +47,25 @@ class Concatenation(LinearItems):
         "item_dropout": FloatDistribution(0.0, 0.3),
     }
 
+    @validate_call
     def __init__(
         self,
         *,
-        rank: int = 64,
-        dims: int = 128,
-        width: int = 32,
+        rank: PositiveInt = 64,
+        dims: PositiveInt = 128,
+        width: PositiveInt = 32,
         content_gain: float = 3.0,
-        ridge: float = 800.0,
-        decay: float = 10.0,
+        ridge: PositiveFloat = 800.0,
+        decay: PositiveFloat = 10.0,
         **training: Any,
     ) -> None:
         super().__init__(locals())
 
-    def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
-        random = np.random.default_rng(lesson.seed)
-        items, users = self._start(lesson, readings=2, content_reading=0, random=random)
+    def _begin(self, context: FitContext) -> tuple[ConcatenatedItems, Weights]:
+        random = np.random.default_rng(context.seed)
+        items, users = self._start(context, readings=2, content_reading=0, random=random)
         weights = items | {"user": users["kernel"], "user_bias": users["bias"]}
-        return self._network(lesson.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
+        return self._network(context.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
 
-    def _network(self, catalog: Catalog) -> Items:
-        return Items(**self._described(catalog), decays=(None, self.decay))
+    def _network(self, catalog: Catalog) -> ConcatenatedItems:
+        return ConcatenatedItems(**self._described(catalog), decays=(None, self.decay))

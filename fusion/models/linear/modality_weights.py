@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.training.layers import masked_softmax
+
 LOGITS = "weighting/logits"
 HIDDEN, HIDDEN_BIAS = "weighting/hidden", "weighting/hidden_bias"
 GATE, GATE_BIAS = "weighting/gate", "weighting/gate_bias"
@@ -102,18 +104,6 @@ class Gated:
         hidden = xp.tanh(xp.matmul(xp.concatenate([*seen, shown], axis=1), weights[HIDDEN]) + weights[HIDDEN_BIAS])
         gates = masked_softmax(xp.matmul(hidden, weights[GATE]) + weights[GATE_BIAS], shown, xp=xp)
         return gates * xp.sum(shown, axis=1, keepdims=True)
-
-
-def masked_softmax(logits: Any, mask: Any, *, xp: Any) -> Any:
-    """Softmax over the last axis, of the entries whose mask is 1 alone; exactly 0 elsewhere, and where there is none.
-
-    Args:
-        logits, mask: of shapes that broadcast.
-    """
-    hidden = (1 - mask) * -1e9
-    top = xp.max(logits + hidden, axis=-1, keepdims=True)
-    odds = xp.exp(xp.minimum(logits - top, 0)) * mask
-    return odds / xp.maximum(xp.sum(odds, axis=-1, keepdims=True), 1e-30)
 
 
 def spread(factors: Any, widths: Sequence[int], *, xp: Any) -> Any:

@@ -11,7 +11,7 @@ from fusion.data.catalog import History
 
 
 @dataclass(frozen=True)
-class Sequences:
+class RecentLikes:
     """The last likes of some users, the latest first.
 
     Attributes:
@@ -23,7 +23,7 @@ class Sequences:
     weights: NDArray[np.float32]
 
 
-def sequences(likes: History, length: int, *, users: NDArray[np.integer]) -> Sequences:
+def recent_likes(likes: History, length: int, *, users: NDArray[np.integer]) -> RecentLikes:
     """The `length` latest likes of each of `users`, places in the history's `user_ids`; likes of one moment stand in
     the order of their items."""
     order = np.lexsort((likes.item, likes.timestamp, likes.user))
@@ -37,7 +37,7 @@ def sequences(likes: History, length: int, *, users: NDArray[np.integer]) -> Seq
     weights = np.zeros((len(users), length), np.float32)
     place = row[user[kept]], age[kept]
     items[place], weights[place] = likes.item[order][kept], likes.weight[order][kept]
-    return Sequences(items, weights)
+    return RecentLikes(items, weights)
 
 
 def read(given: Mapping[str, Any], sources: Any, source_masks: Any, weights: Any, *, widths: list[int], xp: Any) -> Any:

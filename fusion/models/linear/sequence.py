@@ -1,22 +1,31 @@
 """Model-level fusion over time: a user is an attentive reading of what they liked last, by history and content."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
+from pydantic import PositiveFloat, PositiveInt, validate_call
 
-from fusion.data.arguments import at_least
-from fusion.data.catalog import Catalog
-from fusion.models.base import Lesson, Space
-from fusion.models.linear.base import LinearItems
-from fusion.models.linear.sequence_vectors import Items
+from fusion.data.catalog import Catalog, History
+from fusion.models.base import FitContext, Space
+from fusion.models.linear.base import LinearModel
+from fusion.models.linear.self_attention import RecentLikes, read, recent_likes
+from fusion.models.linear.vectors import LinearItems
 from fusion.training.trainer import Weights
+
+BATCH = 512
+"""Users whose last likes are held at once."""
+
 
 HEADS = 2
 """One that begins heeding all places alike, and one that begins heeding the latest."""
 
 
-class SequenceFusion(LinearItems):
+class SequenceFusion(LinearModel):
     """score(u, i) = u · [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i], where u is read off the
     user's last likes by self-attention, in the manner of SASRec (Kang and McAuley 2018;
     `fusion.models.linear.self_attention.read`).
@@ -36,7 +45,7 @@ class SequenceFusion(LinearItems):
         content_gain: how much likeness of content counts before training.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the second head, before training.
-        training: see `fusion.training.config.Recipe`.
+        training: see `fusion.training.config.TrainingConfig`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -51,27 +60,27 @@ class SequenceFusion(LinearItems):
         "learning_rate": FloatDistribution(1e-4, 3e-3, log=True),
     }
 
+    @validate_call
     def __init__(
         self,
         *,
-        length: int = 50,
-        rank: int = 64,
-        dims: int = 64,
-        width: int = 32,
-        key: int = 16,
-        hidden: int = 64,
+        length: PositiveInt = 50,
+        rank: PositiveInt = 64,
+        dims: PositiveInt = 64,
+        width: PositiveInt = 32,
+        key: PositiveInt = 16,
+        hidden: PositiveInt = 64,
         content_gain: float = 3.0,
-        ridge: float = 800.0,
-        decay: float = 10.0,
+        ridge: PositiveFloat = 800.0,
+        decay: PositiveFloat = 10.0,
         **training: Any,
     ) -> None:
         super().__init__(locals())
-        at_least(1, length=length, key=key, hidden=hidden)
         self.length, self.key, self.hidden = length, key, hidden
 
-    def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
-        random = np.random.default_rng(lesson.seed)
-        items, users = self._start(lesson, readings=HEADS, content_reading=HEADS - 1, random=random)
+    def _begin(self, context: FitContext) -> "tuple[SequenceItems, Weights]":
+        random = np.random.default_rng(context.seed)
+        items, users = self._start(context, readings=HEADS, content_reading=HEADS - 1, random=random)
         readings, columns = users["kernel"].shape
         sources = readings // HEADS
         attention = {
@@ -83,7 +92,68 @@ class SequenceFusion(LinearItems):
             "out": np.zeros((self.hidden, columns)),
         }
         weights = items | users | attention
-        return self._network(lesson.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
+        return self._network(context.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
 
-    def _network(self, catalog: Catalog) -> Items:
-        return Items(**self._described(catalog), length=self.length)
+    def _network(self, catalog: Catalog) -> "SequenceItems":
+        return SequenceItems(**self._described(catalog), length=self.length)
+
+
+@dataclass(frozen=True)
+class SequenceItems(LinearItems):
+    """Linear items, whose users are read off their last likes by `fusion.models.linear.self_attention.read`.
+
+    Attributes:
+        length: likes that are read, at most.
+    """
+
+    length: int = 50
+
+    @property
+    def widths(self) -> list[int]:
+        """Columns of each source: history, then the modalities."""
+        return [self.factors.shape[1], *(x.shape[1] for x in self.content.values())]
+
+    @cached_property
+    def _sources(self) -> NDArray[np.float32]:
+        return np.hstack([self.factors, *self.content.values()])
+
+    @cached_property
+    def _source_masks(self) -> NDArray[np.float32]:
+        return self.masks.astype(np.float32)
+
+    def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
+        """As `fusion.models.linear.self_attention.read` asks for them, of everyone in the history."""
+        return self._read(recent_likes(likes, self.length, users=np.arange(len(likes.user_ids))))
+
+    def vectors(
+        self,
+        weights: Mapping[str, Any],
+        profiles: Mapping[str, Any],
+        given: Mapping[str, Any],
+        shown: Any,
+        *,
+        xp: Any,
+    ) -> tuple[Any, Any]:
+        return self._users(weights, profiles, xp=xp), self.columns(weights, given, shown, xp=xp)
+
+    def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        vectors = np.empty((len(users), len(weights["bias"])), np.float32)
+        for start in range(0, len(users), BATCH):
+            profiles = self._read(recent_likes(likes, self.length, users=users[start : start + BATCH]))
+            vectors[start : start + BATCH] = self._users(weights, profiles, xp=np)
+        return vectors
+
+    def _users(self, weights: Mapping[str, Any], profiles: Mapping[str, Any], *, xp: Any) -> Any:
+        given = (profiles[name] for name in ("sources", "source_masks", "weights"))
+        return read(weights, *given, widths=self.widths, xp=xp)
+
+    def _read(self, past: RecentLikes) -> dict[str, NDArray[np.float32]]:
+        """The sources [B, n, P] and their masks [B, n, S] of likes, 0 where there is none; and the likes' weights."""
+        if not len(self._sources):
+            shape = past.items.shape
+            sources = np.zeros((*shape, sum(self.widths)), np.float32)
+            masks = np.zeros((*shape, len(self.widths)), np.float32)
+        else:
+            here = (past.weights > 0)[:, :, None]
+            sources, masks = self._sources[past.items] * here, self._source_masks[past.items] * here
+        return {"sources": sources, "source_masks": masks, "weights": past.weights}

@@ -1,4 +1,5 @@
-"""Items that are their history beside their weighted linear content, and users that are linear in their profile."""
+"""ConcatenatedItems that are their history beside their weighted linear content, and users that are linear in their
+profile."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import rows_at
-from fusion.data.user_profiles import Profiled
+from fusion.data.history_features import Profiled
 from fusion.models.linear.modality_weights import EVEN, Weighting, spread
 from fusion.training.trainer import Weights
 
@@ -62,7 +63,7 @@ class LinearItems:
 
 
 @dataclass(frozen=True)
-class Items(Profiled, LinearItems):
+class ConcatenatedItems(Profiled, LinearItems):
     """Linear items whose users are linear in their profile."""
 
     decays: tuple[float | None, ...] = (None,)

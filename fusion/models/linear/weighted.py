@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
+from pydantic import PositiveInt, validate_call
 
-from fusion.data.arguments import at_least, one_of
 from fusion.data.catalog import Catalog
-from fusion.models.base import FitLog, Lesson, Space
+from fusion.models.base import FitContext, Space
 from fusion.models.linear.concatenation import Concatenation
 from fusion.models.linear.modality_weights import Fixed, Gated, Learned, Weighting
-from fusion.models.linear.vectors import Items
-from fusion.training.config import Recipe
+from fusion.models.linear.vectors import ConcatenatedItems
+from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.trainer import Weights
 from schemas.table import MODALITIES, Modality
-
-WEIGHTINGS = ("fixed", "learned", "gated")
 
 
 class Weighted(Concatenation):
@@ -41,24 +39,23 @@ class Weighted(Concatenation):
         **Concatenation.space,
         "weighting": CategoricalDistribution(("learned", "gated")),
     }
-    defaults = Recipe(loss="bpr", untuned_epochs=16)
+    defaults = TrainingConfig(loss="bpr", untuned_epochs=16)
 
+    @validate_call
     def __init__(
         self,
         *,
-        weighting: str = "gated",
+        weighting: Literal["fixed", "learned", "gated"] = "gated",
         weights: Mapping[Modality, float] | None = None,
-        gate_units: int = 16,
+        gate_units: PositiveInt = 16,
         **concatenation: Any,
     ) -> None:
         super().__init__(**concatenation)
-        one_of(WEIGHTINGS, weighting=weighting)
         given = dict(weights or {})
         if given and weighting != "fixed":
             raise ValueError(f"weights {given}: only a fixed weighting takes them, and this one is {weighting}")
         if set(given) - set(MODALITIES) or not all(np.isfinite(w) and w >= 0 for w in given.values()):
             raise ValueError(f"weights {given}: expected some of {', '.join(MODALITIES)}, each 0 or more")
-        at_least(1, gate_units=gate_units)
         self._own |= {"weighting": weighting, "weights": given, "gate_units": gate_units}
         self._weighting: Weighting
         if weighting == "fixed":
@@ -73,14 +70,14 @@ class Weighted(Concatenation):
         factors = items.weighting(self._weights, list(items.content.values()), shown, xp=np)
         return {m: factors[:, place].astype(np.float32) for place, m in enumerate(MODALITIES)}
 
-    def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
-        items, weights = super()._begin(lesson)
+    def _begin(self, context: FitContext) -> tuple[ConcatenatedItems, Weights]:
+        items, weights = super()._begin(context)
         widths = [len(weights[f"item/{m}"]) for m in MODALITIES]
-        return items, {**weights, **self._weighting.start(widths, seed=lesson.seed)}
+        return items, {**weights, **self._weighting.start(widths, seed=context.seed)}
 
-    def _network(self, catalog: Catalog) -> Items:
+    def _network(self, catalog: Catalog) -> ConcatenatedItems:
         return replace(super()._network(catalog), weighting=self._weighting)
 
-    def _told(self, lesson: Lesson, network: Any, log: FitLog) -> FitLog:
-        factors, masks = self.weights(lesson.catalog), self.masks(lesson.catalog)
+    def _told(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
+        factors, masks = self.weights(context.catalog), self.masks(context.catalog)
         return replace(log, weights={m: float(factors[m][masks[m]].mean()) for m in MODALITIES if masks[m].any()})

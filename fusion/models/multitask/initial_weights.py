@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History, like_matrix
-from fusion.data.history_factors import scaled_factors
+from fusion.data.history_features import scaled_factors
 from fusion.models.multitask import network
-from fusion.models.multitask.vectors import Items
-from fusion.training import gru
+from fusion.models.multitask.network import MultitaskItems
+from fusion.training import layers
 from fusion.training.trainer import Weights
 
 SIZE = 0.22
@@ -21,7 +21,15 @@ RIDGE = 0.1
 
 
 def start(
-    items: Items, likes: History, *, width: int, hidden: int, units: int, ridge: float, negatives: float, seed: int
+    items: MultitaskItems,
+    likes: History,
+    *,
+    width: int,
+    hidden: int,
+    units: int,
+    ridge: float,
+    negatives: float,
+    seed: int,
 ) -> Weights:
     """The weights before training; the same seed gives the same.
 
@@ -51,7 +59,7 @@ def start(
     }
     for modality, sequences in items.sequences.items():
         inputs = sequences.values.shape[2]
-        weights |= gru.start(modality, inputs, units=units, width=width, random=random)
+        weights |= layers.start(modality, inputs, units=units, width=width, random=random)
     return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
@@ -64,7 +72,7 @@ def _factors(likes: History, known: NDArray[np.bool_], *, width: int, ridge: flo
 
 
 def _towers(
-    items: Items, factors: NDArray[np.float64], *, hidden: int, random: np.random.Generator
+    items: MultitaskItems, factors: NDArray[np.float64], *, hidden: int, random: np.random.Generator
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
     """The towers' weights, and what they make of the content of the known items, float64 [K, d]."""
     towers: dict[str, NDArray[Any]] = {}

@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History
-from fusion.data.user_profiles import recency_matrix
+from fusion.data.catalog import History, like_matrix
+from fusion.data.history_features import recency_matrix
 from fusion.models.multitask import network as net
-from fusion.models.multitask.vectors import Items
-from fusion.training.config import Recipe
+from fusion.models.multitask.network import MultitaskItems
+from fusion.training.config import TrainingConfig
 from fusion.training.examples import Candidates, Example
 from fusion.training.trainer import Variables, Weights, tensors
 
+MAX_USERS = 256
+"""At most so many users, the first of those asked, give the losses of the interaction and rating heads."""
+
 
 @dataclass(frozen=True)
-class _Batch:
+class _Step:
     """A step's input: B users, the R items that the step speaks of, n ratings.
 
     Attributes:
@@ -60,21 +63,21 @@ class Tasks:
     def __init__(
         self,
         start: Weights,
-        items: Items,
+        items: MultitaskItems,
         history: History,
         *,
-        recipe: Recipe,
+        config: TrainingConfig,
         negatives: float,
         ratings_per_step: int,
         seed: int,
     ) -> None:
         import tensorflow as tf
 
-        self.variables = Variables(start, recipe=recipe, seed=seed)
+        self.variables = Variables(start, config=config, seed=seed)
         self.history, self.n_items = history, len(items)
-        self._items, self._recipe = items, recipe
+        self._items, self._config = items, config
         self._negatives, self._ratings_per_step = negatives, ratings_per_step
-        self._candidates = Candidates(history.likes(), len(items), recipe=recipe)
+        self._candidates = Candidates(history.likes(), len(items), config=config)
         self._apply = tf.function(self.variables.apply)
 
     def step(self, example: Example, random: np.random.Generator) -> float:
@@ -87,7 +90,7 @@ class Tasks:
         batch = self._batch(example, random)
         return float(self._update(tensors(self._items.given(batch.rows)), tensors(vars(batch))))
 
-    def _batch(self, example: Example, random: np.random.Generator) -> _Batch:
+    def _batch(self, example: Example, random: np.random.Generator) -> _Step:
         items, n_items = self._items, len(self._items)
         drawn, log_p = self._candidates.draw(example.targets, random)
         rated = _sample(example.later.where(~np.isnan(example.later.rating)), self._ratings_per_step, random)
@@ -96,10 +99,10 @@ class Tasks:
         targets = example.targets[:, rows].toarray()
         weight = np.zeros(len(rows), np.float32)
         weight[np.searchsorted(rows, drawn)] = self._negatives / n_items * np.exp(-log_p)
-        hidden = np.array([self._recipe.item_dropout, *[self._recipe.modality_dropout] * len(items.content)])
+        hidden = np.array([self._config.item_dropout, *[self._config.modality_dropout] * len(items.content)])
         shown = items.masks[rows] & (random.random((len(rows), len(hidden))) >= hidden)
         labels = items.one_hot(rows) * shown[:, 1:].any(axis=1, keepdims=True)
-        return _Batch(
+        return _Step(
             rows=rows,
             shown=shown.astype(np.float32),
             past=past,
@@ -113,7 +116,7 @@ class Tasks:
         )
 
     def _update(self, given: Mapping[str, Any], batch: Mapping[str, Any]) -> Any:
-        """What is given of the batch's items, and the fields of a `_Batch` → loss []."""
+        """What is given of the batch's items, and the fields of a `_Step` → loss []."""
         import tensorflow as tf
         from keras import ops
 
@@ -129,7 +132,7 @@ class Tasks:
 
         weights, modalities = self.variables.named, list(self._items.content)
         history = ops.take(weights["history"], given["place"], axis=0)
-        items = net.parts(weights, history, given, modalities, batch["shown"], xp=ops)
+        items = net.parts_of(weights, history, given, modalities, batch["shown"], xp=ops)
         users = net.users(weights, _profiles(batch["past"], items, batch["shown"]), xp=ops)
         trunk = sum(net.without_bias(items))
         logits = net.interaction(weights, users, items, xp=ops)
@@ -145,7 +148,7 @@ class Tasks:
 
 
 def _profiles(past: Any, items: list[Any], shown: Any) -> Any:
-    """[B, P]: as `fusion.data.user_profiles.profiles`, over the step's items and for every decay.
+    """[B, P]: as `fusion.data.history_features.profiles`, over the step's items and for every decay.
 
     Args:
         past: [decays, B, R].
@@ -161,3 +164,55 @@ def _profiles(past: Any, items: list[Any], shown: Any) -> Any:
             total = totals[:, place : place + 1]
             means.append(ops.matmul(weights, part) / ops.where(total > 0, total, 1.0))
     return ops.concatenate(means, axis=1)
+
+
+def valid_losses(
+    weights: Weights,
+    items: MultitaskItems,
+    train: History,
+    valid: History,
+    *,
+    users: NDArray[np.int64],
+    negatives: float,
+) -> dict[str, float]:
+    """Task → the mean loss of its head; a task with nothing to validate it on is not there.
+
+    Args:
+        items: their `labels` are those held out from training.
+        train: what the users are known by.
+        valid: later events of the same users; its ratings are standardised.
+        users: places in `user_ids` of those who have validation likes.
+        negatives: as in training.
+    """
+    users = users[:MAX_USERS]
+    parts, vectors = items.parts(weights), items.users(weights, train.likes(), users=users)
+    asked = valid.where(np.isin(valid.user, users))
+    losses = {"interaction": _interaction(weights, parts, vectors, train, asked, users=users, negatives=negatives)}
+    rated = asked.where(~np.isnan(asked.rating))
+    if len(rated):
+        pairs = (vectors[np.searchsorted(users, rated.user)], sum(net.without_bias(parts))[rated.item])
+        losses["rating"] = float(net.rating_loss(net.rating(weights, *pairs, xp=np), rated.rating, xp=np))
+    labelled = np.nonzero(items.labels >= 0)[0]
+    if len(labelled):
+        logits = net.category(weights, [part[labelled] for part in parts], xp=np)
+        losses["category"] = float(net.category_loss(logits, items.one_hot(labelled), xp=np))
+    return losses
+
+
+def _interaction(
+    weights: Weights,
+    parts: list[NDArray[np.float32]],
+    vectors: NDArray[np.float32],
+    train: History,
+    valid: History,
+    *,
+    users: NDArray[np.int64],
+    negatives: float,
+) -> float:
+    n_items = len(parts[0])
+    wanted = like_matrix(valid, n_items)[users].toarray()
+    had = like_matrix(train, n_items)[users].toarray()
+    targets = wanted / wanted.sum(axis=1, keepdims=True)
+    others = (negatives / n_items) * ((wanted == 0) & (had == 0))
+    logits = net.interaction(weights, vectors, parts, xp=np)
+    return float(net.interaction_loss(logits, targets, others, xp=np))

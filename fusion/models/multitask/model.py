@@ -7,19 +7,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
+from pydantic import PositiveFloat, PositiveInt, validate_call
 
-from fusion.data.arguments import above_0, at_least
 from fusion.data.catalog import Catalog, History, places
 from fusion.data.projection import speaks
-from fusion.models.base import FitLog, Lesson, Space
+from fusion.models.base import FitContext, Space
 from fusion.models.multitask import network
 from fusion.models.multitask.initial_weights import start
-from fusion.models.multitask.learner import Tasks
-from fusion.models.multitask.validation import valid_losses
-from fusion.models.multitask.vectors import Items
+from fusion.models.multitask.learner import Tasks, valid_losses
+from fusion.models.multitask.network import MultitaskItems
 from fusion.models.trained import Trained
-from fusion.training.config import Recipe
-from fusion.training.gru import learn_scales, scaled
+from fusion.training.config import FitLog, TrainingConfig
+from fusion.training.layers import learn_scales, scaled
 from fusion.training.trainer import Weights
 from schemas.table import MODALITIES
 
@@ -33,7 +32,7 @@ class Multitask(Trained):
     is linear in the means of the parts q_i, φ_m(x_mi) over the items that the user likes, once over all likes alike and
     once with recent ones weighing more. The parts stand side by side in an item's vector, and u is repeated for each.
     Sounds and films are read step by step where the catalog has their sequences, and what a recurrent layer reads adds
-    to φ_m (`fusion.training.gru`).
+    to φ_m (`fusion.training.layers`).
 
     Three heads learn on the trunk z: whether the user will like the item (binary cross-entropy of sigmoid(u · z + b +
     offset), over liked and all other items), how they rate it (mean squared error), and the item's category, from its
@@ -50,7 +49,7 @@ class Multitask(Trained):
         ridge: of the closed-form factors that training begins at.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
         negatives, ratings_per_step: see `fusion.models.multitask.learner.Tasks`.
-        training: see `fusion.training.config.Recipe`; the losses are the tasks' own.
+        training: see `fusion.training.config.TrainingConfig`; the losses are the tasks' own.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -66,28 +65,27 @@ class Multitask(Trained):
         "item_dropout": FloatDistribution(0.0, 0.3),
     }
     sequences = True
-    defaults = Recipe(modality_dropout=0.1, items_per_step=2048)
+    defaults = TrainingConfig(modality_dropout=0.1, items_per_step=2048)
     idle = frozenset({"loss", "precision", "devices"})
 
+    @validate_call
     def __init__(
         self,
         *,
         tasks: Sequence[str] = network.TASKS,
-        width: int = 64,
-        hidden: int = 128,
-        units: int = 32,
-        dims: int = 128,
-        ridge: float = 800.0,
-        decay: float = 10.0,
-        negatives: float = 100.0,
-        ratings_per_step: int = 2048,
+        width: PositiveInt = 64,
+        hidden: PositiveInt = 128,
+        units: PositiveInt = 32,
+        dims: PositiveInt = 128,
+        ridge: PositiveFloat = 800.0,
+        decay: PositiveFloat = 10.0,
+        negatives: PositiveFloat = 100.0,
+        ratings_per_step: PositiveInt = 2048,
         **training: Any,
     ) -> None:
         super().__init__(locals())
         if "interaction" not in tasks or set(tasks) - set(network.TASKS):
             raise ValueError(f"tasks {list(tasks)}: expected 'interaction', with any of {list(network.TASKS[1:])}")
-        at_least(1, width=width, hidden=hidden, units=units, dims=dims, ratings_per_step=ratings_per_step)
-        above_0(ridge=ridge, decay=decay, negatives=negatives)
         self.tasks, self.width, self.hidden, self.units, self.dims = tuple(tasks), width, hidden, units, dims
         self.ridge, self.decay, self.negatives, self.ratings_per_step = ridge, decay, negatives, ratings_per_step
 
@@ -112,25 +110,25 @@ class Multitask(Trained):
         learnt = self._modalities
         return {"history": self.width + 1, **{m: self.width if m in learnt else 0 for m in MODALITIES}}
 
-    def _begin(self, lesson: Lesson) -> tuple[Items, Weights]:
-        catalog = lesson.catalog
-        self._learnt = self._scales(catalog, lesson.train) | learn_scales(catalog, self._modalities)
+    def _begin(self, context: FitContext) -> tuple[MultitaskItems, Weights]:
+        catalog = context.catalog
+        self._learnt = self._scales(catalog, context.train) | learn_scales(catalog, self._modalities)
         items = self._network(catalog)
         return items, start(
             items,
-            lesson.train.likes(),
+            context.train.likes(),
             width=self.width,
             hidden=self.hidden,
             units=self.units,
             ridge=self.ridge,
             negatives=self.negatives,
-            seed=lesson.seed,
+            seed=context.seed,
         )
 
-    def _network(self, catalog: Catalog) -> Items:
+    def _network(self, catalog: Catalog) -> MultitaskItems:
         categories = self._learnt["categories"]
         label = np.searchsorted(categories, catalog.categories)
-        return Items(
+        return MultitaskItems(
             content=self._content(catalog, self._modalities),
             sequences=scaled(catalog, self._learnt),
             masks=self._shown(catalog, self._modalities),
@@ -140,27 +138,27 @@ class Multitask(Trained):
             decays=(None, self.decay),
         )
 
-    def _learner(self, lesson: Lesson, network: Items, start: Weights) -> Tasks:
+    def _learner(self, context: FitContext, network: MultitaskItems, start: Weights) -> Tasks:
         return Tasks(
             start,
-            replace(network, labels=np.where(_held_out(lesson), -1, network.labels)),
-            self._standardised(lesson.train),
-            recipe=self._recipe(lesson),
+            replace(network, labels=np.where(_held_out(context), -1, network.labels)),
+            self._standardised(context.train),
+            config=self._config(context),
             negatives=self.negatives,
             ratings_per_step=self.ratings_per_step,
-            seed=lesson.seed,
+            seed=context.seed,
         )
 
-    def _told(self, lesson: Lesson, network: Items, log: FitLog) -> FitLog:
+    def _told(self, context: FitContext, network: MultitaskItems, log: FitLog) -> FitLog:
         losses: dict[str, float] = {}
-        if lesson.valid is not None and lesson.holdout is not None:
-            asked = _held_out(lesson) & network.masks[:, 1:].any(axis=1)
+        if context.holdout is not None:
+            asked = _held_out(context) & network.masks[:, 1:].any(axis=1)
             losses = valid_losses(
                 self._weights,
                 replace(network, labels=np.where(asked, network.labels, -1)),
-                lesson.train,
-                self._standardised(lesson.valid),
-                users=lesson.holdout.users,
+                context.train,
+                self._standardised(context.holdout.valid),
+                users=context.holdout.users,
                 negatives=self.negatives,
             )
         return replace(log, tasks=self._report(losses))
@@ -195,7 +193,7 @@ class Multitask(Trained):
         }
 
 
-def _held_out(lesson: Lesson) -> NDArray[np.bool_]:
+def _held_out(context: FitContext) -> NDArray[np.bool_]:
     """bool [N]: items whose category validates."""
-    share = LABELS_HELD_OUT if lesson.holdout else 0
-    return np.random.default_rng(lesson.seed).random(len(lesson.catalog)) < share
+    share = LABELS_HELD_OUT if context.holdout else 0
+    return np.random.default_rng(context.seed).random(len(context.catalog)) < share

@@ -17,13 +17,24 @@ of modalities that play a part. The weights:
 | `category`, `category_bias` | [d, C], [C] | the category head |
 | `uncertainty` | [3] | s of each of `TASKS` |
 
-and where there are sequences those of `fusion.training.gru`.
+and where there are sequences those of `fusion.training.layers`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from fusion.training.gru import course
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data.catalog import History, Sequences, rows_at
+from fusion.data.history_features import mapped_profiles
+from fusion.training.layers import course, steps
+from fusion.training.trainer import Weights
+
+BLOCK = 2048
+"""MultitaskItems whose sequences are read at once."""
+
 
 TASKS = ("interaction", "rating", "category")
 
@@ -38,12 +49,14 @@ def tower(weights: Arrays, modality: str, given: Arrays, *, xp: Any) -> Any:
     return out + course(weights, modality, given, out, xp=xp) if f"{modality}/values" in given else out
 
 
-def parts(weights: Arrays, history: Any, given: Arrays, modalities: Sequence[str], shown: Any, *, xp: Any) -> list[Any]:
+def parts_of(
+    weights: Arrays, history: Any, given: Arrays, modalities: Sequence[str], shown: Any, *, xp: Any
+) -> list[Any]:
     """An item's parts: [n, d + 1] of history (q and the bias) and [n, d] a modality, exactly 0 where not shown.
 
     Args:
         history: [n, d + 1].
-        given: `<modality>` [n, p_m], and what `fusion.training.gru.steps` makes of their sequences.
+        given: `<modality>` [n, p_m], and what `fusion.training.layers.steps` makes of their sequences.
         shown: [n, 1 + M], 1 or 0: whether each part plays, history first.
     """
     towers = (tower(weights, modality, given, xp=xp) for modality in modalities)
@@ -115,3 +128,67 @@ def total_loss(losses: Any, uncertainty: Any, present: Any, *, xp: Any) -> Any:
         present: [T], 1 or 0; a task without data adds nothing and its s stays as it is.
     """
     return xp.sum(present * (xp.exp(-uncertainty) * losses + uncertainty))
+
+
+@dataclass(frozen=True)
+class MultitaskItems:
+    """What is given of every item.
+
+    Attributes:
+        content: modality → float32 [N, p_m], 0 where missing; only modalities of which something was learnt.
+        sequences: of some of these modalities, standardised.
+        masks: bool [N, 1 + M], whether each part speaks for the item, history first.
+        place: int64 [N], the item's row in the weights' `history`; -1 where there is none.
+        labels: int64 [N], the item's category; -1 where it has none to learn from.
+        categories: how many there are.
+        decays: the recency decays under which a profile repeats the parts.
+    """
+
+    content: Mapping[str, NDArray[np.float32]]
+    sequences: Mapping[str, Sequences]
+    masks: NDArray[np.bool_]
+    place: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    categories: int
+    decays: tuple[float | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def one_hot(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [len(rows), categories], 1 at the label of each row that has one."""
+        return (self.labels[rows, None] == np.arange(self.categories)).astype(np.float32)
+
+    def given(self, rows: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
+        """As `fusion.training.trainer.Network`, for `parts_of`."""
+        found = {m: x[rows] for m, x in self.content.items()}
+        return found | steps(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
+
+    def parts(self, weights: Weights) -> list[NDArray[np.float32]]:
+        """The parts of every item, as `parts_of` gives them, computed in bounded blocks of items."""
+        blocks = []
+        for start in range(0, max(1, len(self)), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(self)))
+            history, shown = rows_at(weights["history"], self.place[rows]), self.masks[rows].astype(np.float32)
+            blocks.append(parts_of(weights, history, self.given(rows), list(self.content), shown, xp=np))
+        return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+
+    def users(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [len(users), d]."""
+        return mapped_profiles(
+            likes,
+            without_bias(self.parts(weights)),
+            list(self.masks.T),
+            decays=self.decays,
+            kernel=weights["user"],
+            bias=weights["user_bias"],
+            users=users,
+        )
+
+    def item_vectors(self, weights: Weights) -> NDArray[np.float32]:
+        return np.hstack(self.parts(weights))
+
+    def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [len(users), D], what meets an item's vector: u for every part, and 1 for the bias."""
+        found = self.users(weights, likes, users=users)
+        return np.hstack([found, np.ones((len(found), 1), np.float32), *[found] * len(self.content)])

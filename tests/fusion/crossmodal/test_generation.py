@@ -7,7 +7,7 @@ from fusion.crossmodal import registry
 from fusion.crossmodal.conditional import Condition
 from fusion.crossmodal.layers import perceptron, start_perceptron
 from fusion.crossmodal.measures import r_squared
-from fusion.crossmodal.training import Recipe, shuffled, train
+from fusion.crossmodal.training import TranslatorConfig, shuffled, train
 from fusion.crossmodal.variational import divergence, surprise
 from tests.fusion.crossmodal.test_crossmodal import two_views, views_of
 
@@ -83,7 +83,7 @@ def test_the_best_weights_are_kept_and_patience_ends_training():
         lambda weights, batch: -weights["w"] * batch["one"],
         draw=lambda random: [{"one": np.float32(1)}],
         figure=figure,
-        recipe=Recipe(epochs=50, patience=2, learning_rate=0.1),
+        config=TranslatorConfig(epochs=50, patience=2, learning_rate=0.1),
         seed=0,
     )
     assert len(seen) == 5
@@ -93,7 +93,7 @@ def test_the_best_weights_are_kept_and_patience_ends_training():
 @pytest.mark.parametrize("arguments", [{"epochs": -1}, {"patience": 0}, {"learning_rate": 0.0}, {"held_out": 1.0}])
 def test_recipes_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match="expected"):
-        Recipe(**arguments)
+        TranslatorConfig(**arguments)
 
 
 @pytest.mark.parametrize(

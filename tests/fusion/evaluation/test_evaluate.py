@@ -113,7 +113,7 @@ def test_only_the_splits_candidates_are_ranked():
     assert found["all", "accuracy", 1].per_user.tolist() == [1.0]
     assert found["all", "auc", None].per_user.tolist() == [1.0]
     assert found["all", "coverage", 2].value == 2 / 3
-    with pytest.raises(ValueError, match=r"test_candidates of shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"candidates of shape \(2,\)"):
         figures(replace(SPLIT, test_candidates=np.ones(2, bool)))
 
 

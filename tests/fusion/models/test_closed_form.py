@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusion.data.catalog import like_matrix
-from fusion.data.history_factors import principal_axes
+from fusion.data.history_features import principal_axes
 from fusion.models import registry
-from fusion.models.base import FitLog
 from fusion.models.closed_form import hyperparameters
 from fusion.models.closed_form.content_ridge import Taste
 from fusion.models.closed_form.item_transitions import Transitions, moments, past_and_future
 from fusion.models.closed_form.kernel_features import KernelFeatures, Terms
 from fusion.models.closed_form.recent_popularity import BINS, Trend
 from fusion.models.ridge import covariance, of_unit_spread
+from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
@@ -200,7 +200,8 @@ def test_what_was_chosen_is_kept_by_a_fit_without_validation():
     catalog, history = tastes()
     holdout = np.arange(len(history)) % 6 == 0
     first, second = registry.create("closed_form"), registry.create("closed_form")
-    log = first.fit(catalog, history.where(~holdout), history.where(holdout), seed=1)
+    validation = Holdout(history.where(~holdout), history.where(holdout), n_items=len(catalog), seed=1)
+    log = first.fit(catalog, history.where(~holdout), validation, seed=1)
     assert set(log.choices) == set(hyperparameters.DEFAULTS) and len(log.valid_ndcg) == 1
     assert second.fit(catalog, history.where(~holdout), seed=1, tuned=log).choices == log.choices
     np.testing.assert_array_equal(first.item_vectors(catalog), second.item_vectors(catalog))

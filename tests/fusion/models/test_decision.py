@@ -7,12 +7,13 @@ import scipy.sparse as sp
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
 from fusion.models import weight_search as searching
-from fusion.models.base import BLOCKS, FitLog
+from fusion.models.base import BLOCKS
 from fusion.models.decision.scorers import LinearScorer
 from fusion.models.registry import create
 from fusion.models.scorer import scorer
 from fusion.models.weight_search import search
 from fusion.ranking.rank_aggregation import COMBINATIONS, points, total
+from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import history_of, tastes
 
@@ -69,7 +70,9 @@ def test_the_search_is_the_same_in_small_batches(monkeypatch):
     logs = []
     for cells in (10, 10**6):
         monkeypatch.setattr(searching, "CELLS", cells)
-        logs.append(create("decision", {"rank": 4}).fit(catalog, parts.train, parts.valid, seed=1))
+        logs.append(
+            create("decision", {"rank": 4}).fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
+        )
     assert logs[0].choices == logs[1].choices
     assert set(logs[0].choices) == set(BLOCKS)
 
@@ -107,7 +110,7 @@ def test_every_combination_finds_planted_tastes(combination):
     catalog, history = tastes(seed=2)
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
     model = create("decision", {"combination": combination, "rank": 8})
-    model.fit(catalog, parts.train, parts.valid, seed=1)
+    model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
     found = evaluate(
         {"model": scorer(model, catalog, parts.known())},
         split=parts,

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fusion.models.base import BLOCKS, FitLog
-from fusion.models.graph.learner import _gradients, _one_each, read_weights
-from fusion.models.graph.propagation import Graph
+from fusion.models.base import BLOCKS
+from fusion.models.graph.learner import Graph, _gradients, _one_each, read_weights
 from fusion.models.registry import create
+from fusion.training.config import FitLog
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 HALF = np.sqrt(0.5)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.models import registry
-from fusion.models.joint import network
+from fusion.models import joint, registry
 
 QUICK = {"width": 8, "heads": 2, "units": 4, "epochs": 4, "steps_per_epoch": [4, 4]}
 
@@ -13,7 +12,7 @@ def test_attention_with_masks_by_hand():
     query = np.array([1.0, 2, 1]).reshape(1, 1, 3, 1).repeat(3, axis=0)
     key = np.array([0, np.log(2), 5]).reshape(1, 1, 3, 1).repeat(3, axis=0)
     shown = np.array([[1.0, 1, 0], [0, 1, 0], [0, 0, 0]])
-    found = network.pooled_attention(query, key, shown, xp=np)
+    found = joint.pooled_attention(query, key, shown, xp=np)
     expected = [[(1 / 3 + 1 / 5) / 2, (2 / 3 + 4 / 5) / 2, 0], [0, 1, 0], [0, 0, 0]]
     np.testing.assert_allclose(found[:, 0], expected)
 
@@ -28,7 +27,7 @@ def test_shares_are_of_what_textbook_attention_puts_out():
     rng = np.random.default_rng(0)
     weights, tokens = random_weights(4, 3, rng)
     shown = np.array([[1.0, 1, 1], [1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
-    found = network.shares(weights, tokens, shown, heads=2, xp=np)
+    found = joint.shares(weights, tokens, shown, heads=2, xp=np)
     for item, mask in enumerate(shown > 0):
         x = tokens[item][mask]
         x = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-6)
@@ -48,7 +47,7 @@ def test_what_an_absent_token_holds_means_nothing():
     shown = np.array([[1.0, 0, 1]] * 5)
     other = tokens.copy()
     other[:, 1] = 1000 * rng.normal(size=(5, 4))
-    one, two = (network.parts(weights, t, shown, heads=2, xp=np) for t in (tokens, other))
+    one, two = (joint.parts(weights, t, shown, heads=2, xp=np) for t in (tokens, other))
     np.testing.assert_array_equal(one, two)
     assert not one[:, 1].any()
 
@@ -80,8 +79,8 @@ def test_numpy_and_keras_compute_the_same():
     history = tokens[:, 0].astype(np.float32)
     found = []
     for xp in (np, ops):
-        made = network.tokens(weights, history, given, ("text", "video"), xp=xp)
-        found.append(np.array(network.parts(weights, made, shown, heads=2, xp=xp)))
+        made = joint.tokens(weights, history, given, ("text", "video"), xp=xp)
+        found.append(np.array(joint.parts(weights, made, shown, heads=2, xp=xp)))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
@@ -93,7 +92,7 @@ def test_a_token_without_a_sequence_is_its_mean_vector_alone():
     means = rng.normal(size=(2, 2))
     given = {"video": means, "video/values": np.array([[[2.0]]]), "video/lengths": np.array([1])}
     given["video/at"] = np.array([0, 1])
-    found = network.tokens(weights, np.zeros((2, 2)), given, ("video",), xp=np)
+    found = joint.tokens(weights, np.zeros((2, 2)), given, ("video",), xp=np)
     course = (1 - 1 / (1 + np.exp(-2))) * np.tanh(2)
     np.testing.assert_allclose(found[:, 1] - means, [[1, -1], [1 + course, -1 + course]])
 

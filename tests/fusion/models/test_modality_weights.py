@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from fusion.data.splits import split
 from fusion.models import registry
-from fusion.models.linear.modality_weights import EVEN, Fixed, Gated, Learned, masked_softmax
+from fusion.models.linear.modality_weights import EVEN, Fixed, Gated, Learned
+from fusion.training.early_stopping import Holdout
+from fusion.training.layers import masked_softmax
 from schemas.table import MODALITIES
 from tests.fusion.worlds import tastes
 
@@ -90,7 +92,7 @@ def parts():
 def test_a_modality_of_weight_0_adds_nothing(parts):
     catalog, history = parts
     model = registry.create("weighted", QUICK | {"weighting": "fixed", "weights": {"image": 0.0, "text": 2.0}})
-    log = model.fit(catalog, history.train, history.valid, seed=1)
+    log = model.fit(catalog, history.train, Holdout.of(history, len(catalog), seed=1), seed=1)
     vectors = model.item_vectors(catalog)
     assert not vectors[:, model.blocks["image"]].any()
     assert vectors[:, model.blocks["text"]].any()
@@ -101,7 +103,7 @@ def test_a_modality_of_weight_0_adds_nothing(parts):
 def test_weights_are_learnt_told_and_kept(weighting, parts, tmp_path):
     catalog, history = parts
     model = registry.create("weighted", QUICK | {"weighting": weighting, "learning_rate": 0.02, "patience": 9})
-    log = model.fit(catalog, history.train, history.valid, seed=1)
+    log = model.fit(catalog, history.train, Holdout.of(history, len(catalog), seed=1), seed=1)
     assert set(log.weights) == {"text", "image"}
     assert log.best_epoch > 0
     assert log.weights["text"] + log.weights["image"] == pytest.approx(2, rel=1e-5)
@@ -116,9 +118,12 @@ def test_weights_are_learnt_told_and_kept(weighting, parts, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"weighting": "loud"}, "'loud': expected one of fixed, learned, gated"),
+        ({"weighting": "loud"}, "'loud': input should be 'fixed', 'learned' or 'gated'"),
         ({"weights": {"text": 1.0}}, "only a fixed weighting"),
-        ({"weighting": "fixed", "weights": {"smell": 1.0}}, "expected some of text"),
+        (
+            {"weighting": "fixed", "weights": {"smell": 1.0}},
+            "'smell'.*input should be 'text', 'image', 'audio' or 'video'",
+        ),
         ({"weighting": "fixed", "weights": {"text": -1.0}}, "each 0 or more"),
         ({"gate_units": 0}, "gate_units 0"),
         ({"colour": 3}, "colour"),

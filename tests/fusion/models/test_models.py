@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from fusion.data.catalog import Catalog, History
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
 from fusion.models import registry
-from fusion.models.base import BLOCKS, FitLog
+from fusion.models.base import BLOCKS
+from fusion.training.config import FitLog
+from fusion.training.early_stopping import Holdout
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
@@ -37,7 +39,7 @@ USING_CONTENT = [*LEARNING, "closed_form", "decision"]
 def fitted(name, catalog, history, **more):
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
     model = registry.create(name, QUICK[name] | more)
-    log = model.fit(catalog, parts.train, parts.valid, seed=7)
+    log = model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=7), seed=7)
     return model, log
 
 
@@ -171,7 +173,7 @@ def test_an_empty_catalog(name):
 def test_without_validation_likes_it_trains_for_the_given_epochs(name, world):
     catalog, history = world
     model = registry.create(name, QUICK[name])
-    nobody = history.where(np.zeros(len(history), bool))
+    nobody = Holdout(history, history.where(np.zeros(len(history), bool)), n_items=len(catalog), seed=1)
     assert model.fit(catalog, history, nobody, seed=1).epochs == 2
     log = model.fit(catalog, history, None, seed=1, tuned=FitLog(best_epoch=3))
     assert (log.epochs, log.best_epoch, log.valid_ndcg) == (3, 3, [])
@@ -189,7 +191,7 @@ def test_learning_from_samples_of_the_catalog_works_too(name, world):
 def test_the_log_speaks_of_every_epoch(name, world):
     _, log = fitted(name, *world)
     assert len(log.valid_ndcg) == log.epochs >= log.best_epoch
-    assert json.loads(json.dumps(log.as_dict()))["epochs"] == log.epochs
+    assert json.loads(json.dumps(asdict(log)))["epochs"] == log.epochs
 
 
 def ndcg(models, parts, catalog, segment):
@@ -213,7 +215,7 @@ def test_content_that_explains_taste_is_used(name):
     models = {}
     for what, seen in (("with", catalog), ("without", blind)):
         models[what] = registry.create(name, QUICK[name])
-        models[what].fit(seen, parts.train, parts.valid, seed=3)
+        models[what].fit(seen, parts.train, Holdout.of(parts, len(seen), seed=3), seed=3)
     found = ndcg({"with": models["with"]}, parts, catalog, "cold_items")["with"]
     assert found > ndcg({"without": models["without"]}, parts, blind, "cold_items")["without"] + 0.2
 
@@ -255,7 +257,7 @@ def test_history_alone_beats_the_baselines_on_movielens(name, parameters):
     catalog, history = movielens()
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
     model = registry.create(name, parameters)
-    model.fit(catalog, parts.train, parts.valid, seed=1)
+    model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
     known, n = parts.known(), len(catalog)
     users, items = model.user_vectors(catalog, known), model.item_vectors(catalog)
     popularity, neighbours = Popularity().fit(known, n), ItemKNN().fit(known, n)

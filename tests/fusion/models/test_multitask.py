@@ -1,15 +1,16 @@
 """The multi-task network by hand, and what its heads learn."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from fusion.data.user_profiles import profiles, recency_matrix
+from fusion.data.history_features import profiles, recency_matrix
 from fusion.models import registry
-from fusion.models.base import FitLog
 from fusion.models.multitask import network
+from fusion.training.config import FitLog
+from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 SMALL = {"width": 8, "hidden": 16, "steps_per_epoch": [10, 10], "learning_rate": 0.01}
@@ -56,7 +57,7 @@ def weights_by_hand() -> dict[str, np.ndarray]:
 
 def parts_by_hand(shown) -> list[np.ndarray]:
     history, x = np.array([[0.25, 7.0]]), np.array([[2.0, 1.0]])
-    return network.parts(weights_by_hand(), history, {"text": x}, ["text"], np.array([shown]), xp=np)
+    return network.parts_of(weights_by_hand(), history, {"text": x}, ["text"], np.array([shown]), xp=np)
 
 
 def test_the_trunk_and_the_heads_by_hand():
@@ -132,7 +133,8 @@ def test_heads_come_back_with_the_model(model, world, tmp_path):
 
 def held_out(history):
     last = np.isin(np.arange(len(history)), np.unique(history.user[::-1], return_index=True)[1])[::-1]
-    return history.where(~last), history.where(last)
+    train = history.where(~last)
+    return train, Holdout(train, history.where(last), n_items=48, seed=5)
 
 
 def test_the_log_tells_weight_and_validation_loss_of_every_task(world):
@@ -141,7 +143,7 @@ def test_the_log_tells_weight_and_validation_loss_of_every_task(world):
     assert list(log.tasks) == list(network.TASKS)
     assert all(task["weight"] > 0 and np.isfinite(task["valid_loss"]) for task in log.tasks.values())
     assert log.tasks["category"]["valid_loss"] < np.log(4)
-    assert json.loads(json.dumps(log.as_dict()))["tasks"] == log.tasks
+    assert json.loads(json.dumps(asdict(log)))["tasks"] == log.tasks
 
 
 def without_ratings(catalog, history):
@@ -195,9 +197,9 @@ def test_validation_says_when_to_stop_and_nothing_else(world):
     [
         ({"tasks": ["rating"]}, "tasks .*'rating'.*: expected 'interaction'"),
         ({"tasks": ["interaction", "price"]}, "price"),
-        ({"width": 0}, "width 0: expected 1 or more"),
-        ({"learning_rate": 0.0}, "learning_rate 0.0: expected more than 0"),
-        ({"modality_dropout": 1.0}, "modality_dropout 1.0: expected a share"),
+        ({"width": 0}, "width 0: input should be greater than 0"),
+        ({"learning_rate": 0.0}, "learning_rate 0.0: input should be greater than 0"),
+        ({"modality_dropout": 1.0}, "modality_dropout 1.0: input should be less than 1"),
         ({"epochs": -1}, "epochs -1"),
         ({"steps_per_epoch": [5, 2]}, r"steps_per_epoch \[5, 2\]"),
     ],

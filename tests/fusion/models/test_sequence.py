@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion.models.base import FitLog
-from fusion.models.linear.self_attention import read, sequences
+from fusion.models.linear.self_attention import read, recent_likes
 from fusion.models.registry import create
+from fusion.training.config import FitLog
 from tests.fusion.worlds import history_of, tastes
 
 
@@ -76,7 +76,7 @@ def test_nothing_liked_reads_as_the_bias():
 
 def test_sequences_hold_the_latest_likes_first():
     likes = history_of([(0, 7, 1), (0, 5, 3, 0.5), (0, 6, 2), (2, 1, 1)], users=3)
-    found = sequences(likes, 2, users=np.array([2, 0, 1]))
+    found = recent_likes(likes, 2, users=np.array([2, 0, 1]))
     assert found.items.tolist() == [[1, 0], [5, 6], [0, 0]]
     assert found.weights.tolist() == [[1, 0], [0.5, 1], [0, 0]]
 

@@ -10,11 +10,12 @@ from fusion.data.splits import Split, split
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.promotion import clearly_best
 from fusion.models import registry
-from fusion.models.base import FitLog
 from fusion.models.registry import STRATEGIES, create
 from fusion.models.scorer import scorer
 from fusion.selection.bench import Bench, Trial, foremost, preferred
 from fusion.selection.search import Budget, search, space
+from fusion.training.config import FitLog
+from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import tastes
 
 
@@ -59,14 +60,16 @@ def test_a_trial_is_judged_by_the_validation_likes_over_the_whole_catalog() -> N
     found = subject.attempt("decision", "decision", {"rank": 8})
     catalog, _ = tastes()
     model = create("decision", {"rank": 8})
-    model.fit(catalog, parts.train, parts.valid, seed=1)
+    model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
     figures = evaluate(
         {"m": scorer(model, catalog, parts.train)}, split=parts.tuning(), split_name="", n_items=len(catalog)
     )
     (expected,) = (f for f in figures if (f.segment, f.metric, f.k) == ("all", "ndcg", 10))
     assert found.value == expected.value > 0
     assert found.low < found.value < found.high
-    assert found.fitted.choices == model.fit(catalog, parts.train, parts.valid, seed=1).choices
+    assert (
+        found.fitted.choices == model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1).choices
+    )
 
 
 def test_a_trial_that_is_kept_is_not_made_again(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

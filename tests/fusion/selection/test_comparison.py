@@ -11,6 +11,7 @@ from fusion.evaluation.evaluate import evaluate
 from fusion.models.closed_form.model import ClosedForm
 from fusion.models.scorer import scorer
 from fusion.selection.comparison import SHOWN, Comparison
+from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import history_of, tastes
 
 
@@ -51,7 +52,7 @@ def test_what_cannot_be_fitted_says_why(lines):
 def test_figures_are_those_of_the_evaluation(lines):
     catalog, parts, found = lines
     (line,) = (line for line in found if line.name == "closed_form")
-    tuned = ClosedForm().fit(catalog, parts.train, parts.valid, seed=3)
+    tuned = ClosedForm().fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=3), seed=3)
     model = ClosedForm()
     model.fit(catalog, parts.known(), seed=3, tuned=tuned)
     figures = evaluate(

@@ -8,10 +8,10 @@ import pytest
 
 from fusion.data.splits import split
 from fusion.models import registry
-from fusion.training.checkpoint import Checkpoint, Progress, identity
-from fusion.training.config import Recipe
+from fusion.training.config import TrainingConfig
+from fusion.training.early_stopping import Holdout
 from fusion.training.examples import Examples
-from fusion.training.loop import best_epoch
+from fusion.training.loop import Checkpoint, Progress, best_epoch, identity
 from tests.fusion.worlds import tastes
 
 QUICK = {
@@ -39,7 +39,7 @@ def fit(name, world, checkpoint=None, **more):
     catalog, parts = world
     model = registry.create(name, QUICK[name] | STEPS | more)
     model.checkpoint = checkpoint
-    return model, model.fit(catalog, parts.train, parts.valid, seed=3)
+    return model, model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=3), seed=3)
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
@@ -108,7 +108,7 @@ class Counter:
 
 
 def train(counter, folder, *, epochs, figures=None):
-    recipe = Recipe(
+    config = TrainingConfig(
         epochs=epochs,
         patience=2,
         batch_size=1,
@@ -120,7 +120,7 @@ def train(counter, folder, *, epochs, figures=None):
     checkpoint = Checkpoint(folder, identity="x", trained=counter, random=counter.random)
     validate = None if figures is None else lambda weights: figures[int(weights["count"])]
     start = counter.state()
-    return best_epoch(counter.run, start, recipe=recipe, validate=validate, progress=False, checkpoint=checkpoint)
+    return best_epoch(counter.run, start, config=config, validate=validate, progress=False, checkpoint=checkpoint)
 
 
 def test_random_numbers_go_on(tmp_path):

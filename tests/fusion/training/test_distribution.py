@@ -18,8 +18,8 @@ tf.config.set_visible_devices([], "GPU")
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from fusion import registry
-from fusion.models.base import FitLog
+from fusion.models import registry
+from fusion.training.config import FitLog
 from fusion.training.trainer import Ranking
 from tests.fusion.worlds import courses
 

@@ -5,7 +5,7 @@ import pytest
 
 from fusion.data.splits import split
 from fusion.models import registry
-from fusion.training.early_stopping import Holdout
+from fusion.training.early_stopping import Held, Holdout
 from tests.fusion.worlds import history_of, tastes
 
 TRAIN = history_of([(0, 0, 1), (1, 1, 1)])
@@ -38,14 +38,16 @@ def test_cold_items_validate_among_themselves(name, parameters, monkeypatch):
     """Every figure that a strategy chooses by ranks the items held out for it, and no others."""
     catalog, history = tastes(users=60)
     parts = split(history, kind="cold_items", test_share=0.2, valid_share=0.2, item_ids=catalog.item_ids, seed=1)
-    asked, init = [], Holdout.__init__
+    asked, ndcg = [], Held.ndcg
 
-    def told(self, *args, **more):
-        init(self, *args, **more)
+    def recorded(self, scores, *, k=10):
         asked.append(self.candidates)
+        return ndcg(self, scores, k=k)
 
-    monkeypatch.setattr(Holdout, "__init__", told)
+    monkeypatch.setattr(Held, "ndcg", recorded)
     model = registry.create(name, parameters)
-    model.fit(catalog, parts.train, parts.valid, candidates=parts.valid_candidates, seed=1)
+    model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
     assert asked
-    assert all((each == parts.valid_candidates).all() for each in asked)
+    for candidates in asked:
+        assert candidates.any(axis=1).all()
+        assert not (candidates & ~parts.valid_candidates).any()

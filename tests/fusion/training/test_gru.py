@@ -8,7 +8,8 @@ import pytest
 from fusion.data.catalog import Sequences
 from fusion.data.splits import split
 from fusion.models import registry
-from fusion.training.gru import Scale, recur
+from fusion.training.early_stopping import Holdout
+from fusion.training.layers import Scale, recur
 from tests.fusion.worlds import contributions, courses
 
 QUICK = {
@@ -77,7 +78,7 @@ def test_with_sequences_the_contract_holds(name, tmp_path):
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
     models = [registry.create(name, QUICK[name]) for _ in range(2)]
     for model in models:
-        model.fit(catalog, parts.train, parts.valid, seed=1)
+        model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
     registry.save(models[0], tmp_path)
     models.append(registry.load(tmp_path))
     found = [model.item_vectors(catalog) for model in models]

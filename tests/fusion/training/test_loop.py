@@ -2,13 +2,12 @@ import numpy as np
 import pytest
 
 from fusion.data.catalog import like_matrix
-from fusion.data.history_factors import autoencoder_factors
-from fusion.data.user_profiles import profiles, recency_matrix
-from fusion.training.config import Recipe
+from fusion.data.history_features import autoencoder_factors, profiles, recency_matrix
+from fusion.training.config import TrainingConfig
 from fusion.training.examples import Candidates, Examples
 from tests.fusion.worlds import history_of, tastes
 
-RECIPE = Recipe(
+RECIPE = TrainingConfig(
     epochs=1, patience=1, batch_size=4, learning_rate=0.1, item_dropout=0.0, items_per_step=6, steps_per_epoch=(1, 1)
 )
 
@@ -71,7 +70,7 @@ def test_what_followed_holds_what_was_not_liked():
 def test_sampled_partition_is_unbiased():
     """The mean over draws of sum z_i / p_i is the sum over the catalog, targets included by their own chance."""
     likes = history_of([(u, u % 10, 1) for u in range(40)])
-    candidates = Candidates(likes, 30, recipe=RECIPE)
+    candidates = Candidates(likes, 30, config=RECIPE)
     random = np.random.default_rng(0)
     values = np.arange(30.0)
     none = like_matrix(history_of([], users=1), 30)
@@ -89,7 +88,7 @@ def test_sampled_partition_is_unbiased():
 
 
 def test_a_small_catalog_is_ranked_whole():
-    rows, log_p = Candidates(history_of([(0, 0, 1)]), 5, recipe=RECIPE).draw(
+    rows, log_p = Candidates(history_of([(0, 0, 1)]), 5, config=RECIPE).draw(
         like_matrix(history_of([(0, 0, 1)]), 5), np.random.default_rng(0)
     )
     assert rows.tolist() == [0, 1, 2, 3, 4]

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from fusion.models import registry
-from fusion.models.base import FitLog
-from fusion.models.linear.vectors import Items
-from fusion.training import losses
-from fusion.training.config import Recipe
+from fusion.models.linear.vectors import ConcatenatedItems
+from fusion.training import trainer
+from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.examples import Example
 from fusion.training.trainer import LIKED, Ranking, compute_dtype
 from tests.fusion.worlds import courses, history_of
@@ -24,8 +23,8 @@ def test_softmax_by_hand():
     """The first user liked items 0 and 1 by halves, of odds 1, 2 and 5; the second item 2, of three alike."""
     targets = np.array([[0.5, 0.5, 0], [0, 0, 1]])
     expected = (-0.5 * np.log(1 / 8) - 0.5 * np.log(2 / 8) + np.log(3)) / 2
-    assert losses.softmax(LOGITS, targets, np.zeros(3), xp=np) == pytest.approx(expected)
-    assert in_keras(losses.softmax, LOGITS, targets, np.zeros(3)) == pytest.approx(expected, rel=1e-6)
+    assert trainer.softmax(LOGITS, targets, np.zeros(3), xp=np) == pytest.approx(expected)
+    assert in_keras(trainer.softmax, LOGITS, targets, np.zeros(3)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_what_is_seldom_drawn_stands_for_more_in_the_partition():
@@ -33,7 +32,7 @@ def test_what_is_seldom_drawn_stands_for_more_in_the_partition():
     targets = np.array([[1.0, 0, 0], [0, 0, 1]])
     log_p = np.log(np.array([1, 1, 0.5]))
     expected = (np.log(1 + 2 + 10) + np.log(4 + 4 + 8) - np.log(4)) / 2
-    assert losses.softmax(LOGITS, targets, log_p, xp=np) == pytest.approx(expected)
+    assert trainer.softmax(LOGITS, targets, log_p, xp=np) == pytest.approx(expected)
 
 
 def test_bpr_by_hand():
@@ -43,32 +42,32 @@ def test_bpr_by_hand():
     first = 0.25 * np.log(1 + 2) + 0.75 * np.log(1 + 5)
     second = 0.25 * np.log(1 + 1) + 0.75 * np.log(1 + 5 / 2)
     expected = (first + second + 2 * np.log(2)) / 4
-    assert losses.bpr(LOGITS, liked, shares, xp=np) == pytest.approx(expected)
-    assert in_keras(losses.bpr, LOGITS, liked, shares, integers=[1]) == pytest.approx(expected, rel=1e-6)
+    assert trainer.bpr(LOGITS, liked, shares, xp=np) == pytest.approx(expected)
+    assert in_keras(trainer.bpr, LOGITS, liked, shares, integers=[1]) == pytest.approx(expected, rel=1e-6)
 
 
 def test_negatives_are_what_was_not_had_each_as_often_as_any():
     """Item 3 is drawn four times as often as item 2, and so counts a quarter of it."""
     had = np.array([[1, 0.5, 0, 0], [1, 1, 1, 1]])
-    shares = losses.negative_shares(had, np.log(np.array([1, 1, 0.25, 1])), xp=np)
+    shares = trainer.negative_shares(had, np.log(np.array([1, 1, 0.25, 1])), xp=np)
     np.testing.assert_allclose(shares, [[0, 0, 0.8, 0.2], [0, 0, 0, 0]])
 
 
-def recipe(**more):
+def config(**more):
     given = {"epochs": 1, "patience": 1, "batch_size": 2, "learning_rate": 0.1, "item_dropout": 0.0}
     given["precision"] = "float32"
-    return Recipe(**given | {"items_per_step": 9, "steps_per_epoch": (1, 1)} | more)
+    return TrainingConfig(**given | {"items_per_step": 9, "steps_per_epoch": (1, 1)} | more)
 
 
 def begun(**more) -> Ranking:
     """Two users' worth of profile over three items with one history column and no bias: logits 1, 0 and 0."""
     three = np.arange(3)
     content = {"text": np.zeros((3, 0), np.float32)}
-    items = Items(content, np.ones((3, 2), bool), three, np.eye(3, dtype=np.float32))
+    items = ConcatenatedItems(content, np.ones((3, 2), bool), three, np.eye(3, dtype=np.float32))
     start = {"user": np.zeros((3, 1), np.float32), "user_bias": np.ones(1, np.float32)}
     start["item/text"] = np.zeros((0, 0), np.float32)
     start["history"] = np.array([[1.0], [0], [0]], np.float32)
-    return Ranking(start, items, history_of([(0, 2, 1), (0, 0, 2)]), recipe=recipe(**more), seed=0)
+    return Ranking(start, items, history_of([(0, 2, 1), (0, 0, 2)]), config=config(**more), seed=0)
 
 
 def example() -> Example:
@@ -139,5 +138,5 @@ def test_every_network_learns_in_half_precision(name, more, monkeypatch):
 
 @pytest.mark.parametrize("setting", [{"loss": "hinge"}, {"optimizer": "rprop"}, {"precision": "int8"}])
 def test_an_unknown_name_is_refused(setting):
-    with pytest.raises(ValueError, match=f"{next(iter(setting.values()))}.*expected one of"):
-        recipe(**setting)
+    with pytest.raises(ValueError, match=f"Input should be .*input_value='{next(iter(setting.values()))}'"):
+        config(**setting)

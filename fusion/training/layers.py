@@ -148,3 +148,15 @@ def scaled(catalog: Catalog, learnt: Mapping[str, NDArray[Any]]) -> dict[str, Se
     found = [m for m in RECURRENT if f"{_SCALES}{m}/mean" in learnt and m in catalog.sequences]
     names = ("mean", "deviation")
     return {m: Scale(*(learnt[f"{_SCALES}{m}/{name}"] for name in names))(catalog.sequences[m]) for m in found}
+
+
+def masked_softmax(logits: Any, mask: Any, *, xp: Any) -> Any:
+    """Softmax over the last axis, of the entries whose mask is 1 alone; exactly 0 elsewhere, and where there is none.
+
+    Args:
+        logits, mask: of shapes that broadcast.
+    """
+    hidden = (1 - mask) * -1e9
+    top = xp.max(logits + hidden, axis=-1, keepdims=True)
+    odds = xp.exp(xp.minimum(logits - top, 0)) * mask
+    return odds / xp.maximum(xp.sum(odds, axis=-1, keepdims=True), 1e-30)

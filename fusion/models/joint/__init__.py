@@ -1,1 +1,0 @@
-"""A joint embedding whose tokens attend to each other."""
