@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
+from schemas.config import Fusion
 
 Kind = Literal["global_time", "per_user", "cold_items"]
 MIN_LIKES_PER_USER = 3
@@ -102,6 +103,18 @@ def split(
     part[order] = _parts(group[order], history.weight[order] > 0, test_share=test_share, valid_share=valid_share)
     train, valid, test = (history.where(part == which) for which in range(3))
     return Split(train, valid, test)
+
+
+def split_as(history: History, how: Fusion, *, item_ids: NDArray[np.str_], kind: Kind | None = None) -> Split:
+    """The history cut as configured, or by another kind of split."""
+    return split(
+        history,
+        kind=kind or how.split.kind,
+        test_share=how.split.test_share,
+        valid_share=how.split.valid_share,
+        item_ids=item_ids,
+        seed=how.seed,
+    )
 
 
 def _cold_items(

@@ -7,9 +7,36 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History
 from fusion.data.column_selection import by_l1_share, by_mutual_information, one_hot
+from fusion.data.reviews import Reviews, with_reviews
+from schemas.config import Fusion
+from schemas.errors import NightweaveError
 
 STANDARDISATIONS = ("none", "robust")
 SELECTIONS = ("none", "mutual_information", "l1")
+
+
+class SelectionError(NightweaveError, ValueError):
+    """Columns cannot be selected: the items that anybody knows are of fewer than two categories."""
+
+    exit_code = 1
+
+
+def prepare(catalog: Catalog, reviews: Reviews, known: History, how: Fusion) -> Catalog:
+    """The catalog with the reviews that came with the known part of the history in its text vectors, then `prepared`,
+    all as configured.
+
+    Raises:
+        SelectionError: there is nothing to select columns by.
+    """
+    return prepared(
+        with_reviews(catalog, reviews, known, share=how.review_share),
+        known,
+        standardise=how.standardise,
+        clip=how.clip,
+        select=how.select.method,
+        keep=how.select.keep,
+        seed=how.seed,
+    )
 
 
 def prepared(
@@ -36,8 +63,8 @@ def prepared(
         seed: of the selection.
 
     Raises:
-        ValueError: an argument is out of its range, or there is nothing to select by: the training items with a
-            modality are of fewer than two categories.
+        ValueError: an argument is out of its range.
+        SelectionError: the training items with a modality are of fewer than two categories.
     """
     if standardise not in STANDARDISATIONS or select not in SELECTIONS or not (clip > 0 and keep > 0):
         raise ValueError(
@@ -57,8 +84,8 @@ def prepared(
         if select != "none":
             categories = catalog.categories[rows]
             if len(np.unique(categories[categories != ""])) < 2:
-                raise ValueError(
-                    f"select {select}: the training items with {modality} are of fewer than two categories; "
+                raise SelectionError(
+                    f"fusion.select {select}: the training items with {modality} are of fewer than two categories; "
                     "expected categories to select columns by, or select none"
                 )
             kept = _selected(vectors[modality][rows], categories, method=select, keep=keep, seed=seed)

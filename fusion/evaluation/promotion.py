@@ -1,6 +1,6 @@
-"""When one model may take the place of another, told by what each is worth to the same users."""
+"""Whether a model may take the place of another: a non-inferiority test on the figures of the same users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,18 +9,44 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Verdict:
-    """`difference`: candidate minus reference, mean over users; `standard_error`: of that mean."""
+    """Whether a model may serve, and why.
 
-    ok: bool
+    Attributes:
+        may_serve: the decision.
+        reasons: one clause a reference that it was compared with, or why there was none.
+    """
+
+    may_serve: bool
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons)
+
+
+@dataclass(frozen=True)
+class PairedMean:
+    """Mean over users of a candidate's figure minus a reference's, and the standard error of that mean."""
+
     difference: float
     standard_error: float
 
+    @property
+    def not_worse(self) -> bool:
+        """The candidate is not worse by more than one standard error (law 6)."""
+        return self.difference >= -self.standard_error
 
-def holds_its_own(candidate_per_user: NDArray[np.floating], reference_per_user: NDArray[np.floating]) -> Verdict:
-    """Law 6: whether a model is not worse than a reference by more than one standard error of the paired difference.
+    @property
+    def clearly_better(self) -> bool:
+        """The candidate is better by more than one standard error (the one-standard-error rule, Breiman et al.
+        1984)."""
+        return self.difference > self.standard_error
 
-    Both arrays hold one figure a user (higher is better), the same users in the same order. The standard error of a
-    paired mean difference is s / sqrt(n) with s the sample deviation (n - 1) of the differences; it is 0 for one user.
+
+def paired_mean(candidate_per_user: NDArray[np.floating], reference_per_user: NDArray[np.floating]) -> PairedMean:
+    """Compares two models on float [n], one figure a user each (higher is better), the same users in the same order.
+
+    The standard error of a paired mean difference is s / sqrt(n) with s the sample deviation (n - 1) of the
+    differences; it is 0 for one user.
 
     Raises:
         ValueError: the arrays differ in shape, are empty or hold NaN.
@@ -35,14 +61,36 @@ def holds_its_own(candidate_per_user: NDArray[np.floating], reference_per_user: 
             f"{len(difference)} users, {int(np.isnan(difference).sum())} without a figure: nothing to judge"
         )
     error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else 0.0
-    mean = float(difference.mean())
-    return Verdict(ok=mean >= -error, difference=mean, standard_error=error)
+    return PairedMean(float(difference.mean()), error)
+
+
+def judge(
+    candidate: NDArray[np.floating] | None, references: Mapping[str, NDArray[np.floating]], *, figure: str, likes: int
+) -> Verdict:
+    """Law 6: a model may serve if it is not worse than any reference on the same held-out likes.
+
+    Args:
+        candidate: float [n], the model's figure of each user; None where it has none.
+        references: name → float [n], the figure of each of the same users.
+        figure: what the figure is called.
+        likes: number of held-out likes. Without one there is nothing to judge by and the model may serve; with some,
+            a model without a figure may not.
+    """
+    if not likes:
+        return Verdict(True, ("no held-out likes to judge by",))
+    if candidate is None:
+        return Verdict(False, (f"no {figure} to judge by, though {likes} likes were held out",))
+    found = {name: paired_mean(candidate, reference) for name, reference in references.items()}
+    reasons = (
+        f"{'holds its own against' if mean.not_worse else 'WORSE than'} {name} "
+        f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
+        for name, mean in found.items()
+    )
+    return Verdict(all(mean.not_worse for mean in found.values()), tuple(reasons))
 
 
 def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:
-    """Which of several float64 [n], a figure a user each, has the highest mean; 0 where that is not more than one
-    standard error of the paired difference above the first (the one-standard-error rule, Breiman et al. 1984)."""
+    """Which of several float64 [n], one figure a user each, has the highest mean; 0 where that one is not clearly
+    better than the first (`PairedMean.clearly_better`), or where there is but one user."""
     best = int(np.argmax([per_user.mean() for per_user in figures]))
-    difference = figures[best] - figures[0]
-    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
-    return best if difference.mean() > error else 0
+    return best if len(figures[0]) > 1 and paired_mean(figures[best], figures[0]).clearly_better else 0

@@ -15,11 +15,12 @@ from fusion.data.splits import Split
 from fusion.data.subsets import hide, hide_share
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.intervals import Interval, intervals, sign_flip_p
-from fusion.missing import registry as policies
+from fusion.missing.fill import fill
 from fusion.models import registry
 from fusion.models.base import Strategy
 from fusion.models.scorer import scorer
 from fusion.training.early_stopping import Holdout
+from schemas.config import Missing
 from schemas.table import MODALITIES, Modality
 
 KS = (10, 20)
@@ -141,9 +142,7 @@ class Comparison:
         return self._judged(kind, name, scorer(model, catalog, self._history), tune_s=tune_s, fit_s=fit_s), model
 
     def _filled(self, policy: str, catalog: Catalog, known: History) -> Catalog:
-        filler = policies.create(policy)
-        filler.fit(catalog, known.likes(), seed=self._seed)
-        return filler.fill(catalog)
+        return fill(catalog, known, Missing(policy=policy), seed=self._seed)
 
     def _halved(self, catalog: Catalog, _: History) -> Catalog:
         return hide_share(catalog, HALF, seed=self._seed)

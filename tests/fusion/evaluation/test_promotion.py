@@ -1,34 +1,34 @@
 import numpy as np
 import pytest
 
-from fusion.evaluation.promotion import holds_its_own
+from fusion.evaluation.promotion import judge, paired_mean
 
 
 def test_by_hand():
     """Differences 0, 0, -.3, -.1: mean -.1, squares about it .01 + .01 + .04 + 0, error sqrt(.06 / 3) / 2 = .0707."""
-    verdict = holds_its_own(np.array([0.5, 0.5, 0.2, 0.4]), np.array([0.5, 0.5, 0.5, 0.5]))
-    assert verdict.difference == pytest.approx(-0.1)
-    assert verdict.standard_error == pytest.approx(np.sqrt(0.02) / 2)
-    assert not verdict.ok
+    found = paired_mean(np.array([0.5, 0.5, 0.2, 0.4]), np.array([0.5, 0.5, 0.5, 0.5]))
+    assert found.difference == pytest.approx(-0.1)
+    assert found.standard_error == pytest.approx(np.sqrt(0.02) / 2)
+    assert not found.not_worse
 
 
 def test_worse_within_one_standard_error_holds():
-    verdict = holds_its_own(np.array([0.0, 0.3]), np.array([0.2, 0.2]))
-    assert verdict.difference == pytest.approx(-0.05)
-    assert verdict.standard_error == pytest.approx(0.15)
-    assert verdict.ok
+    found = paired_mean(np.array([0.0, 0.3]), np.array([0.2, 0.2]))
+    assert found.difference == pytest.approx(-0.05)
+    assert found.standard_error == pytest.approx(0.15)
+    assert found.not_worse
 
 
 def test_identical_holds_and_better_holds():
     same = np.array([0.1, 0.9, 0.4])
-    assert holds_its_own(same, same).ok
-    assert holds_its_own(same + 0.1, same).ok
-    assert holds_its_own(np.array([0.3]), np.array([0.3])).ok
+    assert paired_mean(same, same).not_worse
+    assert paired_mean(same + 0.1, same).not_worse
+    assert paired_mean(np.array([0.3]), np.array([0.3])).not_worse
 
 
 def test_constantly_worse_is_refused():
-    assert not holds_its_own(np.full(5, 0.1), np.full(5, 0.2)).ok
-    assert not holds_its_own(np.array([0.1]), np.array([0.2])).ok
+    assert not paired_mean(np.full(5, 0.1), np.full(5, 0.2)).not_worse
+    assert not paired_mean(np.array([0.1]), np.array([0.2])).not_worse
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,32 @@ def test_constantly_worse_is_refused():
 )
 def test_nothing_to_judge(pair):
     with pytest.raises(ValueError):
-        holds_its_own(*pair)
+        paired_mean(*pair)
+
+
+SAME = np.array([0.1, 0.9, 0.4])
+
+
+def test_a_model_that_is_no_worse_than_any_reference_may_serve():
+    verdict = judge(SAME, {"popularity": SAME - 0.1, "last_promoted": SAME}, figure="ndcg@20", likes=3)
+    assert verdict.may_serve
+    assert str(verdict) == (
+        "holds its own against popularity (ndcg@20 +0.1000 ± 0.0000); "
+        "holds its own against last_promoted (ndcg@20 +0.0000 ± 0.0000)"
+    )
+
+
+def test_one_better_reference_is_enough_to_refuse_a_model():
+    verdict = judge(SAME, {"popularity": SAME - 0.1, "last_promoted": SAME + 0.1}, figure="ndcg@20", likes=3)
+    assert not verdict.may_serve
+    assert "WORSE than last_promoted (ndcg@20 -0.1000 ± 0.0000)" in verdict.reasons
+
+
+def test_without_held_out_likes_there_is_nothing_to_judge_by():
+    assert judge(None, {}, figure="ndcg@20", likes=0).may_serve
+
+
+def test_held_out_likes_without_a_figure_refuse_a_model():
+    verdict = judge(None, {"popularity": SAME}, figure="ndgc@20", likes=7)
+    assert not verdict.may_serve
+    assert str(verdict) == "no ndgc@20 to judge by, though 7 likes were held out"
