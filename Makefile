@@ -1,36 +1,44 @@
-# Two commands matter: `make demo` and `make test`. Each sets up all it needs, once.
+# Two commands matter: `make demo` and `make test`. Each sets up all it needs, once. What follows ## is for `make help`.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DEMO := build/demo
 BUNDLE := build/bundle
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
-.PHONY: demo test lint audit setup services lock bundle clean
+NO_MINUTES := not night and not services and not slow
 
-demo: $(SETUP)
+.PHONY: help demo test quick coverage lint audit setup services lock bundle clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(SETUP) ## one night, end to end, on a small catalog that the project makes itself
 	rm -rf $(DEMO)
 	$(BIN)/nightweave demo-data $(DEMO)/raw --nights 1
 	$(BIN)/nightweave night --date 2026-11-01 --raw $(DEMO)/raw --lake $(DEMO)/lake
 	@$(BIN)/nightweave explain --date 2026-11-01 --lake $(DEMO)/lake --places 3
 	@echo "The report: $$($(BIN)/nightweave report --date 2026-11-01 --lake $(DEMO)/lake)"
 
-test: $(SETUP)
-	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+test: $(SETUP) ## every test
+	$(PYTEST)
 
-lint: $(SETUP)
+quick: $(SETUP) ## the tests that need neither a night nor a service nor Spark: under three minutes
+	$(PYTEST) -m "$(NO_MINUTES)"
+
+lint: $(SETUP) ## style, types and the format of files; in a git repository as before a commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	if git rev-parse --git-dir > /dev/null 2>&1; then SKIP=ruff,ruff-format,mypy $(BIN)/pre-commit run --all-files; fi
 
-# Needs PyPI's advisory database; says so where there is none.
-audit: $(SETUP)
+audit: $(SETUP) ## known vulnerabilities of the locked packages, where PyPI's advisory database can be reached
 	$(BIN)/python .ci/audit.py
 
-setup: $(SETUP)
+setup: $(SETUP) ## the environment in .venv, from requirements.lock
 
-# PostgreSQL and Chromium, which the tests on real services start; from Debian, where that is allowed.
-services:
+services: ## PostgreSQL and Chromium for the tests on real services; from Debian, where that is allowed
 	@.ci/services
 
 # uv itself is pinned in the lock, so it is installed from there first, hashes checked like the rest.
@@ -43,14 +51,13 @@ $(SETUP): requirements.lock setup.cfg pyproject.toml
 	$(BIN)/python -m jobs.runtime.class_archive
 	touch $@
 
-lock: $(SETUP)
+lock: $(SETUP) ## newest versions of all packages, as setup.cfg allows them, into the locks
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 		--extra dev --generate-hashes setup.cfg -o requirements.lock
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 -c requirements.lock --generate-hashes - -o docker/gpu.lock
 
-# What executors without a shared home need (docs/yarn.md): our packages as a zip, and the locked environment.
-bundle: $(SETUP)
+bundle: $(SETUP) ## for executors without a shared home (docs/yarn.md): our packages as a zip, and their environment
 	rm -rf $(BUNDLE)
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir $(BUNDLE)
 	mv $(BUNDLE)/nightweave-*.whl $(BUNDLE)/nightweave.zip
@@ -58,5 +65,5 @@ bundle: $(SETUP)
 	$(BIN)/uv pip install --quiet --python $(BUNDLE)/environment -c requirements.lock -r setup.cfg
 	tar -czf $(BUNDLE)/environment.tar.gz -C $(BUNDLE)/environment .
 
-clean:
+clean: ## remove what was built
 	rm -rf build dist *.egg-info

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,7 @@ from features.registry import encoder
 from jobs.extract import extract_modality
 from jobs.extraction.encoding import encoder_of_process
 from jobs.landing import records
-from jobs.landing.raw import Raw
+from jobs.landing.raw import Raw, Refusal
 from jobs.runtime.night import Night
 from jobs.runtime.spark_environment import spark_environment
 from jobs.runtime.spark_session import spark_session
@@ -110,7 +111,7 @@ def _items(sample: Sample, contents: list[str], night: Night) -> pa.Table:
     """One cleaned item a content."""
     rows = []
     for number, content in enumerate(contents):
-        row = {field.name: None if field.nullable else [] for field in Items.schema}
+        row: dict[str, Any] = {field.name: None if field.nullable else [] for field in Items.schema}
         row |= {"date": night.date, "item_id": f"{number:05d}", "title": "", "description": "", "language": "und"}
         row |= {"deleted": False}
         if sample.modality == "text":
@@ -145,7 +146,8 @@ def _encoded(sample: Sample, modality: Modality, name: str, parameters: dict) ->
 def _predicted(sample: Sample, modality: Modality, name: str, parameters: dict) -> Callable[[str], list[float]]:
     def vector(content: str) -> list[float]:
         one = encoder_of_process(modality, name, json.dumps(parameters))
-        outputs = one.network().predict(one.decode(sample.local(content)).pixels[None], verbose=0)
+        assert isinstance(one, NetworkEncoder)
+        outputs = one.network().predict(one.decode(sample.root / content).pixels[None], verbose=0)
         return (outputs[0] if isinstance(outputs, list | tuple) else outputs)[0].tolist()
 
     return vector
@@ -153,7 +155,7 @@ def _predicted(sample: Sample, modality: Modality, name: str, parameters: dict) 
 
 def _forward(sample: Sample, whole: Encoder, repeats: int) -> float:
     decoded = [whole.decode(sample.local(content)) for content in sample.contents]
-    if sample.modality == "image":
+    if isinstance(whole, NetworkEncoder):
         pixels = np.stack([picture.pixels for picture in decoded])
         return _rate(lambda: whole.embed(pixels), sample, repeats)
     return _rate(lambda: whole.encode(decoded), sample, repeats)
@@ -170,10 +172,13 @@ def _of_folder(root: Path, most: int) -> Sample:
 
 def _of_landing_zone(root: Path, modality: Modality, most: int) -> Sample:
     """The different contents of a landing zone's items, in the order of its files."""
-    raw, settings, found = Raw(str(root)), Config().clean, {}
+    raw, settings = Raw(str(root)), Config().clean
+    found: dict[str, None] = {}
     for night in raw.nights("items"):
         for path in raw.files("items", night):
             for _, record in raw.records(path):
+                if isinstance(record, Refusal):
+                    continue
                 item = records.item(record, config=settings)
                 contents = [item["text"]] if modality == "text" else item[f"{modality}_uris"]
                 found |= dict.fromkeys(content for content in contents if content)

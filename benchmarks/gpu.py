@@ -109,19 +109,22 @@ def _measured(task: Task, options: argparse.Namespace) -> dict[str, Any]:
     if task.device == "gpu" and not gpus:
         raise SystemExit("TensorFlow sees no GPU here; install the extra `gpu`, and look at what nvidia-smi says")
     on = tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else f"{os.cpu_count()} cores"
-    told = _encoded(task, options) if task.modality else _fitted(task, options)
+    told = _encoded(task, task.modality, options) if task.modality else _fitted(task, options)
     return told | {"on": on}
 
 
-def _encoded(task: Task, options: argparse.Namespace) -> dict[str, Any]:
+def _encoded(task: Task, modality: str, options: argparse.Namespace) -> dict[str, Any]:
+    from features.image.network import NetworkEncoder
     from features.registry import encoder
+    from features.text.base import TextEncoder
 
     parameters = {**PARAMETERS.get(task.name, {}), "batch": BATCH[task.device], "precision": task.precision}
-    one = encoder(task.modality, task.name, **parameters)
-    if task.modality == "image":
+    one = encoder(modality, task.name, **parameters)
+    if isinstance(one, NetworkEncoder):
         pixels = np.stack([one.decode(picture).pixels for picture in pictures(options.posters, options.items)])
         count, work = len(pixels), partial(one.embed, pixels)
     else:
+        assert isinstance(one, TextEncoder)
         texts = _texts(options)
         count, work = len(texts), partial(one.vectors, texts)
     file = Path(task.folder) / f"{task.name}-{task.device}-{task.precision}.npy"
@@ -130,14 +133,18 @@ def _encoded(task: Task, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fitted(task: Task, options: argparse.Namespace) -> dict[str, Any]:
+    from fusion.data.splits import split_as
+    from fusion.missing.fill import model_input
     from fusion.selection.bench import Bench
     from jobs.compare import dense
     from jobs.modelling.dataset import load
 
     night = _night(options)
-    state = dense(load(night), least=options.core) if options.core else load(night)
-    parts, judge = state.split("per_user"), night.config.evaluate
-    bench = Bench(state.filled(parts.train), parts, metric=judge.gate_metric, k=judge.gate_k, seed=state.config.seed)
+    how, judge, (dataset,) = night.config.fusion, night.config.evaluate, load(night)
+    dataset = dense(dataset, least=options.core) if options.core else dataset
+    parts = split_as(dataset.history, how, item_ids=dataset.catalog.item_ids, kind="per_user")
+    catalog = model_input(dataset.catalog, dataset.reviews, parts.train, how)
+    bench = Bench(catalog, parts, metric=judge.gate_metric, k=judge.gate_k, seed=how.seed)
     parameters = {"precision": task.precision} if _has_precision(task.name) else {}
     trial = bench.attempt(task.name, task.name, parameters)
     figures = {"value": trial.value, "low": trial.low, "high": trial.high, "metric": f"{bench.metric}@{bench.k}"}
@@ -146,8 +153,10 @@ def _fitted(task: Task, options: argparse.Namespace) -> dict[str, Any]:
 
 def _has_precision(name: str) -> bool:
     from fusion.models import registry
+    from fusion.models.trained import Trained
 
-    return "precision" not in registry.strategy(name).idle
+    strategy = registry.strategy(name)
+    return issubclass(strategy, Trained) and "precision" not in strategy.idle
 
 
 def _texts(options: argparse.Namespace) -> "list[Analysis]":

@@ -23,7 +23,7 @@ from features.base import Encoder
 from features.image.load import load_picture
 from features.registry import ENCODERS, encoder
 from jobs.landing import records
-from jobs.landing.raw import Raw
+from jobs.landing.raw import Raw, Refusal
 from schemas.config import Config
 from schemas.table import MODALITIES, Modality
 
@@ -56,10 +56,13 @@ def main() -> None:
 
 def read(root: Path, modality: Modality) -> Labelled:
     """The first content of each item that has one, equal contents once."""
-    raw, found = Raw(str(root)), {}
+    raw = Raw(str(root))
+    found: dict[str, str] = {}
     for night in raw.nights("items"):
         for path in raw.files("items", night):
             for _, record in raw.records(path):
+                if isinstance(record, Refusal):
+                    continue
                 item = records.item(record, config=Config().clean)
                 text = f"{item['title']}\n{item['description']}".strip()
                 uris = [text] if modality == "text" else item[f"{modality}_uris"]

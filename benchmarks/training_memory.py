@@ -29,6 +29,7 @@ from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.features import FEATURES
+from schemas.table import Modality
 from schemas.tables import Interactions, Items
 
 NIGHT = date(2026, 11, 1)
@@ -64,7 +65,8 @@ def write(night: Night, *, interactions: int, users: int, items: int) -> None:
     random = np.random.default_rng(1)
     group = random.integers(0, GROUPS, items)
     _write_items(night, items)
-    for modality, width in (("text", 384), ("image", 1280)):
+    widths: dict[Modality, int] = {"text": 384, "image": 1280}
+    for modality, width in widths.items():
         _write_features(night, modality, group, width, random)
     staged = night.lake.stage(
         Interactions, _events(interactions, users=users, group=group, random=random), {"date": night.ds}
@@ -82,7 +84,9 @@ def _write_items(night: Night, items: int) -> None:
     night.lake.write(Items, pa.Table.from_pylist(rows, schema=Items.schema), {"date": night.ds})
 
 
-def _write_features(night: Night, modality: str, group: np.ndarray, width: int, random: np.random.Generator) -> None:
+def _write_features(
+    night: Night, modality: Modality, group: np.ndarray, width: int, random: np.random.Generator
+) -> None:
     choice = night.config.extract.encoders[modality]
     fingerprint = encoder(modality, choice.name, **choice.parameters).fingerprint
     centres = random.normal(size=(GROUPS, width))
@@ -102,9 +106,8 @@ def _write_features(night: Night, modality: str, group: np.ndarray, width: int, 
             rows.append(values | known)
         table = pa.Table.from_pylist(rows, schema=schema)
         partition = {"encoder": fingerprint}
-        night.lake.append_new(
-            FEATURES[modality], [night.lake.stage(FEATURES[modality], table.to_batches(), partition)], partition
-        )
+        staged = night.lake.stage(FEATURES[modality], table.to_batches(), partition)
+        night.lake.append_new(FEATURES[modality], [staged] if staged else [], partition)
 
 
 def _events(count: int, *, users: int, group: np.ndarray, random: np.random.Generator) -> Iterator[pa.RecordBatch]:
@@ -135,15 +138,18 @@ def _events(count: int, *, users: int, group: np.ndarray, random: np.random.Gene
 
 
 def _measured(night: Night, step: str) -> dict[str, float]:
+    from fusion.data.splits import split_as
+    from fusion.missing.fill import model_input
     from fusion.selection.bench import Bench
     from jobs.modelling.dataset import load
 
     began, used = time.monotonic(), time.process_time()
-    state = load(night)
-    figures = {"likes": float(len(state.history.likes()))}
+    (dataset,), how = load(night), night.config.fusion
+    figures = {"likes": float(len(dataset.history.likes()))}
     if step != "load":
-        parts = state.split()
-        bench = Bench(state.filled(parts.train), parts, metric="ndcg", k=10, seed=1)
+        parts = split_as(dataset.history, how, item_ids=dataset.catalog.item_ids)
+        catalog = model_input(dataset.catalog, dataset.reviews, parts.train, how)
+        bench = Bench(catalog, parts, metric="ndcg", k=10, seed=1)
         trial = bench.attempt(step, step, {})
         figures |= {"fit_s": trial.fitted.seconds, "ndcg/1000": 1000 * (trial.value or 0)}
     figures |= {"seconds": time.monotonic() - began, "cpu_s": time.process_time() - used}

@@ -6,7 +6,7 @@ from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from dags.wiring import alerts
-from dags.wiring.steps import DEFAULT_ARGS, python_step
+from dags.wiring.steps import DEFAULT_ARGS, python_task
 
 DOC = """
 ### What it makes
@@ -19,7 +19,7 @@ scratch folders of steps that were killed. What is younger stays, for a running 
 - `tidy`: LAKE cannot be read or written, or other writers were faster fifty times over. Nothing is half done: clear it.
 
 ### Is a rerun safe?
-Always, also while nights run. With the parameter `dry_run` it only says what it would do.
+Always, also while nights run. With the parameter `dry_run` it only lists what it would do.
 """
 
 with DAG(
@@ -35,16 +35,11 @@ with DAG(
         "dry_run": Param(
             default=False,
             type="boolean",
-            title="Only say",
-            description="Say in the log what would be merged and removed, and change nothing.",
+            title="Only list",
+            description="List in the log what would be merged and removed, and change nothing.",
         )
     },
     tags=["nightweave", "maintenance"],
     doc_md=DOC,
 ) as dag:
-    python_step(
-        "tidy",
-        "jobs.cli",
-        ["maintenance", "--{{ '' if params.dry_run else 'no-' }}dry-run"],
-        pool="default_pool",
-    )
+    python_task("tidy", ["maintenance", "--{{ '' if params.dry_run else 'no-' }}dry-run"])

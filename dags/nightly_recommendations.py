@@ -1,18 +1,23 @@
 """The night: clean, extract four modalities, train, evaluate, recommend, verify, report."""
 
 import os
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
-from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.providers.standard.operators.python import PythonOperator
+from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.providers.standard.sensors.python import PythonSensor
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from dags.wiring import alerts, assets, order
-from dags.wiring.steps import DEFAULT_ARGS, extraction, prepare, profiles, python_step, spark_step
+from dags.wiring import alerts, assets, order, publishing
+from dags.wiring.steps import (
+    DEFAULT_ARGS,
+    function_task,
+    mapped_spark_task,
+    prepare,
+    profiles,
+    python_task,
+    spark_task,
+)
 
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
 FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"
@@ -21,13 +26,14 @@ PUBLISH = "--{{ 'no-' if params.skip_publishing else '' }}publish"
 DOC = """
 ### What it makes
 The night's partition of every table under LAKE, from the raw partitions up to that night. Where RAW, LAKE and the
-configuration are is told by `NIGHTWEAVE_RAW`, `NIGHTWEAVE_LAKE` and `NIGHTWEAVE_CONFIG` in the workers' environment.
+configuration are stands in `NIGHTWEAVE_RAW`, `NIGHTWEAVE_LAKE` and `NIGHTWEAVE_CONFIG` of the workers' environment.
 Each table is an asset; the events of a run carry its version and its rows.
 
 ### What a failure means, and what to do
 The alert names the law that was broken and the partition.
-- `clean`: RAW cannot be read, or more of the night's rows than the set share were refused. Look at `quarantine`;
-  correct the raw files or the share.
+- `clean`: the configuration names something that does not exist, and nothing was written: correct it, then see that
+  `nightweave check-config` finds it valid. Or RAW cannot be read, or more of the night's rows than the set share were
+  refused: look at `quarantine`, and correct the raw files or the share.
 - `extract`: an encoder cannot be loaded, or too many of the night's files cannot be decoded. The log names the
   modality; look at `quarantine`.
 - `earlier_nights`: an earlier night is not complete and does not run. The log names it. Run it; when it is done, its
@@ -37,13 +43,13 @@ The alert names the law that was broken and the partition.
 - `evaluate`: the model of the night cannot be read. Clear `train` and what follows.
 - `publish`: never fails. Where publishing is skipped, so is all that follows.
 - `recommend`: Spark lost its executors. Look at Spark's own log; clear the task.
-- `verify`: a table does not hold what it promises; the log says which promise and shows rows. Keep readers off the
+- `verify`: a table does not hold what it promises; the log names the promise and shows rows. Keep readers off the
   night, and clear the step that wrote the table.
 - `report`: the night's tables are not there. Clear what failed before.
 - `later_nights`: a later night that failed for want of this one could not be started again. Clear that night.
 
 A model that is worse than the last promoted one is no failure: the last one writes the night's tables, and `evaluate`
-warns in its log and in `models.verdict`. A run that takes longer than its deadline goes on, and an alert says so.
+warns in its log and in `models.verdict`. A run that takes longer than its deadline goes on, and an alert is sent.
 
 ### Is a rerun safe?
 Always. A night is a function of the raw partitions up to it; every task replaces its own partition in one commit. A
@@ -76,13 +82,6 @@ PARAMS = {
 }
 
 
-def only_if_published(context: Mapping[str, Any]) -> None:
-    """Before an evaluation: it writes no table where publishing is skipped."""
-    prepare(context)
-    if context["params"]["skip_publishing"]:
-        context["task"].outlets = []
-
-
 with DAG(
     dag_id="nightly_recommendations",
     description="From the landing zone to recommendation tables, one partition a night",
@@ -96,53 +95,48 @@ with DAG(
     tags=["nightweave", "nightly", "recommendations"],
     doc_md=DOC,
 ) as dag:
+    landing_zone = [assets.raw("items"), assets.raw("interactions")]
     known = assets.tables("items", "interactions")
     features = assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES))
     embeddings = assets.tables("item_embeddings", "user_embeddings")
     shelves = assets.tables("recommendations", "similar_items")
     accounts = assets.tables("quarantine", "ledger")
 
-    @task.short_circuit(pool="default_pool")
-    def publish(params: Mapping[str, Any] | None = None) -> bool:
-        """Whether the night is published: if not, what follows is skipped."""
-        wanted = not (params or {})["skip_publishing"]
-        print("publishing" if wanted else "skip_publishing is set: nothing of the night is published")
-        return wanted
-
-    clean = SparkSubmitOperator(
-        **spark_step("clean", application_args=[*NIGHT, PUBLISH]),
-        inlets=[assets.raw("items"), assets.raw("interactions")],
-        outlets=[*known, *accounts],
-    )
-    extract = extraction("extract", [*NIGHT, FORCE], inlets=known, outlets=[*features, *accounts])
-    earlier_nights = PythonSensor(
-        task_id=order.WAITS,
-        python_callable=order.earlier_nights_done,
+    clean = spark_task("clean", [*NIGHT, PUBLISH], inlets=landing_zone, outlets=[*known, *accounts])
+    extract = mapped_spark_task("extract", [*NIGHT, FORCE], inlets=known, outlets=[*features, *accounts])
+    earlier_nights = function_task(
+        order.WAITS,
+        order.earlier_nights_done,
+        operator=PythonSensor,
         mode="reschedule",
         poke_interval=timedelta(seconds=30),
-        pool="default_pool",
         pre_execute=prepare,
     )
-    train = python_step(
-        "train", "jobs.train", NIGHT, pool="train", inlets=[*known, *features], outlets=assets.tables("quarantine")
-    )
-    evaluate = python_step(
-        "evaluate",
-        "jobs.evaluate",
-        [*NIGHT, PUBLISH],
+    train = python_task(
+        "train",
+        ["step", "train", *NIGHT],
         pool="train",
-        pre_execute=only_if_published,
+        inlets=[*known, *features],
+        outlets=assets.tables("quarantine"),
+    )
+    evaluate = python_task(
+        "evaluate",
+        ["step", "evaluate", *NIGHT, PUBLISH],
+        pool="train",
+        pre_execute=publishing.before_evaluation,
         inlets=[*known, *features],
         outlets=[*assets.tables("metrics", "models"), *embeddings],
     )
-    recommend = SparkSubmitOperator(
-        **spark_step("recommend", application_args=NIGHT),
+    publish = function_task("publish", publishing.wanted, operator=ShortCircuitOperator)
+    recommend = spark_task(
+        "recommend",
+        NIGHT,
         inlets=[*embeddings, assets.table("interactions")],
         outlets=[*shelves, assets.table("ledger")],
     )
-    verify = python_step("verify", "jobs.verify", NIGHT, pool="default_pool", inlets=[*shelves, *accounts])
-    report = python_step("report", "jobs.report", NIGHT, pool="default_pool", inlets=[*shelves, *accounts])
-    later_nights = PythonOperator(task_id="later_nights", python_callable=order.take_up_next, pool="default_pool")
+    verify = python_task("verify", ["step", "verify", *NIGHT], inlets=[*shelves, *accounts])
+    report = python_task("report", ["step", "report", *NIGHT], inlets=[*shelves, *accounts])
+    later_nights = function_task("later_nights", order.take_up_next)
 
-    clean >> extract >> earlier_nights >> train >> evaluate >> publish() >> recommend >> verify >> report
+    clean >> extract >> earlier_nights >> train >> evaluate >> publish >> recommend >> verify >> report
     recommend >> later_nights

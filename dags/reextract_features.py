@@ -5,7 +5,7 @@ from datetime import datetime
 from airflow.sdk import DAG, Param
 
 from dags.wiring import assets
-from dags.wiring.steps import DEFAULT_ARGS, extraction, profiles
+from dags.wiring.steps import DEFAULT_ARGS, mapped_spark_task, profiles
 
 ARGUMENTS = ["--date", "{{ params.as_of }}", "--config={{ params.config or '' }}", "--chunk", "{{ params.chunk }}"]
 
@@ -17,7 +17,7 @@ own configuration names, and no others.
 
 ### How to change an encoder
 1. Write the configuration with the new encoder, as a profile under `conf/`, and deploy it. Leave `NIGHTWEAVE_CONFIG`.
-2. Trigger this DAG with that profile. It says in its log how many contents are to be extracted, and in how many chunks.
+2. Trigger this DAG with that profile. Its log has how many contents are to be extracted, and in how many chunks.
 3. When all four of `reextract` are green, set `NIGHTWEAVE_CONFIG` to the new profile. That is the switch, and the way
    back. The next night extracts only what has arrived since `as_of`.
 
@@ -25,8 +25,9 @@ The switch is no automatism: a night follows from raw data, configuration and co
 hold. Switching early loses nothing: that night extracts the rest itself, in one go.
 
 ### What a failure means, and what to do
-- `reextract`: an encoder cannot be loaded, more than the set share of the contents was refused, or Spark lost its
-  executors. Chunks that are done are in the store; the log says which. Correct the cause and clear the task.
+- `reextract`: the configuration is wrong, an encoder cannot be loaded, more than the set share of the contents was
+  refused, or Spark lost its executors. Chunks that are done are in the store; the log names them. Correct the cause and
+  clear the task.
 
 It runs in a pool of its own, `reextract` (`conf/pools.json`), so that it never holds the slot that a night waits for.
 
@@ -66,7 +67,7 @@ with DAG(
     tags=["nightweave", "features"],
     doc_md=DOC,
 ) as dag:
-    extraction(
+    mapped_spark_task(
         "reextract",
         ARGUMENTS,
         pool="reextract",

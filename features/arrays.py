@@ -8,7 +8,12 @@ import pyarrow as pa
 
 
 def feature_batch(schema: pa.Schema, vectors: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
-    """A record batch of `schema`: the column `vector` from float32 [n, dim], the others from one mapping a row.
+    """A record batch with the fields of `schema`.
+
+    Args:
+        schema: the field `vector` (a fixed-size list of dim float32) and the readable features.
+        vectors: float32 [n, dim], the column `vector`.
+        rows: n mappings from the names of the other fields to a row's values.
 
     Raises:
         ValueError: the vectors' shape doesn't fit the schema and the rows, or a vector holds NaN or infinity.
@@ -25,5 +30,5 @@ def feature_batch(schema: pa.Schema, vectors: np.ndarray, rows: Sequence[Mapping
 
 
 def stacked(vectors: Iterable[np.ndarray], width: int) -> np.ndarray:
-    """Vectors [width] as the rows of float32 [n, width]; n may be 0."""
+    """Vectors [width] stacked as the rows of float32 [n, width]; n may be 0."""
     return np.array(list(vectors), np.float32).reshape(-1, width)

@@ -1,8 +1,8 @@
-"""What every encoder is: one content in, one row of features out.
+"""The interface of an encoder: one piece of content in, one row of features out.
 
-An encoder turns pieces of content of one modality (a text, or a media file) into vectors of a fixed
-width plus the readable features of that modality. Decoding is separate from encoding, so that a job can decode files
-one by one, refuse the bad ones, and encode the rest in batches that are filled across files.
+An encoder turns pieces of content of one modality (a text, or a media file) into vectors of a fixed width plus the
+readable features of that modality. Decoding is separate from encoding, so that a job can decode files one by one,
+refuse the bad ones, and encode the rest in batches that are filled across files.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from schemas.table import Modality
 
 
 class MediaError(Exception):
-    """A piece of content cannot be decoded. `reason` is a short stable slug, `detail` the decoder's own words."""
+    """A piece of content cannot be decoded. `reason` is a short stable slug, `detail` the decoder's error message."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -28,15 +28,15 @@ class MediaError(Exception):
 
 
 class Encoder(ABC):
-    """Base of every encoder.
+    """Base class of every encoder.
 
-    Class attributes: `modality` (text, image, audio, video), `name` (unique within the modality), `version` (raised by
-    whoever changes what the encoder computes). The readable features and quality flags that stand beside `vector` are
+    Class attributes: `modality` (text, image, audio, video), `name` (unique within the modality), `version` (to be
+    raised with every change of what the encoder computes). The readable features and quality flags beside `vector` are
     the same for every encoder of a modality: the columns of its feature store in `schemas.features`.
 
     Attributes:
-        untrained: weights play a part into which nothing was learnt; the fingerprint says so, and with it every table
-            and report that names it.
+        untrained: the vectors depend on random weights; the fingerprint, and with it every table and report that names
+            the encoder, contains the word.
     """
 
     modality: ClassVar[Modality]
@@ -51,7 +51,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """All settings that change the output, JSON-serialisable."""
+        """All settings that change the output; JSON-serialisable."""
 
     def weights_hash(self) -> str:
         """SHA-256 of the weight files, hex; empty for an encoder without weights."""
@@ -66,7 +66,12 @@ class Encoder(ABC):
 
     @abstractmethod
     def decode(self, content: Any) -> Any:
-        """One piece of content, decoded: a `str` for text, the `pathlib.Path` of a local file for the other modalities.
+        """Decodes one piece of content.
+
+        Args:
+            content: a `str` for text, the `pathlib.Path` of a local file for the other modalities.
+
+        Returns: what `encode` takes; picklable, as it crosses processes.
 
         Raises:
             MediaError: the content cannot be decoded.
@@ -74,13 +79,13 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, decoded: Sequence[Any]) -> pa.RecordBatch:
-        """Features of a batch of decoded contents, in order.
+        """Encodes a batch of decoded contents.
 
-        Returns: a record batch of `len(decoded)` rows with the fields of `schema()`.
+        Returns: a record batch of `len(decoded)` rows, in order, with the fields of `schema()`.
         """
 
     def schema(self) -> pa.Schema:
-        """Fields of a batch that `encode` returns."""
+        """The fields of a batch that `encode` returns."""
         return pa.schema(
             [pa.field("vector", pa.list_(pa.float32(), self.dim), nullable=False), *FEATURES[self.modality].columns]
         )

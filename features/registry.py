@@ -1,9 +1,13 @@
 """The encoders by modality and name. A new encoder is one file, and one line here."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from features.base import Encoder
+from schemas.config import EncoderChoice
+from schemas.errors import did_you_mean
+from schemas.table import Modality
 
 ENCODERS = {
     ("text", "e5-small"): "features.text.e5:E5Small",
@@ -32,9 +36,10 @@ def locate(modality: str, name: str) -> str:
     try:
         return ENCODERS[modality, name]
     except KeyError:
-        known = ", ".join(sorted(n for m, n in ENCODERS if m == modality))
+        known = sorted(n for m, n in ENCODERS if m == modality)
         raise ValueError(
-            f"no {modality} encoder is called {name!r}; there are: {known}; one of your own is named as module:Class"
+            f"no {modality} encoder is called {name!r}; {did_you_mean(name, known)}there are: {', '.join(known)}; "
+            "one of your own is named as module:Class"
         ) from None
 
 
@@ -42,3 +47,8 @@ def encoder(modality: str, name: str, **parameters: Any) -> Encoder:
     """The encoder called `name` for `modality`, made with `parameters`; errors as in `locate`."""
     module, _, cls = locate(modality, name).partition(":")
     return getattr(import_module(module), cls)(**parameters)
+
+
+def fingerprints(choices: Mapping[Modality, EncoderChoice]) -> dict[str, str]:
+    """Modality → fingerprint of the encoder that a configuration chooses; errors as in `locate`."""
+    return {m: encoder(m, choice.name, **choice.parameters).fingerprint for m, choice in choices.items()}

@@ -1,4 +1,4 @@
-"""Weight files that ship inside installed packages: where they lie, and what identifies them."""
+"""Weight files that ship inside installed packages: their paths and their hashes."""
 
 import hashlib
 from functools import cache
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @cache
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file that doesn't change while the process lives, hex."""
+    """SHA-256 of a file, hex; computed once a process, so the file must not change meanwhile."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def package_file(package: str, name: str) -> Path:
-    """The file `name` inside an installed package, found without importing the package.
+    """Path of the file `name` inside an installed package, found without importing the package.
 
     Raises:
         FileNotFoundError: the package isn't installed, or has no such file.

@@ -1,6 +1,5 @@
 """Clean a night: raw partitions in, the night's `items` and `interactions` out, what is refused in `quarantine`."""
 
-import argparse
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -17,7 +16,7 @@ from jobs.landing import records
 from jobs.landing.raw import Raw, Refusal
 from jobs.runtime.completeness import reopen
 from jobs.runtime.ledger import Account, check_share, close
-from jobs.runtime.night import Night, run_step
+from jobs.runtime.night import Night
 from jobs.runtime.spark_session import spark_session
 from schemas.table import Table
 from schemas.tables import STRINGS, Interactions, Items, Quarantine
@@ -82,7 +81,7 @@ def resolve(parsed: DataFrame, *, key: tuple[str, ...], newest: tuple[Column, ..
     """Mark what became of each row in a new column `fate`: kept, refused, duplicate or superseded.
 
     Of the rows with one key the first under `newest` is kept, then the last in file order. Of the others, those that
-    say just the same are duplicates; the rest are superseded.
+    are equal to it are duplicates; the rest are superseded.
     """
     refused = F.col("reason").isNotNull()
     same_key = Window.partitionBy(refused, *key).orderBy(*newest, F.desc("source"), F.desc("position"))
@@ -234,15 +233,14 @@ def _account(night: Night, table: type[Table], counts: dict[str, int], fates: Da
     )
 
 
-def run(night: Night, arguments: argparse.Namespace) -> None:
-    """Clean the night. Unless `arguments.publish`, nothing of its run will be published, and a night that is complete
-    stays so."""
-    if arguments.publish:
+def run(night: Night, *, publish: bool = True) -> None:
+    """Clean the night.
+
+    Args:
+        publish: whether its run is to be published; if not, a night that is complete stays so.
+    """
+    if publish:
         reopen(night)
     with spark_session(f"nightweave clean {night.ds}") as spark:
         clean_items(spark, night)
         clean_interactions(spark, night)
-
-
-if __name__ == "__main__":
-    run_step("jobs.clean", flags={"publish": True})

@@ -1,28 +1,35 @@
-"""The `nightweave` command."""
+"""The `nightweave` command: what people run, and as `nightweave step` the steps of the night that the DAG runs."""
 
-import os
-from datetime import UTC, date, datetime
+import logging
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.runtime.night import Night, UserError, location, user_errors
+from jobs.runtime.night import Night, UserError, config_source, day_of, location, user_errors
 from lake.lake import Lake
-from schemas.config import load
+from schemas.config import PROFILES, load, read
+from schemas.table import Modality
 
+# Modules that take long to import (Spark, TensorFlow, DuckDB) are imported by the commands that need them.
 app = typer.Typer(
     help="A nightly batch pipeline for multimodal recommendation.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 sources = typer.Typer(help="Lay a public data set out as a landing zone.", no_args_is_help=True)
+steps = typer.Typer(help="Run one step of a night, as a task of the nightly DAG does.", no_args_is_help=True)
 app.add_typer(sources, name="import")
+app.add_typer(steps, name="step")
 
-RawOption = Annotated[str | None, typer.Option("--raw", help="Landing zone: path or URI [env: NIGHTWEAVE_RAW]")]
-LakeOption = Annotated[str | None, typer.Option("--lake", help="Tables: path or URI [env: NIGHTWEAVE_LAKE]")]
+RawOption = Annotated[str | None, typer.Option("--raw", help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")]
+LakeOption = Annotated[str | None, typer.Option("--lake", help="Tables: path or URI (env: NIGHTWEAVE_LAKE)")]
 ConfigOption = Annotated[
-    str | None, typer.Option("--config", help="YAML file or profile [env: NIGHTWEAVE_CONFIG; default: embedded]")
+    str | None, typer.Option("--config", help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
 ]
 DateOption = Annotated[str, typer.Option("--date", help="The night, YYYY-MM-DD")]
+ModalityOption = Annotated[Modality, typer.Option("--modality", help="The modality whose contents are extracted")]
+PublishOption = Annotated[bool, typer.Option(help="Whether readers of the night are to see what comes of it")]
 
 
 @app.command("demo-data")
@@ -38,7 +45,7 @@ def demo_data(
     """Write a shop's catalog with all four modalities, made from a seed."""
     from jobs.demo import write_catalog
 
-    day = _date(first_night, "--first-night")
+    day = day_of(first_night, option="--first-night")
     summary = write_catalog(raw, items=items, users=users, nights=nights, seed=seed, first_night=day, media=media)
     typer.echo(summary)
 
@@ -54,7 +61,7 @@ def movielens(
     """MovieLens: titles, genres, keywords and posters as items, ratings as interactions."""
     from jobs.landing.movielens import write_landing_zone
 
-    day = _date(last_night, "--last-night")
+    day = day_of(last_night, option="--last-night")
     typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day, tags=tags))
 
 
@@ -75,7 +82,25 @@ def night(
     from jobs.run_dag import run_nightly
 
     params = {"force_extraction": force_extraction, "skip_publishing": skip_publishing}
-    run_nightly(Night.of(date_=date_, raw=raw, lake=lake, config=config), params, config=config)
+    run_nightly(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), params, config=config)
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[
+        str | None, typer.Argument(help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
+    ] = None,
+) -> None:
+    """Print every setting with its value and where it comes from; a name or value that cannot be is an error."""
+    from jobs.runtime.check_config import check, settings
+
+    path, given = read(config_source(file))
+    config = load(path)
+    check(config)
+    source = f"profile conf/{path.name}" if path.parent == PROFILES else str(path)
+    for line in settings(config.model_dump(mode="json"), given, source=source):
+        typer.echo(line)
+    typer.echo(f"{source} is valid")
 
 
 @app.command()
@@ -109,7 +134,7 @@ def compare(
     from jobs.query import check_format, show
 
     check_format(format_)
-    night = Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config)
+    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
     chosen = {option: [name for name in text.split(",") if name] for option, text in names.items()}
     show(duckdb.from_arrow(compared(night, least=core, **chosen)), format_=format_)
@@ -117,7 +142,7 @@ def compare(
 
 @app.command()
 def verify(lake: LakeOption = None) -> None:
-    """Read every table and say whether what is promised holds."""
+    """Read every table and report which promises do not hold."""
     from jobs.verify import describe, findings
 
     looked, broken = findings(Lake(location("lake", lake)))
@@ -130,14 +155,14 @@ def verify(lake: LakeOption = None) -> None:
 
 @app.command()
 def maintenance(
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be done")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only list what would be done")] = False,
     lake: LakeOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Merge small files and remove what no published night needs; rows stay as they are."""
     from jobs.maintenance import maintain
 
-    settings = load(config or os.environ.get("NIGHTWEAVE_CONFIG") or "embedded").maintenance
+    settings = load(config_source(config)).maintenance
     for done in maintain(Lake(location("lake", lake)), settings, now=datetime.now(UTC), dry_run=dry_run):
         typer.echo(done.words(dry_run=dry_run))
 
@@ -147,7 +172,7 @@ def report(date_: DateOption, lake: LakeOption = None) -> None:
     """Write the night's report: one HTML file that opens offline."""
     from jobs.report import write_report
 
-    typer.echo(write_report(Lake(location("lake", lake)), _date(date_, "--date")))
+    typer.echo(write_report(Lake(location("lake", lake)), day_of(date_)))
 
 
 @app.command()
@@ -161,21 +186,133 @@ def explain(
     """Why these recommendations: what history and each modality add to the score."""
     from jobs.explain import explain_shelves
 
-    typer.echo(
-        explain_shelves(Lake(location("lake", lake)), _date(date_, "--date"), user=user, item=item, places=places)
-    )
+    typer.echo(explain_shelves(Lake(location("lake", lake)), day_of(date_), user=user, item=item, places=places))
 
 
-def _date(text: str, option: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{option} {text!r} is no date; expected YYYY-MM-DD") from None
+@steps.callback()
+def log_to_stdout() -> None:
+    """Steps write what they do to standard output, which Airflow keeps as the task's log."""
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stdout)
+    for noisy in ("py4j", "nightweave.deltalake"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@steps.command("clean")
+def clean_step(
+    date_: DateOption,
+    raw: RawOption = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    publish: PublishOption = True,
+) -> None:
+    """Bring the night's raw partitions into the lake, under Spark; the first step, so it checks the configuration."""
+    from jobs.clean import run
+
+    run(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), publish=publish)
+
+
+@steps.command("extract")
+def extract_step(
+    date_: DateOption,
+    modality: ModalityOption,
+    raw: RawOption = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    again: Annotated[bool, typer.Option(help="Extract what the night brings although the store has it")] = False,
+) -> None:
+    """Extract the features of one modality that the store lacks, under Spark."""
+    from jobs.extract import run
+
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config), modality=modality, again=again)
+
+
+@steps.command("reextract")
+def reextract_step(
+    date_: DateOption,
+    modality: ModalityOption,
+    chunk: Annotated[int, typer.Option(help="How many contents are committed at a time", min=1)],
+    raw: RawOption = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Extract one modality of all content under a changed encoder, under Spark; no step of a night."""
+    from jobs.reextract import run
+
+    run(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), modality=modality, chunk=chunk)
+
+
+@steps.command("train")
+def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
+    """Choose the night's strategy and train its model."""
+    from jobs.train import run
+
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+
+
+@steps.command("evaluate")
+def evaluate_step(
+    date_: DateOption,
+    raw: RawOption = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    publish: PublishOption = True,
+) -> None:
+    """Judge the night's model, and embed users and items with the one that serves."""
+    from jobs.evaluate import run
+
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config), publish=publish)
+
+
+@steps.command("recommend")
+def recommend_step(
+    date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None
+) -> None:
+    """Write every user's shelves and every item's neighbours, under Spark."""
+    from jobs.recommend import run
+
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+
+
+@steps.command("verify")
+def verify_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
+    """Read every table; a promise that does not hold fails the night."""
+    from jobs.verify import run
+
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+
+
+@steps.command("report")
+def report_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
+    """Write the night's report."""
+    from jobs.report import run
+
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+
+
+def _checked(night: Night) -> Night:
+    """The same night, once everything that its configuration names was found.
+
+    Raises:
+        ConfigError: something was not found, or does not fit.
+    """
+    from jobs.runtime.check_config import check
+
+    check(night.config)
+    return night
 
 
 def main() -> None:
+    """Run the command line of this process, which ends with it; spark-submit runs this file too."""
     with user_errors():
-        app()
+        try:
+            code = app(prog_name="nightweave", standalone_mode=False)
+        except typer.TyperException as error:
+            mistake = " ".join(error.format_message().split())
+            if not mistake:  # no command was given, and the help was printed
+                sys.exit(error.exit_code)
+            raise UserError(f"{mistake} (nightweave --help lists commands and options)") from None
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,24 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import get_args
+from functools import partial
+from typing import TypeVar, cast, get_args
 
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
 from fusion.baselines.registry import BASELINES
+from fusion.data.catalog import Catalog
 from fusion.data.reviews import Reviews
-from fusion.data.splits import Kind, Split
+from fusion.data.splits import Kind, Split, split_as
+from fusion.data.standardise import prepare
 from fusion.data.subsets import core
 from fusion.missing.registry import POLICIES
 from fusion.models.registry import STRATEGIES
 from fusion.selection.bench import Bench, foremost
 from fusion.selection.comparison import SHOWN, Comparison, Line
-from jobs.modelling.dataset import State, load
+from jobs.modelling.dataset import Dataset, load
 from jobs.runtime.night import Night, UserError
 from schemas.config import AUTO, Candidate
 
@@ -36,6 +39,7 @@ COLUMNS = pa.schema(
     ]
 )
 """`ENDS` are the 95% intervals of the first two figures; `p` tells the first from the best baseline's."""
+Name = TypeVar("Name", bound=str)
 CHOSEN = "chosen by the validation likes"
 
 
@@ -63,18 +67,20 @@ def compare(
         "missing": _known(missing, POLICIES, "--missing"),
         "baselines": _known(baselines, BASELINES, "--baselines"),
     }
-    splits = _known(splits, get_args(Kind), "--splits")
-    settings, state = night.config.fusion, load(night)
+    kinds: list[Kind] = _known(cast(Sequence[Kind], splits), get_args(Kind), "--splits")
+    settings = night.config.fusion
+    (dataset,) = load(night)
     if least:
-        state = dense(state, least=least)
-    if not len(state.history.likes()):
+        dataset = dense(dataset, least=least)
+    if not len(dataset.history.likes()):
         raise UserError(f"night {night.ds} has no likes to compare on; give a later --date, or a smaller --core")
     rows: list[dict[str, object]] = []
-    for kind in splits:
-        parts = state.split(kind)
-        default = _default(night, state, parts)
+    for kind in kinds:
+        parts = split_as(dataset.history, settings, item_ids=dataset.catalog.item_ids, kind=kind)
+        prepared = partial(prepare, dataset.catalog, dataset.reviews, how=settings)
+        default = _default(night, prepared(parts.train), parts)
         comparison = Comparison(
-            state.prepared, parts, default=default.strategy, parameters=dict(default.parameters), seed=settings.seed
+            prepared, parts, default=default.strategy, parameters=dict(default.parameters), seed=settings.seed
         )
         found = []
         for line in tqdm(comparison.lines(**wanted), desc=kind, unit="model"):
@@ -86,13 +92,13 @@ def compare(
     return pa.Table.from_pylist(rows, schema=COLUMNS)
 
 
-def _default(night: Night, state: State, parts: Split) -> Candidate:
+def _default(night: Night, catalog: Catalog, parts: Split) -> Candidate:
     """What the night would make its model like, on this split."""
     considered = night.config.fusion.considered
     if len(considered) == 1:
         return considered[0]
-    judged_by = {"metric": night.config.evaluate.gate_metric, "k": night.config.evaluate.gate_k}
-    bench = Bench(state.prepared(parts.train), parts, **judged_by, seed=night.config.fusion.seed)
+    judge = night.config.evaluate
+    bench = Bench(catalog, parts, metric=judge.gate_metric, k=judge.gate_k, seed=night.config.fusion.seed)
     best = foremost([bench.attempt(c.strategy, c.strategy, c.parameters) for c in considered])
     return Candidate(strategy=best.strategy, parameters=dict(best.parameters))
 
@@ -101,23 +107,23 @@ def _is(line: Line, strategy: str) -> bool:
     return line.kind == "strategy" and line.name == strategy
 
 
-def dense(state: State, *, least: int) -> State:
-    """The state of the users and items with at least so many likes, and of their likes alone."""
-    rows, stay = core(state.history, len(state.items), least=least)
+def dense(dataset: Dataset, *, least: int) -> Dataset:
+    """The data of the users and items with at least so many likes, and of their likes alone."""
+    rows, stay = core(dataset.history, len(dataset.catalog), least=least)
     items = np.cumsum(stay) - 1
-    history = state.history.where(rows)
+    history = dataset.history.where(rows)
     history = replace(history, item=items[history.item].astype(np.int32))
-    told = stay[state.reviews.item]
+    kept = stay[dataset.reviews.item]
     reviews = Reviews(
-        state.reviews.user[told],
-        items[state.reviews.item[told]].astype(np.int32),
-        state.reviews.content[told],
-        state.reviews.vectors,
+        dataset.reviews.user[kept],
+        items[dataset.reviews.item[kept]].astype(np.int32),
+        dataset.reviews.content[kept],
+        dataset.reviews.vectors,
     )
-    return replace(state, items=state.items.where(stay), history=history, reviews=reviews)
+    return replace(dataset, catalog=dataset.catalog.where(stay), history=history, reviews=reviews)
 
 
-def _known(names: Sequence[str], there_are: Iterable[str], option: str) -> list[str]:
+def _known(names: Sequence[Name], there_are: Iterable[Name], option: str) -> list[Name]:
     """The names, or all there are.
 
     Raises:

@@ -16,7 +16,7 @@ POINTS = {
     "reciprocal_rank": "points of reciprocal rank fusion: the higher in a part's ranking, the more",
     "vote": "votes of the parts for the first of their rankings; fractions of a vote decide ties",
 }
-"""What scores are where they do not simply add up what the parts say."""
+"""What scores are where they are not the sum of the parts' scores."""
 
 SHELVES = f"""
     SELECT r.shelf, r.rank, r.item_id, t.title, r.score, r.modalities,
@@ -47,7 +47,7 @@ def explain_shelves(
     create_latest(connection, night)
     users = [user] if user else [row[0] for row in connection.execute(USERS, {"night": night}).fetchall()]
     if not users:
-        raise UserError(f"nobody has a shelf on {night}; the verdict in the table models says why")
+        raise UserError(f"nobody has a shelf on {night}; the verdict in the table models has the reason")
     combined = [row[0] for row in connection.execute(COMBINATION, {"night": night}).fetchall()]
     notes = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
     return "\n".join([*notes, *(_explain(connection, night, user=user, item=item, places=places) for user in users)])

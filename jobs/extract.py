@@ -1,6 +1,5 @@
 """Extract one modality of a night: contents that the feature store lacks are decoded, encoded and added to it."""
 
-import argparse
 import logging
 import math
 import threading
@@ -17,9 +16,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.extraction.backlog import Contents
-from jobs.extraction.encoding import Encoding, Refused, settle
+from jobs.extraction.encoding import Encoding, Refused, use_task_resources
 from jobs.runtime.ledger import Account, check_share, close
-from jobs.runtime.night import Night, run_step
+from jobs.runtime.night import Night
 from jobs.runtime.spark_session import session_when_asked
 from lake.lake import StagedFile
 from lake.rewrite import put
@@ -36,10 +35,11 @@ PROGRESS_EVERY_S = 10.0
 RESULT = pa.schema([("table", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("rows", pa.int64())])
 
 
-def run(night: Night, arguments: argparse.Namespace) -> None:
-    modality, settings = arguments.modality, night.config.extract.spark_settings()
+def run(night: Night, *, modality: Modality, again: bool = False) -> None:
+    """`extract_modality` under a Spark session that starts when it is needed."""
+    settings = night.config.extract.spark_settings()
     with session_when_asked(f"nightweave extract {modality} {night.ds}", settings) as spark:
-        extract_modality(spark, night, modality, again=arguments.again)
+        extract_modality(spark, night, modality, again=again)
 
 
 def extract_modality(
@@ -97,7 +97,7 @@ def extracted(
     """Features of `count` contents, and what was refused of those that arrive, as files that no commit names yet.
 
     Args:
-        slices: gives the contents (`lacking.CONTENT`) in at most so many tables.
+        slices: gives the contents (`backlog.CONTENT`) in at most so many tables.
     """
     context = spark.sparkContext
     done, refused = context.accumulator(0), context.accumulator(0)
@@ -134,7 +134,7 @@ class Task:
 
     def __call__(self, numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """A row for each content as soon as it is dealt with, which Spark counts, then one for each file."""
-        settle()
+        use_task_resources()
         for number in (row["id"] for batch in numbers for row in batch.to_pylist()):
             yield from self._extract(number)
 
@@ -185,35 +185,31 @@ class Task:
 
 @contextmanager
 def _progress(step: str, count: int, done: Accumulator[int], refused: Accumulator[int]) -> Iterator[None]:
-    """Within it, the log says every few seconds how many contents are done, how many a second, and how many refused.
+    """Within it, the log has every few seconds how many contents are done, how many a second, and how many refused.
 
     Tasks report when they end. Spark's interface shows the same in its SQL tab, as rows out of the step `MapInArrow`.
     """
     started, over = time.monotonic(), threading.Event()
 
-    def tell() -> None:
+    def report() -> None:
         seconds = time.monotonic() - started
         log.info("%s: %d of %d done, %.1f/s, %d refused", step, done.value, count, done.value / seconds, refused.value)
 
-    def tell_now_and_then() -> None:
+    def report_at_intervals() -> None:
         while not over.wait(PROGRESS_EVERY_S):
-            tell()
+            report()
 
-    teller = threading.Thread(target=tell_now_and_then, daemon=True)
-    teller.start()
+    reporter = threading.Thread(target=report_at_intervals, daemon=True)
+    reporter.start()
     try:
         yield
     finally:
         over.set()
-        teller.join()
-    tell()
+        reporter.join()
+    report()
 
 
 def _tasks(contents: int, encoding: Encoding, parallelism: int) -> int:
     """Spark tasks for so many contents: a core each where there is a batch for it, more only when tasks grow long."""
     batches = math.ceil(contents / encoding.choice.batch_size)
     return max(1, min(parallelism, batches), contents // CONTENTS_PER_TASK[encoding.modality])
-
-
-if __name__ == "__main__":
-    run_step("jobs.extract", options=("modality",), flags={"again": False})

@@ -1,6 +1,5 @@
 """Recommend: every user's shelves and every item's neighbours, scored in Spark with the item matrix broadcast."""
 
-import argparse
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from fusion.ranking.nearest_neighbours import similar
 from fusion.ranking.rank_aggregation import SUM, points, speaking, total
 from fusion.ranking.top_k import top_k
 from jobs.runtime.ledger import Account, close
-from jobs.runtime.night import Night, run_step
+from jobs.runtime.night import Night
 from jobs.runtime.spark_session import spark_session
 from schemas.table import MODALITIES, Table
 from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
@@ -32,7 +31,7 @@ catalog."""
 
 @dataclass(frozen=True)
 class Shelves:
-    """The catalog as the night's model sees it; row i of every array speaks of `item_ids[i]`, ascending."""
+    """The catalog as the night's model sees it; row i of every array belongs to `item_ids[i]`, ascending."""
 
     item_ids: np.ndarray
     vectors: np.ndarray
@@ -49,7 +48,7 @@ class Shelves:
         """The night's `item_embeddings`."""
         rows = night.lake.read(ItemEmbeddings, where=pc.field("date") == night.date).sort_by("item_id")
         present = [set(modalities) for modalities in rows["modalities"].to_pylist()]
-        masks = {m: np.array([m in has for has in present], np.bool_) for m in MODALITIES}
+        masks: dict[str, np.ndarray] = {m: np.array([m in has for has in present], np.bool_) for m in MODALITIES}
         ids = np.asarray(rows["item_id"].to_pylist(), np.str_)
         vectors, is_new = matrix(rows["vector"]), rows["is_new"].to_numpy()
         if not len(rows):
@@ -108,7 +107,7 @@ def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Nig
 def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night) -> Iterator[pa.RecordBatch]:
     """Both shelves of a few users: `for_you` leaves out what they have seen, `new_items` what anybody has.
 
-    A user's rows are the same bits whoever else is in the batch.
+    A user's rows are the same bits in every batch.
     """
     vectors = matrix(pa.chunked_array([users.column("vector")]))
     seen = np.zeros((len(vectors), len(catalog.item_ids)), np.bool_)
@@ -172,7 +171,8 @@ def neighbours(places: DataFrame, shelves: Broadcast[Shelves], *, night: Night) 
     return places.mapInArrow(find, from_arrow_schema(SimilarItems.schema))
 
 
-def run(night: Night, _: argparse.Namespace) -> None:
+def run(night: Night) -> None:
+    """`recommend_night` under a Spark session of its own."""
     with spark_session(f"nightweave recommend {night.ds}") as spark:
         recommend_night(spark, night)
 
@@ -204,7 +204,3 @@ def recommend_night(spark: SparkSession, night: Night) -> None:
 def _publish(rows: DataFrame, night: Night, table: type[Table]) -> None:
     key = [column for column in table.key if column != "date"]
     tables.replace(rows.sortWithinPartitions(*key), night.lake, table, {"date": night.ds})
-
-
-if __name__ == "__main__":
-    run_step("jobs.recommend")

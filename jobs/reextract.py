@@ -1,6 +1,5 @@
 """Re-extract one modality under a changed encoder: all content there is, in chunks, beside the nights that go on."""
 
-import argparse
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from jobs.extract import extracted
 from jobs.extraction.backlog import Contents
 from jobs.extraction.encoding import Encoding
 from jobs.runtime.ledger import Account, check_share, close
-from jobs.runtime.night import Night, run_step
+from jobs.runtime.night import Night
 from jobs.runtime.spark_session import session_when_asked
 from schemas.features import FEATURES
 from schemas.table import Modality
@@ -21,10 +20,11 @@ from schemas.tables import Quarantine
 log = logging.getLogger("nightweave.reextract")
 
 
-def run(night: Night, arguments: argparse.Namespace) -> None:
-    modality, settings = arguments.modality, night.config.extract.spark_settings()
+def run(night: Night, *, modality: Modality, chunk: int) -> None:
+    """`reextract_modality` under a Spark session that starts when it is needed."""
+    settings = night.config.extract.spark_settings()
     with session_when_asked(f"nightweave reextract {modality} {night.ds}", settings) as spark:
-        reextract_modality(spark, night, modality, chunk=int(arguments.chunk))
+        reextract_modality(spark, night, modality, chunk=chunk)
 
 
 def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality: Modality, *, chunk: int) -> None:
@@ -68,7 +68,3 @@ def _slicer(rows: pa.Table) -> Callable[[int], Iterator[pa.Table]]:
         return (rows.slice(start, size) for start in range(0, rows.num_rows, size))
 
     return slices
-
-
-if __name__ == "__main__":
-    run_step("jobs.reextract", options=("modality", "chunk"))

@@ -1,6 +1,5 @@
 """The night's report: one HTML file that opens offline."""
 
-import argparse
 import logging
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +8,7 @@ from typing import Any
 import duckdb
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from jobs.runtime.night import Night, UserError, run_step
+from jobs.runtime.night import Night, UserError
 from lake import storage, views
 from lake.asof import create_latest
 from lake.files import write_whole
@@ -106,7 +105,7 @@ def write_report(lake: Lake, night: date) -> str:
                 accounts,
                 ask("What was refused", QUARANTINE),
                 ask("Features in the store", FEATURES),
-                ask("What the validation likes said of the strategies tried", TRIED),
+                ask("Validation figures of the strategies tried", TRIED),
                 _metrics(connection, night),
                 ask("ndcg by segment", SEGMENTS),
             ],
@@ -135,9 +134,6 @@ def _dicts(section: Section) -> list[dict[str, Any]]:
     return [dict(zip(section.columns, row, strict=True)) for row in section.rows]
 
 
-def run(night: Night, _: argparse.Namespace) -> None:
+def run(night: Night) -> None:
+    """Write the night's report; the log has its path."""
     log.info("report: %s", write_report(night.lake, night.date))
-
-
-if __name__ == "__main__":
-    run_step("jobs.report")

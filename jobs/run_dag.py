@@ -43,7 +43,7 @@ def run_nightly(night: Night, params: Mapping[str, Any], *, config: str | None =
         instances = run.get_task_instances()
     failed = sorted({t.task_id for t in instances if t.state == "failed"})
     if run.state != "success":
-        raise NightError(f"night {night.ds} failed in {', '.join(failed) or 'its DAG'}; the log above says why")
+        raise NightError(f"night {night.ds} failed in {', '.join(failed) or 'its DAG'}; the log above has the reason")
     _say_timings(instances)
 
 

@@ -1,6 +1,5 @@
-"""Verify: read every table and say whether what is promised holds."""
+"""Verify: read every table and find the promises that do not hold."""
 
-import argparse
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from jobs.runtime.failure import LAW_OF_TABLE
-from jobs.runtime.night import Night, NightError, run_step
+from jobs.runtime.night import Night, NightError
 from lake import views
 from lake.damage import damaged
 from lake.lake import Lake
@@ -86,7 +85,12 @@ def describe(finding: Finding) -> str:
     )
 
 
-def run(night: Night, _: argparse.Namespace) -> None:
+def run(night: Night) -> None:
+    """Read every table; breaches are in the log.
+
+    Raises:
+        NightError: a promise of severity `fail` does not hold.
+    """
     looked, broken = findings(night.lake)
     for finding in broken:
         log.warning("%s", describe(finding))
@@ -99,7 +103,3 @@ def run(night: Night, _: argparse.Namespace) -> None:
             partition=", ".join(dict.fromkeys(finding.place() for finding in failed[:NAMED])),
         )
     log.info("verify: %d promises looked at, %d warnings", looked, len(broken))
-
-
-if __name__ == "__main__":
-    run_step("jobs.verify")

@@ -10,7 +10,7 @@ from lake import views
 from lake.lake import Lake
 
 EXPLICIT = ("like", "dislike", "rating", "review")
-"""Events in which users say what they think; the last one said counts against what they did."""
+"""Events that state an opinion; the latest of them outweighs what the user merely did."""
 
 REVIEWS = """
     SELECT user_id, item_id, text_key FROM interactions WHERE date <= $night AND text_key IS NOT NULL
@@ -48,9 +48,9 @@ def create_latest(connection: duckdb.DuckDBPyConnection, night: date) -> None:
 
 
 def items(lake: Lake, night: date) -> pa.Table:
-    """The latest version of every item that is not deleted, ascending by `item_id`.
+    """Return the latest version of every item that is not deleted, ascending by `item_id`.
 
-    A version with the later `updated_at` wins, whichever night it arrived on; one without counts as of its night.
+    The version with the latest `updated_at` wins, whichever night it arrived on; one without counts as of its night.
     """
     connection = views.connect(lake)
     create_latest(connection, night)
@@ -58,13 +58,17 @@ def items(lake: Lake, night: date) -> pa.Table:
 
 
 def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_threshold: float) -> pa.Table:
-    """One row a (user, item) pair: `user_id`, `item_id`, `timestamp` of its latest event, `weight`, `rating`.
+    """Return one row a (user, item) pair: `user_id`, `item_id`, `timestamp` of its latest event, `weight`, `rating`.
 
     `weight` is that of the pair's strongest event; 0 where the last explicit one was negative (a dislike, or a rating
     below the threshold). `rating` is the value of the pair's latest rating or review that has one (the highest where
     several came at once), null where none has. Ascending by user, timestamp, item.
 
     Ids are dictionary-encoded, the dictionaries ascending: a row of strings would cost more than all else in it.
+
+    Args:
+        weights: event → how much it counts; events that are not in it are left out.
+        rating_threshold: a rating or review below it counts as a dislike.
     """
     connection = views.connect(lake)
     for column in ("user_id", "item_id"):
@@ -76,5 +80,5 @@ def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_thr
 
 
 def reviews(lake: Lake, night: date) -> pa.Table:
-    """What users wrote: `user_id`, `item_id`, `text_key`, each different triple once, in that order."""
+    """Return what users wrote: the distinct `user_id`, `item_id`, `text_key`, ascending in that order."""
     return views.connect(lake).sql(REVIEWS, params={"night": night}).to_arrow_table()

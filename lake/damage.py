@@ -25,10 +25,10 @@ class Damage:
 
 
 def damaged(lake: Lake, table: type[Table]) -> Iterator[Damage]:
-    """The table's live files that are missing or damaged.
+    """Yield the table's live files that are missing or damaged.
 
-    Each is read to its end, the checksums of its pages are compared, and its size and its rows are held against what
-    the log says. What checksums do not cover, the file's own metadata, must at least be readable.
+    Each is read to its end, the checksums of its pages are verified, and its size and its number of rows are compared
+    with the log's. A file's own metadata, which no checksum covers, must at least be readable.
     """
     try:
         files = lake.files(table).to_pylist()

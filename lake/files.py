@@ -12,7 +12,7 @@ from lake.lake import Lake
 
 
 def write_whole(filesystem: pafs.FileSystem, path: str, data: bytes) -> None:
-    """Put a file down beside its place, then move it there: a reader sees the old one or the new one."""
+    """Write a file beside its place, then move it there: a reader sees the old one or the new one."""
     beside = f"{path}.{uuid.uuid4().hex}.partial"
     with filesystem.open_output_stream(beside) as out:
         out.write(data)
@@ -20,7 +20,7 @@ def write_whole(filesystem: pafs.FileSystem, path: str, data: bytes) -> None:
 
 
 def read_json(lake: Lake, path: str) -> Any:
-    """What the file holds; None where there is no such file."""
+    """Return what a JSON file holds, None where there is no such file."""
     filesystem, root = storage.filesystem(lake.uri)
     if filesystem.get_file_info(f"{root}/{path}").type != pafs.FileType.File:
         return None
@@ -29,20 +29,20 @@ def read_json(lake: Lake, path: str) -> Any:
 
 
 def write_json(lake: Lake, path: str, value: Any) -> None:
-    """Puts a value there, in place of what there was."""
+    """Write a value as a JSON file, in place of the one that may be there."""
     filesystem, root = storage.filesystem(lake.uri)
     filesystem.create_dir(f"{root}/{path}".rpartition("/")[0], recursive=True)
     write_whole(filesystem, f"{root}/{path}", json.dumps(value, indent=1, sort_keys=True).encode())
 
 
 def names(lake: Lake, folder: str) -> list[str]:
-    """The names of the files in a folder, sorted; none where there is no such folder."""
+    """Return the names of the files in a folder, sorted; none where there is no such folder."""
     filesystem, root = storage.filesystem(lake.uri)
     selector = pafs.FileSelector(f"{root}/{folder}", allow_not_found=True)
     return sorted(info.base_name for info in filesystem.get_file_info(selector) if info.type == pafs.FileType.File)
 
 
 def local(lake: Lake, path: str) -> Path | None:
-    """The path on this machine, where the lake is on a file system of it; None elsewhere."""
+    """Return the path on this machine, None where the lake is not on a file system of it."""
     filesystem, root = storage.filesystem(lake.uri)
     return Path(f"{root}/{path}") if isinstance(filesystem, pafs.LocalFileSystem) else None

@@ -24,6 +24,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake import storage
+from schemas.errors import NightweaveError
 from schemas.table import Table
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 COMMIT_ATTEMPTS = 50
 
 
-class LakeError(Exception):
+class LakeError(NightweaveError):
     """A table cannot be read or written; the message says which and why."""
 
 
@@ -48,7 +49,18 @@ class StagedFile:
 
 @dataclass(frozen=True)
 class Lake:
-    """The tables under one URI or path (`file`, `s3`, `gs`, `hdfs`)."""
+    """The tables under one URI or path (`file`, `s3`, `gs`, `hdfs`).
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from schemas.tables import UserEmbeddings
+    >>> night = date(2026, 11, 1)
+    >>> rows = [{"date": night, "user_id": "ada", "model_version": "m-1", "vector": [0.5, 1.0]}]
+    >>> with TemporaryDirectory() as folder:
+    ...     lake = Lake(folder)
+    ...     version = lake.write(UserEmbeddings, pa.Table.from_pylist(rows), {"date": night})
+    ...     lake.read(UserEmbeddings, columns=["user_id", "vector"]).to_pylist()
+    [{'user_id': 'ada', 'vector': [0.5, 1.0]}]
+    """
 
     uri: str
 
@@ -59,14 +71,14 @@ class Lake:
         return f"{self.uri}/{table.name}"
 
     def delta(self, table: type[Table]) -> DeltaTable | None:
-        """The table as of now, or None before its first commit."""
+        """Return the table as of now, None before its first commit."""
         try:
             return DeltaTable(self.table_uri(table), storage_options=storage.delta_options(self.uri))
         except TableNotFoundError:
             return None
 
     def dataset(self, table: type[Table]) -> "Dataset":
-        """The table as of now, as a lazy Arrow dataset; an empty one before its first commit."""
+        """Return the table as of now as a lazy Arrow dataset, an empty one before its first commit."""
         from pyarrow.dataset import dataset
 
         delta = self.delta(table)
@@ -77,12 +89,17 @@ class Lake:
     def read(
         self, table: type[Table], *, where: pc.Expression | None = None, columns: list[str] | None = None
     ) -> pa.Table:
-        """Rows of the table as of now, with the schema's types; partitions that `where` excludes are not opened."""
+        """Return rows of the table as of now, with the schema's types.
+
+        Args:
+            where: which rows; partitions that it excludes are not opened.
+            columns: which columns; all unless given.
+        """
         rows = self.dataset(table).to_table(filter=where, columns=columns)
         return rows.cast(pa.schema([table.schema.field(name) for name in rows.column_names]))
 
     def count(self, table: type[Table], partition: Mapping[str, str]) -> int:
-        """Rows of one partition as of now, from the transaction log."""
+        """Return the number of rows of one partition as of now, from the transaction log."""
         actions = self.files(table)
         for column, value in partition.items():
             values = actions[f"partition.{column}"]
@@ -90,7 +107,7 @@ class Lake:
         return pc.sum(actions["num_records"]).as_py() or 0
 
     def files(self, table: type[Table]) -> pa.Table:
-        """The table's live files as of now: `path`, `size_bytes`, `num_records`, and `partition.COLUMN` each."""
+        """Return the table's live files as of now: `path`, `size_bytes`, `num_records`, and `partition.COLUMN` each."""
         delta = self.delta(table)
         if delta is not None:
             return pa.table(delta.get_add_actions(flatten=True))
@@ -108,11 +125,17 @@ class Lake:
         return file.staged
 
     def writer(self, table: type[Table], partition: Mapping[str, str]) -> "FileWriter":
-        """What writes rows of one partition, as they come, to one Parquet file."""
+        """Return a context manager that writes rows of one partition, batch by batch, to one Parquet file."""
         return FileWriter(self, table, partition)
 
     def replace(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
-        """Make `files` the whole content of a partition, in one commit; returns the table's new version."""
+        """Make `files` the whole content of a partition, in one commit.
+
+        Returns: the table's new version.
+
+        Raises:
+            LakeError: other writers were faster too often.
+        """
         actions: list[AddAction | RemoveAction] = [_add_action(file, partition) for file in files]
         filters = [(column, "=", value) for column, value in partition.items()]
         for _ in attempts():
@@ -141,10 +164,14 @@ class Lake:
         partition: Mapping[str, str],
         data_change: bool,
     ) -> bool:
-        """Put `files` in the place of the live files at the paths `gone`, all of one partition, in one commit.
+        """Replace the live files at the paths `gone` by `files`, all of one partition, in one commit.
 
-        Returns whether it was made; not if another writer has made one since `version` was read, for then `gone` may be
-        so already. `data_change` says whether rows differ: readers of the table's changes pass over a commit without.
+        Args:
+            version: the table as it was when `gone` was read from it.
+            data_change: whether rows differ; readers of the table's changes pass over a commit without.
+
+        Returns: whether the commit was made; it is not where another writer has made one since `version`, since that
+            may have removed `gone` already.
         """
         now = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [_add_action(f, partition, data_change=data_change) for f in files]
@@ -162,10 +189,15 @@ class Lake:
         return True
 
     def append_new(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
-        """Add the rows of `files` whose key the partition lacks, in one commit; returns how many were added.
+        """Add the rows of `files` whose key the partition lacks, in one commit.
 
         Two nights that extract the same content at the same time both arrive here: the later one leaves out what the
         earlier one has committed, so that no key ever stands twice.
+
+        Returns: how many rows were added.
+
+        Raises:
+            LakeError: other writers were faster too often.
         """
         files = [file for file in files if file.rows]
         if not files:
@@ -192,18 +224,24 @@ class Lake:
         raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
 
     def write(self, table: type[Table], rows: pa.Table, partition: Mapping[str, date | str]) -> int:
-        """Replace a partition with `rows`, sorted by the table's key; returns the table's new version."""
+        """Replace a partition by `rows`, sorted by the table's key.
+
+        Returns: the table's new version.
+
+        Raises:
+            LakeError: other writers were faster too often.
+        """
         values = {column: str(value) for column, value in partition.items()}
         rows = rows.cast(table.schema).sort_by([(column, "ascending") for column in table.key])
         file = self.stage(table, rows.to_batches(), values)
         return self.replace(table, [file] if file else [], values)
 
     def filesystem(self, table: type[Table]) -> tuple[pafs.FileSystem, str]:
-        """Where the table's files are: a file system, and the table's folder in it."""
+        """Return the file system of the table's files, and the table's folder in it."""
         return storage.filesystem(self.table_uri(table))
 
     def current(self, table: type[Table]) -> DeltaTable:
-        """The table as of now, made where there is none, with every column that its schema has by now.
+        """Return the table as of now, created where there is none, with every column that its schema has by now.
 
         Raises:
             LakeError: a column came later that may not be null.
@@ -275,7 +313,7 @@ def _with_later_columns(table: type[Table], delta: DeltaTable) -> pa.Schema | No
 
 
 def attempts() -> Iterator[int]:
-    """Attempts at a commit, further and further apart, so that many writers get through."""
+    """Yield the numbers of attempts at a commit, further and further apart, so that many writers get through."""
     spread = random.Random(uuid.uuid4().int)
     for attempt in range(COMMIT_ATTEMPTS):
         if attempt:
@@ -299,7 +337,7 @@ class FileWriter:
         self._rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Rows with all columns of the table, partition columns included; others are left out."""
+        """Write rows that have all columns of the table, partition columns included; other columns are left out."""
         if not batch.num_rows:
             return
         rows = pa.Table.from_batches([batch])

@@ -24,17 +24,17 @@ class Merge:
 
 
 def merges(lake: Lake, table: type[Table], *, target_bytes: int) -> list[Merge]:
-    """Which files `compact` would merge: of each partition those below the target, in order, up to it."""
+    """Return what `compact` would merge: of each partition the files below the target, in order, up to it."""
     return list(_planned(table, lake.files(table), target_bytes))
 
 
 def compact(lake: Lake, table: type[Table], *, target_bytes: int) -> list[Merge]:
     """Merge each partition's small files, one commit a merged file; rows stay, sorted by the table's key in each file.
 
-    Returns what was merged. Files that another writer replaces meanwhile are left to that writer.
+    Returns: what was merged. Files that another writer replaces meanwhile are left to that writer.
 
     Raises:
-        LakeError: other writers were faster too often, or a file holds other rows than the log says.
+        LakeError: other writers were faster too often, or a file is damaged or holds other rows than the log counts.
     """
     return [merge for merge in merges(lake, table, target_bytes=target_bytes) if _merge(lake, table, merge)]
 
@@ -47,12 +47,15 @@ def put(
     *,
     without: Sequence[str] = (),
 ) -> int:
-    """Add the rows of `files` in one commit, in the place of those of the partition with their keys; returns how many.
+    """Add the rows of `files` in one commit, in the place of those of the partition with their keys.
 
-    Rows whose key is in `without` go too.
+    Args:
+        without: keys whose rows are removed too.
+
+    Returns: how many rows were added.
 
     Raises:
-        LakeError: other writers were faster too often.
+        LakeError: other writers were faster too often, or a file is damaged.
     """
     (key,) = (column for column in table.key if column not in partition)
     added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]
@@ -127,9 +130,24 @@ def _merged(lake: Lake, table: type[Table], merge: Merge) -> StagedFile:
 
 
 def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None = None) -> pa.Table:
-    """Rows of one file; columns that came to the table after it are null."""
+    """Rows of one file; columns that came to the table after it are null.
+
+    Pages are held against their checksums: a damaged one, written anew, would get a checksum that is right.
+
+    Raises:
+        LakeError: the file is gone or damaged.
+    """
     filesystem, root = lake.filesystem(table)
-    rows = pq.read_table(f"{root}/{path}", filesystem=filesystem, columns=columns, partitioning=None)
+    try:
+        rows = pq.read_table(
+            f"{root}/{path}",
+            filesystem=filesystem,
+            columns=columns,
+            partitioning=None,
+            page_checksum_verification=True,
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise LakeError(f"{table.name}: {path} cannot be read: {error}; run nightweave verify") from error
     for field in table.file_schema():
         if columns is None and field.name not in rows.column_names:
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))

@@ -1,4 +1,4 @@
-"""Rows that a step hands to its Spark tasks: numbered files in a folder of the lake, gone when the step ends."""
+"""Rows that a step passes to its Spark tasks: numbered files in a folder of the lake, removed when the step ends."""
 
 import uuid
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Scratch:
 
 @contextmanager
 def scratch(lake: Lake, name: str) -> Iterator[Scratch]:
-    """A folder of its own for whoever asks, beneath `FOLDER`; a step that is killed leaves it behind."""
+    """Yield a new folder beneath `FOLDER`, removed at the end; a step that is killed leaves it behind."""
     made = Scratch(f"{lake.uri}/{FOLDER}/{name}-{uuid.uuid4().hex}")
     try:
         yield made

@@ -22,7 +22,7 @@ ROWS_PER_BATCH = 2000
 def read(
     spark: SparkSession, lake: Lake, table: type[Table], *where: tuple[str, str, str], columns: Sequence[str] = ()
 ) -> DataFrame:
-    """Rows of a table as of now.
+    """Return rows of a table as of now.
 
     Args:
         where: conditions on partition columns, such as `("date", "<=", "2026-11-07")`; all must hold.

@@ -1,4 +1,4 @@
-"""Where RAW and LAKE are: a path or a URI as a file system, and what Delta's own client has to be told of it.
+"""Where RAW and LAKE are: a path or a URI as a file system, and as options of Delta's own client.
 
 Credentials come from the environment as every client of the store reads them (`AWS_ACCESS_KEY_ID`,
 `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`; `GOOGLE_APPLICATION_CREDENTIALS`;
@@ -12,15 +12,20 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from schemas.errors import NightweaveError
+
 SCHEMES = ("file", "s3", "gs", "hdfs")
 
 
-class StorageError(Exception):
-    """RAW or LAKE cannot be reached; the message says where it should be and why it is not."""
+class StorageError(NightweaveError):
+    """RAW or LAKE cannot be reached; the message names the place and the cause."""
 
 
 def as_uri(place: str) -> str:
-    """A local path or a URI as a URI, without a slash at its end.
+    """Return a local path or a URI as a URI, without a slash at its end.
+
+    >>> as_uri("/srv/lake/"), as_uri("s3://bucket/lake/")
+    ('file:///srv/lake', 's3://bucket/lake')
 
     Raises:
         StorageError: the scheme is none of `SCHEMES`, or the URI holds a name or a password.
@@ -37,13 +42,17 @@ def as_uri(place: str) -> str:
 
 
 def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a URI, and the path in it."""
+    """Return the file system of a URI, and the path in it.
+
+    >>> filesystem("file:///srv/lake/")[1]
+    '/srv/lake'
+    """
     found, root = pafs.FileSystem.from_uri(uri)
     return found, root.rstrip("/")
 
 
 def delta_options(uri: str) -> dict[str, str]:
-    """Options of delta-rs for a URI: on S3 a commit is a put that the store refuses where its version exists."""
+    """Return delta-rs' options for a URI: on S3 a commit is a put that the store refuses where its version exists."""
     if urlsplit(uri).scheme != "s3":
         return {}
     options = {"aws_conditional_put": "etag"}
@@ -54,7 +63,7 @@ def delta_options(uri: str) -> dict[str, str]:
 
 
 def check(uri: str) -> None:
-    """See that a store answers and takes the credentials; a path on this machine is not looked at.
+    """Check that a store answers and accepts the credentials; a path on this machine is not looked at.
 
     Raises:
         StorageError: it does not, or there is no such bucket.

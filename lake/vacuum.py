@@ -1,7 +1,7 @@
 """Files in a table's folder that no reader needs any more.
 
 A file is needed while the table's current version has it; for a while after a commit has replaced it, since a reader
-may have begun before; and while it is young, since a writer puts files down before it commits them.
+may have begun before; and while it is young, since a writer writes files before it commits them.
 """
 
 import json
@@ -21,7 +21,7 @@ LOG = "_delta_log"
 
 @dataclass(frozen=True)
 class Unneeded:
-    """A file, its path within its file system. An `orphan` was put down by a write that failed: no commit names it."""
+    """A file, its path within its file system. An `orphan` was left by a write that failed: no commit names it."""
 
     path: str
     size: int
@@ -29,7 +29,7 @@ class Unneeded:
 
 
 def unneeded(lake: Lake, table: type[Table], *, before: datetime) -> list[Unneeded]:
-    """The table's Parquet files that were put down before that moment, are not live, and were not live since.
+    """Return the table's Parquet files that were written before that moment, are not live, and were not live since.
 
     What the log no longer names (Delta keeps 30 days of commits) counts as an orphan.
     """
@@ -56,6 +56,7 @@ def unneeded(lake: Lake, table: type[Table], *, before: datetime) -> list[Unneed
 
 
 def remove(lake: Lake, table: type[Table], files: list[Unneeded]) -> None:
+    """Delete files that `unneeded` has found."""
     filesystem, _ = lake.filesystem(table)
     for file in files:
         filesystem.delete_file(file.path)

@@ -16,14 +16,19 @@ CLOSED: dict[str, str | bool | int | float | list[str]] = {
 
 
 def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with one view a table of the lake, as of now; tables not yet written are empty, and so are
-    those named in `without`.
+    """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty.
 
     SQL can read those views and nothing else: no file, no network, no extension, no variable of this program, no
     change of settings. A temporary table can be made; it goes with the connection.
+
+    Args:
+        without: names of tables that are to be empty.
+
+    >>> connect(Lake("/a/lake/not/yet/written")).sql("SELECT count(*) FROM items").fetchall()
+    [(0,)]
     """
     connection = duckdb.connect(config=CLOSED)
-    # The ledger is looked at first: what a step has said there is in the tables by then, whoever writes meanwhile.
+    # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
     for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
         empty = table.name in without
         connection.register(table.name, table.schema.empty_table() if empty else lake.dataset(table))

@@ -1,1 +1,1 @@
-"""What a table is: columns, grain, checks; and the configuration."""
+"""What a table is: columns with a description each, grain and checks; and the configuration."""

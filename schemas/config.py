@@ -1,22 +1,36 @@
 """The configuration of a night: read from one YAML file, validated once, then passed on as a value."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
+from schemas.errors import NightweaveError, did_you_mean
 from schemas.table import Modality
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf"
 
 
-class ConfigError(ValueError):
-    """The configuration cannot be used; the message says which setting, what it held and what is expected."""
+class ConfigError(NightweaveError):
+    """The configuration cannot be used; the message names the setting, what it held and what is expected."""
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """Settings that stand together; a setting of another name is refused with the nearest one that exists."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        for name in given if isinstance(given, Mapping) else ():
+            if name not in cls.model_fields:
+                near = did_you_mean(name, cls.model_fields)
+                raise ValueError(f"no setting is called {name!r}; {near}choose among {', '.join(cls.model_fields)}")
+        return given
 
 
 class Events(Section):
@@ -36,6 +50,16 @@ class Events(Section):
     rating_threshold: float = 4.0
     """A rating or review whose `value` is below this weighs 0; one without a value counts as it stands."""
 
+    @model_validator(mode="after")
+    def _aliases_lead_to_events(self) -> "Events":
+        for alias, event in self.aliases.items():
+            if event not in self.weights:
+                near = did_you_mean(event, self.weights)
+                raise ValueError(
+                    f"aliases.{alias} {event!r}: {near}expected an event that has a weight: {', '.join(self.weights)}"
+                )
+        return self
+
 
 class Clean(Section):
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
@@ -53,13 +77,17 @@ class EncoderChoice(Section):
     """Contents that are encoded together; a Spark task holds up to twice as many decoded ones."""
 
 
+ENCODERS: dict[Modality, EncoderChoice] = {
+    "text": EncoderChoice(name="e5-small"),
+    "image": EncoderChoice(name="efficientnet-lite0"),
+    "audio": EncoderChoice(name="mel-mfcc"),
+    "video": EncoderChoice(name="frame-sequence"),
+}
+
+
 class Extract(Section):
-    encoders: dict[Modality, EncoderChoice] = {
-        "text": EncoderChoice(name="e5-small"),
-        "image": EncoderChoice(name="efficientnet-lite0"),
-        "audio": EncoderChoice(name="mel-mfcc"),
-        "video": EncoderChoice(name="frame-sequence"),
-    }
+    encoders: dict[Modality, EncoderChoice] = ENCODERS
+    """One a modality; a modality that is left out has the default one."""
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
     """Share of a night's contents of one modality that may be refused before the night fails."""
     decode_timeout_s: float = Field(default=300.0, gt=0)
@@ -67,6 +95,11 @@ class Extract(Section):
     """Wall-clock time and address space of one file's decoding; a file that needs more is refused."""
     spark: dict[str, str] = {}
     """Settings of the Spark session, such as GPUs a task; `{profiles}` stands for the folder of the profiles."""
+
+    @field_validator("encoders", mode="before")
+    @classmethod
+    def _one_a_modality(cls, given: Any) -> Any:
+        return ENCODERS | given if isinstance(given, dict) else given
 
     def spark_settings(self) -> dict[str, str]:
         """`spark` with its placeholders filled in."""
@@ -81,6 +114,15 @@ class Split(Section):
     test_share: float = Field(default=0.2, gt=0, lt=1)
     valid_share: float = Field(default=0.1, gt=0, lt=1)
 
+    @model_validator(mode="after")
+    def _something_is_left(self) -> "Split":
+        if self.test_share + self.valid_share >= 1:
+            raise ValueError(
+                f"test_share {self.test_share} and valid_share {self.valid_share}: expected a sum below 1, "
+                "the rest is what models learn from"
+            )
+        return self
+
 
 class Missing(Section):
     """What is done about modalities that items lack, by the name that `fusion/missing/registry.py` gives it."""
@@ -90,7 +132,7 @@ class Missing(Section):
 
 
 class Select(Section):
-    """Which columns of every modality's vectors are kept: those that tell most of the items' categories, by mutual
+    """Which columns of every modality's vectors are kept: those that predict the items' categories best, by mutual
     information or by a group lasso. A catalog without two categories is refused."""
 
     method: Literal["none", "mutual_information", "l1"] = "none"
@@ -158,16 +200,16 @@ class Fusion(Section):
     missing: Missing = Missing()
     contradictions: Contradictions = Contradictions()
     min_likes: int = Field(default=20, ge=1)
-    """With fewer likes than this there is nothing to learn from: content alone speaks."""
+    """With fewer likes than this there is nothing to learn from: items are compared by content alone."""
     seed: int = 20261123
 
     @model_validator(mode="after")
     def _consistent(self) -> "Fusion":
         if self.strategy == AUTO and self.parameters:
-            raise ValueError("fusion.parameters belong to a named strategy; with `auto` give them to a candidate")
+            raise ValueError(f"parameters {self.parameters}: with strategy `auto` they belong to one of candidates")
         names = [candidate.strategy for candidate in self.candidates]
         if len(set(names)) < len(names):
-            raise ValueError(f"fusion.candidates {', '.join(names)}: expected each strategy once")
+            raise ValueError(f"candidates {', '.join(names)}: expected each strategy once")
         return self
 
     @property
@@ -180,8 +222,20 @@ class Fusion(Section):
 
 class Evaluate(Section):
     ks: tuple[int, ...] = (10, 20)
+    """Lengths of the lists that are judged."""
     gate_metric: str = "ndcg"
+    """What strategies are chosen by, and a model is promoted by: one of `fusion.evaluation.evaluate.METRICS`."""
     gate_k: int = 20
+    """Length of the lists that it is measured on, one of `ks`."""
+
+    @model_validator(mode="after")
+    def _gate_is_measured(self) -> "Evaluate":
+        ks = ", ".join(map(str, self.ks))
+        if not self.ks or min(self.ks) < 1 or len(set(self.ks)) < len(self.ks):
+            raise ValueError(f"ks [{ks}]: expected at least one length, each 1 or more and there once")
+        if self.gate_k not in self.ks:
+            raise ValueError(f"gate_k {self.gate_k} is not in ks [{ks}]: set gate_k to one of them, or add it to ks")
+        return self
 
 
 class Recommend(Section):
@@ -191,8 +245,9 @@ class Recommend(Section):
 
 class Maintenance(Section):
     retention_days: float = Field(default=7, ge=1, le=30)
-    """What is no longer needed is removed once it is so old. No night may run longer: what it has written and not yet
-    committed is known by its age alone. Delta's log, which tells what was replaced when, reaches back 30 days."""
+    """What is no longer needed is removed once it is so many days old. No night may run longer: what it has written and
+    not yet committed is recognised by its age alone. Delta's log, which records what was replaced when, reaches back 30
+    days."""
     target_file_mib: int = Field(default=64, gt=0)
     """Files of a partition that are smaller are merged into files of up to this size."""
 
@@ -207,21 +262,60 @@ class Config(Section):
     maintenance: Maintenance = Maintenance()
 
 
-def load(source: str | Path = "embedded") -> Config:
-    """The configuration in a YAML file, or in the profile of that name under `conf/`.
+def read(source: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The YAML file that `source` names, or the profile of that name under `conf/`, and the settings in it.
 
     Raises:
-        ConfigError: there is no such file or profile, it is not YAML, or a setting does not validate.
+        ConfigError: there is no such file or profile, it cannot be read, or it holds no YAML mapping.
     """
     path = Path(source)
     if not path.suffix:
         path = PROFILES / f"{source}.yaml"
     if not path.is_file():
         profiles = sorted(p.stem for p in PROFILES.glob("*.yaml"))
-        raise ConfigError(f"--config {source}: no such file; give a YAML file or a profile ({', '.join(profiles)})")
+        near = did_you_mean(source, profiles)
+        raise ConfigError(
+            f"--config {source}: no such file; {near}give a YAML file or a profile ({', '.join(profiles)})"
+        )
     try:
-        return Config.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
-    except yaml.YAMLError as error:
+        given = yaml.safe_load(path.read_text("utf-8")) or {}
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path}: expected the sections {', '.join(Config.model_fields)}, got {given!r:.80}")
+    return path, given
+
+
+def load(source: str | Path = "embedded") -> Config:
+    """The configuration in a YAML file, or in the profile of that name under `conf/`.
+
+    What needs no registry is checked here; names of encoders, strategies, policies and metrics are resolved by
+    `jobs.runtime.check_config`.
+
+    Raises:
+        ConfigError: as in `read`, or a setting does not validate; the message names all that do not.
+    """
+    path, given = read(source)
+    try:
+        return Config.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {in_words(error)}") from None
+
+
+def in_words(error: ValidationError) -> str:
+    """Errors of pydantic's in one line, each as `section.setting value: what is expected`."""
+    return "; ".join(_in_words(one) for one in error.errors())
+
+
+def _in_words(error: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    if error["type"] == "value_error":
+        return f"{place}: {error['ctx']['error']}".removeprefix(": ")
+    expected = error["msg"][0].lower() + error["msg"][1:]
+    near = did_you_mean(error["input"], _quoted(expected)) if error["type"] == "literal_error" else ""
+    return f"{place} {error['input']!r:.80}: {near}{expected}"
+
+
+def _quoted(text: str) -> list[str]:
+    """The words of a text that stand between apostrophes."""
+    return text.split("'")[1::2]

@@ -1,4 +1,4 @@
-"""The tables as a page to read: `python -m schemas.describe` prints what `docs/tables.md` holds."""
+"""The page of tables: `python -m schemas.describe` prints `docs/tables.md`."""
 
 import inspect
 from textwrap import fill
@@ -16,21 +16,23 @@ that name for `nightweave query`. `date` is the night. This page is printed by `
 
 
 def page() -> str:
-    """Markdown: of each table the grain, what its docstring adds, the columns, and the promises that `verify` keeps."""
+    """The page as Markdown: of each table the grain, the rest of its docstring, the columns and the promises that
+    `verify` checks."""
     return "\n".join([INTRODUCTION, *map(_section, TABLES.values())])
 
 
 def _section(table: type[Table]) -> str:
     _, _, more = inspect.cleandoc(table.__doc__ or "").partition("\n")
     columns = [
-        f"| `{field.name}` | {_type(field.type)} | {'yes' if field.nullable else ''} |" for field in table.schema
+        f"| `{column.name}` | {_type(column.type)} | {'yes' if column.nullable else ''} | {column.description} |"
+        for column in table.described
     ]
     promises = [f"- {check.name}{'' if check.severity == 'fail' else ' (a warning)'}" for check in table.all_checks()]
     lines = [
         f"## `{table.name}`",
         fill(f"{table.grain()} Key: {_names(table.key)}. Partitioned by: {_names(table.partition_by)}.", 120),
         more.strip(),
-        "\n".join(["| column | type | may be null |", "| --- | --- | --- |", *columns]),
+        "\n".join(["| column | type | may be null | description |", "| --- | --- | --- | --- |", *columns]),
         "\n".join(["Promised:", *dict.fromkeys(promises)]),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"

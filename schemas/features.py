@@ -4,66 +4,90 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from schemas.table import DATE, VECTOR, Check, Modality, Table, finite, string
+from schemas.table import STRINGS, VECTOR, Check, Column, Modality, Table, query
 
-Columns = tuple[pa.Field, ...]
 INT, FLOAT, FLAG, FLOATS = pa.int32(), pa.float32(), pa.bool_(), pa.list_(pa.float32())
-STRINGS = pa.list_(pa.string())
-
 
 TERM_SPACE = 1 << 20
 """`term_ids` of a text are below this."""
 
 
-def _columns(*, nullable: bool = False, **types: pa.DataType) -> Columns:
-    return tuple(pa.field(name, dtype, nullable=nullable) for name, dtype in types.items())
-
-
 class FeatureStore(Table):
-    """Base of the four. `columns` are the readable features that every encoder of the modality gives.
+    """Base of the four.
 
-    `date` is the night that first extracted the content: the one value that the order of nights may change.
+    Class attributes:
+        readable: the columns that every encoder of the modality gives beside its vector.
+        columns: their Arrow fields.
     """
 
     partition_by = ("encoder",)
     key = ("content_key", "encoder")
-    columns: ClassVar[Columns]
+    readable: ClassVar[tuple[Column, ...]]
+    columns: ClassVar[tuple[pa.Field, ...]]
 
     def __init_subclass__(cls, *, modality: Modality) -> None:
         cls.name = f"features_{modality}"
-        identity = [string("content_key"), string("encoder"), DATE, pa.field("vector", VECTOR, nullable=False)]
-        cls.schema = pa.schema([*identity, *cls.columns])
+        cls.described = (*_identity(modality), *cls.readable)
+        cls.columns = tuple(column.field for column in cls.readable)
         cls.checks = (
-            Check("vectors are finite", finite(cls.name)),
-            Check(
-                "vectors are not constant",
-                f"SELECT * FROM {cls.name} WHERE len(vector) > 1 AND list_max(vector) = list_min(vector)",
-            ),
+            Check("vectors are finite", query("any/vectors_are_finite.sql", table=cls.name)),
+            Check("vectors are not constant", query("features/vectors_are_not_constant.sql", modality=modality)),
         )
+        super().__init_subclass__()
+
+
+def _identity(modality: Modality) -> tuple[Column, ...]:
+    content = "the text's UTF-8 bytes" if modality == "text" else "the file's bytes"
+    names = "`text_key` of `items` and `interactions`" if modality == "text" else f"`{modality}_keys` of `items`"
+    return (
+        Column("content_key", pa.string(), f"SHA-256 of {content}, hex; {names} point here."),
+        Column(
+            "encoder",
+            pa.string(),
+            "Fingerprint of the encoder: its name, then 12 hex digits of a hash over name, version, weights and "
+            "parameters; `-untrained` between them where nothing was learnt by its weights.",
+        ),
+        Column(
+            "date",
+            pa.date32(),
+            "Night that first extracted the content: the one value that the order in which nights run may change.",
+        ),
+        Column("vector", VECTOR, "The encoder's embedding of the content; of one width for all rows of an encoder."),
+    )
 
 
 class FeaturesText(FeatureStore, modality="text"):
     """One piece of text under one encoder.
 
-    `characters` and `words` count the whole text (each Chinese or Japanese character is a word); all else is of its
-    analysed beginning. `language` is an ISO 639-1 code, "und" where none stands out. `tokens` are its words in order,
-    2,000 at most, without punctuation. `pos` counts them by Universal part of speech (NOUN, PROPN, VERB, ...) and
-    `entities` holds the distinct names by type (PERSON, ORG, LOC, TIME, WORK, MISC), 100 at most: of the Chinese and
-    English parts of a text, empty for other languages. `key_phrases` are at most ten, the most telling first.
-    `term_ids` are the hashed terms (dictionary forms, case folded) of those tokens, ascending, below 2 ** 20 and the
-    same every night; `term_counts` says how often each occurs. An empty list or map means that nothing was found.
+    `characters` and `words` count the whole text; all else is of its beginning, as far as the encoder analyses it. An
+    empty list or map means that nothing was found.
     """
 
-    columns = _columns(
-        characters=INT,
-        words=INT,
-        language=pa.string(),
-        tokens=STRINGS,
-        pos=pa.map_(pa.string(), pa.int32()),
-        entities=pa.map_(pa.string(), STRINGS),
-        key_phrases=STRINGS,
-        term_ids=pa.list_(pa.int32()),
-        term_counts=pa.list_(pa.int32()),
+    readable = (
+        Column("characters", INT, "Length of the whole text, in Unicode characters."),
+        Column("words", INT, "Words of the whole text; each Chinese or Japanese character is one."),
+        Column("language", pa.string(), 'ISO 639-1 code of the language; "und" where none stands out.'),
+        Column("tokens", STRINGS, "The words as written, in order, without punctuation; 2,000 at most."),
+        Column(
+            "pos",
+            pa.map_(pa.string(), pa.int32()),
+            "How many of `tokens` there are of each Universal part of speech (NOUN, PROPN, VERB, ...); of the Chinese "
+            "and English parts of a text, empty for other languages.",
+        ),
+        Column(
+            "entities",
+            pa.map_(pa.string(), STRINGS),
+            "The distinct names by type (PERSON, ORG, LOC, TIME, WORK, MISC), 100 at most; of the Chinese and English "
+            "parts of a text, empty for other languages.",
+        ),
+        Column("key_phrases", STRINGS, "Phrases that the text is about, at most ten, the most important first."),
+        Column(
+            "term_ids",
+            pa.list_(pa.int32()),
+            "Hashes of the different terms (dictionary forms, case folded) of `tokens`, ascending, 0 to 2 ** 20 - 1; a "
+            "term has the same number in every text and on every night.",
+        ),
+        Column("term_counts", pa.list_(pa.int32()), "How often each of `term_ids` occurs, in the same order."),
     )
 
 
@@ -72,110 +96,220 @@ class FeaturesImage(FeatureStore, modality="image"):
 
     None of the columns is ever null. But for `width`, `height` and `animated` they are of the whole upright first
     frame, squashed to a square, whatever part of it the encoder took: they agree between encoders.
-
-    - `width`, `height`: the file's own, in pixels, as seen upright.
-    - `animated`: the file has more frames.
-    - `blank`: every pixel has the same colour, give or take 2 of 255.
-    - `brightness`: mean luma, 0 to 1.
-    - `contrast`: standard deviation of luma, 0 to 0.5.
-    - `colourfulness`: 0 is grey, above 0.4 extremely colourful.
-    - `sharpness`: variance of luma's Laplacian at 224 x 224; little is blurred or even.
-    - `gradients`: histogram of oriented gradients [324]: 3 x 3 blocks of 2 x 2 cells, 9 orientations each.
-    - `texture`: histogram of uniform local binary patterns [10], sums to 1.
-    - `edge_density`: share of pixels on an edge, 0 to 1.
-    - `edges`: share of edge pixels by direction [8], steps of 22.5 degrees, level first, then rising; 0 without edges.
-    - `colour`: histogram [52], sums to 1: 4 greys, then 12 hues as pale dark, pale bright, vivid dark, vivid bright.
-    - `perceptual_hash`: 64 bits; `bit_count(xor(a, b))` is up to about 8 for near-duplicates.
     """
 
-    columns = _columns(
-        width=INT,
-        height=INT,
-        brightness=FLOAT,
-        contrast=FLOAT,
-        colourfulness=FLOAT,
-        sharpness=FLOAT,
-        animated=FLAG,
-        blank=FLAG,
-        gradients=FLOATS,
-        texture=FLOATS,
-        edge_density=FLOAT,
-        edges=FLOATS,
-        colour=FLOATS,
-        perceptual_hash=pa.int64(),
+    readable = (
+        Column("width", INT, "The file's own width in pixels, as seen upright."),
+        Column("height", INT, "The file's own height in pixels, as seen upright."),
+        Column("brightness", FLOAT, "Mean luma, 0 (black) to 1 (white)."),
+        Column("contrast", FLOAT, "Standard deviation of luma, 0 to 0.5."),
+        Column("colourfulness", FLOAT, "Hasler and Süsstrunk's measure: 0 is grey, above 0.4 extremely colourful."),
+        Column(
+            "sharpness",
+            FLOAT,
+            "Variance of the Laplacian of luma (0 to 1) at 224 x 224 pixels; a low value is a blurred or even picture.",
+        ),
+        Column("animated", FLAG, "The file has more frames than the one described here."),
+        Column("blank", FLAG, "Every pixel has the same colour, give or take 2 of 255."),
+        Column(
+            "gradients",
+            FLOATS,
+            "Histogram of oriented gradients [324]: 3 x 3 blocks of 2 x 2 cells, 9 orientations each.",
+        ),
+        Column("texture", FLOATS, "Histogram of uniform local binary patterns [10]; sums to 1."),
+        Column("edge_density", FLOAT, "Share of the pixels that lie on an edge, 0 to 1."),
+        Column(
+            "edges",
+            FLOATS,
+            "Share of edge pixels by direction [8], in steps of 22.5 degrees, level first, then rising; sums to 1, or "
+            "all 0 where there is no edge.",
+        ),
+        Column(
+            "colour",
+            FLOATS,
+            "Histogram of colours [52]: 4 greys, then 12 hues as pale dark, pale bright, vivid dark, vivid bright; "
+            "sums to 1.",
+        ),
+        Column(
+            "perceptual_hash",
+            pa.int64(),
+            "64 bits as a signed number; `bit_count(xor(a, b))` of two pictures is up to about 8 for near-duplicates.",
+        ),
     )
 
 
 class FeaturesAudio(FeatureStore, modality="audio"):
     """One sound under one encoder.
 
-    As the file has it:
-
-    - `duration_s`: seconds that were read; where `truncated`, they aren't the whole file, but windows of it joined.
-    - `header_duration_s`: seconds that the file says it lasts, which may be wrong; null where it doesn't say.
-    - `sample_rate`: in Hz.
-    - `rms_db`: level below full scale, -100 at least; `silent` says that it is below -70.
-    - `loudness_lufs`: integrated loudness of the mix to mono (ITU-R BS.1770-4); null where all is below -70 LUFS.
-
-    Of what was read, denoised where the encoder does so, less `trimmed_s` seconds of silence at its ends, brought to
-    -23 LUFS:
-
-    - `onsets_per_s` and `tempo_bpm`: beats a minute; null where nothing repeats, and in silence.
-    - `mfcc` [20]: mel-frequency cepstral coefficients, means over time.
-    - `mel_sequence` [1024], to be reshaped to [32, 32]: log-mel power in dB, -45 at least, of 32 equal parts of time
-      (rows) in 32 bands (columns).
-
-    And means over time weighted by power, null in silence:
-
-    - `spectral_centroid_hz`, `spectral_bandwidth_hz`, `spectral_rolloff_hz`: centre and spread of the power, and below
-      what 85 % of it lie.
-    - `spectral_flatness`: from 0 for a tone to 1 for white noise.
-    - `zero_crossing_rate`: changes of sign a sample, at 22,050 samples a second.
-    - `chroma` [12]: strength of the pitch classes C, C sharp to B, 1 for the strongest of the moment.
-    - `spectral_contrast` [7]: dB from valleys to peaks below 200 Hz and in the six octaves above.
+    The prepared sound, which some columns describe, is what was read of the file, denoised where the encoder does so,
+    less the silence at its ends, brought to -23 LUFS. A mean by power is a mean over its time in which each moment
+    weighs as its power; it is null in silence.
     """
 
-    columns = (
-        *_columns(duration_s=FLOAT, sample_rate=INT, rms_db=FLOAT, silent=FLAG, truncated=FLAG, trimmed_s=FLOAT),
-        *_columns(nullable=True, header_duration_s=FLOAT, loudness_lufs=FLOAT, tempo_bpm=FLOAT),
-        *_columns(onsets_per_s=FLOAT, mfcc=FLOATS, mel_sequence=FLOATS),
-        *_columns(nullable=True, spectral_centroid_hz=FLOAT, spectral_bandwidth_hz=FLOAT, spectral_rolloff_hz=FLOAT),
-        *_columns(nullable=True, spectral_flatness=FLOAT, zero_crossing_rate=FLOAT, chroma=FLOATS),
-        *_columns(nullable=True, spectral_contrast=FLOATS),
+    readable = (
+        Column(
+            "duration_s",
+            FLOAT,
+            "Seconds that were read; where `truncated`, they are not the whole file but windows of it, joined.",
+        ),
+        Column("sample_rate", INT, "The file's own sample rate in Hz."),
+        Column("rms_db", FLOAT, "Root mean square level of what was read, in dB below full scale; -100 at least."),
+        Column("silent", FLAG, "`rms_db` is below -70."),
+        Column("truncated", FLAG, "Part of the file was left unread, as it is longer than the encoder reads."),
+        Column("trimmed_s", FLOAT, "Seconds of silence cut off both ends of what was read."),
+        Column(
+            "header_duration_s",
+            FLOAT,
+            "Length in seconds by the file's header, which may be wrong; null where the header has none.",
+            nullable=True,
+        ),
+        Column(
+            "loudness_lufs",
+            FLOAT,
+            "Integrated loudness of what was read, mixed to mono, in LUFS (ITU-R BS.1770-4); null where `silent`, or "
+            "where all is below -70 LUFS.",
+            nullable=True,
+        ),
+        Column(
+            "tempo_bpm",
+            FLOAT,
+            "Tempo of the prepared sound in beats a minute; null where nothing repeats, and in silence.",
+            nullable=True,
+        ),
+        Column("onsets_per_s", FLOAT, "Onsets of the prepared sound a second; 0 in silence."),
+        Column("mfcc", FLOATS, "Mel-frequency cepstral coefficients [20] of the prepared sound, means over time."),
+        Column(
+            "mel_sequence",
+            FLOATS,
+            "Log-mel power [1024] of the prepared sound in dB, -45 at least, to be reshaped to [32, 32]: equal parts "
+            "of time (rows) by bands (columns).",
+        ),
+        Column(
+            "spectral_centroid_hz",
+            FLOAT,
+            "Centre of the power over frequency, in Hz; mean by power, null in silence.",
+            nullable=True,
+        ),
+        Column(
+            "spectral_bandwidth_hz",
+            FLOAT,
+            "Spread of the power around that centre, in Hz; mean by power, null in silence.",
+            nullable=True,
+        ),
+        Column(
+            "spectral_rolloff_hz",
+            FLOAT,
+            "Frequency below which 85% of the power lie, in Hz; mean by power, null in silence.",
+            nullable=True,
+        ),
+        Column(
+            "spectral_flatness",
+            FLOAT,
+            "From 0 for a tone to 1 for white noise; mean by power, null in silence.",
+            nullable=True,
+        ),
+        Column(
+            "zero_crossing_rate",
+            FLOAT,
+            "Changes of sign a sample, at 22,050 samples a second, 0 to 1; mean by power, null in silence.",
+            nullable=True,
+        ),
+        Column(
+            "chroma",
+            FLOATS,
+            "Strength of the pitch classes [12], C, C sharp to B, 1 for the strongest of the moment; mean by power, "
+            "null in silence.",
+            nullable=True,
+        ),
+        Column(
+            "spectral_contrast",
+            FLOATS,
+            "dB from valleys to peaks [7], below 200 Hz and in the six octaves above; mean by power, null in silence.",
+            nullable=True,
+        ),
     )
 
 
 class FeaturesVideo(FeatureStore, modality="video"):
     """One film under one encoder.
 
-    As the file has it: `width` and `height` in stored pixels; `has_audio`, there is a sound track. Of what was read,
-    all of a short film and pieces of a long one (then `truncated`): `duration_s`, when its last frame ends; `fps`,
-    frames a second; `scenes`, one more than there are hard cuts; `cuts_s`, when those are, in seconds (where two pieces
-    meet and differ, there is one too).
-
-    `frames` stand for the film, at the seconds `frame_times_s`; `sequence` has their embeddings in that order, to be
-    reshaped to [frames, width of the image encoder's vector]. `motion_mean` is the mean absolute change of luma (0 to
-    1) within about 0.08 s.
-
-    `motion_source` says what the other motion columns are measured on: "codec", motion vectors in the film's code, or
-    "frames", shifts of parts of the picture between frames; null, as they all are, where there are no two frames to
-    compare. `motion_right_px` and `motion_down_px` are the median displacement of the picture's parts, in pixels of the
-    file from one frame to the next, averaged over time: positive where what is shown moves to the right, or down.
-    `motion_speed` is the mean speed of the parts in picture diagonals a second. `motion_histogram` [25] has the share
-    of parts that are still (below 0.02 diagonals a second), then of slow (below 0.1), faster (below 0.5) and fast ones,
-    each by 8 directions: right, right and down, down, left and down, left, left and up, up, right and up.
-
-    `objects` is the most of each class that the encoder's detector saw at once, empty where it saw none, null where the
-    encoder has no detector. `audio_vector` is the sound track's vector under the film encoder's audio encoder, null
-    where no sound can be decoded.
+    All of a short film is read, and of a long one pieces (then `truncated`). The motion columns but for `motion_mean`
+    are null where there are no two frames to compare.
     """
 
-    columns = (
-        *_columns(duration_s=FLOAT, width=INT, height=INT, fps=FLOAT, truncated=FLAG, has_audio=FLAG),
-        *_columns(scenes=INT, cuts_s=FLOATS, frames=INT, frame_times_s=FLOATS, sequence=FLOATS, motion_mean=FLOAT),
-        *_columns(nullable=True, motion_source=pa.string(), motion_right_px=FLOAT, motion_down_px=FLOAT),
-        *_columns(nullable=True, motion_speed=FLOAT, motion_histogram=FLOATS),
-        *_columns(nullable=True, objects=pa.map_(pa.string(), INT), audio_vector=FLOATS),
+    readable = (
+        Column("duration_s", FLOAT, "When the last frame that was read ends, in seconds from the first one."),
+        Column("width", INT, "Width in pixels as the file stores it."),
+        Column("height", INT, "Height in pixels as the file stores it."),
+        Column("fps", FLOAT, "Frames a second, the mean over what was read."),
+        Column("truncated", FLAG, "Part of the film was left unread."),
+        Column("has_audio", FLAG, "The file has a sound track."),
+        Column("scenes", INT, "Scenes of what was read: one more than there are hard cuts."),
+        Column(
+            "cuts_s",
+            FLOATS,
+            "When the hard cuts are, in seconds from the first frame, ascending; where two pieces meet and differ, "
+            "there is one too. Empty where there is none.",
+        ),
+        Column("frames", INT, "Frames that stand for the film."),
+        Column(
+            "frame_times_s", FLOATS, "When those frames [frames] are shown, in seconds from the first one, ascending."
+        ),
+        Column(
+            "sequence",
+            FLOATS,
+            "Embeddings of those frames, in order, to be reshaped to [frames, width of the image encoder's vector].",
+        ),
+        Column(
+            "motion_mean", FLOAT, "Mean absolute change of luma (0 to 1) within about 0.08 s; 0 where nothing changes."
+        ),
+        Column(
+            "motion_source",
+            pa.string(),
+            'What the motion columns that follow are measured on: "codec", motion vectors in the film\'s code, or '
+            '"frames", shifts of parts of the picture between frames; null where nothing can be compared.',
+            nullable=True,
+        ),
+        Column(
+            "motion_right_px",
+            FLOAT,
+            "Median displacement of the picture's parts to the right, in pixels of the file from one frame to the "
+            "next, mean over time; negative to the left, null without `motion_source`.",
+            nullable=True,
+        ),
+        Column(
+            "motion_down_px",
+            FLOAT,
+            "The same displacement downwards, in pixels; negative upwards, null without `motion_source`.",
+            nullable=True,
+        ),
+        Column(
+            "motion_speed",
+            FLOAT,
+            "Mean speed of the picture's parts in picture diagonals a second; null without `motion_source`.",
+            nullable=True,
+        ),
+        Column(
+            "motion_histogram",
+            FLOATS,
+            "Share of parts [25] that are still (below 0.02 diagonals a second), then of slow (below 0.1), faster "
+            "(below 0.5) and fast ones, each by 8 directions: right, right and down, down, left and down, left, left "
+            "and up, up, right and up; sums to 1, null without `motion_source`.",
+            nullable=True,
+        ),
+        Column(
+            "objects",
+            pa.map_(pa.string(), INT),
+            "The most of each class that the encoder's detector saw in one frame; empty where it saw none, null where "
+            "the encoder has no detector.",
+            nullable=True,
+        ),
+        Column(
+            "audio_vector",
+            FLOATS,
+            "The sound track's vector under the film encoder's audio encoder; null where no sound can be decoded.",
+            nullable=True,
+        ),
     )
 
 

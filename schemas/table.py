@@ -1,31 +1,65 @@
-"""What a table is: columns, partitioning, key, and the checks that must hold after every night."""
+"""The base of every table: columns with their descriptions, partitioning, key and checks."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import pyarrow as pa
 
-DATE = pa.field("date", pa.date32(), nullable=False)
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 STRINGS = pa.list_(pa.string())
 BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
 WEIGHTS = pa.map_(pa.string(), pa.float64())
 VECTOR = pa.list_(pa.float32())
-"""Delta has no fixed-size list; the files hold `fixed_size_list<float32>[dim]`, the log says array of float."""
-
+"""Delta has no fixed-size list: the files hold `fixed_size_list<float32>[dim]`, the log declares an array of float."""
 
 Modality = Literal["text", "image", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
+_QUERIES = Path(__file__).parent / "checks"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Args:
+        description: what a value is, for the page of tables: unit and range, the shape of a list, what null or an empty
+            list means, the table that a key points to. It is no part of the Arrow field, so that rewording it changes
+            no stored file and no stored schema.
+    """
+
+    name: str
+    type: pa.DataType
+    description: str
+    nullable: bool = False
+
+    @property
+    def field(self) -> pa.Field:
+        return pa.field(self.name, self.type, nullable=self.nullable)
+
 
 @dataclass(frozen=True)
 class Check:
-    """A promise about rows. `sql` selects the rows that break it, with the columns by which their table is partitioned;
-    `fail` stops a night, `warn` only tells."""
+    """A promise about rows.
+
+    Args:
+        sql: selects the rows that break the promise, with the columns by which their table is partitioned.
+        severity: `fail` stops a night, `warn` is reported only.
+    """
 
     name: str
     sql: str
     severity: Literal["fail", "warn"] = "fail"
+
+
+def query(file: str, **values: str) -> str:
+    """The SQL in `schemas/checks/FILE`, with `values` in the place of its `{placeholders}`.
+
+    Raises:
+        KeyError: a placeholder has no value.
+    """
+    return (_QUERIES / file).read_text("utf-8").format(**values)
 
 
 class Table:
@@ -33,7 +67,8 @@ class Table:
 
     Class attributes:
         name: the table's name and its folder under LAKE.
-        schema: Arrow schema of its rows, partition columns included.
+        described: its columns in order, partition columns included.
+        schema: their Arrow schema.
         partition_by: columns whose values make the unit of replacement; `date`, the night, is among them unless
             the rows outlive their night.
         key: columns that no two rows may share.
@@ -42,11 +77,16 @@ class Table:
     """
 
     name: ClassVar[str]
+    described: ClassVar[tuple[Column, ...]] = ()
     schema: ClassVar[pa.Schema]
     partition_by: ClassVar[tuple[str, ...]] = ("date",)
     key: ClassVar[tuple[str, ...]]
     nullable_key: ClassVar[tuple[str, ...]] = ()
     checks: ClassVar[tuple[Check, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        if cls.described:
+            cls.schema = pa.schema([column.field for column in cls.described])
 
     @classmethod
     def grain(cls) -> str:
@@ -62,20 +102,9 @@ class Table:
     def all_checks(cls) -> tuple[Check, ...]:
         """The key's uniqueness, no null in the key, and the table's own checks."""
         key = ", ".join(cls.key)
-        nulls = " OR ".join(f"{c} IS NULL" for c in cls.key if c not in cls.nullable_key)
+        incomplete = " OR ".join(f"{column} IS NULL" for column in cls.key if column not in cls.nullable_key)
         return (
-            Check(
-                "key is unique", f"SELECT {key}, count(*) AS rows FROM {cls.name} GROUP BY {key} HAVING count(*) > 1"
-            ),
-            Check("key is complete", f"SELECT {key} FROM {cls.name} WHERE {nulls}"),
+            Check("key is unique", query("any/key_is_unique.sql", table=cls.name, key=key)),
+            Check("key is complete", query("any/key_is_complete.sql", table=cls.name, key=key, incomplete=incomplete)),
             *cls.checks,
         )
-
-
-def string(name: str, *, nullable: bool = False) -> pa.Field:
-    return pa.field(name, pa.string(), nullable=nullable)
-
-
-def finite(table: str) -> str:
-    """The rows whose vector holds a null, a NaN or an infinity."""
-    return f"SELECT * FROM {table} WHERE len(list_filter(vector, lambda x: x IS NULL OR NOT isfinite(x))) > 0"

@@ -4,120 +4,158 @@ import pyarrow as pa
 
 from schemas import ledger_checks
 from schemas.features import FEATURES
-from schemas.table import BLOCKS, DATE, MODALITIES, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, Check, Table, finite, string
+from schemas.table import BLOCKS, MODALITIES, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, Check, Column, Table, query
 
-
-def _lost(modality: str, key: str) -> str:
-    """The condition that a row's content is neither in its feature store nor refused, though its night extracted."""
-    return (
-        f"i.{key} IS NOT NULL AND i.date IN (SELECT date FROM ledger WHERE step = 'extract_{modality}') "
-        f"AND i.{key} NOT IN (SELECT content_key FROM features_{modality}) AND i.{key} NOT IN "
-        f"(SELECT record_id FROM quarantine WHERE stage = 'extract_{modality}' AND record_id IS NOT NULL)"
-    )
+_MEDIA = tuple(modality for modality in MODALITIES if modality != "text")
 
 
 class Items(Table):
-    """An item's version that arrived on a night.
-
-    `*_keys` name contents in the feature stores; `*_uris` are the files behind them, relative to RAW, in the same
-    order. A null `text_key` or an empty list of keys means that the item has nothing of that modality.
-    """
+    """An item's version that arrived on a night."""
 
     name = "items"
-    schema = pa.schema(
-        [
-            DATE,
-            string("item_id"),
-            string("title"),
-            string("description"),
-            string("category", nullable=True),
-            pa.field("tags", STRINGS, nullable=False),
-            string("language"),
-            pa.field("price", pa.float64()),
-            pa.field("attributes", pa.map_(pa.string(), pa.string()), nullable=False),
-            pa.field("updated_at", TIMESTAMP),
-            pa.field("deleted", pa.bool_(), nullable=False),
-            string("text", nullable=True),
-            string("text_key", nullable=True),
-            *(
-                pa.field(f"{modality}_{what}", STRINGS, nullable=False)
-                for modality in MODALITIES
-                if modality != "text"
-                for what in ("uris", "keys")
-            ),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night on which the version arrived."),
+        Column("item_id", pa.string(), "The item, by the identifier that the source gives it."),
+        Column("title", pa.string(), "Plain text, without markup; empty where none was given."),
+        Column("description", pa.string(), "Plain text, without markup; empty where none was given."),
+        Column("category", pa.string(), "As given, without markup; null where none was given.", nullable=True),
+        Column("tags", STRINGS, "As given, each once, in their order; an empty list where none was given."),
+        Column(
+            "language",
+            pa.string(),
+            "Language of title and description: the given code without region (ISO 639, lower case), else the detected "
+            'ISO 639-1 code; "und" where none was given and none stands out.',
+        ),
+        Column(
+            "price",
+            pa.float64(),
+            "As given, 0 or more, in the source's currency, which is not recorded; null where none was given.",
+            nullable=True,
+        ),
+        Column(
+            "attributes",
+            pa.map_(pa.string(), pa.string()),
+            "Further properties by name; a value that is no string is given as its JSON text.",
+        ),
+        Column(
+            "updated_at",
+            TIMESTAMP,
+            "When the source changed the item. Of the versions known as of a night the one with the latest is current; "
+            "null where none was given, and the version then counts as of its night.",
+            nullable=True,
+        ),
+        Column("deleted", pa.bool_(), "The item leaves the catalog with this version; its lists of files are empty."),
+        Column(
+            "text",
+            pa.string(),
+            "Title, description, category and tags, a line each: what the text encoder is given; null where all are "
+            "empty.",
+            nullable=True,
+        ),
+        Column(
+            "text_key",
+            pa.string(),
+            "SHA-256 of `text`, hex: its `content_key` in `features_text`; null where the item has no text.",
+            nullable=True,
+        ),
+        *(
+            column
+            for modality in _MEDIA
+            for column in (
+                Column(
+                    f"{modality}_uris",
+                    STRINGS,
+                    f"The files behind `{modality}_keys`, in the same order: paths relative to RAW. Files that were "
+                    "refused are left out, and of files with the same bytes all but the first.",
+                ),
+                Column(
+                    f"{modality}_keys",
+                    STRINGS,
+                    f"SHA-256 of each {modality} file, hex: its `content_key` in `features_{modality}`; an empty list "
+                    "where the item has none.",
+                ),
+            )
+        ),
     )
     key = ("date", "item_id")
     checks = (
-        Check(
-            "every key has its file",
-            "SELECT date, item_id FROM items WHERE len(image_uris) != len(image_keys) "
-            "OR len(audio_uris) != len(audio_keys) OR len(video_uris) != len(video_keys)",
-        ),
-        Check(
-            "every content was extracted or refused",
-            " UNION ALL ".join(
-                f"SELECT i.date, i.item_id, '{modality}' AS modality, i.key FROM "
-                f"(SELECT date, item_id, {keys} AS key FROM items WHERE NOT deleted) i "
-                f"WHERE {_lost(modality, 'key')}"
-                for modality, keys in zip(
-                    MODALITIES,
-                    ("text_key", "unnest(image_keys)", "unnest(audio_keys)", "unnest(video_keys)"),
-                    strict=True,
-                )
-            ),
-        ),
+        Check("every key has its file", query("items/every_key_has_its_file.sql")),
+        Check("every content was extracted or refused", query("items/every_content_was_extracted_or_refused.sql")),
     )
 
 
 class Interactions(Table):
-    """One event that arrived on a night.
-
-    `text` is what the user wrote with it, and `text_key` names it in `features_text`.
-    """
+    """One event that arrived on a night."""
 
     name = "interactions"
-    schema = pa.schema(
-        [
-            DATE,
-            string("user_id"),
-            string("item_id"),
-            pa.field("timestamp", TIMESTAMP, nullable=False),
-            string("event"),
-            pa.field("value", pa.float64()),
-            string("text", nullable=True),
-            string("text_key", nullable=True),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night on which the event arrived, whenever it happened."),
+        Column("user_id", pa.string(), "The user, by the identifier that the source gives them."),
+        Column("item_id", pa.string(), "The item, by its `item_id` in `items`; an item that never arrived is allowed."),
+        Column("timestamp", TIMESTAMP, "When it happened; at the latest on the day after `date`, as clocks differ."),
+        Column(
+            "event",
+            pa.string(),
+            "What happened: view, click, like, dislike, cart, purchase, rating or review, or another event that the "
+            "configuration weighs.",
+        ),
+        Column(
+            "value",
+            pa.float64(),
+            "The number that came with it, in the source's own scale, such as the stars of a rating; null where none "
+            "was given.",
+            nullable=True,
+        ),
+        Column(
+            "text",
+            pa.string(),
+            "What the user wrote with it, plain text without markup; null where that is nothing.",
+            nullable=True,
+        ),
+        Column(
+            "text_key",
+            pa.string(),
+            "SHA-256 of `text`, hex: its `content_key` in `features_text`; null where there is no text.",
+            nullable=True,
+        ),
     )
     key = ("date", "user_id", "item_id", "timestamp", "event")
     checks = (
-        Check(
-            "every text was extracted or refused",
-            f"SELECT date, user_id, item_id FROM interactions i WHERE {_lost('text', 'text_key')}",
-        ),
+        Check("every text was extracted or refused", query("interactions/every_text_was_extracted_or_refused.sql")),
     )
 
 
 class Quarantine(Table):
     """One thing refused.
 
-    `stage` is the step that refused it, `source` the raw file (relative to RAW), `position` the line or row in it
-    (from 1; 0 for a whole file), `record_id` the item, event or content concerned where it is known. The stage
-    `contradictions` refuses nothing: it warns of items, of all that are known as of the night, whose modalities
-    contradict one another.
+    The stage `contradictions` refuses nothing: it warns of items, of all that are known as of the night, whose
+    modalities contradict one another.
     """
 
     name = "quarantine"
-    schema = pa.schema(
-        [
-            DATE,
-            string("stage"),
-            string("source"),
-            pa.field("position", pa.int64(), nullable=False),
-            string("record_id", nullable=True),
-            string("reason"),
-            string("detail"),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night whose step refused it."),
+        Column("stage", pa.string(), "The step that refused it, as in `step` of `ledger`, or `contradictions`."),
+        Column(
+            "source",
+            pa.string(),
+            "Where it comes from: a file, relative to RAW; `text` for a text that was not extracted, `items` for a "
+            "contradiction.",
+        ),
+        Column("position", pa.int64(), "Line or row in `source`, from 1; 0 for a whole file and for what is in none."),
+        Column(
+            "record_id",
+            pa.string(),
+            "What is concerned: the `item_id` in `items` (`clean_items`, `clean_media`, `contradictions`), the user "
+            "(`clean_interactions`) or the `content_key` of the feature store (extractions); null where not known.",
+            nullable=True,
+        ),
+        Column("reason", pa.string(), "The cause as a short, stable name, such as `not_json` or `media_missing`."),
+        Column(
+            "detail",
+            pa.string(),
+            "What arrived, and what was expected instead. That of an extraction begins with the encoder's fingerprint.",
+        ),
     )
     partition_by = ("date", "stage")
     key = ("date", "stage", "source", "position", "record_id")
@@ -127,208 +165,284 @@ class Quarantine(Table):
 class Ledger(Table):
     """What became of the rows that one step of a night was given.
 
-    A step that has its rows here is complete; the row is written last. `encoder` is the fingerprint under which
-    contents were extracted, null for other steps and in rows of versions that did not name it.
+    A step that has its rows here is complete; the row is written last.
     """
 
     name = "ledger"
-    schema = pa.schema(
-        [
-            DATE,
-            string("step"),
-            *(
-                pa.field(name, pa.int64(), nullable=False)
-                for name in ("rows_in", "kept", "refused", "duplicates", "superseded")
-            ),
-            pa.field("unknown_columns", pa.map_(pa.string(), pa.int64()), nullable=False),
-            string("encoder", nullable=True),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night that the step belongs to."),
+        Column(
+            "step",
+            pa.string(),
+            "`clean_items`, `clean_interactions`, `clean_media`, `extract_MODALITY`, `reextract_MODALITY` or "
+            "`recommend`.",
+        ),
+        Column(
+            "rows_in",
+            pa.int64(),
+            "What the step was given: records of RAW (`clean_items`, `clean_interactions`), files of the night's items "
+            "(`clean_media`), different contents of the night's rows (`extract_*`) or of all known as of it "
+            "(`reextract_*`), users in `user_embeddings` (`recommend`).",
+        ),
+        Column(
+            "kept",
+            pa.int64(),
+            "How many of `rows_in` came out: rows in `items` or `interactions`, files with a key, contents that the "
+            "feature store has under `encoder`, users with a recommendation.",
+        ),
+        Column("refused", pa.int64(), "How many of `rows_in` went into `quarantine`, with the step as `stage`."),
+        Column("duplicates", pa.int64(), "How many of `rows_in` equal a row that was kept."),
+        Column(
+            "superseded",
+            pa.int64(),
+            "How many of `rows_in` have the key of a row that was kept and differ from it; in `recommend`, users for "
+            "whom no item was left.",
+        ),
+        Column(
+            "unknown_columns",
+            pa.map_(pa.string(), pa.int64()),
+            "Columns of RAW that the contract does not have, and in how many records each was found; they are left "
+            "out. Empty for other steps than `clean_items` and `clean_interactions`.",
+        ),
+        Column(
+            "encoder",
+            pa.string(),
+            "Fingerprint under which contents were extracted, as in `encoder` of the feature stores; null for other "
+            "steps, and in rows of versions that did not record it.",
+            nullable=True,
+        ),
     )
     partition_by = ("date", "step")
     key = ("date", "step")
-    checks = (
-        Check(
-            "rows in = kept + refused + duplicates + superseded",
-            "SELECT * FROM ledger WHERE rows_in != kept + refused + duplicates + superseded",
-        ),
-        *ledger_checks.checks(),
-        Check(
-            "every partition has its account",
-            " UNION ALL ".join(
-                f"SELECT date, '{step}' AS step FROM ({found}) WHERE found > 0 "
-                f"AND date NOT IN (SELECT date FROM ledger WHERE step = '{step}')"
-                for step, found in ledger_checks.KEPT.items()
-            ),
-            severity="warn",  # a step that runs writes its account last
-        ),
-        Check(
-            "refused rows are in quarantine",
-            "SELECT l.date, l.step, l.refused, count(q.date) AS found FROM ledger l "
-            "LEFT JOIN quarantine q ON q.date = l.date AND q.stage = l.step "
-            "GROUP BY ALL HAVING count(q.date) != l.refused",
-        ),
-    )
+    checks = ledger_checks.checks()
 
 
 class Metrics(Table):
-    """One figure of one model on a night.
-
-    `value` is a mean over users, and `low` and `high` bound it with 95% confidence; they are null where it is no mean
-    over users. `k` is the length of the list that is judged, of a curve (`roc`, `pr`) the percent on its first axis, of
-    a calibration the bin, and null for a figure without a cut. A `split` that ends in `validation` is of the strategies
-    that were tried for the night, each under its name, and those of a search for parameters as `STRATEGY trial N`, with
-    a figure `parameter NAME` for each parameter that is a number.
-    """
+    """One figure of one model on a night."""
 
     name = "metrics"
-    schema = pa.schema(
-        [
-            DATE,
-            string("model_version"),
-            string("model"),
-            string("split"),
-            string("segment"),
-            string("metric"),
-            pa.field("k", pa.int32()),
-            pa.field("value", pa.float64(), nullable=False),
-            pa.field("low", pa.float64()),
-            pa.field("high", pa.float64()),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night on whose held-out likes the figure was measured."),
+        Column(
+            "model_version",
+            pa.string(),
+            "The night's own model, by its `model_version` in `models`, whichever model the figure is of.",
+        ),
+        Column(
+            "model",
+            pa.string(),
+            "What is measured: the night's model, by its strategy; the same shown a catalog without a modality, "
+            "`STRATEGY without MODALITY`; `popularity`, `item_knn` or `last_promoted`, the model that the night's is "
+            "to replace. In a validation: each strategy that was tried for the night, and `STRATEGY trial N`, those of "
+            "a search for parameters.",
+        ),
+        Column(
+            "split",
+            pa.string(),
+            "How likes were held out: `global_time`, `per_user` or `cold_items`; followed by ` validation` where they "
+            "are the likes by which the night's strategy was chosen.",
+        ),
+        Column(
+            "segment",
+            pa.string(),
+            "Which held-out likes count: `all`; of `warm_users` or `cold_users`, who have a like that is not held out, "
+            "or none; of `warm_items` or `cold_items`, likewise; of `head_items`, `middle_items` or `tail_items`, with "
+            "about a third of the likes each; of items `with_MODALITY` or `without_MODALITY`.",
+        ),
+        Column(
+            "metric",
+            pa.string(),
+            "Finding what is held out: `recall`, `precision`, `f1`, `ndcg`, `map`, `mrr`, `hit_rate`, `accuracy`, "
+            "`auc`, and over all users together `roc`, `pr`, `pooled_auc`, `average_precision`. What lists show: "
+            "`novelty` (bits), `diversity`, `popularity_bias`, `coverage`, `exposure_gini`. Scores as probabilities: "
+            "`platt_*`, `isotonic_*`. `parameter NAME`: a trial's parameter that is a number.",
+        ),
+        Column(
+            "k",
+            pa.int32(),
+            "Length of the list that is judged; of `roc` and `pr` the percent on the curve's first axis; of "
+            "`*_predicted` and `*_observed` the bin, from 1; null for a figure without a cut.",
+            nullable=True,
+        ),
+        Column(
+            "value",
+            pa.float64(),
+            "The figure: a mean over users, or one for all of them; a share from 0 to 1 but for `novelty`, "
+            "`popularity_bias` (1 is neutral), `diversity` (1 minus a mean cosine) and parameters.",
+        ),
+        Column(
+            "low",
+            pa.float64(),
+            "Lower end of the 95% confidence interval of `value`; null where it is no mean over users.",
+            nullable=True,
+        ),
+        Column("high", pa.float64(), "Upper end of that interval; null where `low` is.", nullable=True),
     )
     key = ("date", "model_version", "model", "split", "segment", "metric", "k")
     nullable_key = ("k",)
     checks = (
-        Check("figures are finite", "SELECT * FROM metrics WHERE NOT isfinite(value)"),
-        Check(
-            "an interval has two ends, in order",
-            "SELECT * FROM metrics WHERE (low IS NULL) != (high IS NULL) OR NOT isfinite(low) OR NOT isfinite(high) "
-            "OR low > high",
-        ),
+        Check("figures are finite", query("metrics/figures_are_finite.sql")),
+        Check("an interval has two ends, in order", query("metrics/an_interval_has_two_ends.sql")),
     )
 
 
 class Models(Table):
     """One trained model.
 
-    `path` is relative to LAKE. `fingerprint` names what the model was made from, so that the same night makes the
-    same model: data (what training read), encoders, config and code.
+    The fingerprints name what a model was made from: the same strategy and fingerprints make the same model, and give
+    it the same version on every night.
     """
 
     name = "models"
-    schema = pa.schema(
-        [
-            DATE,
-            string("model_version"),
-            pa.field("promoted", pa.bool_(), nullable=False),
-            string("verdict"),
-            string("strategy"),
-            string("path"),
-            *(string(f"fingerprint_{what}") for what in ("data", "encoders", "config", "code")),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night that the model was trained for."),
+        Column("model_version", pa.string(), "The strategy, then 12 hex digits of a hash of it and the fingerprints."),
+        Column(
+            "promoted",
+            pa.bool_(),
+            "The model serves the night; where false, the last promoted model of the nights before does.",
+        ),
+        Column("verdict", pa.string(), "Why it was promoted or not, in words, with the differences it rests on."),
+        Column("strategy", pa.string(), "The fusion strategy, by its name in the configuration."),
+        Column("path", pa.string(), "Folder of the stored model, relative to LAKE."),
+        Column("fingerprint_data", pa.string(), "SHA-256, hex, of the catalog, history and reviews that were read."),
+        Column("fingerprint_encoders", pa.string(), "SHA-256, hex, of the fingerprints of all modalities' encoders."),
+        Column(
+            "fingerprint_config",
+            pa.string(),
+            "SHA-256, hex, of the configuration of fusion and of the strategy's parameters.",
+        ),
+        Column(
+            "fingerprint_code",
+            pa.string(),
+            "SHA-256, hex, of the code that computes models and of the versions of its libraries.",
+        ),
     )
     key = ("date", "model_version")
 
 
 class ItemEmbeddings(Table):
-    """An item as of a night.
-
-    `vector` is made of parts that lie side by side, one for the history and one a modality. `blocks` names each with
-    its first column and the one after its last; `neighbour_blocks` are the columns that tell which items are alike.
-    `combination` says how the blocks' scores become one: `sum`, or by the places in their own rankings, `borda`,
-    `reciprocal_rank` or `vote`; `weights` is what the points of each block count. Both are null in rows of versions
-    that knew sums only. `is_new` says that nobody has interacted with the item yet.
-    """
+    """An item as of a night."""
 
     name = "item_embeddings"
-    schema = pa.schema(
-        [
-            DATE,
-            string("item_id"),
-            string("model_version"),
-            pa.field("vector", VECTOR, nullable=False),
-            pa.field("blocks", BLOCKS, nullable=False),
-            pa.field("neighbour_blocks", BLOCKS, nullable=False),
-            string("combination", nullable=True),
-            pa.field("weights", WEIGHTS),
-            pa.field("modalities", STRINGS, nullable=False),
-            pa.field("is_new", pa.bool_(), nullable=False),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night as of which the item is placed."),
+        Column("item_id", pa.string(), "The item, by its `item_id` in `items`."),
+        Column(
+            "model_version",
+            pa.string(),
+            "The model that serves the night, by its `model_version` in `models`; `content` where no model was ever "
+            "promoted, and content alone places the items.",
+        ),
+        Column(
+            "vector",
+            VECTOR,
+            "The item under that model, made of blocks that lie side by side, one for the history and one a modality; "
+            "as wide for all items and users of a night.",
+        ),
+        Column(
+            "blocks",
+            BLOCKS,
+            "The blocks by name (`history` or a modality), each as [first column, column after its last].",
+        ),
+        Column(
+            "neighbour_blocks",
+            BLOCKS,
+            "The columns by which `similar_items` compares items, in the form of `blocks`.",
+        ),
+        Column(
+            "combination",
+            pa.string(),
+            "How the scores of the blocks (dot products with the user's) become one: `sum`, or by the places in the "
+            "blocks' own rankings `borda`, `reciprocal_rank` or `vote`; null, in rows of versions that had sums only, "
+            "is `sum`.",
+            nullable=True,
+        ),
+        Column(
+            "weights",
+            WEIGHTS,
+            "What the points of each block count, by its name; 1 for a block that is not named, and for all where it "
+            "is null, as in rows of versions that had sums only.",
+            nullable=True,
+        ),
+        Column(
+            "modalities",
+            STRINGS,
+            "The modalities of which the item has a feature vector; text also where only its reviews have one.",
+        ),
+        Column("is_new", pa.bool_(), "No user had an event with the item by that night."),
     )
     key = ("date", "item_id")
-    checks = (Check("vectors are finite", finite("item_embeddings")),)
+    checks = (Check("vectors are finite", query("any/vectors_are_finite.sql", table="item_embeddings")),)
 
 
 class UserEmbeddings(Table):
     """A user as of a night."""
 
     name = "user_embeddings"
-    schema = pa.schema(
-        [
-            DATE,
-            string("user_id"),
-            string("model_version"),
-            pa.field("vector", VECTOR, nullable=False),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night as of which the user is placed."),
+        Column("user_id", pa.string(), "The user, by their `user_id` in `interactions`."),
+        Column(
+            "model_version",
+            pa.string(),
+            "The model that serves the night, by its `model_version` in `models`; a night without one has no rows.",
+        ),
+        Column("vector", VECTOR, "The user under that model, in the `blocks` of the night's `item_embeddings`."),
     )
     key = ("date", "user_id")
-    checks = (Check("vectors are finite", finite("user_embeddings")),)
+    checks = (Check("vectors are finite", query("any/vectors_are_finite.sql", table="user_embeddings")),)
 
 
 class Recommendations(Table):
     """One place on one user's shelf on a night.
 
-    The five contributions add up to `score`; that of a modality the item lacks is 0. Where the model combines rankings
-    (`combination` in `item_embeddings`), they are the points that a block gives for the item's place.
+    The five contributions add up to `score`. Where the model combines rankings (`combination` in `item_embeddings`),
+    they are the points that a block gives for the item's place.
     """
 
     name = "recommendations"
-    schema = pa.schema(
-        [
-            DATE,
-            string("user_id"),
-            string("shelf"),
-            pa.field("rank", pa.int32(), nullable=False),
-            string("item_id"),
-            pa.field("score", pa.float32(), nullable=False),
-            string("model_version"),
-            pa.field("modalities", STRINGS, nullable=False),
-            *(pa.field(f"contribution_{part}", pa.float32(), nullable=False) for part in ("history", *MODALITIES)),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night that the shelf was made for."),
+        Column("user_id", pa.string(), "The user, by their `user_id` in `user_embeddings`."),
+        Column(
+            "shelf",
+            pa.string(),
+            "`for_you`: the whole catalog without what the user had an event with; `new_items`: only items that nobody "
+            "has had an event with yet.",
+        ),
+        Column("rank", pa.int32(), "Place on the shelf, from 1, the best."),
+        Column("item_id", pa.string(), "The item, by its `item_id` in `item_embeddings`."),
+        Column(
+            "score",
+            pa.float32(),
+            "What the shelf is ordered by, falling, in no unit; it compares items for one user on one night only.",
+        ),
+        Column("model_version", pa.string(), "The model that serves the night, by its `model_version` in `models`."),
+        Column("modalities", STRINGS, "`modalities` of the item in `item_embeddings`."),
+        Column(
+            "contribution_history",
+            pa.float32(),
+            "Part of `score` that comes from what users did with the items; 0 where the model has no such block.",
+        ),
+        *(
+            Column(
+                f"contribution_{modality}",
+                pa.float32(),
+                f"Part of `score` that comes from the item's {modality}; 0 where the item has none.",
+            )
+            for modality in MODALITIES
+        ),
     )
     key = ("date", "user_id", "shelf", "rank")
     checks = (
-        Check(
-            "ranks run from 1 without gaps",
-            "SELECT date, user_id, shelf FROM recommendations GROUP BY ALL "
-            "HAVING min(rank) != 1 OR max(rank) != count(*)",
-        ),
-        Check(
-            "an item stands once on a shelf",
-            "SELECT date, user_id, shelf, item_id FROM recommendations GROUP BY ALL HAVING count(*) > 1",
-        ),
-        Check("scores are finite", "SELECT * FROM recommendations WHERE NOT isfinite(score)"),
-        Check(
-            "scores fall with rank",
-            "SELECT * FROM (SELECT date, user_id, shelf, rank, score, "
-            "lag(score) OVER (PARTITION BY date, user_id, shelf ORDER BY rank) AS above FROM recommendations) "
-            "WHERE above < score",
-        ),
-        Check(
-            "contributions add up to the score",
-            "SELECT * FROM recommendations WHERE abs(score - (contribution_history + contribution_text + "
-            "contribution_image + contribution_audio + contribution_video)) > 1e-3 * (1 + abs(score))",
-        ),
-        Check(
-            "no deleted item is recommended",
-            "SELECT r.date, r.item_id FROM (SELECT DISTINCT date, item_id FROM recommendations) r "
-            "JOIN items i ON i.item_id = r.item_id AND i.date <= r.date "
-            "GROUP BY ALL HAVING arg_max(i.deleted, i.date)",
-        ),
-        Check(
-            "no seen item is recommended",
-            "SELECT r.date, r.user_id, r.item_id FROM recommendations r "
-            "JOIN interactions i ON i.user_id = r.user_id AND i.item_id = r.item_id AND i.date <= r.date",
-        ),
+        Check("ranks run from 1 without gaps", query("recommendations/ranks_run_from_1.sql")),
+        Check("an item stands once on a shelf", query("recommendations/an_item_stands_once_on_a_shelf.sql")),
+        Check("scores are finite", query("recommendations/scores_are_finite.sql")),
+        Check("scores fall with rank", query("recommendations/scores_fall_with_rank.sql")),
+        Check("contributions add up to the score", query("recommendations/contributions_add_up.sql")),
+        Check("no deleted item is recommended", query("recommendations/no_deleted_item.sql")),
+        Check("no seen item is recommended", query("recommendations/no_seen_item.sql")),
     )
 
 
@@ -336,22 +450,22 @@ class SimilarItems(Table):
     """One neighbour of an item on a night."""
 
     name = "similar_items"
-    schema = pa.schema(
-        [
-            DATE,
-            string("item_id"),
-            pa.field("rank", pa.int32(), nullable=False),
-            string("similar_item_id"),
-            pa.field("score", pa.float32(), nullable=False),
-        ]
+    described = (
+        Column("date", pa.date32(), "Night as of which the items are compared."),
+        Column("item_id", pa.string(), "The item, by its `item_id` in `item_embeddings`."),
+        Column("rank", pa.int32(), "Place among the item's neighbours, from 1, the most similar."),
+        Column("similar_item_id", pa.string(), "The neighbour, by its `item_id` in `item_embeddings`."),
+        Column(
+            "score",
+            pa.float32(),
+            "Sum of the cosines of the blocks that both items have, over the number of those blocks plus 1: between -1 "
+            "and 1, higher the more blocks agree.",
+        ),
     )
     key = ("date", "item_id", "rank")
     checks = (
-        Check("no item is its own neighbour", "SELECT * FROM similar_items WHERE item_id = similar_item_id"),
-        Check(
-            "ranks run from 1 without gaps",
-            "SELECT date, item_id FROM similar_items GROUP BY ALL HAVING min(rank) != 1 OR max(rank) != count(*)",
-        ),
+        Check("no item is its own neighbour", query("similar_items/no_item_is_its_own_neighbour.sql")),
+        Check("ranks run from 1 without gaps", query("similar_items/ranks_run_from_1.sql")),
     )
 
 

@@ -26,8 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--at-length", action="store_true", help="also what takes many minutes on real services")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with tests that take minutes come first, so that neither of the processes of `make test` waits for one."""
+    """Mark the tests that start Spark as slow, and move files with tests that take minutes to the front, so that
+    neither of the processes of `make test` waits for one."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
     services, nights = (
         {item.path for item in items if item.get_closest_marker(mark)} for mark in ("services", "night")
     )

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import jinja2
 import pendulum
 import pytest
+import typer.main
 
+from jobs.cli import app
 from schemas.tables import TABLES
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
@@ -58,8 +61,53 @@ def test_a_night_never_waits_for_a_slot_that_a_reextraction_holds(dags: dict) ->
 
 
 def test_partitions_are_keyed_on_the_logical_date(dag) -> None:
-    assert dag.get_task("clean").application_args[:2] == ["--date", "{{ ds }}"]
+    assert dag.get_task("clean").application_args[:4] == ["step", "clean", "--date", "{{ ds }}"]
     assert "--date {{ ds }}" in dag.get_task("train").bash_command
+
+
+def options(words: list[str], **params: object) -> dict[str, object]:
+    """What the command line makes of a command of `nightweave`, its templates filled in.
+
+    Raises:
+        TyperException: there is no such command, or it takes no such option or value.
+    """
+    words = [jinja2.Template(word).render(ds="2026-11-01", params=params) for word in words]
+    command = typer.main.get_command(app)
+    while (name := words[0]) in getattr(command, "commands", {}):
+        command, words = command.commands[name], words[1:]
+    with command.make_context(command.name, words) as context:
+        return context.params
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_command_line_takes_what_the_tasks_of_a_night_give_it(dag, chosen: bool) -> None:
+    params = {"config": None, "force_extraction": chosen, "skip_publishing": chosen}
+    found = {}
+    for name in ("clean", "recommend"):
+        found[name] = options(dag.get_task(name).application_args, **params)
+    for number, words in enumerate(dag.get_task("extract").expand_input.value["application_args"]):
+        found[f"extract {number}"] = options(words, **params)
+    for name in ("train", "evaluate", "verify", "report"):
+        line = jinja2.Template(dag.get_task(name).bash_command).render(ds="2026-11-01", params=params)
+        python, *words = line.split()
+        assert (python, words[:4]) == (sys.executable, ["-m", "jobs.cli", "step", name])
+        found[name] = options(words[2:])
+    assert {name: made["date_"] for name, made in found.items()} == dict.fromkeys(found, "2026-11-01")
+    assert {name: made["config"] for name, made in found.items()} == dict.fromkeys(found, "")
+    assert [found[name]["publish"] for name in ("clean", "evaluate")] == [not chosen] * 2
+    modalities = ["text", "image", "audio", "video"]
+    assert [found[f"extract {n}"]["modality"] for n in range(4)] == modalities
+    assert [found[f"extract {n}"]["again"] for n in range(4)] == [chosen] * 4
+
+
+def test_the_command_line_takes_what_the_other_dags_give_it(dags: dict) -> None:
+    given = dags["reextract_features"].get_task("reextract").expand_input.value["application_args"]
+    made = options(given[3], as_of="2026-11-02", config="gpu", chunk=500)
+    assert (made["date_"], made["config"], made["modality"], made["chunk"]) == ("2026-11-02", "gpu", "video", 500)
+    for dry_run in (True, False):
+        command = dags["maintenance"].get_task("tidy").bash_command.partition("jobs.cli ")[2]
+        line = jinja2.Template(command).render(params={"dry_run": dry_run})
+        assert options(line.split())["dry_run"] is dry_run
 
 
 def test_a_run_covers_one_day(dag) -> None:

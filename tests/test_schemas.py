@@ -1,19 +1,80 @@
-from datetime import date
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+import schemas
 from lake import views
 from lake.lake import Lake
 from schemas.config import PROFILES, ConfigError, load
 from schemas.describe import page
+from schemas.table import Column, Table, query
 from schemas.tables import TABLES, Metrics
+
+NIGHT, NEXT = date(2026, 11, 1), date(2026, 11, 2)
+UNITS = {"_s": "second", "_hz": "hz", "_px": "pixels", "_db": "db", "_lufs": "lufs", "_bpm": "beats a minute"}
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_table_states_its_grain_and_its_key(table) -> None:
     assert table.grain().endswith(".") and len(table.grain().split()) > 2
     assert set(table.key) | set(table.partition_by) <= set(table.schema.names)
+
+
+def test_a_schema_is_that_of_the_described_columns() -> None:
+    class Prices(Table):
+        """One price of an item."""
+
+        described = (
+            Column("item_id", pa.string(), "The item."),
+            Column("price", pa.float64(), "In euro; null where it is not known.", nullable=True),
+        )
+
+    plain = pa.schema([pa.field("item_id", pa.string(), nullable=False), pa.field("price", pa.float64())])
+    assert Prices.schema.equals(plain, check_metadata=True)
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_column_is_described(table: type[Table]) -> None:
+    assert [column.name for column in table.described] == table.schema.names
+    for column in table.described:
+        words = column.description
+        assert len(words.split()) > 2 and words.endswith(".") and not set("|\n") & set(words), column
+        assert "null" in words or not column.nullable, column
+        for suffix, unit in UNITS.items():
+            assert unit in words.lower() or not column.name.endswith(suffix), column
+
+
+def test_the_description_of_a_key_names_the_table_that_it_points_to() -> None:
+    homes = {"item_id": "items", "user_id": "interactions", "model_version": "models"}
+    places = ["items", "interactions", "models", "item_embeddings", "user_embeddings"]
+    for table in TABLES.values():
+        for column in table.described:
+            if column.name.endswith(("text_key", "_keys")):
+                target = f"`features_{column.name.partition('_')[0]}`"
+                assert target in column.description, column
+            elif column.name.removeprefix("similar_") in ("item_id", "user_id", "model_version"):
+                own = table.name == homes[column.name.removeprefix("similar_")]
+                assert own or any(f"`{place}`" in column.description for place in places), (table, column)
+
+
+def test_a_query_is_a_file_with_its_placeholders_filled_in() -> None:
+    sql = query("features/vectors_are_not_constant.sql", modality="audio")
+    assert sql.splitlines()[2] == "FROM features_audio"
+    with pytest.raises(KeyError, match="modality"):
+        query("features/vectors_are_not_constant.sql")
+
+
+def test_every_sql_file_is_that_of_a_check() -> None:
+    checks = {check.sql for table in TABLES.values() for check in table.all_checks()}
+    assert not [sql for sql in checks if "{" in sql]
+    for path in (Path(schemas.__file__).parent / "checks").rglob("*.sql"):
+        pattern = re.sub(r"\\{\w+\\}", ".+", re.escape(path.read_text("utf-8")))
+        assert any(re.fullmatch(pattern, sql) for sql in checks), path
 
 
 def test_every_promise_can_be_asked_of_an_empty_lake(lake: Lake) -> None:
@@ -61,3 +122,156 @@ def test_an_unknown_profile_lists_those_there_are() -> None:
 
 def test_the_page_about_the_tables_says_what_the_schemas_say() -> None:
     assert (PROFILES.parent / "docs" / "tables.md").read_text("utf-8") == page()
+
+
+def a_row(table: type[Table], values: dict[str, Any]) -> dict[str, Any]:
+    """A row with `values`; the other columns have null, "x", 0, an empty list or the like."""
+
+    def plainest(dtype: pa.DataType) -> Any:
+        if pa.types.is_list(dtype) or pa.types.is_map(dtype):
+            return []
+        if pa.types.is_timestamp(dtype):
+            return datetime(2026, 11, 1, tzinfo=UTC)
+        return {pa.string(): "x", pa.date32(): NIGHT, pa.bool_(): False}.get(dtype, 0)
+
+    return {field.name: None if field.nullable else plainest(field.type) for field in table.schema} | values
+
+
+def found(table: str, promise: str, rows: dict[str, list[dict[str, Any]]]) -> int:
+    """How many rows break a promise of a table, in a lake with these rows and no others."""
+    connection = duckdb.connect()
+    for name, other in TABLES.items():
+        given = [a_row(other, values) for values in rows.get(name, [])]
+        connection.register(name, pa.Table.from_pylist(given, schema=other.schema))
+    checks = [check for check in TABLES[table].all_checks() if check.name == promise]
+    assert checks
+    return sum(len(connection.sql(check.sql).fetchall()) for check in checks)
+
+
+ON_SHELF = {"user_id": "u", "item_id": "a", "rank": 1, "score": 0.5, "contribution_history": 0.5}
+KNOWN_TEXT = {"items": [{"item_id": "a", "text_key": "k"}, {"item_id": "b", "date": NEXT, "text_key": "l"}]}
+TWO_REVIEWS = {"interactions": [{"text_key": "r"}, {"date": NEXT, "text_key": "r"}]}
+
+
+def of_texts(step: str, **counts: int) -> list[dict[str, Any]]:
+    return [{"date": NEXT, "step": step, "encoder": "e"} | counts]
+
+
+@pytest.mark.parametrize(
+    ("table", "promise", "rows", "breaking"),
+    [
+        ("items", "key is unique", {"items": [{"item_id": "a"}, {"item_id": "a"}, {"item_id": "b"}]}, 1),
+        ("items", "every key has its file", {"items": [{"image_keys": ["k"], "image_uris": ["x", "y"]}]}, 1),
+        (
+            "items",
+            "every content was extracted or refused",
+            {
+                "items": [
+                    {"text_key": "stored", "image_keys": ["refused", "lost"]},
+                    {"item_id": "gone", "deleted": True},
+                ],
+                "features_text": [{"content_key": "stored"}],
+                "quarantine": [{"stage": "extract_image", "record_id": "refused"}],
+                "ledger": [{"step": "extract_text"}, {"step": "extract_image"}],
+            },
+            1,
+        ),
+        ("items", "every content was extracted or refused", {"items": [{"audio_keys": ["before its extraction"]}]}, 0),
+        (
+            "interactions",
+            "every text was extracted or refused",
+            {"interactions": [{"text_key": "lost"}, {"text_key": None}], "ledger": [{"step": "extract_text"}]},
+            1,
+        ),
+        (
+            "recommendations",
+            "an item stands once on a shelf",
+            {"recommendations": [ON_SHELF, ON_SHELF | {"rank": 2}]},
+            1,
+        ),
+        ("recommendations", "scores are finite", {"recommendations": [ON_SHELF | {"score": float("nan")}]}, 1),
+        (
+            "recommendations",
+            "scores fall with rank",
+            {"recommendations": [ON_SHELF, ON_SHELF | {"rank": 2, "score": 0.6}, ON_SHELF | {"rank": 3, "score": 0.6}]},
+            1,
+        ),
+        (
+            "recommendations",
+            "contributions add up to the score",
+            {"recommendations": [ON_SHELF, ON_SHELF | {"rank": 2, "contribution_video": 0.01}]},
+            1,
+        ),
+        (
+            "recommendations",
+            "no deleted item is recommended",
+            {
+                "recommendations": [ON_SHELF, ON_SHELF | {"item_id": "b", "date": NEXT}],
+                "items": [
+                    {"item_id": "a"},
+                    {"item_id": "a", "date": NEXT, "deleted": True},
+                    {"item_id": "b"},
+                    {"item_id": "b", "date": NEXT, "deleted": True},
+                ],
+            },
+            1,
+        ),
+        (
+            "recommendations",
+            "no seen item is recommended",
+            {
+                "recommendations": [ON_SHELF, ON_SHELF | {"item_id": "b"}],
+                "interactions": [{"user_id": "u", "item_id": "a"}, {"user_id": "u", "item_id": "b", "date": NEXT}],
+            },
+            1,
+        ),
+        (
+            "similar_items",
+            "no item is its own neighbour",
+            {"similar_items": [{"item_id": "a", "similar_item_id": "a"}]},
+            1,
+        ),
+        (
+            "ledger",
+            "contents that arrive are extracted or refused",
+            KNOWN_TEXT | TWO_REVIEWS | {"ledger": of_texts("extract_text", rows_in=2)},
+            0,
+        ),
+        (
+            "ledger",
+            "all that is known was extracted again",
+            KNOWN_TEXT | TWO_REVIEWS | {"ledger": of_texts("reextract_text", rows_in=3)},
+            0,
+        ),
+        (
+            "ledger",
+            "all that is known was extracted again",
+            KNOWN_TEXT | TWO_REVIEWS | {"ledger": of_texts("reextract_text", rows_in=2)},
+            1,
+        ),
+        (
+            "ledger",
+            "all that is known and stored was kept",
+            KNOWN_TEXT
+            | {
+                "ledger": of_texts("reextract_text", rows_in=2, kept=2),
+                "features_text": [{"content_key": "k", "encoder": "e"}, {"content_key": "l", "encoder": "other"}],
+            },
+            1,
+        ),
+        (
+            "ledger",
+            "kept contents are in the store of their encoder",
+            {
+                "ledger": of_texts("reextract_text", kept=3),
+                "features_text": [{"content_key": "k", "encoder": "e"}, {"content_key": "l", "encoder": "other"}],
+                "quarantine": [{"stage": "extract_text", "record_id": "m", "detail": "e: refused since"}],
+            },
+            1,
+        ),
+    ],
+)
+def test_a_check_selects_the_rows_that_break_its_promise(
+    table: str, promise: str, rows: dict[str, list[dict[str, Any]]], breaking: int
+) -> None:
+    assert found(table, promise, rows) == breaking

@@ -1,4 +1,4 @@
-"""Who is told when a task fails or a night is late, and in which words.
+"""Alerts: to whom they go when a task fails or a night is late, and in which words.
 
 `NIGHTWEAVE_ALERT_CONN_ID` names an Airflow connection: of type `smtp` for mail, to the addresses in
 `NIGHTWEAVE_ALERT_TO` (by commas), or of type `http` for a webhook, which is posted JSON. Without it, alerts stand in
@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseHook, DeadlineAlert, SyncCallback
+from airflow.sdk import BaseHook, DeadlineAlert, SyncCallback  # type: ignore[attr-defined] # its stub lacks two
 
 from dags.wiring.plugin import FirstQueuedAt
 from jobs.runtime.failure import VARIABLE, Failure, left
@@ -44,11 +44,11 @@ def failure_of(context: Mapping[str, Any]) -> Failure:
     if failure:
         path.unlink()
         return failure
-    return Failure(str(context.get("exception") or "the task's process ended without a word; its log may say more"))
+    return Failure(str(context.get("exception") or "the task's process ended without a reason; its log may have more"))
 
 
 def task_failed(context: Mapping[str, Any]) -> None:
-    """Tell which task failed for good, the law broken and the partition."""
+    """Send an alert that a task failed for good, with the law broken and the partition."""
     failure, task, run, night = failure_of(context), context["ti"], context["dag_run"], context.get("ds")
     place = "" if task.map_index is None or task.map_index < 0 else f"[{task.map_index}]"
     subject = f"{task.dag_id} {night or run.run_id}: {task.task_id}{place} failed"
@@ -68,12 +68,12 @@ def task_failed(context: Mapping[str, Any]) -> None:
 
 
 def task_retries(context: Mapping[str, Any]) -> None:
-    """Say in the log why the try failed; nobody is woken for it."""
+    """Log why the try failed; no alert is sent for it."""
     log.warning("%s", failure_of(context).words())
 
 
 def run_is_late(context: Mapping[str, Any]) -> None:
-    """Tell which run has not ended in the time that is set."""
+    """Send an alert that a run has not ended in the time that is set."""
     run, deadline = context["dag_run"], context["deadline"]
     name = f"{run['dag_id']} {str(run.get('logical_date') or run['dag_run_id'])[:10]}"
     details = {
@@ -107,7 +107,7 @@ def _send(alert: Alert) -> None:
     connection = os.environ.get("NIGHTWEAVE_ALERT_CONN_ID")
     if not connection:
         return
-    # Not called as a template is: what a message says may have come with the data, and is not to be rendered.
+    # Not called as a template is: the text of a message may have come with the data, and is not to be rendered.
     _notifier(connection, alert).notify({})
 
 

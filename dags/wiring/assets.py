@@ -24,7 +24,7 @@ def tables(*names: str) -> list[Asset]:
 
 
 def only_own_store(context: Mapping[str, Any]) -> None:
-    """Before an extraction, whose last argument is its modality: it speaks of its own feature store, not of four."""
+    """Before an extraction, whose last argument is its modality: its only outlet is its own feature store."""
     task = context["task"]
     others = {table(f"features_{modality}").uri for modality in MODALITIES if modality != task.application_args[-1]}
     task.outlets = [asset for asset in task.outlets if asset.uri not in others]
@@ -47,12 +47,12 @@ def record(context: Mapping[str, Any], _: Any = None) -> None:
 
 
 def extra(lake: Any, kind: Any, night: str | None) -> dict[str, Any]:
-    """What an event says of a table as of now, from its transaction log alone."""
+    """Version and rows of a table as of now, for an event, from its transaction log alone."""
     delta = lake.delta(kind)
-    said: dict[str, Any] = {"version": delta.version() if delta else None, "rows": lake.count(kind, {})}
+    found: dict[str, Any] = {"version": delta.version() if delta else None, "rows": lake.count(kind, {})}
     if night and "date" in kind.partition_by:
-        said |= {"date": night, "rows_of_night": lake.count(kind, {"date": night})}
-    return said
+        found |= {"date": night, "rows_of_night": lake.count(kind, {"date": night})}
+    return found
 
 
 def _asset(base: str | None, name: str, *, otherwise: str = "nightweave.") -> Asset:

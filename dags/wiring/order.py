@@ -19,7 +19,7 @@ def earlier_nights_done(*, ds: str, ti: Any, **_: Any) -> bool:
     """Whether every earlier night is complete and none of them is being made anew.
 
     Nights that run are worth waiting for. One that does not run may be waiting for the very slot that this night
-    holds, as in a backfill that goes backwards, so this night makes room: it fails, and says for whom.
+    holds, as in a backfill that goes backwards, so this night makes room: it fails, and names it.
 
     Raises:
         AirflowFailException: an earlier night is not complete and not running; the message names them all.
@@ -47,7 +47,7 @@ def take_up_next(*, ds: str, ti: Any, **_: Any) -> None:
     """Clear the run of the earliest later night that failed for want of an earlier one, so that it starts again.
 
     Raises:
-        DagRunTriggerException: there is such a run; it is how a task tells Airflow to clear it.
+        DagRunTriggerException: there is such a run; it is how a task has Airflow clear it.
     """
     if not _without_earlier(ti):
         return

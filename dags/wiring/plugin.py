@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.sdk import BaseDeadlineReference
+from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined] # its stub lacks the name
 
 
 class FirstQueuedAt(BaseDeadlineReference):
@@ -25,4 +25,4 @@ class FirstQueuedAt(BaseDeadlineReference):
 
 class Nightweave(AirflowPlugin):
     name = "nightweave"
-    deadline_references: ClassVar = [FirstQueuedAt]
+    deadline_references: ClassVar = [FirstQueuedAt]  # type: ignore[misc] # Airflow reads it from the class

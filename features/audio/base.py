@@ -1,4 +1,4 @@
-"""What all sound encoders share: reading a file, preparing and analysing its samples, the readable columns."""
+"""Base class of the audio encoders: decoding, preparation and analysis of samples, and the readable columns."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,9 +12,16 @@ import pyarrow as pa
 from features.arrays import feature_batch
 from features.audio.decode import SAMPLE_RATE, Clip, decode_audio
 from features.audio.loudness import integrated_loudness
-from features.audio.preprocessing import DENOISE, TARGET_LUFS, Denoise, denoised, levelled, trimmed
+from features.audio.preprocessing import (
+    DENOISE,
+    TARGET_LUFS,
+    Denoise,
+    normalise_loudness,
+    spectral_gate,
+    trim_silence,
+)
 from features.audio.rhythm import Rhythm, onset_envelope, rhythm
-from features.audio.spectrum import BANDS, FLOOR_DB, FRAMES_PER_S, HOP, WINDOW, Spectrum, spectrum, steps
+from features.audio.spectrum import BANDS, FLOOR_DB, FRAMES_PER_S, HOP, WINDOW, Spectrum, segment_means, spectrum
 from features.base import Encoder
 
 SEQUENCE_STEPS, SEQUENCE_BANDS = 32, 32
@@ -25,13 +32,14 @@ _SILENT_DB, _LOWEST_DB = -70.0, -100.0
 class Sound:
     """A clip, prepared and analysed.
 
-    `samples` float32 [n] are denoised, trimmed and at -23 LUFS; `spectrum` and `beat` are theirs. `rms_db` and
-    `loudness_lufs` (None in silence) are those of the clip as it was; `trimmed_s` is what was cut off its ends.
+    `samples` float32 [n] are denoised if the encoder does so, trimmed and at -23 LUFS; `spectrum` and `rhythm` are
+    computed on them. `rms_db` (dB below full scale) and `loudness_lufs` (None in silence) are those of the clip before;
+    `trimmed_s` is the length in seconds that was cut off at both ends.
     """
 
     samples: np.ndarray
     spectrum: Spectrum
-    beat: Rhythm
+    rhythm: Rhythm
     rms_db: float
     loudness_lufs: float | None
     trimmed_s: float
@@ -42,15 +50,16 @@ class Sound:
 
 
 class AudioEncoder(Encoder):
-    """Base of the sound encoders: an encoder is a subclass that says in `embed` what vector a `Sound` gets.
+    """Base class of the audio encoders; a subclass adds `name`, `version`, `dim` and `embed`.
 
     Args:
-        max_seconds: so much of a sound is read at most.
-        window_s, windows: of a longer sound so many windows of so many seconds are read, spread evenly over all of it.
-        denoise: "gate" lowers steady noise, "none" doesn't; see `features.audio.preprocessing.denoised` for when to use
-            it.
-        trim_db: what is so many dB below the loudest moment is cut off the beginning and the end.
-        timeout_s: a sound that takes longer to decode is refused; not part of the fingerprint.
+        max_seconds: most seconds of a sound that are read.
+        window_s, windows: length in seconds and number of the windows that are read of a longer sound, spread evenly
+            over it.
+        denoise: "gate" reduces steady noise, "none" doesn't; `features.audio.preprocessing.spectral_gate` describes
+            when it helps.
+        trim_db: parts so many dB below the loudest moment are cut off at the beginning and the end.
+        timeout_s: wall-clock limit on decoding a sound, in seconds; not part of the fingerprint.
 
     Raises:
         ValueError: a parameter is out of its range.
@@ -99,10 +108,10 @@ class AudioEncoder(Encoder):
 
     @abstractmethod
     def embed(self, sounds: Sequence[Sound]) -> np.ndarray:
-        """Vectors of prepared sounds, float32 [n, dim], in order; a row must not depend on the other sounds."""
+        """Vectors of analysed sounds, float32 [n, dim], in order; a row must not depend on the other sounds."""
 
     def decode(self, content: Path) -> Clip:
-        """The sound of the file `content`; errors as in `decode_audio`. Safe in threads."""
+        """Decodes the file at `content`; raises as `decode_audio`. Thread-safe."""
         return decode_audio(
             content,
             max_seconds=self.max_seconds,
@@ -112,55 +121,55 @@ class AudioEncoder(Encoder):
         )
 
     def vectors(self, decoded: Sequence[Clip]) -> np.ndarray:
-        """Vectors of clips, float32 [n, dim], in order, for whoever needs no columns."""
+        """Vectors of clips, float32 [n, dim], in order, without the readable columns."""
         return self.embed([self._sound(clip) for clip in decoded])
 
     def encode(self, decoded: Sequence[Clip]) -> pa.RecordBatch:
-        """Features of clips, in order; `schemas.features.FeaturesAudio` says what the columns are."""
+        """Features of clips, in order; `schemas.features.FeaturesAudio` describes the columns."""
         sounds = [self._sound(clip) for clip in decoded]
         rows = [_columns(clip, sound) for clip, sound in zip(decoded, sounds, strict=True)]
         return feature_batch(self.schema(), self.embed(sounds), rows)
 
     def _sound(self, clip: Clip) -> Sound:
         rms_db = _decibels(float(np.mean(np.square(clip.samples, dtype=np.float64))))
-        quiet = denoised(clip.samples) if self.denoise == "gate" else clip.samples
-        kept = trimmed(quiet, self.trim_db)
-        samples = levelled(kept)
-        seen = spectrum(samples)
+        denoised = spectral_gate(clip.samples) if self.denoise == "gate" else clip.samples
+        trimmed = trim_silence(denoised, self.trim_db)
+        samples = normalise_loudness(trimmed)
+        frames = spectrum(samples)
         return Sound(
             samples=samples,
-            spectrum=seen,
-            beat=rhythm(onset_envelope(seen.mel_db), FRAMES_PER_S),
+            spectrum=frames,
+            rhythm=rhythm(onset_envelope(frames.mel_db), FRAMES_PER_S),
             rms_db=rms_db,
             loudness_lufs=integrated_loudness(clip.samples),
-            trimmed_s=(len(clip.samples) - len(kept)) / SAMPLE_RATE,
+            trimmed_s=(len(clip.samples) - len(trimmed)) / SAMPLE_RATE,
         )
 
 
 def _columns(clip: Clip, sound: Sound) -> dict[str, Any]:
-    """The readable columns of one sound."""
-    seen, beat = sound.spectrum, sound.beat
-    bands = seen.mel_db.reshape(SEQUENCE_BANDS, BANDS // SEQUENCE_BANDS, -1).mean(axis=1)
-    heard = {
-        "tempo_bpm": beat.tempo_bpm,
+    """The readable columns of one sound by name."""
+    frames = sound.spectrum
+    bands = frames.mel_db.reshape(SEQUENCE_BANDS, BANDS // SEQUENCE_BANDS, -1).mean(axis=1)
+    undefined_in_silence = {
+        "tempo_bpm": sound.rhythm.tempo_bpm,
         "loudness_lufs": sound.loudness_lufs,
-        "spectral_centroid_hz": seen.mean(seen.centroid) * SAMPLE_RATE / 2,
-        "spectral_bandwidth_hz": seen.mean(seen.bandwidth) * SAMPLE_RATE / 2,
-        "spectral_rolloff_hz": seen.mean(seen.rolloff) * SAMPLE_RATE / 2,
-        "spectral_flatness": seen.mean(seen.flatness),
-        "zero_crossing_rate": seen.mean(seen.crossings),
-        "chroma": seen.mean(seen.chroma),
-        "spectral_contrast": seen.mean(seen.contrast),
+        "spectral_centroid_hz": frames.mean(frames.centroid) * SAMPLE_RATE / 2,
+        "spectral_bandwidth_hz": frames.mean(frames.bandwidth) * SAMPLE_RATE / 2,
+        "spectral_rolloff_hz": frames.mean(frames.rolloff) * SAMPLE_RATE / 2,
+        "spectral_flatness": frames.mean(frames.flatness),
+        "zero_crossing_rate": frames.mean(frames.crossings),
+        "chroma": frames.mean(frames.chroma),
+        "spectral_contrast": frames.mean(frames.contrast),
     }
     return {
-        **(dict.fromkeys(heard) if sound.silent else heard),
+        **(dict.fromkeys(undefined_in_silence) if sound.silent else undefined_in_silence),
         "duration_s": clip.duration_s,
         "header_duration_s": clip.header_duration_s,
         "sample_rate": clip.sample_rate,
         "rms_db": sound.rms_db,
-        "onsets_per_s": 0.0 if sound.silent else beat.onsets_per_s,
-        "mfcc": seen.mfcc.mean(axis=1),
-        "mel_sequence": steps(bands, SEQUENCE_STEPS).T.ravel(),
+        "onsets_per_s": 0.0 if sound.silent else sound.rhythm.onsets_per_s,
+        "mfcc": frames.mfcc.mean(axis=1),
+        "mel_sequence": segment_means(bands, SEQUENCE_STEPS).T.ravel(),
         "trimmed_s": sound.trimmed_s,
         "silent": sound.silent,
         "truncated": clip.truncated,
@@ -168,5 +177,5 @@ def _columns(clip: Clip, sound: Sound) -> dict[str, Any]:
 
 
 def _decibels(power: float) -> float:
-    """Power in dB, at least -100."""
+    """Power (mean square of samples from -1 to 1) in dB, at least -100."""
     return max(10.0 * np.log10(max(power, 1e-20)), _LOWEST_DB)

@@ -1,4 +1,4 @@
-"""How loud a sound is to a listener."""
+"""Perceived loudness of a sound (ITU-R BS.1770)."""
 
 from functools import cache
 
@@ -16,14 +16,19 @@ _ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0
 
 
 def integrated_loudness(samples: np.ndarray) -> float | None:
-    """Gated loudness in LUFS of mono `samples` [n], n > 0, at 22,050 Hz; None where all is gated.
+    """Gated loudness of a sound, by ITU-R BS.1770-4, annex 1.
 
-    As ITU-R BS.1770-4, annex 1: a full-scale sine of 997 Hz in one channel reads -3.01 LUFS; blocks of 400 ms start
-    every 100 ms; those below -70 LUFS don't count, nor those more than 10 LU below the mean of the rest. A sound
-    shorter than a block is one block, which the standard leaves open. What lies above 11,025 Hz has been lost to
-    resampling and isn't counted.
+    Blocks of 400 ms begin every 100 ms; those below -70 LUFS don't count, nor those more than 10 LU below the mean of
+    the rest. A full-scale sine of 997 Hz in one channel has -3.01 LUFS. The standard doesn't define the loudness of a
+    sound shorter than a block; here it is one block. Frequencies above 11,025 Hz aren't in the samples, so they don't
+    count.
+
+    Args:
+        samples: mono, [n], n > 0, at 22,050 Hz.
+
+    Returns: LUFS, or None where every block is below -70 LUFS.
     """
-    power = _block_power(_weighted(samples))
+    power = _block_power(_k_weighted(samples))
     loud = power[_lufs(power) > _ABSOLUTE_GATE_LUFS]
     if not len(loud):
         return None
@@ -35,7 +40,7 @@ def _lufs(power: np.ndarray) -> np.ndarray:
     return _OFFSET_DB + 10.0 * np.log10(np.maximum(power, 1e-20))
 
 
-def _weighted(samples: np.ndarray) -> np.ndarray:
+def _k_weighted(samples: np.ndarray) -> np.ndarray:
     import scipy.signal
 
     return scipy.signal.sosfilt(_k_weighting(), samples.astype(np.float64))
@@ -44,22 +49,28 @@ def _weighted(samples: np.ndarray) -> np.ndarray:
 def _block_power(weighted: np.ndarray) -> np.ndarray:
     """Mean square of each block, [blocks]."""
     block, step = min(round(_BLOCK_S * SAMPLE_RATE), len(weighted)), round(_STEP_S * SAMPLE_RATE)
+    # Differences of the cumulated energy: overlapping blocks aren't summed more than once.
     energy = np.concatenate([np.zeros(1), np.cumsum(weighted**2)])
     return (energy[block:] - energy[:-block])[::step] / block
 
 
 @cache
 def _k_weighting() -> np.ndarray:
-    """The standard's two filters at our rate, second-order sections [2, 6]."""
-    return np.concatenate([_at_our_rate(_HEAD), _at_our_rate(_LOW_CUT)])
+    """The standard's two filters at 22,050 Hz, second-order sections [2, 6]."""
+    return np.concatenate([_at_sample_rate(_HEAD), _at_sample_rate(_LOW_CUT)])
 
 
-def _at_our_rate(section: tuple[float, ...]) -> np.ndarray:
-    """A digital filter at 48 kHz, taken to the analogue plane by the bilinear transform and back at 22,050 Hz."""
+def _at_sample_rate(section: tuple[float, ...]) -> np.ndarray:
+    """A second-order section for 48 kHz, [6], as one for 22,050 Hz, [1, 6].
+
+    The inverse bilinear transform at 48 kHz gives the analogue prototype, the bilinear transform at 22,050 Hz the
+    digital filter; the standard has no coefficients for other rates.
+    """
     import scipy.signal
 
     zeros, poles, gain = scipy.signal.sos2zpk(np.array([section]))
-    double = 2.0 * _STANDARD_RATE
-    zeros, poles = (double * (roots - 1) / (roots + 1) for roots in (zeros, poles))
-    gain *= np.real(np.prod(double - poles) / np.prod(double - zeros))
+    # z = (c + s) / (c - s) with c = 2 * rate, solved for s; a factor (z - z0) becomes (s - s0) * 2c / (c - s0).
+    c = 2.0 * _STANDARD_RATE
+    zeros, poles = (c * (roots - 1) / (roots + 1) for roots in (zeros, poles))
+    gain *= np.real(np.prod(c - poles) / np.prod(c - zeros))
     return scipy.signal.zpk2sos(*scipy.signal.bilinear_zpk(zeros, poles, gain, SAMPLE_RATE))

@@ -1,4 +1,4 @@
-"""Sounds as statistics of their spectrum over time: timbre, harmony and rhythm."""
+"""Audio encoder of spectral statistics over time: timbre, harmony and rhythm."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from features.audio.rhythm import PULSE_BPM, Rhythm
 from features.audio.spectrum import BANDS, CHROMA, COEFFICIENTS, CONTRAST
 
 _SHAPE = 5
-# The spread (root of the summed variances) of each block over half of a catalog of 655 short sounds; twice that for
-# rhythm, which in most of them is an accident.
+# The spread (root of the summed variances) of each block over half of a catalog of 655 short sounds; twice the spread
+# for rhythm, as most of these sounds have none and its values are then accidental.
 _MEL, _MFCC, _DELTA, _DELTA_2, _CHROMA, _CONTRAST, _SHAPES = 22.0, 18.0, 2.0, 1.4, 0.6, 22.0, 0.17
 _TEMPO, _PULSE = 1.2, 0.7
 
@@ -19,12 +19,18 @@ _TEMPO, _PULSE = 1.2, 0.7
 class MelMfcc(AudioEncoder):
     """Statistics of log-mel bands, MFCC, chroma, contrast, spectral shape and rhythm, 311 wide.
 
-    In order: mean and standard deviation over time of 64 log-mel bands (0 to 128), of 20 MFCC (to 168), of their first
-    (to 208) and second deltas (to 248), slopes of polynomials over 9 frames; then, weighted by power, of 12 chroma (to
-    272), of 7 bands of spectral contrast (to 286) and of centroid, bandwidth, roll-off, flatness and zero-crossing rate
-    (to 296); tempo in octaves from 120 beats a minute, 0 where there is none, and a quarter of the onsets a second (to
-    298); the pulse at 13 tempi (to 311). Each block is divided by a constant that brings its spread among sounds near 1
-    (rhythm near a half), so that distances can be taken as is.
+    In order, with the end of each block:
+        128: mean, then standard deviation over time, of 64 log-mel bands;
+        168: the same of 20 MFCC;
+        208, 248: the same of their first and second deltas (slope and bend of a polynomial over 9 frames);
+        272: mean, then standard deviation over time, both weighted by power, of 12 chroma;
+        286: the same of 7 bands of spectral contrast;
+        296: the same of centroid, bandwidth, roll-off, flatness and zero-crossing rate;
+        298: tempo in octaves from 120 beats a minute, 0 where there is none, and a quarter of the onsets a second;
+        311: the pulse at 13 tempi.
+
+    Each block is divided by a constant that brings its spread among sounds near 1 (rhythm near 1/2), so that Euclidean
+    distances need no further scaling.
     """
 
     name = "mel-mfcc"
@@ -40,20 +46,22 @@ class MelMfcc(AudioEncoder):
 
 def _vector(sound: Sound) -> np.ndarray:
     """The vector [311] of one sound."""
-    seen = sound.spectrum
-    shape = np.stack([seen.centroid, seen.bandwidth, seen.rolloff, seen.flatness, seen.crossings])
-    plain = ((seen.mel_db, _MEL), (seen.mfcc, _MFCC), (seen.deltas(1), _DELTA), (seen.deltas(2), _DELTA_2))
-    weighted = ((seen.chroma, _CHROMA), (seen.contrast, _CONTRAST), (shape, _SHAPES))
+    frames = sound.spectrum
+    shape = np.stack([frames.centroid, frames.bandwidth, frames.rolloff, frames.flatness, frames.crossings])
+    # Chroma, contrast and shape of a quiet frame are those of noise, so frames are weighted by power there.
+    plain = ((frames.mel_db, _MEL), (frames.mfcc, _MFCC), (frames.deltas(1), _DELTA), (frames.deltas(2), _DELTA_2))
+    weighted = ((frames.chroma, _CHROMA), (frames.contrast, _CONTRAST), (shape, _SHAPES))
     return np.concatenate(
         [
             *(stat(curves, axis=1) / unit for curves, unit in plain for stat in (np.mean, np.std)),
-            *(stat(curves) / unit for curves, unit in weighted for stat in (seen.mean, seen.deviation)),
-            _tempo(sound.beat) / _TEMPO,
-            sound.beat.pulse / _PULSE,
+            *(stat(curves) / unit for curves, unit in weighted for stat in (frames.mean, frames.deviation)),
+            _tempo(sound.rhythm) / _TEMPO,
+            sound.rhythm.pulse / _PULSE,
         ]
     )
 
 
-def _tempo(beat: Rhythm) -> np.ndarray:
-    octaves = 0.0 if beat.tempo_bpm is None else np.log2(beat.tempo_bpm / 120.0)
-    return np.array([octaves, beat.onsets_per_s / 4.0])
+def _tempo(rhythm: Rhythm) -> np.ndarray:
+    """Tempo in octaves from 120 beats a minute, and a quarter of the onsets a second, [2]."""
+    octaves = 0.0 if rhythm.tempo_bpm is None else np.log2(rhythm.tempo_bpm / 120.0)
+    return np.array([octaves, rhythm.onsets_per_s / 4.0])

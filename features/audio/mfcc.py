@@ -1,4 +1,4 @@
-"""Sounds as the classic statistics of their mel-frequency cepstral coefficients."""
+"""Audio encoder of statistics of mel-frequency cepstral coefficients."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _MFCC, _DELTA = 18.0, 2.0
 class Mfcc(AudioEncoder):
     """Mean and standard deviation over time of 20 MFCC, then of their first deltas, 80 wide.
 
-    The two halves are scaled as in `mel-mfcc`, so that distances can be taken as is.
+    The two halves are scaled as in `mel-mfcc`, so that Euclidean distances need no further scaling.
     """
 
     name = "mfcc"

@@ -1,4 +1,4 @@
-"""Tempo and onsets of a sound, from its onset envelope."""
+"""Tempo, pulse and onsets of a sound, from its onset envelope."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,11 @@ _TYPICAL_BPM, _OCTAVES = 120.0, 1.0
 
 @dataclass(frozen=True)
 class Rhythm:
-    """`tempo_bpm` is None where nothing repeats; `pulse` is the self-similarity at `PULSE_BPM`, float32 [13]."""
+    """The rhythm of a sound.
+
+    `tempo_bpm` is in beats a minute, None where nothing repeats; `pulse` float32 [13] is the autocorrelation of the
+    onset envelope at the tempi `PULSE_BPM`.
+    """
 
     tempo_bpm: float | None
     onsets_per_s: float
@@ -20,7 +24,11 @@ class Rhythm:
 
 
 def onset_envelope(mel_db: np.ndarray) -> np.ndarray:
-    """Rise of each frame of `mel_db` [bands, frames] over the one before, in dB averaged over bands, [frames]."""
+    """Rise of each frame of `mel_db` [bands, frames] above the one before it, in dB averaged over bands, [frames].
+
+    >>> onset_envelope(np.array([[0.0, 6.0, 3.0], [0.0, 0.0, 4.0]])).tolist()
+    [0.0, 3.0, 2.0]
+    """
     rises = np.maximum(np.diff(mel_db, axis=1), 0.0).mean(axis=0)
     return np.concatenate([np.zeros(1), rises])
 
@@ -28,11 +36,12 @@ def onset_envelope(mel_db: np.ndarray) -> np.ndarray:
 def rhythm(envelope: np.ndarray, frames_per_s: float) -> Rhythm:
     """The rhythm of an onset envelope [frames], not negative.
 
-    Tempo is the lag at which the autocorrelation, weighted by a log-normal preference for 120 beats a minute, is
-    highest (Ellis 2007, "Beat tracking by dynamic programming"), refined between frames by a parabola.
+    The tempo is that of the lag at which the autocorrelation, weighted by a log-normal preference for 120 beats a
+    minute, is highest (Ellis 2007, "Beat tracking by dynamic programming"), refined between frames by a parabola.
     """
     pulse = np.zeros(len(PULSE_BPM), np.float32)
     similarity = _autocorrelation(envelope)
+    # The parabola needs a neighbour on each side.
     lags = np.arange(1, len(similarity) - 1)
     bpm = 60.0 * frames_per_s / lags if len(lags) else lags
     lags = lags[(bpm >= _SLOWEST_BPM) & (bpm <= _FASTEST_BPM)]
@@ -48,24 +57,25 @@ def rhythm(envelope: np.ndarray, frames_per_s: float) -> Rhythm:
 
 
 def _autocorrelation(envelope: np.ndarray) -> np.ndarray:
-    """Autocorrelation [frames] of the envelope less its mean, 1 at lag 0; zeros for a constant envelope."""
+    """Autocorrelation [frames] of the envelope minus its mean, 1 at lag 0; zeros for a constant envelope."""
     if not len(envelope):
         return np.zeros(0)
     centred = envelope.astype(np.float64) - envelope.mean()
+    # By the Wiener-Khinchin theorem; zeros to twice the length keep the envelope's end from meeting its beginning.
     spectrum = np.fft.rfft(centred, 2 * len(centred))
     raw = np.fft.irfft(np.abs(spectrum) ** 2)[: len(centred)]
     return raw / raw[0] if raw[0] > 1e-9 else np.zeros(len(raw))
 
 
 def _peak_offset(three: np.ndarray) -> float:
-    """Where between -0.5 and 0.5 the parabola through three neighbouring values peaks, seen from the middle one."""
+    """The peak of the parabola through three neighbouring values, as an offset from the middle one, -0.5 to 0.5."""
     left, middle, right = three
     bend = left - 2 * middle + right
     return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
 
 
 def _onsets(envelope: np.ndarray, frames_per_s: float) -> int:
-    """Number of peaks that stand out: highest within 50 ms each way, a standard deviation above the mean."""
+    """The number of peaks: highest within 50 ms on both sides, a standard deviation above the mean, 0.1 dB at least."""
     if len(envelope) < 3:
         return 0
     reach = max(1, round(0.05 * frames_per_s))

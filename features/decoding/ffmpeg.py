@@ -1,8 +1,9 @@
-"""Reading sound and moving pictures that nobody vouches for.
+"""Opening untrusted audio and video files with FFmpeg.
 
 FFmpeg, the program or its libraries through PyAV, opens exactly one local file: formats that name other files
 (playlists, concatenations, image sequences) aren't on the list of containers, no protocol but a file's is allowed, and
-pictures have a largest size. The libraries work in the process that calls: see `features.decoding.worker_pool`.
+the size of pictures is limited. The libraries run in the calling process, which should therefore be one of
+`features.decoding.worker_pool`.
 """
 
 import os
@@ -30,33 +31,20 @@ _FIRST_LINES = 2
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A sound track as its header tells it: `sample_rate` in Hz."""
+class AudioHeader:
+    """What the header of a media file claims; it may be wrong.
 
-    sample_rate: int
-
-
-@dataclass(frozen=True)
-class Moving:
-    """A video track as its header tells it: `width` and `height` in pixels before rotation, `fps` frames a second."""
-
-    width: int
-    height: int
-    fps: float
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What a media file says of itself. `duration_s` is None where the header doesn't tell; it may be wrong."""
+    `duration_s` is the file's length in seconds, None where it has none. `sample_rate` is that of the first audio
+    stream that can be decoded, in Hz, 0 where unknown; None where there is no such stream.
+    """
 
     duration_s: float | None
-    sound: Sound | None
-    moving: Moving | None
+    sample_rate: int | None
 
 
 @cache
 def ffmpeg_exe() -> str:
-    """The ffmpeg program: the one on PATH, else the one that the package imageio-ffmpeg brings."""
+    """Path of the ffmpeg program: the one on PATH, else the one in the package imageio-ffmpeg."""
     found = shutil.which("ffmpeg")
     if found:
         return found
@@ -66,7 +54,9 @@ def ffmpeg_exe() -> str:
 
 
 def open_media(path: Path) -> Any:
-    """`path` opened by PyAV (an `av.container.InputContainer`, to be closed by the caller), formats confined.
+    """Opens `path` with PyAV, containers and protocols limited to those allowed here.
+
+    Returns: an `av.container.InputContainer`, to be closed by the caller.
 
     Raises:
         MediaError: "missing", "empty", "unknown-format" or "undecodable".
@@ -90,25 +80,20 @@ def open_media(path: Path) -> Any:
         raise MediaError("undecodable", getattr(error, "strerror", None) or str(error)) from error
 
 
-def probe(path: Path) -> Probe:
-    """The streams of a media file that can be decoded; cover art is no video. Errors as in `open_media`."""
+def audio_header(path: Path) -> AudioHeader:
+    """The header of a media file; raises as `open_media`."""
     with open_media(path) as container:
         duration = container.duration / 1e6 if container.duration and container.duration > 0 else None
-        sound = next((s for s in container.streams.audio if s.codec_context), None)
-        moving = video_stream(container)
-        return Probe(
-            duration,
-            None if sound is None else Sound(sound.codec_context.sample_rate or 0),
-            None if moving is None else Moving(moving.width, moving.height, float(moving.average_rate or 0)),
-        )
+        audio = next((stream for stream in container.streams.audio if stream.codec_context), None)
+        return AudioHeader(duration, None if audio is None else audio.codec_context.sample_rate or 0)
 
 
 def video_stream(container: Any) -> Any:
-    """The first moving picture of an opened file that there is a decoder for, or None; cover art doesn't move."""
+    """The first video stream of an opened file that FFmpeg has a decoder for, cover art excepted; None if none."""
     from av.stream import Disposition
 
-    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    return next((s for s in moving if s.codec_context), None)
+    streams = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
+    return next((stream for stream in streams if stream.codec_context), None)
 
 
 def run_ffmpeg(
@@ -120,12 +105,20 @@ def run_ffmpeg(
     max_bytes: int,
     start_s: float = 0.0,
 ) -> bytes:
-    """What ffmpeg writes when it decodes `max_seconds` of `path` from `start_s` on with the `output` options.
+    """Decodes a part of a file with the ffmpeg program, in one thread and without standard input.
 
-    One thread, no standard input, at most `max_bytes` of output.
+    Args:
+        path: the file.
+        max_seconds: length of the part, in seconds.
+        timeout_s: wall-clock limit, in seconds.
+        output: ffmpeg's output options by name, as ffmpeg-python takes them.
+        max_bytes: limit on the output's size.
+        start_s: where the part begins, in seconds from the file's beginning.
+
+    Returns: the bytes that ffmpeg wrote, at least one.
 
     Raises:
-        MediaError: "timeout", or "undecodable" with ffmpeg's last words.
+        MediaError: "timeout", or "undecodable" with ffmpeg's error message.
     """
     import ffmpeg
 
@@ -142,12 +135,12 @@ def run_ffmpeg(
     options = ("-hide_banner", "-nostdin", "-loglevel", "error", "-filter_threads", "1")
     done = run_limited(target.compile(cmd=[ffmpeg_exe(), *options]), timeout_s=timeout_s)
     if done.status != 0 or not done.output:
-        raise MediaError("undecodable", _last_words(done.last_words, path) or f"ffmpeg ended with {done.status}")
+        raise MediaError("undecodable", _error_message(done.stderr_tail, path) or f"ffmpeg ended with {done.status}")
     return done.output
 
 
 def _url(path: Path) -> str:
-    """The path in a form in which no character of a file's name means anything to ffmpeg.
+    """The path as a URL in which no character of a file's name has a meaning to ffmpeg.
 
     Raises:
         MediaError: "undecodable" for a name that isn't UTF-8.
@@ -158,8 +151,10 @@ def _url(path: Path) -> str:
     return url
 
 
-def _last_words(words: str, path: Path) -> str:
-    """The first of the last things that ffmpeg said, without what differs from run to run (addresses, and the order in
-    which its threads then end) or machine to machine (paths)."""
-    plain = _ADDRESS.sub("", words).replace(_url(path), path.name)
+def _error_message(stderr: str, path: Path) -> str:
+    """The first two lines of ffmpeg's error output, without what differs between runs or machines.
+
+    That is memory addresses and paths; later lines come in the order in which its threads end, which differs too.
+    """
+    plain = _ADDRESS.sub("", stderr).replace(_url(path), path.name)
     return "; ".join(plain.splitlines()[:_FIRST_LINES])

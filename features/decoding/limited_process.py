@@ -1,4 +1,4 @@
-"""Running a decoder in a process of its own, which may crash, hang or eat memory without harm to this one."""
+"""Running a program with limits on time and memory, so that a crash or a hang does no harm to this process."""
 
 import contextlib
 import resource
@@ -18,21 +18,26 @@ _LAST_BYTES = 2000
 
 @dataclass(frozen=True)
 class Finished:
-    """What a process left: exit status (negative for a signal), standard output, the end of its standard error."""
+    """The result of a process: exit status (negative for a signal), standard output, the last 2000 bytes of stderr."""
 
     status: int
     output: bytes
-    last_words: str
+    stderr_tail: str
 
 
 def run_limited(command: Sequence[str], *, timeout_s: float, source: Path | None = None) -> Finished:
-    """Runs `command` and waits; its standard input is the file `source`, or empty.
+    """Runs `command` and waits for it.
 
-    The process gets 2 GiB of address space and may write files (its error messages) of 1 MiB; at the time limit it is
+    The process has 2 GiB of address space and may write files (its error messages) of 1 MiB; at the time limit it is
     killed. Waiting releases the GIL, so threads decode in parallel.
 
+    Args:
+        command: the program and its arguments.
+        timeout_s: wall-clock limit, in seconds.
+        source: the file on standard input; empty if None.
+
     Raises:
-        MediaError: "timeout" when it ran longer than `timeout_s` seconds of wall-clock time.
+        MediaError: "timeout" when the process ran longer than `timeout_s`.
     """
     with contextlib.ExitStack() as stack:
         messages = stack.enter_context(tempfile.TemporaryFile())
@@ -53,7 +58,7 @@ def run_limited(command: Sequence[str], *, timeout_s: float, source: Path | None
 
 
 def _limit(pid: int) -> None:
-    """Limits set from outside, as `preexec_fn` isn't safe among threads; a process that is already gone needs none."""
+    """Sets limits from outside, as `preexec_fn` isn't safe with threads; a process that has ended needs none."""
     with contextlib.suppress(ProcessLookupError):
         resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (_MESSAGE_BYTES, _MESSAGE_BYTES))

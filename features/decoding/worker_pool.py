@@ -1,7 +1,7 @@
-"""Decoding in child processes, which may hang, crash or eat memory without harm to whoever waits for them.
+"""Decoding in child processes with limits, so that a hang, a crash or a memory bomb does no harm to the caller.
 
-A child imports one encoder's class and decodes one file after the other: paths come in over a pipe, what was decoded,
-or why it was refused, goes back.
+A child imports one encoder's class and decodes one file after the other: it receives paths over a pipe, and sends back
+the decoded content or the reason for the refusal.
 """
 
 import json
@@ -26,15 +26,15 @@ _START_TIMEOUT_S = 120.0
 
 
 class Decoders:
-    """Child processes that decode files for one encoder, one for each thread that asks; one that dies is replaced.
+    """Child processes that decode files for one encoder, one for each calling thread; a child that dies is replaced.
 
-    Children end with their parent, however that ends.
+    Children end with their parent, even when it is killed: their pipe closes.
 
     Args:
-        encoder: where the encoder's class is, as `module:Class`.
-        parameters: what the class is made with; JSON-serialisable.
-        timeout_s: a file that takes longer, in seconds of wall-clock time, is refused and its child killed.
-        memory_bytes: address space of a child; a file that needs more is refused.
+        encoder: the encoder's class, as `module:Class`.
+        parameters: keyword arguments of the class; JSON-serialisable.
+        timeout_s: wall-clock limit a file, in seconds; its child is killed then.
+        memory_bytes: address space of a child.
     """
 
     def __init__(self, encoder: str, parameters: Mapping[str, Any], *, timeout_s: float, memory_bytes: int) -> None:
@@ -43,10 +43,10 @@ class Decoders:
         self._own = threading.local()
 
     def decode(self, path: Path) -> Any:
-        """What the encoder's `decode` makes of a file.
+        """The result of the encoder's `decode` for a file.
 
         Raises:
-            MediaError: what the encoder's `decode` says, or "timeout", "out-of-memory" or "decoder-died".
+            MediaError: as raised by the encoder's `decode`, or "timeout", "out-of-memory" or "decoder-died".
             RuntimeError: the child cannot make the encoder.
         """
         child = getattr(self._own, "child", None)
@@ -75,7 +75,7 @@ class _Child:
             ready = False
         if not ready:
             self.end()
-            raise RuntimeError(f"the decoding process for {command[0]} did not start; its own words are in the log")
+            raise RuntimeError(f"the decoding process for {command[0]} did not start; its error output is in the log")
 
     def decode(self, path: Path, timeout_s: float) -> Any:
         try:
@@ -85,7 +85,7 @@ class _Child:
                 raise MediaError("timeout", f"the decoder was still running after {timeout_s:g} s")
             kind, *answer = self._pipe.recv()
         except (EOFError, OSError):
-            raise MediaError("decoder-died", self._last_words()) from None
+            raise MediaError("decoder-died", self._exit_reason()) from None
         if kind == REFUSED:
             raise MediaError(*answer)
         return answer[0]
@@ -94,13 +94,13 @@ class _Child:
         self.end()
 
     def end(self) -> None:
-        """Kills the process, if it still runs, and waits for it."""
+        """Kills the process if it still runs, and waits for it."""
         self.ended = True
         self._process.kill()
         self._process.wait()
         self._pipe.close()
 
-    def _last_words(self) -> str:
+    def _exit_reason(self) -> str:
         self.ended = True
         self._pipe.close()
         status = self._process.wait()
@@ -108,7 +108,15 @@ class _Child:
 
 
 def serve(pipe: Connection, encoder: str, parameters: str, memory_bytes: int) -> None:
-    """The child's life: decodes the paths that arrive, until there are no more."""
+    """Main loop of a child: decodes the paths that arrive until the pipe is closed.
+
+    Args:
+        pipe: receives paths; is sent True once the encoder is made, then for each path `(DECODED, content)` or
+            `(REFUSED, reason, detail)`.
+        encoder: the class, as `module:Class`.
+        parameters: its keyword arguments, as JSON.
+        memory_bytes: limit on this process's address space.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     module, _, name = encoder.partition(":")
     decode = getattr(import_module(module), name)(**json.loads(parameters)).decode

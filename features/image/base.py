@@ -1,4 +1,4 @@
-"""What every image encoder has in common: how files are decoded, and the readable columns."""
+"""Base class of the image encoders: decoding and the readable columns."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,36 +11,38 @@ import pyarrow as pa
 
 from features.arrays import feature_batch
 from features.base import Encoder
-from features.image.descriptors.colour import colour
+from features.image.descriptors.colour import colour_histogram
 from features.image.descriptors.edges import edges
-from features.image.descriptors.hog import gradients
-from features.image.descriptors.lbp import texture
+from features.image.descriptors.hog import oriented_gradients
+from features.image.descriptors.lbp import binary_patterns
 from features.image.descriptors.phash import perceptual_hash
-from features.image.descriptors.statistics import look
+from features.image.descriptors.statistics import image_statistics
 from features.image.load import Fit, Picture, load_picture
 
 COLUMNS_VERSION = 2
-"""Raised by whoever changes what the readable columns hold."""
+"""To be raised with every change of what the readable columns hold."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as an encoder takes it: `pixels` as in `load.Picture`, and the readable `columns`, which are computed
-    where pictures are decoded, many at a time, and not where the network waits for them."""
+    """A picture as an encoder takes it: `pixels` as in `load.Picture`, and the readable `columns` by name.
+
+    The columns are computed while decoding, which runs in parallel, so that the network doesn't wait for them.
+    """
 
     pixels: np.ndarray
     columns: dict[str, Any]
 
 
 class ImageEncoder(Encoder):
-    """Base of every image encoder: a concrete one adds its name, version, `dim` and `embed`.
+    """Base class of the image encoders; a subclass adds `name`, `version`, `dim` and `embed`.
 
     Args:
         fit: how a picture becomes a square: `squash` takes all of it and changes its proportions, `crop` keeps them and
             takes the middle of it (see `load_picture`).
 
     Attributes:
-        side: height and width of the squares that `embed` takes.
+        side: height and width, in pixels, of the squares that `embed` takes.
 
     Raises:
         ValueError: `fit` is neither.
@@ -58,16 +60,16 @@ class ImageEncoder(Encoder):
         return {"side": self.side, "fit": self.fit, "ground": "white, else black", "columns": COLUMNS_VERSION}
 
     def decode(self, content: Path) -> Decoded:
-        """The picture in the file `content`; errors as in `load_picture`. Safe in threads."""
+        """Decodes the picture file at `content`; raises as `load_picture`. Thread-safe."""
         picture = load_picture(content, side=self.side, fit=self.fit)
         return Decoded(picture.pixels, _columns(picture))
 
     def encode(self, decoded: Sequence[Decoded]) -> pa.RecordBatch:
-        """Features of pictures, in order; the columns are explained in `schemas.features.FeaturesImage`."""
+        """Features of pictures, in order; `schemas.features.FeaturesImage` describes the columns."""
         return feature_batch(self.schema(), self.vectors(decoded), [picture.columns for picture in decoded])
 
     def vectors(self, decoded: Sequence[Decoded]) -> np.ndarray:
-        """float32 [n, dim]: `embed` of the pictures' pixels."""
+        """`embed` of the pictures' pixels, float32 [n, dim]."""
         pixels = np.array([picture.pixels for picture in decoded], np.uint8)
         return self.embed(pixels.reshape(-1, self.side, self.side, 3))
 
@@ -77,17 +79,17 @@ class ImageEncoder(Encoder):
 
 
 def _columns(picture: Picture) -> dict[str, Any]:
-    """The readable columns: of the whole picture, so that they agree between encoders."""
+    """The readable columns by name, of the whole picture, so that they agree between encoders."""
     density, directions = edges(picture.whole)
     return {
         "width": picture.width,
         "height": picture.height,
         "animated": picture.animated,
-        **look(picture.whole),
-        "gradients": gradients(picture.whole),
-        "texture": texture(picture.whole),
+        **image_statistics(picture.whole),
+        "gradients": oriented_gradients(picture.whole),
+        "texture": binary_patterns(picture.whole),
         "edge_density": density,
         "edges": directions,
-        "colour": colour(picture.whole),
+        "colour": colour_histogram(picture.whole),
         "perceptual_hash": perceptual_hash(picture.whole),
     }

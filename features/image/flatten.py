@@ -10,10 +10,13 @@ _DEEP = 65535
 
 
 def flatten(image: Image.Image, *, least: int) -> Image.Image:
-    """A decoded picture as RGB, transparent parts laid on white, or on black where white hides it all.
+    """A decoded picture as RGB, transparent parts laid on white, or on black where white would hide everything.
 
-    Large pictures shrink: each side is divided by the largest integer that leaves at least `least` pixels of it. The
-    picture is taken strip by strip, so that beside it there is never more than a strip and the small result.
+    A large picture is reduced strip by strip, so that the memory beside it is a strip and the small result.
+
+    Args:
+        image: a picture of any mode.
+        least: each side is divided by the largest integer that leaves at least so many pixels of it.
     """
     factors = (max(1, image.width // least), max(1, image.height // least))
     plain = image.mode == "RGB" and not image.has_transparency_data and factors == (1, 1)
@@ -21,14 +24,15 @@ def flatten(image: Image.Image, *, least: int) -> Image.Image:
     if small.mode == "RGB":
         return small
     on_white, on_black = _laid_on("white", small), _laid_on("black", small)
+    # A white drawing on transparent ground is invisible on white.
     hidden = on_white.getextrema() == ((255, 255),) * 3 and on_black.getbbox() is not None
     return on_black if hidden else on_white
 
 
 def _shrunk(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
-    """RGB or RGBA; means of blocks of `factors` pixels, colours weighted by their alpha."""
+    """RGB or RGBA; means of blocks of `factors` (width, height) pixels, colours weighted by their alpha."""
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    tones = _tones(image)
+    tones = _tone_range(image)
     size = tuple(-(-length // factor) for length, factor in zip(image.size, factors, strict=True))
     small = Image.new(mode, (size[0], size[1]))
     for top, strip in _strips(image, factors[1]):
@@ -38,16 +42,16 @@ def _shrunk(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
 
 
 def _strips(image: Image.Image, multiple: int) -> Iterator[tuple[int, Image.Image]]:
-    """The picture from top to bottom in strips of a multiple of `multiple` rows, each with the row it begins at."""
+    """Strips from top to bottom, each a multiple of `multiple` rows high (the last may be less), with its first row."""
     rows = multiple * max(1, _STRIP_PIXELS // (image.width * multiple))
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def _tones(image: Image.Image) -> tuple[float, float] | None:
-    """What is black and what is white in grey pictures of more than 8 bits a pixel; None for all others.
+def _tone_range(image: Image.Image) -> tuple[float, float] | None:
+    """The values of black and white in a grey picture of more than 8 bits a pixel; None for all others.
 
-    Integers run from 0 to 65535, floats from their least to their most.
+    Integers run from 0 to 65535, floats from their minimum to their maximum.
     """
     if image.mode.startswith("I"):
         return 0.0, _DEEP
@@ -62,7 +66,7 @@ def _tones(image: Image.Image) -> tuple[float, float] | None:
 
 
 def _eight_bits(image: Image.Image, black: float, white: float) -> Image.Image:
-    """A grey picture as "L"; what isn't a number is black."""
+    """A grey picture as "L" (8 bits), `black` becoming 0 and `white` 255; NaN becomes 0."""
     values = np.nan_to_num(np.asarray(image).astype(np.float64), nan=black, posinf=white, neginf=black)
     scale = 255 / (white - black) if white > black else 0.0
     return Image.fromarray(((values - black) * scale).clip(0, 255).round().astype(np.uint8))

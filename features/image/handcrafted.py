@@ -1,4 +1,4 @@
-"""Pictures as shape, texture and colour, without a network."""
+"""Image encoder without a network: shape, texture and colour."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from features.image.descriptors import colour, hog, lbp
 
 
 class Hog(ImageEncoder):
-    """Gradients [324], texture [10] and colour [52], each of Euclidean length 1 (or 0), one after the other: 386 wide.
+    """Oriented gradients [324], binary patterns [10] and colours [52], each of Euclidean length 1 (or 0): 386 wide.
 
-    Histograms of texture and colour go in as square roots, which makes a dot product of two the Bhattacharyya
-    coefficient and keeps large even grounds from drowning the rest.
+    The histograms of patterns and colours go in as square roots: a dot product of two is then the Bhattacharyya
+    coefficient, in which a large even background doesn't outweigh the rest.
     """
 
     name = "hog"
@@ -27,7 +27,7 @@ class Hog(ImageEncoder):
 
 
 def _vector(picture: np.ndarray) -> np.ndarray:
-    shape = hog.gradients(picture)
+    shape = hog.oriented_gradients(picture)
     length = np.linalg.norm(shape)
     shape = shape / length if length > 0 else shape
-    return np.concatenate([shape, np.sqrt(lbp.texture(picture)), np.sqrt(colour.colour(picture))])
+    return np.concatenate([shape, np.sqrt(lbp.binary_patterns(picture)), np.sqrt(colour.colour_histogram(picture))])

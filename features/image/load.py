@@ -1,7 +1,7 @@
 """Any picture file → upright RGB pixels of the size that an encoder wants.
 
-Sizes are limited by what Pillow's decoders take, measured in bytes a pixel: at most 8 for JPEG (progressive CMYK), 5
-for TIFF, PNG, GIF and BMP, 12 for AVIF, 16 for WebP, 25 for JPEG 2000. So a picture takes up to 512 MiB.
+Sizes are limited by the memory of Pillow's decoders, measured in bytes a pixel: at most 8 for JPEG (progressive CMYK),
+5 for TIFF, PNG, GIF and BMP, 12 for AVIF, 16 for WebP, 25 for JPEG 2000. So a picture takes up to 512 MiB.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ MAX_PIXELS_OF = {"AVIF": 32_000_000, "JPEG2000": 16_000_000, "WEBP": 24_000_000}
 MAX_SIDE = 65_535
 MAX_TILE_PIXELS = 16_000_000  # of a TIFF, whose tiles are unpacked whole however small the picture is
 
-# Pillow refuses twice this, wherever it learns of a size: pictures inside icons and animations are covered too.
+# Pillow refuses twice this wherever it reads a size, so pictures inside icons and animations are covered too.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-# Everything else that Pillow knows is left out: EPS runs another program, and the rest is not found in catalogs.
+# Pillow's other formats are left out: EPS runs another program, and the rest doesn't occur in catalogs.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _MOVING = ("AVIF", "GIF", "PNG", "WEBP")
 _ORIENTATION, _TILE_WIDTH, _TILE_HEIGHT = 0x0112, 0x0142, 0x0143
@@ -48,9 +48,9 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
-# The part of the short side that is kept: ImageNet networks are tested on 224 of 256 pixels.
+# The share of the short side that `crop` keeps: ImageNet networks are tested on 224 of 256 pixels.
 _MIDDLE = 224 / 256
-# What Pillow's parsers raise on files that aren't what they claim to be.
+# What Pillow's parsers raise on malformed files.
 _PARSER_ERRORS = (
     OSError,
     SyntaxError,
@@ -72,10 +72,10 @@ _SVG_TIMEOUT_S = 30.0
 class Picture:
     """A decoded picture.
 
-    `pixels` is uint8 [side, side, 3], RGB, upright, transparent parts white: the picture, or the middle of it, as the
-    encoder asked. `whole` is uint8 [224, 224, 3], all of the picture squashed, for the readable features. `width` and
-    `height` are the file's own, in pixels, as seen upright (an SVG's are those of its raster). `animated` says that the
-    file has more frames; only the first is decoded.
+    `pixels` is uint8 [side, side, 3], RGB, upright, transparent parts white: the whole picture or its middle, by `fit`.
+    `whole` is uint8 [224, 224, 3], the whole picture squashed, for the readable features. `width` and `height` are the
+    file's own, in pixels, as seen upright (an SVG's are those of its raster). `animated` is True where the file has
+    more frames; only the first is decoded.
     """
 
     pixels: np.ndarray
@@ -86,22 +86,21 @@ class Picture:
 
 
 def load_picture(path: Path, *, side: int = SIDE, fit: Fit = "squash") -> Picture:
-    """Decodes the picture at `path`, whose name doesn't matter.
+    """Decodes a picture. Resampling is bicubic, after transparent parts have been laid on white.
 
     Args:
+        path: the file; its format is recognised by its content, not by its name.
         side: height and width of `Picture.pixels`.
-        fit: `squash` takes all of the picture and changes its proportions: cropping loses the top and bottom of a 2:3
+        fit: `squash` takes the whole picture and changes its proportions: cropping loses the top and bottom of a 2:3
             poster. `crop` keeps the proportions: the short side is scaled to 256/224 of `side`, then the middle is cut
             out, as ImageNet networks were tested.
 
-    Resampling is bicubic, after transparent parts have been laid on white.
-
     Raises:
         MediaError: "missing", "empty", "too-large", "unknown-format", "undecodable", "timeout" or "out-of-memory", with
-            the decoder's own words.
+            the decoder's error message.
     """
     wanted = max(side, SIDE)
-    with _words_of_the_decoder(), _raster(path, side=2 * wanted) as file, Image.open(file, formats=FORMATS) as image:
+    with _as_media_errors(), _open_raster(path, side=2 * wanted) as file, Image.open(file, formats=FORMATS) as image:
         size = image.size
         _check_size(image)
         animated = image.format in _MOVING and bool(getattr(image, "is_animated", False))
@@ -131,7 +130,7 @@ def _check_size(image: Image.Image) -> None:
 def _square(
     image: Image.Image, size: tuple[int, int], *, side: int, fit: Fit, turn: Image.Transpose | None
 ) -> np.ndarray:
-    """uint8 [side, side, 3], upright: all of `image` or the middle of it, `size` being its true proportions."""
+    """uint8 [side, side, 3], upright: all of `image` or its middle; `size` is the file's, as `image` may be reduced."""
     across, down = (1.0, 1.0) if fit == "squash" else (_MIDDLE * min(size) / length for length in size)
     left, top = (1 - across) / 2 * image.width, (1 - down) / 2 * image.height
     box = (left, top, image.width - left, image.height - top)
@@ -140,8 +139,8 @@ def _square(
 
 
 @contextlib.contextmanager
-def _words_of_the_decoder() -> Iterator[None]:
-    """Turns whatever Pillow's parsers raise on bad files into a MediaError."""
+def _as_media_errors() -> Iterator[None]:
+    """Turns what Pillow's parsers raise on bad files into a MediaError."""
     try:
         yield
     except MediaError:
@@ -159,8 +158,12 @@ def _words_of_the_decoder() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _raster(path: Path, *, side: int) -> Iterator[IO[bytes]]:
-    """The file, or the drawing of it where it is an SVG."""
+def _open_raster(path: Path, *, side: int) -> Iterator[IO[bytes]]:
+    """The opened file, or its rendering as a PNG if it is an SVG.
+
+    Raises:
+        MediaError: "empty" or "too-large", or as raised by `rasterise`.
+    """
     size = path.stat().st_size
     if size == 0:
         raise MediaError("empty", "the file has no bytes")

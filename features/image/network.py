@@ -1,4 +1,4 @@
-"""Image encoders that run a Keras network."""
+"""Base class of the image encoders that run a Keras network."""
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -7,14 +7,14 @@ import numpy as np
 
 from features.image.base import ImageEncoder
 from features.image.load import Fit
-from features.keras_forward import Precision, check_options, forward, told
+from features.keras_forward import Precision, check_options, forward, precision_parameter
 
 if TYPE_CHECKING:
     import keras
 
 
 class NetworkEncoder(ImageEncoder):
-    """Base of encoders whose vectors are a network's output.
+    """Base class of the encoders whose vectors are a network's output.
 
     Args:
         fit: as in `ImageEncoder`.
@@ -22,7 +22,7 @@ class NetworkEncoder(ImageEncoder):
         precision: Keras' dtype policy. The mixed ones are for GPUs.
 
     Raises:
-        ValueError: a value that isn't among those named here.
+        ValueError: a parameter is out of its range.
     """
 
     def __init__(self, *, fit: Fit = "squash", batch: int = 16, precision: Precision = "float32") -> None:
@@ -32,11 +32,12 @@ class NetworkEncoder(ImageEncoder):
         self.precision = precision
 
     def parameters(self) -> dict[str, Any]:
-        return super().parameters() | told(self.precision)
+        return super().parameters() | precision_parameter(self.precision)
 
     @abstractmethod
     def network(self) -> "keras.Model":
-        """uint8 [n, side, side, 3] → [n, dim] (or several outputs, that one first); built once a process."""
+        """The network uint8 [n, side, side, 3] → [n, dim] (or several outputs, that one first); built once a
+        process."""
 
     def embed(self, pixels: np.ndarray) -> np.ndarray:
         """Vectors float32 [n, dim] of RGB pixels, uint8 [n, side, side, 3]; n may be 0.

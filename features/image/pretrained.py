@@ -1,4 +1,4 @@
-"""Networks of `keras.applications`, with weights that the user brings; nothing is ever downloaded."""
+"""Networks of `keras.applications` with weights that the user supplies; nothing is downloaded."""
 
 import importlib
 import os
@@ -25,18 +25,18 @@ _SEED = 0
 
 
 class PretrainedEncoder(NetworkEncoder):
-    """Base of encoders whose network is one of `keras.applications`.
+    """Base class of the encoders whose network is one of `keras.applications`.
 
     Args:
         weights: the path of a weight file (`.weights.h5`, `.h5` or `.keras`), the same on every machine; its 1000-class
-            head may be left out where `layer` lies below it. Or `imagenet`, the file that Keras itself has cached. Or
-            `none`, random weights from a fixed seed: `untrained` is then True. There is no default.
+            head may be left out where `layer` lies below it. Or `imagenet`, the file in Keras' own cache. Or `none`,
+            random weights from a fixed seed: `untrained` is then True. There is no default.
         fit, batch, precision: as in `NetworkEncoder`.
 
     Attributes:
-        module, function: where `keras.applications` has the network.
+        module, function: module and function of `keras.applications` that build the network.
         layer: the layer whose output is the vector.
-        cached: Keras' names of the ImageNet weight files that will do, the smallest first.
+        cached: Keras' file names of ImageNet weights that can be loaded, the smallest first.
 
     Raises:
         ValueError: no such weights.
@@ -66,7 +66,7 @@ class PretrainedEncoder(NetworkEncoder):
         return "" if self.path is None else file_sha256(self.path)
 
     def network(self) -> "keras.Model":
-        """uint8 [n, 224, 224, 3] → [n, dim].
+        """The network uint8 [n, 224, 224, 3] → [n, dim], built once a process.
 
         Raises:
             ValueError: the weight file isn't this network's.
@@ -74,7 +74,11 @@ class PretrainedEncoder(NetworkEncoder):
         return _network(self.module, self.function, self.layer, self.path, self.precision)
 
     def _find(self, weights: str | None) -> Path | None:
-        """The weight file, None for random weights."""
+        """The path of the weight file, None for random weights.
+
+        Raises:
+            ValueError: no such weights.
+        """
         if weights == "none":
             return None
         if weights == "imagenet":
@@ -98,7 +102,7 @@ class PretrainedEncoder(NetworkEncoder):
 
 
 def keras_home() -> Path:
-    """Where Keras keeps its files, found without importing it (which takes seconds)."""
+    """The folder in which Keras keeps its files, found without importing Keras (which takes seconds)."""
     if "KERAS_HOME" in os.environ:
         return Path(os.environ["KERAS_HOME"])
     home = Path.home()
@@ -107,7 +111,7 @@ def keras_home() -> Path:
 
 @cache
 def _network(module: str, function: str, layer: str, path: Path | None, precision: Precision) -> "keras.Model":
-    """The network up to `layer`, behind its own preprocessing; built at the first call of a process."""
+    """The network up to `layer`, preceded by its own preprocessing; built at the first call of a process."""
     import keras
 
     application = importlib.import_module(f"keras.applications.{module}")
@@ -120,7 +124,7 @@ def _network(module: str, function: str, layer: str, path: Path | None, precisio
 
 @contextmanager
 def _dtype_policy(precision: Precision) -> Iterator[None]:
-    """`keras.applications` take no policy of their own, so the global one changes while a network is built."""
+    """Changes the global dtype policy while a network is built: `keras.applications` take no policy as an argument."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -132,21 +136,31 @@ def _dtype_policy(precision: Precision) -> Iterator[None]:
 
 
 def _loaded(application: Any, function: str, path: Path) -> "keras.Model":
-    """The network with the weights of a file, with the 1000-class head or without, as the file is."""
-    words = []
+    """The network with the weights of a file, with the 1000-class head if the file has it.
+
+    Raises:
+        ValueError: the file fits neither form of the network.
+    """
+    errors = []
     for head in ({"include_top": True}, {"include_top": False, "pooling": "avg"}):
         network = getattr(application, function)(weights=None, **head)
         try:
             _load(network, path)
         except (ValueError, OSError, KeyError) as error:
-            words.append(str(error).partition("\n")[0])
+            errors.append(str(error).partition("\n")[0])
             continue
         return network
-    raise ValueError(f"{path} holds no weights of {function}: {'; '.join(words)}")
+    raise ValueError(f"{path} holds no weights of {function}: {'; '.join(errors)}")
 
 
 def _load(network: "keras.Model", path: Path) -> None:
-    """Fills every weight from a file: Keras only warns of those that it leaves as they were."""
+    """Sets every weight from a file.
+
+    Keras only warns about weights that are missing in the file; NaN put in beforehand makes them an error.
+
+    Raises:
+        ValueError: the file lacks a weight.
+    """
     import keras
 
     for variable in network.weights:

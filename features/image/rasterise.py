@@ -1,12 +1,12 @@
-"""Child process: an SVG (or SVGZ) on standard input becomes a PNG on standard output, at most `argv[1]` pixels a side.
+"""Child process: renders an SVG (or SVGZ) from standard input as a PNG of at most `argv[1]` pixels a side.
 
-Runs apart because an SVG is a program of sorts: `use` and filters can ask for any amount of work. Nothing outside the
-document is ever read: every reference is removed unless it points inside the document or is a raster picture of
-harmless size in a `data:` URI. Fonts of the machine aren't used either, so that the same file looks the same anywhere;
-text that isn't drawn as paths is therefore left out.
+It is a process of its own because `use` and filters in an SVG can demand any amount of work. Nothing outside the
+document is read: every reference is removed unless it points inside the document or is a raster picture of limited
+size in a `data:` URI. The machine's fonts aren't used either, so that a file is rendered the same everywhere; text that
+isn't drawn as paths is therefore left out.
 
-Imports nothing of this project, as it is run by its path in isolated mode. Exit status 1 with one line on standard
-error means that the document can't be drawn.
+Imports nothing of this project, as its source is run in isolated mode. Exit status 1 with one line on standard error
+means that the document can't be rendered.
 """
 
 import base64
@@ -28,7 +28,7 @@ _DRAWN = ("image", "feImage")
 
 
 def main(side: int) -> None:
-    """Reads, confines and draws the document."""
+    """Reads the document, removes outside references, and writes the PNG; `side` is its limit in pixels."""
     root = ElementTree.fromstring(read_document(sys.stdin.buffer.read(MAX_BYTES + 1)))
     for element in root.iter():
         confine(element)
@@ -40,7 +40,11 @@ def main(side: int) -> None:
 
 
 def read_document(data: bytes) -> bytes:
-    """The XML text, unzipped where it is an SVGZ."""
+    """The XML document, decompressed if it is an SVGZ.
+
+    Raises:
+        ValueError: it is longer than 64 MiB.
+    """
     if data.startswith(b"\x1f\x8b"):
         with gzip.open(io.BytesIO(data)) as file:
             data = file.read(MAX_BYTES + 1)

@@ -1,8 +1,8 @@
 """Reading a PyTorch checkpoint of the legacy (pre-zip) format as NumPy arrays, without PyTorch.
 
 The file is five pickles in a row (magic number, protocol version, machine facts, the state dict, the storages' keys)
-followed by the raw storages, each an int64 count of elements and then the elements, little-endian. A pickle can call
-anything it can name, so the names are allow-listed: a dict, and the three calls that a tensor is made of.
+followed by the raw storages, each an int64 count of elements and then the elements, little-endian. Unpickling can call
+any importable function, so the names are allow-listed: a dict, and the three calls that construct a tensor.
 
 Format: `torch.serialization._legacy_save`.
 """
@@ -22,7 +22,7 @@ _DTYPES: dict[str, np.dtype] = {"FloatStorage": np.dtype("<f4"), "LongStorage": 
 
 
 class CheckpointError(ValueError):
-    """The file is not a checkpoint of the kind that this module reads."""
+    """The file isn't a legacy PyTorch checkpoint, or names something that isn't allowed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def view(self, storages: dict[str, np.ndarray]) -> np.ndarray:
-        """This tensor as an array of its own; offset, shape and strides are checked against the storage's end."""
+        """This tensor as a new array.
+
+        Raises:
+            CheckpointError: offset, shape and strides reach outside the storage.
+        """
         flat = storages[self.storage.key]
         reach = sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
         negative = any(number < 0 for number in (self.offset, *self.shape, *self.strides))
@@ -70,7 +74,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 
 
 class _Reader(pickle.Unpickler):
-    """An unpickler that knows the names in `_ALLOWED` and no others."""
+    """An unpickler that refuses every name that isn't in `_ALLOWED`."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -86,7 +90,9 @@ class _Reader(pickle.Unpickler):
 
 
 def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a state dict by name, float32 or int64, in the file's axis order (convolutions: O, I, H, W).
+    """Reads a state dict.
+
+    Returns: its tensors by name, float32 or int64, in the file's axis order (convolutions: O, I, H, W).
 
     Raises:
         CheckpointError: another format, a name outside the allow-list, or a file that ends too early.

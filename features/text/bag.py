@@ -1,4 +1,4 @@
-"""Texts as the words in them."""
+"""Bag-of-words vectors of texts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +15,17 @@ _LEAST_DIM = 64
 
 
 class BagOfWords(TextEncoder):
-    """The terms of a text, hashed and signed, weighted by the logarithm of their counts, of length 1.
+    """The terms of a text, hashed and signed, weighted by the logarithm of their counts; vectors of length 1.
 
-    How rare a term is counts for nothing: that is known of a set of texts, not of one. The stored `term_ids` and
-    `term_counts` are there to fit such weights on.
+    Rare terms don't weigh more: document frequencies need a set of texts, and a vector must follow from one. Such
+    weights can be fitted on the stored `term_ids` and `term_counts`.
 
     Args:
-        dim: width of the vector.
-        max_characters: only so much of the beginning of a text is analysed and encoded.
+        dim: width of the vector, 64 or more.
+        max_characters: as in `TextEncoder`.
+
+    Raises:
+        ValueError: a parameter is out of its range.
     """
 
     name = "bag-of-words"
@@ -42,5 +45,5 @@ class BagOfWords(TextEncoder):
         return super().parameters() | {"dim": self._dim}
 
     def vectors(self, texts: Sequence[Analysis]) -> np.ndarray:
-        """float32 [n, dim]; a text without words counts as one term."""
+        """float32 [n, dim], rows of length 1; a text without words is one term."""
         return stacked((hashed_vector(terms(text) or [text.text], self._dim) for text in texts), self._dim)

@@ -1,4 +1,4 @@
-"""What all encoders of text have in common: the reading, and the readable features."""
+"""Base class of the text encoders: cleaning, linguistic analysis and the readable columns."""
 
 import hashlib
 from abc import abstractmethod
@@ -13,7 +13,7 @@ from features.arrays import feature_batch
 from features.base import Encoder, MediaError
 from features.text.nlp import analysis
 from features.text.nlp.analysis import Analysis
-from features.text.nlp.columns import readable
+from features.text.nlp.columns import readable_columns
 from features.text.nlp.normalise import plain_line
 from features.weights import file_sha256
 
@@ -21,10 +21,13 @@ MAX_CHARACTERS = 8192
 
 
 class TextEncoder(Encoder):
-    """Base of the encoders of text. A new one is a name, a version, a width, parameters and `vectors`.
+    """Base class of the text encoders; a subclass adds `name`, `version`, `dim`, its parameters and `vectors`.
 
     Args:
-        max_characters: only so much of the beginning of a text is analysed and encoded.
+        max_characters: number of characters at the beginning of a text that are analysed and encoded.
+
+    Raises:
+        ValueError: `max_characters` is below 1.
     """
 
     modality = "text"
@@ -36,25 +39,25 @@ class TextEncoder(Encoder):
 
     @abstractmethod
     def vectors(self, texts: Sequence[Analysis]) -> np.ndarray:
-        """float32 [len(texts), dim]; a row follows from its own text alone."""
+        """Vectors of analysed texts, float32 [n, dim], in order; a row must not depend on the other texts."""
 
     def weight_files(self) -> Sequence[Path]:
-        """The files that the vectors depend on."""
+        """The files that the vectors depend on, beside those of the analysers."""
         return ()
 
     def parameters(self) -> dict[str, Any]:
         return {"max_characters": self.max_characters, "analysis": analysis.VERSION}
 
     def weights_hash(self) -> str:
-        """SHA-256 over the hashes of the analysers' files and the vectors' own, hex."""
+        """SHA-256 over the hashes of the analysers' files and of `weight_files`, hex."""
         hashes = [analysis.weights_hash(), *map(file_sha256, self.weight_files())]
         return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
     def decode(self, content: str) -> str:
-        """The text in lines of valid Unicode, without empty ones.
+        """The text in lines of valid Unicode (see `plain_line`), without empty lines.
 
         Raises:
-            MediaError: "empty" when nothing but white space and control characters is in it.
+            MediaError: "empty" when the text has only white space and control characters.
         """
         lines = "\n".join(line for line in map(plain_line, content.splitlines()) if line)
         if not lines:
@@ -62,7 +65,7 @@ class TextEncoder(Encoder):
         return lines
 
     def encode(self, decoded: Sequence[str]) -> pa.RecordBatch:
-        """Vectors and readable features of texts, in order."""
+        """Features of texts, in order; `schemas.features.FeaturesText` describes the columns."""
         texts = [analysis.analyse(text[: self.max_characters]) for text in decoded]
-        rows = [readable(whole, text) for whole, text in zip(decoded, texts, strict=True)]
+        rows = [readable_columns(whole, text) for whole, text in zip(decoded, texts, strict=True)]
         return feature_batch(self.schema(), self.vectors(texts), rows)

@@ -1,4 +1,4 @@
-"""Texts through any checkpoint of the BERT family that lies in a local folder."""
+"""Text encoder for any checkpoint of the BERT family in a local folder."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.keras_forward import check_options, told
+from features.keras_forward import check_options, precision_parameter
 from features.text.base import MAX_CHARACTERS, TextEncoder
 from features.text.nlp.analysis import Analysis
 from features.text.windows import BATCH, SentenceNetwork
@@ -22,20 +22,20 @@ _CONFIG = "config.json"
 
 
 class Bert(TextEncoder):
-    """A checkpoint of the BERT family (Devlin et al. 2019) in HuggingFace's layout, rows of length 1.
+    """A checkpoint of the BERT family (Devlin et al. 2019) in HuggingFace's layout; vectors of length 1.
 
     The folder holds `config.json`, `model.safetensors` (or its parts and their index), and the tokenizer: either
-    `tokenizer.json`, or `vocab.txt` with `tokenizer_config.json`. keras-hub makes the network; it takes the fast form
-    of GELU, so vectors differ from those of other engines in the third decimal.
+    `tokenizer.json`, or `vocab.txt` with `tokenizer_config.json`. keras-hub builds the network; it uses the tanh
+    approximation of GELU, so vectors differ from those of other engines in the third decimal.
 
     Args:
-        weights: the folder.
+        weights: path of the folder.
         pooling: "mean" of a window's tokens, or "cls", the first token's vector.
-        prefix: goes before every text, for models that were trained with one.
-        max_characters: only so much of the beginning of a text is analysed and embedded. A text longer than the
-            model's window is embedded window by window and averaged by the number of tokens.
-        batch: how many texts of 32 tokens the network reads at once; of longer ones it reads fewer.
-        precision: "float32", or a mixed precision of Keras for machines that are made for it.
+        prefix: prepended to every text, for models that were trained with one.
+        max_characters, batch, precision: as in `E5Small`, with the checkpoint's own window.
+
+    Raises:
+        ValueError: a parameter is out of its range, or the folder holds no such checkpoint.
     """
 
     name = "bert"
@@ -67,8 +67,9 @@ class Bert(TextEncoder):
         return config["dim"] if config["model_type"] == "distilbert" else config["hidden_size"]
 
     def parameters(self) -> dict[str, Any]:
-        """The folder counts by its files, not by where it lies."""
-        return super().parameters() | {"pooling": self.pooling, "prefix": self.prefix} | told(self.precision)
+        """Without the folder's path: its content is part of the weights' hash, so a copy has the same fingerprint."""
+        own = {"pooling": self.pooling, "prefix": self.prefix}
+        return super().parameters() | own | precision_parameter(self.precision)
 
     def weight_files(self) -> Sequence[Path]:
         """The configuration, the weights and the tokenizer's files."""
@@ -82,10 +83,10 @@ class Bert(TextEncoder):
 
 
 def checked_folder(weights: str) -> Path:
-    """The folder `weights`, once it is clear that it holds a checkpoint.
+    """The path of the folder `weights`, after checking that it holds a checkpoint.
 
     Raises:
-        ValueError: it isn't there, lacks a file, or holds a model of another family.
+        ValueError: it doesn't exist, lacks a file, or holds a model of another family.
     """
     folder = Path(weights)
     advice = (
@@ -110,15 +111,15 @@ def _config(folder: Path) -> dict[str, Any]:
 
 @cache
 def _tokenizer(folder: Path) -> "Tokenizer":
-    """The folder's tokenizer, which neither cuts nor fills up."""
+    """The folder's tokenizer, without truncation and padding."""
     from tokenizers import BertWordPieceTokenizer, Tokenizer
 
     if (folder / "tokenizer.json").is_file():
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     else:
-        told = folder / "tokenizer_config.json"
-        lowercase = json.loads(told.read_text(encoding="utf-8")).get("do_lower_case", True) if told.is_file() else True
-        tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lowercase)
+        path = folder / "tokenizer_config.json"
+        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=config.get("do_lower_case", True))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -126,7 +127,7 @@ def _tokenizer(folder: Path) -> "Tokenizer":
 
 @cache
 def _network(folder: Path, pooling: str, precision: str) -> SentenceNetwork:
-    """The network with its weights, made at the first call of a process.
+    """The network with its weights, built at the first call of a process.
 
     Raises:
         ValueError: keras-hub misses a tensor, such as BERT's pooler, or RoBERTa's under names that begin "roberta.".
@@ -147,16 +148,16 @@ def _network(folder: Path, pooling: str, precision: str) -> SentenceNetwork:
     tokens = out["sequence_output"] if isinstance(out, dict) else out
     average = layers.GlobalAveragePooling1D(dtype="float32")
     pooled = average(tokens, mask=present) if pooling == "mean" else ops.cast(tokens[:, 0], "float32")
-    begin, end, padding = _special(folder)
+    begin, end, padding = _special_tokens(folder)
     network = keras.Model([ids, present], pooled)
     return SentenceNetwork(network, lambda i, mask: [i, mask], begin, end, padding, backbone.max_sequence_length)
 
 
-def _special(folder: Path) -> tuple[int, int, int]:
-    """The ids of the tokens that begin and end a text and fill it up.
+def _special_tokens(folder: Path) -> tuple[int, int, int]:
+    """The ids of the tokens that begin, end and pad a text.
 
     Raises:
-        ValueError: the tokenizer knows neither BERT's names of them nor RoBERTa's.
+        ValueError: the tokenizer has them neither under BERT's names nor under RoBERTa's.
     """
     tokenizer = _tokenizer(folder)
     for names in (("[CLS]", "[SEP]", "[PAD]"), ("<s>", "</s>", "<pad>")):

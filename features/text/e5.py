@@ -1,4 +1,4 @@
-"""Texts as sentence embeddings that work across languages."""
+"""Multilingual sentence embeddings."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.keras_forward import check_options, told
+from features.keras_forward import check_options, precision_parameter
 from features.text.base import MAX_CHARACTERS, TextEncoder
 from features.text.e5_file import E5File, e5_file, e5_path
 from features.text.e5_tokenizer import token_ids
@@ -22,17 +22,21 @@ _PREFIX = "query: "
 
 
 class E5Small(TextEncoder):
-    """multilingual-e5-small (Wang et al. 2024, arXiv:2402.05672), 4-bit weights, 384 wide, of length 1.
+    """multilingual-e5-small (Wang et al. 2024, arXiv:2402.05672), 4-bit weights; vectors 384 wide, of length 1.
 
-    Every text is embedded as a "query". E5 was trained with two prefixes: query against passage for search, where the
-    two sides differ in kind, and query against query where they don't (similarity, clustering, features), as its
-    model card says. Items are compared with items, so both sides must be the same.
+    Every text is embedded as a "query". E5 was trained with two prefixes: by its model card, query against passage is
+    for search, where the two sides differ in kind, and query against query for symmetric tasks (similarity, clustering,
+    features). Items are compared with items, so both sides must have the same prefix.
 
     Args:
-        max_characters: only so much of the beginning of a text is analysed and embedded. A text longer than the
-            model's window of 512 tokens is embedded window by window and averaged by the number of tokens.
-        batch: how many texts of 32 tokens the network reads at once; of longer ones it reads fewer.
-        precision: "float32", or a mixed precision of Keras for machines that are made for it.
+        max_characters: number of characters at the beginning of a text that are analysed and embedded. A text longer
+            than the model's window of 512 tokens is embedded window by window; the windows' vectors are averaged,
+            weighted by their number of tokens.
+        batch: windows of up to 32 tokens a call of the network; fewer of longer ones. Not part of the fingerprint.
+        precision: Keras' dtype policy. The mixed ones are for GPUs.
+
+    Raises:
+        ValueError: a parameter is out of its range.
     """
 
     name = "e5-small"
@@ -49,7 +53,7 @@ class E5Small(TextEncoder):
         return _DIM
 
     def parameters(self) -> dict[str, Any]:
-        return super().parameters() | {"prefix": "query"} | told(self.precision)
+        return super().parameters() | {"prefix": "query"} | precision_parameter(self.precision)
 
     def weight_files(self) -> Sequence[Path]:
         return (e5_path(),)
@@ -61,20 +65,22 @@ class E5Small(TextEncoder):
 
 @cache
 def _network(precision: str) -> SentenceNetwork:
-    """The network with its weights, made at the first call of a process."""
+    """The network with its weights, built at the first call of a process."""
     file = e5_file()
-    words = file.vocabulary
-    # Every token is of the first of two kinds; what follows from the place alone is added on the way in.
-    places = file.tensor("emb.pos").reshape(-1, file.width) + file.tensor("emb.type")[: file.width]
+    vocabulary = file.vocabulary
+    # All tokens have the first of two types, so the type's embedding is added to those of the positions. The sum stays
+    # outside the network, whose inputs are embeddings: the table of words is left in its 4-bit file.
+    positions = file.tensor("emb.pos").reshape(-1, file.width) + file.tensor("emb.type")[: file.width]
 
     def inputs(ids: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
-        return [file.embeddings(ids) + places[: ids.shape[1]], mask]
+        return [file.embeddings(ids) + positions[: ids.shape[1]], mask]
 
-    return SentenceNetwork(_filled(file, precision), inputs, words.begin, words.end, words.padding, file.positions)
+    network = _encoder(file, precision)
+    return SentenceNetwork(network, inputs, vocabulary.begin, vocabulary.end, vocabulary.padding, file.positions)
 
 
-def _filled(file: E5File, precision: str) -> "keras.Model":
-    """The encoder of the file's shape, with the file's weights."""
+def _encoder(file: E5File, precision: str) -> "keras.Model":
+    """The Transformer encoder of the file's shape, with the file's weights."""
     from features.text.transformer import transformer
 
     network = transformer(

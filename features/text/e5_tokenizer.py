@@ -1,4 +1,4 @@
-"""Texts as the tokens of multilingual-e5-small."""
+"""The tokenizer of multilingual-e5-small."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -10,17 +10,20 @@ if TYPE_CHECKING:
 
 
 def token_ids(text: str) -> list[int]:
-    """The tokens of a text, without those that begin and end it.
+    """The token ids of a text, without the special tokens that begin and end it.
 
-    The tokenizer is XLM-RoBERTa's (Kudo 2018, arXiv:1804.10959): characters are normalised, runs of spaces become one,
-    every word begins with the mark of a space. Unknown characters in a row are one unknown token.
+    The tokenizer is XLM-RoBERTa's Unigram model (Kudo 2018, arXiv:1804.10959): characters are normalised, runs of
+    spaces become one, a mark precedes every word. Consecutive unknown characters are one unknown token.
+
+    >>> token_ids("a frog") == token_ids("a    frog")
+    True
     """
     return _tokenizer().encode(text.translate(e5_file().vocabulary.normal), add_special_tokens=False).ids
 
 
 @cache
 def _tokenizer() -> "Tokenizer":
-    """The tokenizer, made at the first call of a process (about 0.6 s)."""
+    """The tokenizer, built at the first call of a process (about 0.6 s)."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
     vocabulary = e5_file().vocabulary

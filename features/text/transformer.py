@@ -1,4 +1,4 @@
-"""The encoder of a Transformer, in Keras."""
+"""A Transformer encoder in Keras."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,10 +10,18 @@ if TYPE_CHECKING:
 def transformer(*, width: int, depth: int, heads: int, inner: int, epsilon: float, precision: str) -> "keras.Model":
     """BERT's encoder (Devlin et al. 2019): attention and two dense layers, each added to its input and normalised.
 
-    Inputs: embedded tokens float32 [n, length, width], and bool [n, length], which of them are there. Output: the mean
-    of the last layer over the tokens that are there, float32 [n, width]; NaN in a row where none is. The layers that
-    hold weights are called `norm`, and for each of the `depth` blocks `attention_0`, `attention_norm_0`, `inner_0`,
-    `outer_0`, `output_norm_0`.
+    Args:
+        width: numbers a token.
+        depth: number of blocks.
+        heads: attention heads; they divide `width`.
+        inner: width of the feed-forward layer.
+        epsilon: that of the layer normalisations.
+        precision: Keras' dtype policy.
+
+    Returns: a model. Inputs: embedded tokens float32 [n, length, width], and a mask bool [n, length], False for
+        padding. Output: the mean of the last layer over the unmasked tokens, float32 [n, width]; NaN in a row without
+        any. The layers with weights are called `norm` and, in each block, `attention_0`, `attention_norm_0`, `inner_0`,
+        `outer_0`, `output_norm_0`.
     """
     import keras
     from keras import layers, ops

@@ -1,4 +1,4 @@
-"""Token sequences of any length through a network that reads so many tokens at a time."""
+"""Token sequences of any length through a network with a limited window."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import keras
 
 BATCH = 4
-# A sequence is filled up to the next of these, so that short ones cost little and the shapes are few.
+# A sequence is padded to the next of these lengths, so that short ones cost little and the shapes are few.
 _LENGTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 _AT_LENGTH = 32
 
@@ -21,9 +21,9 @@ _AT_LENGTH = 32
 class SentenceNetwork:
     """A network that makes one vector of a window of tokens.
 
-    `network` takes what `inputs` makes of token ids, int32 [n, length], and a mask of the same shape, bool, that says
-    which of them are there; its output is [n, dim]. A window is `begin`, at most `longest - 2` tokens, `end`; after it
-    comes `padding`.
+    `inputs` maps token ids, int32 [n, length], and a mask, bool [n, length], False for padding, to the inputs of
+    `network`, whose output is [n, dim]. A window is the token `begin`, at most `longest - 2` tokens of text, the token
+    `end`; it is filled up with `padding`.
     """
 
     network: "keras.Model"
@@ -34,10 +34,15 @@ class SentenceNetwork:
     longest: int
 
     def vectors(self, texts: Sequence[Sequence[int]], *, batch: int) -> np.ndarray:
-        """The tokens of texts as float32 [len(texts), dim], rows of length 1.
+        """Vectors of tokenised texts.
 
-        A text longer than a window is cut into windows, whose vectors are averaged by their number of tokens.
-        `batch` is how many windows of 32 tokens the network reads at once; of longer ones it reads fewer.
+        A text longer than a window is cut into windows, whose vectors are averaged, weighted by their number of tokens.
+
+        Args:
+            texts: token ids of each text, without special tokens.
+            batch: windows of up to 32 tokens a call of the network; fewer of longer ones.
+
+        Returns: float32 [len(texts), dim], rows of length 1.
         """
         room = self.longest - 2
         windows = [
@@ -52,13 +57,17 @@ class SentenceNetwork:
         return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
     def _pooled(self, windows: Sequence[list[int]], *, batch: int) -> np.ndarray:
-        """The network's vectors [len(windows), dim]: a window's follows from its own length and tokens alone."""
+        """The network's vectors float32 [len(windows), dim]; a row depends on its own window alone.
+
+        Windows are grouped by padded length, and rows a call follow from the length, so that neither the shape of a
+        call nor the row's bits depend on the other windows.
+        """
         lengths = np.array([self._length(len(window)) for window in windows], int)
         pooled = np.zeros((len(windows), self.network.output_shape[-1]), np.float32)
         for length in np.unique(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
             at_once = max(1, batch * _AT_LENGTH // length)
-            # The inputs may be large, so they are made for one call of the network at a time.
+            # Inputs may be embeddings, which are large: they are made for one call of the network at a time.
             for start in range(0, len(rows), at_once):
                 chunk = rows[start : start + at_once]
                 ids, mask = self._padded([windows[row] for row in chunk.tolist()], length)
@@ -66,7 +75,7 @@ class SentenceNetwork:
         return pooled
 
     def _padded(self, windows: Sequence[list[int]], length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Windows filled up to `length`: ids, int32 [n, length], and which of them are there, bool [n, length]."""
+        """Windows padded to `length`: ids, int32 [n, length], and the mask, bool [n, length], False for padding."""
         sizes = np.array([len(window) for window in windows])
         ids = np.array([window + [self.padding] * (length - len(window)) for window in windows], np.int32)
         return ids, np.arange(length) < sizes[:, None]

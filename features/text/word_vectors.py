@@ -1,4 +1,4 @@
-"""Texts as the weighted mean of the vectors of their words."""
+"""Texts as the weighted mean of static word vectors."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -19,19 +19,22 @@ MAX_WORDS = 200_000
 
 
 class WordVectors(TextEncoder):
-    """The mean of a text's static word vectors, each weighted by a / (a + p), of length 1.
+    """The mean of a text's static word vectors, each weighted by a / (a + p); vectors of length 1.
 
-    p is how often the word occurs in any text and a is 1e-3: the smooth inverse frequency of Arora, Liang and Ma
-    (2017, "A simple but tough-to-beat baseline for sentence embeddings"). Their second step, taking away the
-    direction that all texts have in common, needs a set of texts and is left to whoever has one.
+    p is the word's relative frequency in any text and a is 1e-3: the smooth inverse frequency of Arora, Liang and Ma
+    (2017, "A simple but tough-to-beat baseline for sentence embeddings"). Their second step, removing the direction
+    that all texts have in common, needs a set of texts, so it isn't part of an encoder.
 
     Args:
-        vectors: a text file of word vectors as word2vec and GloVe write them: a word and its numbers a line, frequent
-            words first, with or without a first line that holds the two sizes. Words are looked up as they stand and
-            in lower case; p follows Zipf's law from a word's place in the file. By default the vectors are
-            multilingual-e5-small's own input embeddings, 384 wide, of its tokens, and p is what its vocabulary says.
-        max_words: of the file only so many words from the top are read.
-        max_characters: only so much of the beginning of a text is analysed and encoded.
+        vectors: a text file of word vectors in the format of word2vec and GloVe: a word and its numbers a line,
+            frequent words first, with or without a first line that holds the two sizes. Words are looked up as they
+            are and in lower case; p follows from a word's rank in the file by Zipf's law. By default the vectors are
+            the input embeddings, 384 wide, of multilingual-e5-small's tokens, and p comes from its vocabulary.
+        max_words: number of words that are read from the top of the file.
+        max_characters: as in `TextEncoder`.
+
+    Raises:
+        ValueError: a parameter is out of its range, or `vectors` isn't a file.
     """
 
     name = "word-vectors"
@@ -53,7 +56,7 @@ class WordVectors(TextEncoder):
         return e5_file().width if self.path is None else _width(self.path)
 
     def parameters(self) -> dict[str, Any]:
-        """The file counts by its content, not by where it lies."""
+        """Without the file's path: its content is part of the weights' hash, so a copy has the same fingerprint."""
         source = {"vectors": "e5-small"} if self.path is None else {"vectors": "file", "max_words": self.max_words}
         return super().parameters() | source | {"a": _A}
 
@@ -61,7 +64,11 @@ class WordVectors(TextEncoder):
         return (self.path or e5_path(),)
 
     def vectors(self, texts: Sequence[Analysis]) -> np.ndarray:
-        """float32 [n, dim], rows of length 1; a text without a known word gets the mean of all words."""
+        """float32 [n, dim], rows of length 1; a text without a known word has the mean of all words' vectors.
+
+        Raises:
+            ValueError: the file of word vectors is malformed.
+        """
         if self.path is None:
             return stacked((_of_tokens(text) for text in texts), self.dim)
         table = _table(self.path, self.max_words)
@@ -69,7 +76,11 @@ class WordVectors(TextEncoder):
 
 
 def sif_mean(vectors: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The mean of `vectors` [n, dim], n > 0, weighted by a / (a + p) (Arora et al. 2017, equation 3), of length 1.
+    """The mean weighted by a / (a + p) (Arora et al. 2017, equation 3), float32 [dim], scaled to length 1.
+
+    Args:
+        vectors: [n, dim], n > 0.
+        probabilities: p of each, [n].
 
     >>> sif_mean(np.eye(2), np.array([0.001, 0.003])).round(3).tolist()
     [0.894, 0.447]
@@ -86,12 +97,15 @@ def _of_tokens(text: Analysis) -> np.ndarray:
 
 @cache
 def _probabilities() -> np.ndarray:
-    """How often a token occurs, float64 [tokens]. The special ones count as certain: they weigh next to nothing."""
+    """Relative frequency of each token, float64 [tokens].
+
+    Special tokens have the log-probability 0, hence p = 1 and a weight of nearly 0.
+    """
     return np.exp([score for _, score in e5_file().vocabulary.pieces])
 
 
 class _Table(NamedTuple):
-    """Words of a file: the row of each, their vectors float32 [n, dim], how often they occur, and their mean."""
+    """Words of a file: the row of each, vectors float32 [n, dim], probabilities float64 [n], and the mean [dim]."""
 
     rows: dict[str, int]
     vectors: np.ndarray
@@ -126,15 +140,16 @@ def _width(path: Path) -> int:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Words with their vectors, from the top. A word may hold spaces.
+    """Words with their vectors float32 [dim], in the file's order. A word may contain spaces.
 
     Raises:
-        ValueError: a line isn't a word and as many numbers as the first one has, or there is none.
+        ValueError: a line isn't a word and as many numbers as the first line has, or the file has no lines.
     """
     with path.open(encoding="utf-8", errors="replace") as file:
         width = 0
         for number, line in enumerate(file, start=1):
             fields = line.rstrip().split(" ")
+            # word2vec's first line: the number of words and the width.
             if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
                 continue
             width = width or len(fields) - 1

@@ -1,4 +1,4 @@
-"""What all film encoders share: reading a file, its frames' embeddings, its sound, the readable columns."""
+"""Base class of the video encoders: decoding, embeddings of frames, the sound track, and the readable columns."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,25 +14,26 @@ from features.arrays import feature_batch
 from features.base import Encoder, MediaError
 from features.registry import encoder
 from features.video.decode import GAP_S, MOST_LOOKED_AT, Film, decode_video
-from features.video.motion.columns import columns as flow_columns
-from features.video.motion.frame_motion import mean_change
-from features.video.objects import FACES, Detector, counts, detector_at
+from features.video.motion.columns import motion_columns
+from features.video.motion.frame_motion import mean_difference
+from features.video.objects import FACES, Detector, count_objects, load_detector
 
 APPEARANCE = {"name": "efficientnet-lite0"}
 SOUND = {"name": "mel-mfcc"}
 
 
 class VideoEncoder(Encoder):
-    """Base of the film encoders: one is a subclass that makes vectors of films and their frames' embeddings.
+    """Base class of the video encoders; a subclass adds `name`, `version`, `dim` and `vectors`.
 
     Args:
         appearance: the image encoder that embeds frames, as `{name: ..., parameters: {...}}`.
         sound: the audio encoder for sound tracks, likewise; None leaves them out.
-        detector: what counts objects, as `module:object` (see `features.video.objects`); None counts nothing.
-        rate: frames a second that are looked at.
-        moments: at most so many frames are embedded, every scene's among them.
-        max_seconds: so much of a film is read: of a longer one, `pieces` spread evenly over all of it.
-        timeout_s: a film that takes longer to decode is refused; not part of the fingerprint.
+        detector: the object detector, as `module:object` (see `features.video.objects`); None counts nothing.
+        rate: frames a second that are candidates for embedding.
+        moments: most frames that are embedded; one of every scene is among them, unless there are more scenes.
+        max_seconds: most seconds of a film that are read.
+        pieces: number of parts, spread evenly, that are read of a longer film.
+        timeout_s: wall-clock limit on decoding a film, in seconds; not part of the fingerprint.
 
     Raises:
         ValueError: a parameter is out of its range, or names no encoder.
@@ -63,10 +64,10 @@ class VideoEncoder(Encoder):
                 f"rate {rate:g} and max_seconds {max_seconds:g} make {rate * max_seconds:g} frames to look at; "
                 f"give less, {MOST_LOOKED_AT} at most"
             )
-        self.appearance: Any = _other("image", appearance)
-        self.sound: Any = None if sound is None else _other("audio", sound)
+        self.appearance: Any = _chosen("image", appearance)
+        self.sound: Any = None if sound is None else _chosen("audio", sound)
         self.untrained = type(self).untrained or self.appearance.untrained
-        self._detector_place = detector
+        self._detector_name = detector
         self.rate = rate
         self.moments = moments
         self.max_seconds = max_seconds
@@ -75,12 +76,12 @@ class VideoEncoder(Encoder):
 
     @cached_property
     def detector(self) -> Detector | None:
-        """What counts objects; it is imported at first use, so that a process that only decodes does without.
+        """The object detector, imported at first use, as processes that only decode don't need it.
 
         Raises:
             ValueError: there is none of that name.
         """
-        return None if self._detector_place is None else detector_at(self._detector_place)
+        return None if self._detector_name is None else load_detector(self._detector_name)
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -99,14 +100,14 @@ class VideoEncoder(Encoder):
         """Vectors of films, float32 [n, dim], in order; a row must not depend on the other films.
 
         Args:
-            decoded: the films.
-            sequences: for each the embeddings of its frames in order of time, float32 [frames, appearance.dim].
+            decoded: n films.
+            sequences: for each film the embeddings of its frames in order of time, float32 [frames, appearance.dim].
         """
 
     def decode(self, content: Path) -> Film:
-        """The film in the file `content`, with its sound; errors as in `decode_video`. Safe in threads.
+        """Decodes the file at `content`, with its sound track; raises as `decode_video`. Thread-safe.
 
-        A sound track that can't be decoded is none.
+        A film whose sound track can't be decoded is returned without sound.
         """
         film = decode_video(
             content,
@@ -127,7 +128,7 @@ class VideoEncoder(Encoder):
             return film
 
     def encode(self, decoded: Sequence[Film]) -> pa.RecordBatch:
-        """Features of films, in order; `schemas.features.FeaturesVideo` says what the columns are."""
+        """Features of films, in order; `schemas.features.FeaturesVideo` describes the columns."""
         sequences = self._sequences(decoded)
         sounds = self._sounds(decoded)
         rows = [
@@ -141,9 +142,9 @@ class VideoEncoder(Encoder):
                 "frames": len(film.pairs),
                 "frame_times_s": film.times,
                 "sequence": sequence.ravel(),
-                "motion_mean": mean_change(film.pairs, film.gaps),
-                **flow_columns(film),
-                "objects": None if self.detector is None else counts(self.detector, film),
+                "motion_mean": mean_difference(film.pairs, film.gaps),
+                **motion_columns(film),
+                "objects": None if self.detector is None else count_objects(self.detector, film),
                 "has_audio": film.has_audio,
                 "audio_vector": sound,
                 "truncated": film.truncated,
@@ -153,24 +154,25 @@ class VideoEncoder(Encoder):
         return feature_batch(self.schema(), self.vectors(decoded, sequences), rows)
 
     def _sequences(self, films: Sequence[Film]) -> list[np.ndarray]:
-        """Embeddings of the films' frames; the frames of all of them go through the network together."""
+        """Embeddings of each film's frames, computed for the frames of all films together."""
         side = self.appearance.side
+        # The empty first array is there for `concatenate` of no films.
         frames = [np.zeros((0, side, side, 3), np.uint8), *(film.pairs[:, 0] for film in films)]
         ends = np.cumsum([len(part) for part in frames])[:-1]
         return np.split(self.appearance.embed(np.concatenate(frames)), ends)[1:]
 
     def _sounds(self, films: Sequence[Film]) -> list[np.ndarray | None]:
-        """Vectors of the films' sound tracks, None where there is none."""
+        """The vector of each film's sound track, None where it has none."""
         clips = [film.sound for film in films if film.sound is not None]
         vectors = iter(self.sound.vectors(clips) if clips else ())
         return [None if film.sound is None else next(vectors) for film in films]
 
 
-def _other(modality: str, choice: Mapping[str, Any]) -> Encoder:
-    """The encoder that `choice` names.
+def _chosen(modality: str, choice: Mapping[str, Any]) -> Encoder:
+    """The encoder that `choice` describes by `name` and `parameters`.
 
     Raises:
-        ValueError: it has other keys than `name` and `parameters`, or names none.
+        ValueError: `choice` has other keys, or no encoder has that name.
     """
     if not isinstance(choice, Mapping) or "name" not in choice or set(choice) - {"name", "parameters"}:
         raise ValueError(f"an {modality} encoder is chosen as {{name: ..., parameters: {{...}}}}, not as {choice!r}")

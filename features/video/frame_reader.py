@@ -1,4 +1,4 @@
-"""The frames of a film one after the other, of a long film in pieces, whatever its header says and its clock shows."""
+"""Reading the frames of a film in bounded time, in spite of wrong headers and broken time stamps."""
 
 import contextlib
 import time
@@ -19,25 +19,29 @@ _MOST_ERRORS = 100
 _RESET_S = 0.5
 
 
-class Tape:
-    """The frames of a film in order of time, as pairs (seconds since the first frame, `av.VideoFrame`).
+class FrameReader:
+    """Iterates over the frames of a film in order of time, as pairs (seconds since the first frame, `av.VideoFrame`).
 
-    Of a film that is longer than `max_seconds`, these are `pieces` of the same length, spread evenly from its beginning
-    to its end, that add up to `max_seconds`; each begins at the key frame before its place. A frame without a time
-    follows the last one by the usual time between frames, and so does one where the clock is put back by more than half
-    a second; other frames that aren't later than the last one are left out. At most 120 frames a second and 4e9 pixels
-    are decoded in all, a piece's share in each piece.
-
-    While it runs, `jumped` says that the present frame doesn't follow upon the last one. Afterwards `frames` and
-    `seconds` say how much was read, `end` when the last frame ended, `more` whether something was left unread, and
-    `lied` that most of the film that its header promises isn't there.
+    Of a film longer than `max_seconds`, these are `pieces` of equal length, spread evenly from its beginning to its
+    end, that add up to `max_seconds`; each begins at the key frame before its place. A frame without a time stamp is
+    placed after the last one by the usual time between frames, and so is a frame whose stamp goes back by more than
+    half a second; other frames that aren't later than the last one are left out. At most 120 frames a second and 4e9
+    pixels are decoded in all, shared equally by the pieces.
 
     Args:
         container, stream: a file opened by PyAV and its video stream, not decoded yet.
-        timeout_s: wall-clock limit.
+        max_seconds: most seconds of the film that are read.
+        pieces: number of parts of a longer film.
+        timeout_s: wall-clock limit, in seconds.
+
+    Attributes:
+        jumped: during iteration, the present frame doesn't come directly after the one before it.
+        frames, seconds: after iteration, the number of frames and the seconds that were read.
+        end: the end of the last frame, in seconds.
+        truncated: a part of the film wasn't read.
 
     Raises:
-        MediaError: "timeout", while it runs.
+        MediaError: "timeout", during iteration.
     """
 
     def __init__(self, container: Any, stream: Any, *, max_seconds: float, pieces: int, timeout_s: float) -> None:
@@ -51,35 +55,36 @@ class Tape:
         least, usual, most = _FPS
         self._frame_s = 1 / min(max(float(stream.average_rate or usual), least), most)
         self._most = int(max(1, min(_MOST_FPS * max_seconds, _MOST_PIXELS // max(1, codec.width * codec.height))))
-        self._length = _length(container, stream)
+        self._length = _header_seconds(container, stream)
         self._pieces = pieces if self._length > max_seconds else 1
         self._origin = self._last = 0.0
         self.frames, self.seconds, self.end = 0, 0.0, 0.0
-        self.more = self.jumped = False
+        self.truncated = self.jumped = False
 
     @property
-    def lied(self) -> bool:
+    def header_wrong(self) -> bool:
+        """After iteration: most of the length that the header claims doesn't exist."""
         return self._pieces > 1 and self.end < self._length / 2
 
     def __iter__(self) -> Iterator[tuple[float, Any]]:
         piece_s, most = self._max_seconds / self._pieces, -(-self._most // self._pieces)
         for start in np.linspace(0.0, self._length - piece_s, self._pieces):
-            if not self.frames or self._wound_to(start):
+            if not self.frames or self._seek(start):
                 yield from self._piece(piece_s, most)
-        self.more |= self._pieces > 1
+        self.truncated |= self._pieces > 1
 
-    def _wound_to(self, start: float) -> bool:
-        """Winds to the key frame before `start` seconds; says whether there is such a thing."""
+    def _seek(self, start: float) -> bool:
+        """Seeks the key frame before the second `start`; returns False if that fails."""
         self.jumped = True
         try:
-            place = int((start + self._origin) / self._stream.time_base)
-            self._container.seek(place, stream=self._stream)
+            stamp = int((start + self._origin) / self._stream.time_base)
+            self._container.seek(stamp, stream=self._stream)
         except (FFmpegError, OverflowError, TypeError, ZeroDivisionError):
             return False
         return True
 
     def _piece(self, seconds: float, most: int) -> Iterator[tuple[float, Any]]:
-        """`seconds` of frames that are later than all before, or fewer when `most` frames have been decoded."""
+        """`seconds` of frames that are later than all before them; fewer when `most` frames have been decoded."""
         begun, read_before = None, self.seconds
         for frame in self._decoded(most):
             now = self._time(frame)
@@ -87,7 +92,7 @@ class Tape:
                 continue
             begun = now if begun is None else begun
             if now - begun >= seconds:
-                self.more = True
+                self.truncated = True
                 return
             lasts = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else self._frame_s
             self.end = now + min(max(lasts, 0.0), self._max_seconds)
@@ -97,9 +102,12 @@ class Tape:
             self._last, self.jumped = now, False
 
     def _decoded(self, most: int) -> Iterator[Any]:
-        """At most `most` frames from where the film is wound to; packets that can't be decoded are left out.
+        """At most `most` frames from the present position on; packets that can't be decoded are left out.
 
-        A packet that can't be read is the end of the film.
+        A packet that can't be read is taken for the end of the film.
+
+        Raises:
+            MediaError: "timeout".
         """
         frames = errors = 0
         with contextlib.suppress(FFmpegError):
@@ -113,26 +121,27 @@ class Tape:
                 yield from decoded
                 frames += len(decoded)
                 if frames >= most or errors > _MOST_ERRORS:
-                    self.more = True
+                    self.truncated = True
                     return
 
     def _time(self, frame: Any) -> float | None:
-        """Seconds since the first frame; None for a frame that isn't later than all that were read."""
+        """Seconds since the first frame; None for a frame that isn't later than all those before it."""
         stamp = frame.time
         if not self.frames:
             self._origin = stamp or 0.0
             return 0.0
-        follows = self._last + self._frame_s
+        expected = self._last + self._frame_s
         if stamp is None:
-            return None if self.jumped else follows
+            return None if self.jumped else expected
+        # The clock was reset, as between joined MPEG-TS files: the new origin makes the frame follow the last one.
         if stamp - self._origin < self._last - _RESET_S and not self.jumped:
-            self._origin = stamp - follows
+            self._origin = stamp - expected
         now = stamp - self._origin
         return now if now > self._last else None
 
 
-def _length(container: Any, stream: Any) -> float:
-    """Seconds as the header says; 0 where it doesn't."""
+def _header_seconds(container: Any, stream: Any) -> float:
+    """The film's length in seconds by its header; 0 where it has none."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return (container.duration or 0) / 1e6

@@ -1,4 +1,4 @@
-"""Films as the mean of their frames' embeddings, with motion beside it."""
+"""Video encoder: the mean of frame embeddings, and motion statistics."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from features.arrays import stacked
 from features.video.base import VideoEncoder
 from features.video.decode import Film
 from features.video.motion.frame_motion import DIM as MOTION_DIM
-from features.video.motion.frame_motion import motion
+from features.video.motion.frame_motion import motion_statistics
 
 
 class FrameSequence(VideoEncoder):
     """Mean embedding of the frames under the image encoder (1280 by default), then motion statistics [34].
 
-    The motion statistics are those of `features.video.motion.frame_motion`: measured on frames whatever the film's
+    The motion statistics are those of `features.video.motion.frame_motion`, which are measured on frames for every
     codec, so that films of different codecs can be compared.
     """
 
@@ -27,7 +27,7 @@ class FrameSequence(VideoEncoder):
 
     def vectors(self, decoded: Sequence[Film], sequences: Sequence[np.ndarray]) -> np.ndarray:
         rows = (
-            np.concatenate([sequence.mean(axis=0), motion(film.pairs, film.gaps)])
+            np.concatenate([sequence.mean(axis=0), motion_statistics(film.pairs, film.gaps)])
             for film, sequence in zip(decoded, sequences, strict=True)
         )
         return stacked(rows, self.dim)

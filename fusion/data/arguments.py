@@ -1,4 +1,4 @@
-"""Classes by name, imported when they are asked for, and arguments within their ranges."""
+"""Registry look-ups: a class by its name, imported on first use, and an object of it with checked arguments."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -9,11 +9,14 @@ from pydantic import ValidationError
 from schemas.errors import did_you_mean
 
 
-def named(kind: str, table: Mapping[str, str], name: str) -> Any:
-    """The class that a table, name → `module:class`, has under a name.
+def class_by_name(kind: str, table: Mapping[str, str], name: str) -> Any:
+    """Imports the class that `table`, name → `module:class`, holds under `name`.
+
+    Args:
+        kind: what such a class is called in error messages.
 
     Raises:
-        ValueError: none; the message calls the class a `kind`, gives the nearest name and lists all of them.
+        ValueError: the name is unknown; the message gives the nearest name and lists all of them.
     """
     if name not in table:
         near = did_you_mean(name, table)
@@ -22,23 +25,23 @@ def named(kind: str, table: Mapping[str, str], name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def created(kind: str, table: Mapping[str, str], name: str, parameters: Mapping[str, Any] | None = None) -> Any:
-    """An object of that class.
+def create_by_name(kind: str, table: Mapping[str, str], name: str, parameters: Mapping[str, Any] | None = None) -> Any:
+    """Makes an object of the class that `class_by_name` returns.
 
     Raises:
-        ValueError: there is no such class, it takes no such parameter, or a parameter is out of its range.
+        ValueError: the name is unknown, the class takes no such parameter, or a parameter is out of its range.
     """
-    made = named(kind, table, name)
+    cls = class_by_name(kind, table, name)
     try:
-        return made(**(parameters or {}))
+        return cls(**(parameters or {}))
     except ValidationError as error:
-        raise ValueError(f"{kind} {name!r}: {in_words(error)}") from error
+        raise ValueError(f"{kind} {name!r}: {error_text(error)}") from error
     except TypeError as error:
         raise ValueError(f"{kind} {name!r}: {error}") from error
 
 
-def in_words(error: ValidationError) -> str:
-    """What pydantic found, on one line: each argument, its value and what is expected."""
+def error_text(error: ValidationError) -> str:
+    """Pydantic's findings on one line: each argument, its value and what is expected."""
     return "; ".join(
         f"{'.'.join(map(str, found['loc']))} {found['input']!r}: {found['msg'][:1].lower()}{found['msg'][1:]}"
         for found in error.errors(include_url=False)

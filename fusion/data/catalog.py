@@ -1,4 +1,4 @@
-"""What fusion learns from, as arrays: the catalog's vectors with their masks, and who liked what when."""
+"""The data of a night as arrays: the items' vectors with their masks (`Catalog`), and the users' events (`History`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Users int64 [B] → scores [B, N] of every item of the catalog."""
 
-
 MAX_STEPS = 32
-"""The steps of a sequence, at most."""
+"""Most steps that a sequence may have."""
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """What items have in order of time, for those of N that have it: K sequences, of which items may share some.
+    """Time series of some of the N items, such as the frames of a video: K sequences, which items may share.
 
     Attributes:
-        values: float32 [K, T, d], T at most `MAX_STEPS`; steps past a sequence's length hold zeros and mean nothing.
+        values: float32 [K, T, d], T at most `MAX_STEPS`; zero padding past a sequence's length.
         lengths: int32 [K], 1 or more.
         place: int64 [N], the item's row of `values`; -1 where it has no sequence.
     """
@@ -32,16 +31,15 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The items of a night. Row i of every array speaks of `item_ids[i]`.
+    """The items of a night. Row i of every array belongs to `item_ids[i]`.
 
     Attributes:
         item_ids: str [N], ascending, unique.
-        vectors: modality → float32 [N, d_m]; rows that the mask hides hold zeros and mean nothing.
+        vectors: modality → float32 [N, d_m], zeros where the mask is False.
         masks: modality → bool [N], True where the item has that modality.
-        categories: str [N], "" where unknown; left out, none is known.
-        terms: CSR [N, terms], how often each hashed term stands in an item's text; None where nobody counted.
-        sequences: modality → the sequences of items that have the modality and more of it than a vector; a modality
-            may be left out.
+        categories: str [N], "" where unknown; when left out, "" for every item.
+        terms: CSR [N, terms], how often each hashed term occurs in an item's text; None where terms were not counted.
+        sequences: modality → the sequences behind the vectors of that modality; a modality may be left out.
     """
 
     item_ids: NDArray[np.str_]
@@ -59,7 +57,7 @@ class Catalog:
         return len(self.item_ids)
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> "Catalog":
-        """Those of the items that `rows` marks (bool [N]) or names (ascending places)."""
+        """The items that `rows` selects: a bool mask [N], or ascending row indices."""
         return Catalog(
             self.item_ids[rows],
             {m: vectors[rows] for m, vectors in self.vectors.items()},
@@ -72,14 +70,14 @@ class Catalog:
 
 @dataclass(frozen=True)
 class History:
-    """What users did with the catalog's items, one row a (user, item) pair, ascending by user, timestamp, item.
+    """The users' events on the catalog's items, one row a (user, item) pair, ascending by user, timestamp, item.
 
     Attributes:
         user_ids: str [U], ascending, unique; a user may have no row.
-        user, item: int32 [n], places in `user_ids` and in the catalog's `item_ids`.
+        user, item: int32 [n], indices into `user_ids` and into the catalog's `item_ids`.
         timestamp: int64 [n], microseconds since 1970 UTC, of the pair's latest event.
-        weight: float32 [n], the pair's strongest event; 0 means seen but not liked.
-        rating: float32 [n], the value of the pair's latest rating or review; NaN where the user gave none.
+        weight: float32 [n], of the pair's strongest event; 0 means seen but not liked.
+        rating: float32 [n], the value of the pair's latest rating or review; NaN without one.
     """
 
     user_ids: NDArray[np.str_]
@@ -93,7 +91,7 @@ class History:
         return len(self.user)
 
     def where(self, keep: NDArray[np.bool_] | NDArray[np.integer]) -> "History":
-        """The rows that `keep` marks (bool [n]) or names (places, taken in that order), under the same `user_ids`."""
+        """The rows that `keep` selects, under the same `user_ids`: a bool mask [n], or indices, kept in their order."""
         return replace(
             self,
             user=self.user[keep],
@@ -108,23 +106,33 @@ class History:
         return self.where(self.weight > 0)
 
 
+def seen_matrix(history: History, n_items: int) -> sp.csr_matrix:
+    """CSR float32 [U, n_items], 1 for every pair of the history, liked or only seen."""
+    ones = np.ones(len(history), np.float32)
+    return sp.csr_matrix((ones, (history.user, history.item)), shape=(len(history.user_ids), n_items))
+
+
 def like_matrix(history: History, n_items: int) -> sp.csr_matrix:
     """CSR float32 [U, n_items], 1 where the user likes the item."""
-    likes = history.likes()
-    ones = np.ones(len(likes), np.float32)
-    return sp.csr_matrix((ones, (likes.user, likes.item)), shape=(len(history.user_ids), n_items))
+    return seen_matrix(history.likes(), n_items)
 
 
-def places(item_ids: NDArray[np.str_], catalog: Catalog) -> NDArray[np.int64]:
-    """int64 [N]: where each of the catalog's items stands in `item_ids` (ascending); -1 where it does not."""
-    if not len(item_ids):
-        return np.full(len(catalog), -1)
-    place = np.minimum(np.searchsorted(item_ids, catalog.item_ids), len(item_ids) - 1)
-    return np.where(item_ids[place] == catalog.item_ids, place, -1)
+def pair_codes(user: NDArray[np.integer], item: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
+    """int64 [n]: one number for each (user, item) pair, so that sets of pairs can be compared."""
+    return user.astype(np.int64) * n_items + item
 
 
-def rows_at(table: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """float32 [N, d]: the rows of `table` at `places`, 0 where a place is -1."""
+def positions(sorted_ids: NDArray[np.str_], ids: NDArray[np.str_]) -> NDArray[np.int64]:
+    """int64 [n]: the index of each of `ids` in `sorted_ids`, which is ascending; -1 where it is not in there."""
+    if not len(sorted_ids):
+        return np.full(len(ids), -1)
+    # An id above all others would be inserted past the end, where there is nothing to compare it with.
+    found = np.minimum(np.searchsorted(sorted_ids, ids), len(sorted_ids) - 1)
+    return np.where(sorted_ids[found] == ids, found, -1)
+
+
+def rows_at(table: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32 [n, d]: the given rows of `table`, zeros where the row is -1."""
     if not len(table):
-        return np.zeros((len(places), table.shape[1]), np.float32)
-    return np.where(places[:, None] >= 0, table[places], 0).astype(np.float32)
+        return np.zeros((len(rows), table.shape[1]), np.float32)
+    return np.where(rows[:, None] >= 0, table[rows], 0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a user is known by: weighted means of what is known about the items they like."""
+"""Features from the history: user profiles, which are weighted means over liked items, and factors of the likes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,37 +8,36 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import History
 
-EXACT = 1500
-"""A matrix whose shorter side is at most this is decomposed exactly, a longer one by a randomised method."""
-
-
+MAX_EXACT_SIDE = 1500
+"""Longest shorter side of a matrix that is decomposed exactly; above it, a randomised method is used."""
 BLOCK = 4096
 """Users whose profiles are held at once."""
 
 
 def recency_matrix(likes: History, n_items: int, *, decay: float | None) -> sp.csr_matrix:
-    """CSR float32 [U, n_items]: each like's weight, times e^(-p / decay) where p counts the user's later likes.
+    """CSR float32 [U, n_items]: each like's weight times e^(-p / decay), p the number of the user's later likes.
 
-    With `decay` None, all times count alike.
+    With `decay` None, the weight alone.
     """
     weight = likes.weight.astype(np.float32)
     if decay is not None:
         order = np.lexsort((likes.item, likes.timestamp, likes.user))
         count = np.bincount(likes.user, minlength=len(likes.user_ids))
+        # The running total of counts is where a user's rows end in `order`; from there back, p counts 0, 1, 2, ...
         later = np.empty(len(likes), np.int64)
         later[order] = np.cumsum(count)[likes.user[order]] - 1 - np.arange(len(likes))
         weight = weight * np.exp(-later / decay).astype(np.float32)
     return sp.csr_matrix((weight, (likes.user, likes.item)), shape=(len(likes.user_ids), n_items))
 
 
-def profiles(
+def user_profiles(
     weights: sp.csr_matrix, sources: Sequence[NDArray[np.float32]], masks: Sequence[NDArray[np.bool_]]
 ) -> NDArray[np.float32]:
-    """float32 [U, sum of widths]: per source the weighted mean over the user's items that have it, 0 where none has.
+    """float32 [U, sum of widths]: for each source the weighted mean over the user's items that have it, 0 without any.
 
     Args:
         weights: CSR [U, N].
-        sources: float32 [N, d_s] each, zero where masked out.
+        sources: float32 [N, d_s] each, zeros where masked out.
         masks: bool [N] each.
     """
     means = []
@@ -55,9 +54,9 @@ def joined_profiles(
     *,
     decays: Sequence[float | None],
 ) -> NDArray[np.float32]:
-    """float32 [U, P]: `profiles` under each of the decays, side by side."""
+    """float32 [U, P]: `user_profiles` under each of the decays, side by side."""
     weights = (recency_matrix(likes, len(sources[0]), decay=decay) for decay in decays)
-    return np.hstack([profiles(each, sources, masks) for each in weights])
+    return np.hstack([user_profiles(each, sources, masks) for each in weights])
 
 
 def mapped_profiles(
@@ -73,7 +72,7 @@ def mapped_profiles(
     """float32 [len(users), D]: profiles @ kernel + bias, computed in bounded blocks of users.
 
     Args:
-        sources, masks: as in `profiles`; a profile repeats them for each of `decays`.
+        sources, masks: as in `user_profiles`; a profile repeats them for each of `decays`.
         kernel: float32 [P, D].
         bias: float32 [D].
     """
@@ -81,19 +80,20 @@ def mapped_profiles(
     vectors = np.empty((len(users), len(bias)), np.float32)
     for start in range(0, len(users), BLOCK):
         rows = users[start : start + BLOCK]
-        profile = np.hstack([profiles(w[rows], sources, masks) for w in weights])
+        profile = np.hstack([user_profiles(w[rows], sources, masks) for w in weights])
         vectors[start : start + BLOCK] = profile @ kernel + bias
     return vectors
 
 
-class Profiled:
-    """Items whose users are linear in their profile: the weights `user` [P, D] and `user_bias` [D], that of a user
-    without a like, make a user's vector of it. What has these attributes takes this class in.
+class UserProfilesMixin:
+    """User vectors that are linear in a user's profile: profile @ `user` [P, D] + `user_bias` [D].
+
+    The weights have those names; the bias is the vector of a user without a like. A subclass sets the attributes.
 
     Attributes:
-        factors: float32 [N, f], closed-form factors of history, 0 where there are none.
-        content: modality → float32 [N, p_m], 0 where missing.
-        masks: bool [N, 1 + M], whether history and each modality speak for the item.
+        factors: float32 [N, f], closed-form factors of history, zeros for an item without.
+        content: modality → float32 [N, p_m], zeros where missing.
+        masks: bool [N, 1 + M], which items have factors (column 0) and each modality.
         decays: the recency decays under which a profile repeats the factors and the content.
     """
 
@@ -104,7 +104,7 @@ class Profiled:
 
     @property
     def sources(self) -> list[NDArray[np.float32]]:
-        """float32 [N, d_s] each: what a profile holds the means of."""
+        """float32 [N, d_s] each: the vectors that a profile holds the means of."""
         return [self.factors, *self.content.values()]
 
     def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
@@ -127,8 +127,8 @@ class Profiled:
 def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The right singular vectors of the likes, float64 [N, r], and their singular values [r], largest first.
 
-    r is the least of `rank` and the number of directions that there are. The sign of a vector is such that its largest
-    entry by size is positive. Large matrices are decomposed as Halko, Martinsson and Tropp (2011) do.
+    r is the lesser of `rank` and the rank of the matrix. The sign of a vector is such that its largest entry by size is
+    positive. Large matrices are decomposed by the randomised method of Halko, Martinsson and Tropp (2011).
 
     Args:
         likes: CSR float32 [U, N].
@@ -136,7 +136,7 @@ def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArr
     """
     if likes.nnz == 0:
         return np.zeros((likes.shape[1], 0)), np.zeros(0)
-    if min(likes.shape) <= EXACT:
+    if min(likes.shape) <= MAX_EXACT_SIDE:
         _, values, right = np.linalg.svd(likes.toarray().astype(np.float64), full_matrices=False)
     else:
         from sklearn.utils.extmath import randomized_svd
@@ -149,11 +149,11 @@ def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArr
 
 
 def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int) -> NDArray[np.float32]:
-    """float32 [N, r] with r = min(rank, what the data gives): factors P such that `likes @ P @ P.T` rebuilds the likes.
+    """float32 [N, r], r as in `principal_axes`: factors P such that `likes @ P @ P.T` approximates the likes.
 
     The ridge-regularised linear autoencoder min ||X - X B||² + ridge ||B||² has B = V diag(s² / (s² + ridge)) Vᵀ with
-    X = U diag(s) Vᵀ (Jin et al. 2021, "Towards a Better Understanding of Linear Models for Recommendation", eq. 9);
-    kept are its `rank` largest directions, P = V diag(sqrt(s² / (s² + ridge))). An item without a like has a row of 0.
+    X = U diag(s) Vᵀ (Jin et al. 2021, "Towards a Better Understanding of Linear Models for Recommendation", eq. 9). Of
+    it the `rank` largest directions are kept, P = V diag(sqrt(s² / (s² + ridge))). An item without a like has a row of zeros.
 
     Args:
         likes: CSR float32 [U, N].
@@ -164,8 +164,8 @@ def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: 
 
 
 def scaled_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int, size: float) -> NDArray[np.float32]:
-    """float32 [N, r]: `autoencoder_factors` times what makes the root mean square of the entries of liked items `size`,
-    so that one learning rate suits any size of catalog."""
+    """float32 [N, r]: `autoencoder_factors`, scaled so that the entries of liked items have root mean square `size`: one
+    learning rate then suits any size of catalog."""
     factors = autoencoder_factors(likes, rank=rank, ridge=ridge, seed=seed)
     liked = factors[likes.getnnz(axis=0) > 0]
     found = np.sqrt(np.mean(liked**2)) if liked.size else 1.0

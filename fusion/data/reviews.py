@@ -1,4 +1,4 @@
-"""What users wrote about an item, as part of what is known of the item's text."""
+"""Users' reviews, and their vectors averaged into an item's text vector."""
 
 from dataclasses import dataclass, replace
 
@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fusion.data.catalog import Catalog, History
+from fusion.data.catalog import Catalog, History, pair_codes
 
 
 @dataclass(frozen=True)
 class Reviews:
-    """Who wrote what about which item; row i of `user`, `item` and `content` speaks of one review.
+    """The n reviews; row i of `user`, `item` and `content` belongs to one review.
 
     Attributes:
-        user, item: int32 [n], places in a history's `user_ids` and a catalog's `item_ids`.
+        user, item: int32 [n], indices into a history's `user_ids` and a catalog's `item_ids`.
         content: int32 [n], rows of `vectors`.
-        vectors: float32 [c, d], the text encoder's; equal reviews share a row.
+        vectors: float32 [c, d], from the text encoder; equal reviews share a row.
     """
 
     user: NDArray[np.int32]
@@ -28,17 +28,17 @@ class Reviews:
 def with_reviews(catalog: Catalog, reviews: Reviews, known: History, *, share: float) -> Catalog:
     """The catalog with its items' reviews in their text vectors.
 
-    Only reviews of (user, item) pairs in `known` count, so that a model that is judged by held-out likes hasn't read
-    what was written with them. The text vector is `(1 - share) own + share * mean(reviews)`; an item without a text of
-    its own has the mean alone, and the modality is no longer missing.
+    The text vector becomes `(1 - share) own + share * mean(reviews)`; an item without a text of its own gets the mean
+    alone, and the modality is no longer missing. Only reviews of (user, item) pairs in `known` count: a review that was
+    written with a held-out like would give that like away.
     """
-    counts = np.isin(_pairs(reviews.user, reviews.item, catalog), _pairs(known.user, known.item, catalog))
+    n = len(catalog)
+    counts = np.isin(pair_codes(reviews.user, reviews.item, n), pair_codes(known.user, known.item, n))
     if not counts.any():
         return catalog
     item, content = reviews.item[counts], reviews.content[counts]
-    mentions = sparse.csr_matrix(
-        (np.ones(len(item), np.float32), (item, content)), (len(catalog), len(reviews.vectors))
-    )
+    # [N, c]: how often each distinct review text was written about an item; equal texts add up.
+    mentions = sparse.csr_matrix((np.ones(len(item), np.float32), (item, content)), (n, len(reviews.vectors)))
     number = np.asarray(mentions.sum(axis=1)).ravel()
     mean = (mentions @ reviews.vectors) / np.maximum(number, 1)[:, None]
     reviewed, described = number > 0, catalog.masks["text"]
@@ -50,7 +50,3 @@ def with_reviews(catalog: Catalog, reviews: Reviews, known: History, *, share: f
         vectors={**catalog.vectors, "text": text},
         masks={**catalog.masks, "text": described | reviewed},
     )
-
-
-def _pairs(user: NDArray[np.int32], item: NDArray[np.int32], catalog: Catalog) -> NDArray[np.int64]:
-    return user.astype(np.int64) * len(catalog) + item

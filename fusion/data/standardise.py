@@ -1,4 +1,4 @@
-"""What is done to a catalog's vectors before anything learns from them, fitted on training items alone."""
+"""Preparation of a catalog's vectors, fitted on training items: reviews, standardised columns, column selection."""
 
 from dataclasses import replace
 
@@ -16,19 +16,18 @@ SELECTIONS = ("none", "mutual_information", "l1")
 
 
 class SelectionError(NightweaveError, ValueError):
-    """Columns cannot be selected: the items that anybody knows are of fewer than two categories."""
+    """Columns cannot be selected: the training items are of fewer than two categories."""
 
     exit_code = 1
 
 
 def prepare(catalog: Catalog, reviews: Reviews, known: History, how: Fusion) -> Catalog:
-    """The catalog with the reviews that came with the known part of the history in its text vectors, then `prepared`,
-    all as configured.
+    """The catalog with the reviews of the known pairs in its text vectors, then `prepare_vectors`, all as configured.
 
     Raises:
-        SelectionError: there is nothing to select columns by.
+        SelectionError: the training items are of fewer than two categories.
     """
-    return prepared(
+    return prepare_vectors(
         with_reviews(catalog, reviews, known, share=how.review_share),
         known,
         standardise=how.standardise,
@@ -39,7 +38,7 @@ def prepare(catalog: Catalog, reviews: Reviews, known: History, how: Fusion) -> 
     )
 
 
-def prepared(
+def prepare_vectors(
     catalog: Catalog,
     known: History,
     *,
@@ -49,17 +48,17 @@ def prepared(
     keep: float = 0.5,
     seed: int,
 ) -> Catalog:
-    """The catalog with its modalities' vectors standardised and their columns selected; all else of it stays.
+    """The catalog with its modalities' vectors standardised and their columns selected.
 
-    Training items are those that anybody did something with as far as `known` tells; where nobody did, all are. A
-    column that is not selected holds 0, so that vectors keep their width from night to night.
+    Training items are those with a row in `known`; all items where it has none. A column that is not selected holds 0,
+    so that vectors keep their width from night to night.
 
     Args:
         standardise: `robust`, for vectors with outliers, to x → (x - median) / robust deviation (`robust_scale`),
-            clipped at `clip` either way.
-        select: `mutual_information` or `l1`, see `fusion.data.column_selection`: the columns that tell most of the
-            item's category.
-        keep: share of a modality's columns.
+            clipped to [-clip, clip].
+        select: `mutual_information` or `l1` (`fusion.data.column_selection`), for the columns that predict the item's
+            category best.
+        keep: share of a modality's columns that is kept.
         seed: of the selection.
 
     Raises:
@@ -97,8 +96,8 @@ def robust_scale(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     """Median and robust deviation, float64 [d] each, of the columns of `rows` [n, d].
 
     The deviation is the interquartile range / 1.349, which is the standard deviation of a normal column (Huber and
-    Ronchetti 2009, "Robust Statistics", chapter 5). A column more than half of which is one value has no interquartile
-    range; its standard deviation stands in.
+    Ronchetti 2009, "Robust Statistics", chapter 5). Where the interquartile range is 0, because half the
+    column or more is one value, its standard deviation is used.
     """
     low, median, high = np.percentile(rows, [25, 50, 75], axis=0)
     return median, np.where(high > low, (high - low) / 1.349, rows.std(axis=0))
@@ -107,7 +106,7 @@ def robust_scale(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 def _standardised(
     vectors: NDArray[np.float32], mask: NDArray[np.bool_], rows: NDArray[np.bool_], *, clip: float
 ) -> NDArray[np.float32]:
-    """float32 [N, d], 0 where the mask hides the row, and in columns that do not vary among `rows`."""
+    """float32 [N, d], 0 where the mask is False, and in columns that do not vary among the training `rows`, bool [N]."""
     median, deviation = robust_scale(vectors[rows].astype(np.float64))
     standard = np.clip((vectors - median) / np.where(deviation > 0, deviation, np.inf), -clip, clip)
     return np.where(mask[:, None], standard, 0).astype(np.float32)
@@ -118,5 +117,5 @@ def _selected(
 ) -> NDArray[np.bool_]:
     if method == "mutual_information":
         return by_mutual_information(vectors, categories, share=keep, seed=seed)
-    described = categories != ""
+    described = categories != ""  # a one-hot row of zeros would count as a category of its own
     return by_l1_share(vectors[described], one_hot(categories[described]), share=keep)

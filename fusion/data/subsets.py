@@ -1,4 +1,4 @@
-"""Catalogs with less to see, to ask how a model fares without."""
+"""Reduced data: catalogs without a modality or a share of each (ablation), and the k-core of a history."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,22 +10,22 @@ from fusion.data.catalog import Catalog, History
 from schemas.table import MODALITIES, Modality
 
 
-def hide(catalog: Catalog, modality: Modality) -> Catalog:
+def without_modality(catalog: Catalog, modality: Modality) -> Catalog:
     """The catalog in which no item has the modality.
 
     Raises:
-        ValueError: the catalog knows no such modality.
+        ValueError: the catalog has no such modality.
     """
     if modality not in catalog.masks:
         raise ValueError(f"modality {modality!r}: expected one of {', '.join(catalog.masks)}")
     return _masked(catalog, {modality: np.zeros(len(catalog), np.bool_)})
 
 
-def hide_share(catalog: Catalog, share: float, *, seed: int) -> Catalog:
-    """The catalog in which, of each modality, `round(share * n)` of the n items that have it have lost it.
+def without_share(catalog: Catalog, share: float, *, seed: int) -> Catalog:
+    """The catalog in which each modality is removed from `round(share * n)` of the n items that have it.
 
-    Each modality draws its own items by the seed, so an item may lose some and keep others. With one seed, what a
-    smaller share hides is hidden by a larger one too.
+    Items are drawn by the seed for each modality separately, so an item may lose some and keep others. With one seed,
+    a larger share removes all that a smaller one does.
 
     Raises:
         ValueError: a share outside [0, 1].
@@ -42,18 +42,22 @@ def hide_share(catalog: Catalog, share: float, *, seed: int) -> Catalog:
 
 
 def _masked(catalog: Catalog, masks: Mapping[str, NDArray[np.bool_]]) -> Catalog:
-    """The catalog with some other masks; what they hide becomes 0."""
+    """The catalog with some of its masks replaced, and zeros in the vectors where they are False."""
     vectors = {m: np.where(mask[:, None], catalog.vectors[m], np.float32(0)) for m, mask in masks.items()}
     return replace(catalog, vectors={**catalog.vectors, **vectors}, masks={**catalog.masks, **masks})
 
 
-def core(history: History, n_items: int, *, least: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which rows and which items stay when users and items with fewer than `least` likes leave, again and again until
-    all that are left have so many (the k-core, Seidman 1983): bool [n] and bool [N]. Only likes stay."""
+def k_core(history: History, n_items: int, *, k: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The k-core of the likes (Seidman 1983): users and items with fewer than `k` likes are removed until all that are
+    left have at least `k`.
+
+    Returns:
+        bool [n], the rows of the history that stay, all of them likes; bool [n_items], the items that do.
+    """
     rows = history.weight > 0
     while True:
-        users = np.bincount(history.user[rows], minlength=len(history.user_ids)) >= least
-        items = np.bincount(history.item[rows], minlength=n_items) >= least
+        users = np.bincount(history.user[rows], minlength=len(history.user_ids)) >= k
+        items = np.bincount(history.item[rows], minlength=n_items) >= k
         stay = rows & users[history.user] & items[history.item]
         if (stay == rows).all():
             return rows, np.bincount(history.item[rows], minlength=n_items) > 0

@@ -82,11 +82,12 @@ def _bootstrap(values: NDArray[np.float64], *, seed: int) -> NDArray[np.float64]
     varied = np.ptp(values, axis=1) > 0
     if not varied.any():
         return ends
+    rows = values[varied].T
 
     def means(drawn: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
         """float64 [F, B]: the rows' means over each draw of users, int64 [B, n]."""
-        counts = np.stack([np.bincount(users, minlength=n) for users in drawn], axis=1)
-        return values[varied] @ counts.astype(np.float64) / n
+        counts = np.array([np.bincount(users, minlength=n) for users in drawn], np.float64)
+        return (counts @ rows).T / n
 
     # What is drawn is users, once for all rows: a product with how often each was drawn is the sum of all figures.
     interval = bootstrap(

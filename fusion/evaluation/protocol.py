@@ -129,6 +129,27 @@ def batches(users: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]
         yield users[start : start + size]
 
 
+def pooled_pairs(
+    judgements: Judgements, name: str, scorer: Scorer, *, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+    """The pairs of a user who is asked and a candidate, in one pool; where they are more than `CELLS`, those of so many
+    users as fit.
+
+    Returns:
+        float32 [n], scores; bool [n], whether the candidate is relevant; int64 [n], the user's place in the order in
+        which users are shuffled by the seed.
+
+    Raises:
+        ValueError: the scorer's answer has the wrong shape.
+    """
+    users = np.random.default_rng(seed).permutation(np.unique(judgements.test.user).astype(np.int64))
+    users = next(batches(users, judgements.n_items), users)
+    candidates = judgements.candidates(users)
+    relevant = judgements.relevant(np.ones(len(judgements.test), np.bool_))[users].toarray()
+    places = np.repeat(np.arange(len(users)), candidates.sum(axis=1))
+    return judgements.scores(name, scorer, users)[candidates], relevant[candidates], places
+
+
 def _codes(user: NDArray[np.integer], item: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
     """One number a (user, item) pair."""
     return user.astype(np.int64) * n_items + item

@@ -19,8 +19,8 @@ from jobs.landing.writing import (
     INTERACTION_COLUMNS,
     ITEM_SCHEMA,
     Summary,
-    open_raw,
-    partition,
+    create_partition,
+    create_raw,
     write_csv,
     write_jsonl,
     write_parquet,
@@ -64,15 +64,15 @@ def write_catalog(
         LandingZoneError: `raw` holds something, a number is out of range, or ffmpeg cannot encode.
     """
     _check(items=items, users=users, nights=nights, seed=seed)
-    open_raw(raw)
+    create_raw(raw)
     plan = plan_catalog(items, nights, seed, media=media)
     days = tuple(first_night + timedelta(days=night) for night in range(nights))
     write_media(raw, plan, progress=progress)
     events = simulate(plan, users, _midnight(days[0]), progress=progress)
     about_items, about_interactions = Counter[str](), Counter[str]()
     for night, day in enumerate(tqdm(days, desc="nights", unit="night", disable=not progress)):
-        _write_items(partition(raw, "items", day), plan, night, _midnight(day), about_items)
-        _write_interactions(partition(raw, "interactions", day), plan, events, night, about_interactions)
+        _write_items(create_partition(raw, "items", day), plan, night, _midnight(day), about_items)
+        _write_interactions(create_partition(raw, "interactions", day), plan, events, night, about_interactions)
     return Summary(
         items=items,
         users=users,

@@ -1,7 +1,7 @@
-"""Which contents a night is to extract: those known as of it that the feature store lacks.
+"""The contents that a night is to extract: those known as of it that the feature store lacks.
 
-Keys are compared by DuckDB in the driver's process, in bounded memory and then on disk: it needs a fraction of a second
-where starting Spark for the same question takes several, and on most nights the answer is nothing or little.
+Keys are compared by DuckDB in the driver's process, in bounded memory, beyond that on disk. On most nights little or
+nothing is lacking; where nothing is, Spark need not start.
 """
 
 import tempfile
@@ -37,12 +37,12 @@ _CONTENTS = """
         SELECT content_key, min(content) AS content, $whole OR bool_or(date = $date) AS arrives
         FROM known WHERE content_key IS NOT NULL GROUP BY content_key
     ),
-    hopeless AS (
+    refused_before AS (
         SELECT record_id FROM quarantine
         WHERE date < $date AND starts_with(detail, $fingerprint) AND record_id IS NOT NULL
     )
     SELECT *, $again AND arrives
-        OR content_key NOT IN (FROM stored) AND (arrives OR content_key NOT IN (FROM hopeless)) AS lacking
+        OR content_key NOT IN (FROM stored) AND (arrives OR content_key NOT IN (FROM refused_before)) AS lacking
     FROM contents
 """
 
@@ -50,14 +50,18 @@ _CONTENTS = """
 class Contents:
     """The distinct contents of one modality as of a night, of items and, for text, of what users wrote.
 
-    `content` is the text, or a path relative to RAW; a content `arrives` where the night's own rows bring it. It is
-    lacking where the store has no features of it under the encoder. One that the same encoder refused on an earlier
-    night is not lacking, unless it arrives: what a night puts into quarantine follows from its own rows, whatever ran
-    before. A context manager.
+    `content` is the text, or a path relative to RAW. A content `arrives` if the night's own rows hold it. It is lacking
+    if the store has no features of it under the encoder. One that the same encoder refused on an earlier night is not
+    lacking, unless it arrives: what a night quarantines depends on its own rows and not on the nights that ran before.
+    A context manager.
 
     Args:
         again: what arrives counts as lacking although the store has it.
-        whole: all contents count as arriving, whichever night brought them.
+        whole: all contents count as arriving, on whichever night they arrived.
+
+    Attributes:
+        arriving, lacking: how many contents arrive, and how many are lacking.
+        late: how many are lacking and do not arrive.
     """
 
     def __init__(
@@ -74,14 +78,14 @@ class Contents:
         self._duckdb.register("quarantine", night.lake.dataset(Quarantine).filter(refused))
         self._register_stored()
         known = _OF_TEXT if modality == "text" else _OF_FILES.format(modality=modality)
-        asked = {"date": night.date, "fingerprint": fingerprint, "again": again, "whole": whole}
-        self._duckdb.execute(_CONTENTS.format(known=known), asked)
+        parameters = {"date": night.date, "fingerprint": fingerprint, "again": again, "whole": whole}
+        self._duckdb.execute(_CONTENTS.format(known=known), parameters)
         self.arriving = self._count("arrives")
         self.lacking = self._count("lacking")
         self.late = self._count("lacking AND NOT arrives")
 
     def slices(self, count: int) -> Iterator[pa.Table]:
-        """The lacking ones, by key, with the columns of `CONTENT`, in at most `count` tables of equal length."""
+        """Yield the lacking contents, ascending by key, as at most `count` tables of `CONTENT` of equal length."""
         query = "SELECT content_key, content, arrives FROM contents WHERE lacking ORDER BY content_key"
         size, rows = -(-self.lacking // count), CONTENT.empty_table()
         for batch in self._duckdb.sql(query).to_arrow_reader():
@@ -93,7 +97,7 @@ class Contents:
             yield rows
 
     def arrived_and_stored(self) -> int:
-        """How many of those that arrive the store has by now."""
+        """Return how many of the arriving contents the store has by now."""
         self._register_stored()
         return self._count("arrives AND content_key IN (SELECT content_key FROM stored)")
 

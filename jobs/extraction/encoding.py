@@ -1,4 +1,4 @@
-"""Contents in; out come their features, or why there are none. This is what a Spark task of extraction does."""
+"""Encoding contents within a Spark task: batches of features, and the contents refused, with the reason."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 @cache
 def encoder_of_process(modality: str, name: str, parameters: str) -> Encoder:
-    """One encoder a process, so that a Spark worker loads its weights once; `parameters` are JSON."""
+    """Return the encoder of this process, made once, so that its weights are loaded once; `parameters` are JSON."""
     return encoder(modality, name, **json.loads(parameters))
 
 
@@ -46,10 +46,10 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(DECODERS_PER_TASK)
 
 
-def settle() -> None:
-    """Make this process use what Spark gave its task: its GPU, and as many threads as it has cores.
+def use_task_resources() -> None:
+    """Make this process use the resources of its Spark task: its GPU, and as many threads as the task has cores.
 
-    A network in one thread a core does more than one whose threads wait for each other, and gives the same bits on
+    A network is faster with one thread a core than with threads that wait for each other, and gives the same bits on
     machines with more cores.
     """
     context = TaskContext.get()
@@ -61,7 +61,7 @@ def settle() -> None:
 
 @dataclass(frozen=True)
 class Refused:
-    """A content of which there are no features."""
+    """A content that has no features; `reason` is a stable slug."""
 
     row: Row
     reason: str
@@ -70,7 +70,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Maps contents to batches of features; picklable, models are loaded where they run."""
+    """A callable from contents to batches of features; picklable, models are loaded in the process that calls it."""
 
     raw: Raw
     modality: Modality
@@ -85,12 +85,12 @@ class Encoding:
         return encoder_of_process(self.modality, self.choice.name, _json(self.choice.parameters))
 
     def __call__(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch | Refused]:
-        """Batches with `content_key` and the features of contents, in order; between them, what was refused.
+        """Yield batches with `content_key` and the features of contents, in order, and between them the refused.
 
-        Batches are filled across files, decoding runs ahead of encoding.
+        Batches are filled across files; decoding runs ahead of encoding.
 
         Args:
-            rows: of each content its `content_key`, and as `content` the text or the file's path relative to RAW.
+            rows: contents with their `content_key`, and as `content` the text or the file's path relative to RAW.
         """
         good: list[tuple[Row, Any]] = []
         for row, decoded in self._decoded(rows):
@@ -105,7 +105,7 @@ class Encoding:
             yield from self._encoded(good)
 
     def _decoded(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Any]]:
-        """Rows with what was decoded, or why it was refused, in order; at most a batch ahead of whoever takes them."""
+        """Rows with their decoded content or its refusal, in order, decoded at most a batch ahead of the consumer."""
         ahead: deque[tuple[Row, Future]] = deque()
         for row in rows:
             ahead.append((row, _threads().submit(self._attempt, row)))
@@ -122,7 +122,7 @@ class Encoding:
             return refusal
 
     def _decode_file(self, row: Row) -> Any:
-        """A media file decoded; it must still be the one that was cleaned.
+        """Decode a media file, whose bytes must be those that were cleaned.
 
         Raises:
             MediaError: it cannot be decoded.

@@ -1,4 +1,4 @@
-"""Which GPU a Spark task works on."""
+"""Restricting a process to the GPU of its Spark task."""
 
 import os
 import sys
@@ -10,12 +10,12 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def pin(resources: Mapping[str, ResourceInformation]) -> None:
-    """Make this process see the GPU that Spark gave its task and no other, and take its memory only as it needs it.
+    """Make the task's GPU the only one that this process sees, its memory allocated as it is needed.
 
     Without a GPU among the task's `resources` nothing is changed.
 
     Raises:
-        RuntimeError: TensorFlow already works on another GPU in this process, which serves one task after the other.
+        RuntimeError: this process, which runs one task after the other, has TensorFlow on another GPU already.
     """
     given = resources.get("gpu")
     if given is None:

@@ -1,1 +1,1 @@
-"""The landing zone: reading raw records, and writing public data sets as one."""
+"""The landing zone: reading raw records, and importing public data sets."""

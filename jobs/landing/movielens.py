@@ -1,6 +1,6 @@
-"""MovieLens (ml-latest-small, ml-25m and their like) laid out as a landing zone.
+"""The importer of MovieLens (ml-latest-small, ml-25m and other releases in that format).
 
-Wanted in the source folder are `movies.csv` and `ratings.csv`; taken where present are `links.csv`, `tags.csv`,
+The source folder must hold `movies.csv` and `ratings.csv`; optional are `links.csv`, `tags.csv`,
 `imdb5000_movie_metadata.csv` (plot keywords by IMDb id) and `posters/<movieId>.jpg`.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from jobs.landing.raw import LandingZoneError
-from jobs.landing.writing import Summary, open_raw, partition, write_jsonl
+from jobs.landing.writing import Summary, create_partition, create_raw, write_jsonl
 
 LAST_NIGHT = date(2026, 11, 7)
 FIRST_NIGHT_SHARE = 0.96
@@ -38,20 +38,20 @@ def write_landing_zone(
     tags: bool = False,
     posters: Literal["link", "copy"] = "link",
 ) -> Summary:
-    """Lay `source` out under `raw`: every movie an item, every rating an event of kind `rating` at its real time.
+    """Write `source` under `raw`: every movie as an item, every rating as an event `rating` with its own timestamp.
 
-    Ratings are dealt to nights in order of time: the first night gets 96% of them, the later ones equal parts of the
+    Ratings are assigned to nights in order of time: the first night gets 96% of them, the later ones equal parts of the
     rest. A movie arrives on the night of its first rating, or on the first night if it has none.
 
     Args:
         raw: a folder that is new or empty.
         last_night: the date of the last of `nights` consecutive partitions.
-        tags: take what users tagged as item tags, too. Off, because it leaks: the tags were written by the very users
+        tags: add users' tags to the item tags. Off by default, because they leak: they were written by the users
             whose ratings are to be predicted, often after they had rated, so held-out figures come out too good.
         posters: `link` makes hard links (copies where the file system cannot), `copy` always copies.
 
     Raises:
-        LandingZoneError: `source` is not MovieLens, `raw` holds something, or an argument is out of range.
+        LandingZoneError: `source` is not MovieLens, `raw` is not empty, or an argument is out of range.
     """
     if nights < 1:
         raise LandingZoneError(f"nights is {nights}; give 1 or more")
@@ -59,16 +59,16 @@ def write_landing_zone(
         raise LandingZoneError(f'posters is "{posters}"; give "link" or "copy"')
     ratings = _read(source, "ratings.csv", ["userId", "movieId", "rating", "timestamp"])
     movies = _movies(source, tags=tags)
-    open_raw(raw)
+    create_raw(raw)
     ratings = ratings.sort_values(["timestamp", "userId", "movieId"], kind="stable", ignore_index=True)
     ratings["night"] = _nights(len(ratings), nights)
     arrival = movies["movieId"].map(ratings.groupby("movieId")["night"].min()).fillna(0).astype(int)
-    movies["poster"] = movies["movieId"].map(_bring_posters(source, raw, set(movies["movieId"]), how=posters))
+    movies["poster"] = movies["movieId"].map(_copy_posters(source, raw, set(movies["movieId"]), how=posters))
     days = tuple(last_night - timedelta(days=nights - 1 - night) for night in range(nights))
     for night, day in enumerate(days):
         rows = (_item(movie, day) for movie in movies[arrival == night].to_dict("records"))
-        write_jsonl(partition(raw, "items", day) / "part-00000.jsonl", rows)
-        _write_ratings(partition(raw, "interactions", day), ratings[ratings["night"] == night])
+        write_jsonl(create_partition(raw, "items", day) / "part-00000.jsonl", rows)
+        _write_ratings(create_partition(raw, "interactions", day), ratings[ratings["night"] == night])
     return Summary(
         items=len(movies),
         users=int(ratings["userId"].nunique()),
@@ -80,7 +80,7 @@ def write_landing_zone(
 
 
 def natural_title(title: str) -> tuple[str, int | None]:
-    """A title as people say it, with its year if it has one: of two films of one name, and for taste, the year matters.
+    """Return a title with its article in front and its year, which distinguishes films of one name, and the year.
 
     >>> natural_title("Matrix, The (1999)")
     ('The Matrix (1999)', 1999)
@@ -107,10 +107,10 @@ def _read(source: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
         table = pd.read_csv(path)
     except (ValueError, pd.errors.ParserError) as error:
         raise LandingZoneError(f"{path} is not the CSV that MovieLens publishes: {error}; download it anew") from error
-    lacking = [column for column in columns if column not in table]
-    if lacking:
+    missing = [column for column in columns if column not in table]
+    if missing:
         raise LandingZoneError(
-            f"{path} lacks {', '.join(lacking)} (found: {', '.join(map(str, table.columns))}); "
+            f"{path} lacks {', '.join(missing)} (found: {', '.join(map(str, table.columns))}); "
             f"expected the columns {', '.join(columns)}"
         )
     numbers = [column for column in columns if column not in _TEXT_COLUMNS]
@@ -128,8 +128,8 @@ def _movies(source: Path, *, tags: bool) -> pd.DataFrame:
     movies["genres"] = movies["genres"].replace(_NO_GENRE, "").fillna("").map(_words)
     movies["imdb_id"] = movies["movieId"].map(_imdb_ids(source))
     movies["keywords"] = movies["imdb_id"].map(_keywords(source)).fillna("").map(_words)
-    said = _tags(source) if tags else pd.Series(dtype=object)
-    movies["tags"] = movies["movieId"].map(said).map(lambda words: words if isinstance(words, list) else [])
+    tagged = _tags(source) if tags else pd.Series(dtype=object)
+    movies["tags"] = movies["movieId"].map(tagged).map(lambda words: words if isinstance(words, list) else [])
     return movies
 
 
@@ -138,14 +138,14 @@ def _words(text: str) -> list[str]:
 
 
 def _imdb_ids(source: Path) -> "pd.Series[float]":
-    """IMDb number by movieId; empty where there is no links.csv."""
+    """IMDb number by movieId; empty where links.csv is absent."""
     if not (source / "links.csv").is_file():
         return pd.Series(dtype=float)
     return _read(source, "links.csv", ["movieId", "imdbId"]).drop_duplicates("movieId").set_index("movieId")["imdbId"]
 
 
 def _keywords(source: Path) -> "pd.Series[str]":
-    """Plot keywords, separated by bars, by IMDb number; empty where they did not come along."""
+    """Plot keywords, separated by bars, by IMDb number; empty where the file is absent."""
     name = "imdb5000_movie_metadata.csv"
     if not (source / name).is_file():
         return pd.Series(dtype=str)
@@ -155,34 +155,35 @@ def _keywords(source: Path) -> "pd.Series[str]":
 
 
 def _tags(source: Path) -> "pd.Series[Any]":
-    """What users called a movie, each tag once in lower case, the most frequent first, by movieId."""
-    said = _read(source, "tags.csv", ["movieId", "tag"]).dropna()
-    said["tag"] = said["tag"].astype(str).str.strip().str.lower()
-    counts = said.value_counts().reset_index().sort_values(["movieId", "count", "tag"], ascending=[True, False, True])
+    """Users' tags by movieId, each tag once in lower case, the most frequent first."""
+    tagged = _read(source, "tags.csv", ["movieId", "tag"]).dropna()
+    tagged["tag"] = tagged["tag"].astype(str).str.strip().str.lower()
+    counts = tagged.value_counts().reset_index()
+    counts = counts.sort_values(["movieId", "count", "tag"], ascending=[True, False, True])
     return counts.groupby("movieId")["tag"].apply(list)
 
 
 def _nights(events: int, nights: int) -> np.ndarray:
-    """The night of each event, the events being in order of time."""
+    """The night of each event, int [events], for events in order of time."""
     first = round(events * FIRST_NIGHT_SHARE) if nights > 1 else events
     later = [np.full(len(part), n) for n, part in enumerate(np.array_split(np.arange(events - first), nights - 1 or 1))]
     return np.concatenate([np.zeros(first, int), *(part + 1 for part in later)])
 
 
-def _bring_posters(source: Path, raw: Path, known: set[int], *, how: str) -> dict[int, str]:
-    """Put the catalog's posters under RAW/media/posters; their URIs by movieId."""
+def _copy_posters(source: Path, raw: Path, known: set[int], *, how: str) -> dict[int, str]:
+    """Link or copy the posters of known movies to RAW/media/posters; returns their URIs by movieId."""
     found = sorted((source / "posters").glob("*.jpg"))
     wanted = {int(path.stem): path for path in found if path.stem.isdecimal() and int(path.stem) in known}
     folder = raw / "media" / "posters"
     if wanted:
         folder.mkdir(parents=True)
     for path in wanted.values():
-        _bring(path, folder / path.name, how=how)
+        _copy(path, folder / path.name, how=how)
     return {movie: f"media/posters/{path.name}" for movie, path in wanted.items()}
 
 
-def _bring(source: Path, target: Path, *, how: str) -> None:
-    """Never a symbolic link: RAW must hold its own files."""
+def _copy(source: Path, target: Path, *, how: str) -> None:
+    """A hard link or a copy; never a symbolic link, since media must lie within RAW."""
     if how == "link":
         try:
             os.link(source.resolve(), target)

@@ -1,4 +1,4 @@
-"""The landing zone: which files a night has, what their records say, and which media paths may be opened."""
+"""Reading a landing zone: a night's record files, the records in them, and media files within RAW."""
 
 import csv
 import errno
@@ -20,16 +20,17 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from lake import storage
+from schemas.errors import NightweaveError
 
 FORMATS = (".jsonl", ".csv", ".parquet")
 MAX_RECORD_BYTES = 16 * 2**20
-MEDIA_READINGS = 3
-_UNUSABLE = {errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
-"""What a path is refused for where the system says so; any other error of the system is not the file's fault."""
+MEDIA_ATTEMPTS = 3
+_REFUSED_ERRORS = {errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
+"""Reason of a refusal by the system's error number; any other error is not the file's fault and is raised."""
 
 
 class Refusal(Exception):
-    """Something of the landing zone is refused. `reason` is a stable slug, `detail` says what arrived."""
+    """A record, a file or a field is refused. `reason` is a stable slug, `detail` names what arrived."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -37,7 +38,11 @@ class Refusal(Exception):
         self.detail = detail[:500]
 
 
-class RawChangedError(Exception):
+class LandingZoneError(NightweaveError):
+    """A landing zone cannot be read or written; the message says what was found, what was expected and what to do."""
+
+
+class RawChangedError(NightweaveError):
     """A file of records changed while it was read: what was read is neither the old file nor the new one."""
 
 
@@ -51,20 +56,20 @@ class Raw:
         return storage.filesystem(storage.as_uri(self.uri))
 
     def nights(self, kind: str) -> list[str]:
-        """The nights, ISO dates ascending, that have a partition of `items` or `interactions`."""
+        """Return the nights, ISO dates ascending, that have a partition of `items` or `interactions`."""
         filesystem, root = self._root()
         found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{kind}", allow_not_found=True))
         return sorted(info.base_name[3:] for info in found if info.base_name.startswith("ds="))
 
     def files(self, kind: str, night: str) -> list[str]:
-        """Record files of a night, relative to RAW, in the order in which they count.
+        """Return the record files of a night, relative to RAW, in the order in which they are read.
 
         Raises:
-            FileNotFoundError: RAW itself does not exist.
+            LandingZoneError: RAW itself does not exist.
         """
         filesystem, root = self._root()
         if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
-            raise FileNotFoundError(
+            raise LandingZoneError(
                 f"--raw {self.uri}: no such folder; expected a landing zone with items/ds=YYYY-MM-DD/"
             )
         selector = pafs.FileSelector(f"{root}/{kind}/ds={night}", recursive=True, allow_not_found=True)
@@ -72,13 +77,13 @@ class Raw:
         return sorted(path[len(root) + 1 :] for path in paths if path.endswith(FORMATS))
 
     def records(self, path: str) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
-        """Records of one file with their position: the line of a text file, the row of a Parquet file, from 1.
+        """Yield the records of a file with their position: the line of a text file, the row of a Parquet file, from 1.
 
-        What cannot be read as a record comes as a `Refusal` in its place; a file that cannot be read at all comes as
+        What cannot be read as a record is yielded as a `Refusal` in its place; a file that cannot be read at all is
         one refusal at position 0.
 
         Raises:
-            RawChangedError: the file changed meanwhile; whoever asked must forget what came and read it again.
+            RawChangedError: the file changed meanwhile; records yielded until then are to be discarded.
         """
         filesystem, root = self._root()
         reader = {".jsonl": _json_lines, ".csv": _csv_rows, ".parquet": _parquet_rows}[PurePosixPath(path).suffix]
@@ -91,15 +96,15 @@ class Raw:
             )
 
     def media(self, uri: str, *, max_bytes: int) -> str:
-        """SHA-256 of the file that an item points to, hex.
+        """Return the SHA-256 of the file that an item points to, hex.
 
         Raises:
             Refusal: the path leaves RAW, nothing is there, it is no file, it may not be read, it is empty or larger
-                than `max_bytes`, or it changes whenever it is read.
+                than `max_bytes`, or it changed during each of `MEDIA_ATTEMPTS` readings.
         """
         filesystem, path = self._media_path(uri)
         try:
-            for _ in range(MEDIA_READINGS):
+            for _ in range(MEDIA_ATTEMPTS):
                 info = filesystem.get_file_info(path)
                 if info.type != pafs.FileType.File:
                     raise Refusal("media_missing", uri)
@@ -109,14 +114,16 @@ class Raw:
                     digest = hashlib.file_digest(io.BufferedReader(stream), "sha256").hexdigest()
                 if _stamp(filesystem, path) == (info.size, info.mtime_ns):
                     return digest
-            raise Refusal("media_changed", f"{uri}: it changed each of the {MEDIA_READINGS} times that it was read")
+            raise Refusal("media_changed", f"{uri}: it changed each of the {MEDIA_ATTEMPTS} times that it was read")
         except OSError as error:
-            if error.errno not in _UNUSABLE:
+            if error.errno not in _REFUSED_ERRORS:
                 raise
-            raise Refusal(_UNUSABLE[error.errno], f"{uri:.200}: {os.strerror(error.errno)}") from None
+            raise Refusal(_REFUSED_ERRORS[error.errno], f"{uri:.200}: {os.strerror(error.errno)}") from None
 
     def stamp(self, uri: str) -> tuple[int | None, int | None]:
-        """Size and time of change, in nanoseconds, of the file that an item points to: another stamp, another content.
+        """Return size in bytes and time of change in nanoseconds of the file that an item points to.
+
+        They differ where its content was changed.
 
         Raises:
             Refusal: the path leaves RAW.
@@ -125,7 +132,7 @@ class Raw:
 
     @contextmanager
     def local(self, uri: str) -> Iterator[Path]:
-        """The file that an item points to as a local path: the file itself, or a copy for the time of the context.
+        """Yield the file that an item points to as a local path: the file itself, or a copy for that time.
 
         Raises:
             Refusal: the path leaves RAW.
@@ -141,7 +148,7 @@ class Raw:
             yield copy
 
     def _media_path(self, uri: str) -> tuple[pafs.FileSystem, str]:
-        """Confine: relative to RAW, no scheme, no `..`, and no link that leads out."""
+        """File system and path of a media file: relative to RAW, without scheme or `..`, and no link out of RAW."""
         pure = PurePosixPath(uri)
         if not uri or "\0" in uri or "\\" in uri or pure.is_absolute() or ".." in pure.parts:
             raise Refusal("media_outside_raw", f"{uri!r}: expected a path relative to RAW without '..'")
@@ -170,7 +177,7 @@ def _names_a_host(uri: str) -> bool:
         return True
 
 
-def _json_lines(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
+def _json_lines(file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
     lines = io.BufferedReader(file, 2**20)
     position = 0
     while line := lines.readline(MAX_RECORD_BYTES):
@@ -194,8 +201,7 @@ def _json_record(line: bytes) -> dict[str, Any] | Refusal:
 
 
 def _json_value(text: str) -> Any:
-    """What a JSON text says, in valid Unicode: half a surrogate pair, all that is left of an emoji cut in two, is left
-    out.
+    """The value of a JSON text; an unpaired surrogate, as of an emoji cut in two, is left out, for it is no Unicode.
 
     Raises:
         ValueError: it is no JSON, or has a number of more digits than Python reads.
@@ -207,10 +213,10 @@ def _json_value(text: str) -> Any:
     return value
 
 
-def _csv_rows(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
+def _csv_rows(file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
     rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=""), strict=True)
     try:
-        # A name that is no UTF-8 is of a column that nobody knows; the others can be read.
+        # A name that is no UTF-8 is that of an unknown column; the others can be read.
         header = [name.encode("utf-8", "replace").decode() for name in next(rows, [])]
     except csv.Error as error:
         yield 0, Refusal("not_csv", f"its header cannot be read: {error}")
@@ -249,7 +255,7 @@ def _csv_value(value: str) -> Any:
     return value
 
 
-def _parquet_rows(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
+def _parquet_rows(file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
     try:
         batches = pq.ParquetFile(file).iter_batches(batch_size=4096)
         position = 0
@@ -259,7 +265,3 @@ def _parquet_rows(file: io.IOBase) -> Iterator[tuple[int, dict[str, Any] | Refus
                 yield position, {name: value for name, value in record.items() if value is not None}
     except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         yield 0, Refusal("not_parquet", str(error))
-
-
-class LandingZoneError(ValueError):
-    """A landing zone cannot be written; the message says what was found, what was expected and what to do."""

@@ -1,4 +1,4 @@
-"""One raw record made one row of the contract, or refused with a reason."""
+"""Parsing and cleaning: one raw record becomes a row of `items` or `interactions`, or is refused with a reason."""
 
 import hashlib
 import json
@@ -19,15 +19,15 @@ ITEM_FIELDS = frozenset(
 )
 INTERACTION_FIELDS = frozenset({"user_id", "item_id", "timestamp", "event", "value", "text"})
 MAX_ID_CHARS = 512
-LATEST_ARRIVAL = timedelta(days=2)
-"""An event may be stamped up to the end of the day after its night: clocks differ, years in the future do not."""
+FUTURE_LIMIT = timedelta(days=2)
+"""A timestamp may be as late as the end of the day after its night, since clocks and time zones differ."""
 
 
 def item(record: Mapping[str, Any], *, config: Clean) -> dict[str, Any]:
-    """The row of `items` that a raw record stands for, media keys not yet known.
+    """Return the row of `items` for a raw record, without media keys.
 
     Raises:
-        Refusal: `item_id` is missing, or a field holds something that cannot be what its name says.
+        Refusal: `item_id` is missing, or a field has a value of a wrong type.
     """
     title = _text(record, "title", config)
     description = _text(record, "description", config)
@@ -54,7 +54,7 @@ def item(record: Mapping[str, Any], *, config: Clean) -> dict[str, Any]:
 
 
 def interaction(record: Mapping[str, Any], *, night: date, events: Events, config: Clean) -> dict[str, Any]:
-    """The row of `interactions` that a raw record stands for.
+    """Return the row of `interactions` for a raw record.
 
     Raises:
         Refusal: a required field is missing, the event is unknown, or the time is unreadable or after the night.
@@ -65,7 +65,7 @@ def interaction(record: Mapping[str, Any], *, night: date, events: Events, confi
         raise Refusal("unknown_event", f"event {record.get('event')!r}; expected one of {', '.join(events.weights)}")
     text = _text(record, "text", config)
     timestamp = _timestamp(record.get("timestamp"), "timestamp")
-    if timestamp.date() >= night + LATEST_ARRIVAL:
+    if timestamp.date() >= night + FUTURE_LIMIT:
         raise Refusal("timestamp_in_future", f"{timestamp.isoformat()} in the night of {night}")
     return {
         "user_id": _identifier(record, "user_id"),
@@ -79,12 +79,12 @@ def interaction(record: Mapping[str, Any], *, night: date, events: Events, confi
 
 
 def digest(row: Mapping[str, Any]) -> str:
-    """A hash of all that a row says: two rows with one digest are duplicates."""
+    """Return a hash of all values of a row, 32 hex digits; rows of the same digest are duplicates."""
     return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def _key(text: str) -> str | None:
-    """What names a text in the feature store: SHA-256 of its UTF-8 bytes, hex; None for an empty one."""
+    """Content key of a text: SHA-256 of its UTF-8 bytes, hex; None for an empty one."""
     return hashlib.sha256(text.encode()).hexdigest() if text else None
 
 
@@ -139,7 +139,7 @@ def _number(value: Any, field: str) -> float | None:
 
 
 def _price(value: Any) -> float | None:
-    """A price as a number: `1299`, `"1,299.00"`, `"1.299,00 €"`, `"¥ 59"`; the sign after the last digits decides."""
+    """A price as a number: `1299`, `"1,299.00"`, `"1.299,00 €"`, `"¥ 59"`; 1 or 2 digits at the end are decimals."""
     if isinstance(value, str):
         found = re.search(r"\d[\d.,'\s]*", value)
         if not found:

@@ -1,4 +1,4 @@
-"""What every source shares: the folders of a landing zone, its three file formats, and what to say about the result."""
+"""Writing a landing zone: its folders, its three file formats, and a summary of what was written."""
 
 import csv
 import json
@@ -35,14 +35,14 @@ INTERACTION_COLUMNS = ("user_id", "item_id", "timestamp", "event", "value", "tex
 
 @dataclass(frozen=True)
 class Summary:
-    """What a source wrote.
+    """A landing zone as it was written.
 
     Attributes:
-        items, users: how many there are.
+        items, users: their numbers.
         nights: the partitions' dates, ascending.
         item_rows, interaction_rows: rows in all files, the damaged and repeated ones among them.
         media: files by kind (`image`, `audio`, `video`).
-        planted: what was made wrong on purpose, by name; empty for real data.
+        planted: rows and files made wrong on purpose, counted by name; empty for real data.
     """
 
     items: int
@@ -65,11 +65,11 @@ class Summary:
         return "\n".join(lines)
 
 
-def open_raw(raw: Path) -> None:
-    """Make `raw` a folder to write into.
+def create_raw(raw: Path) -> None:
+    """Create the folder `raw` where it does not exist.
 
     Raises:
-        LandingZoneError: it is a file, or a folder that holds something already.
+        LandingZoneError: it is a file, or a folder that is not empty.
     """
     if raw.exists() and not raw.is_dir():
         raise LandingZoneError(f"{raw} is a file; give a folder that is new or empty")
@@ -80,22 +80,22 @@ def open_raw(raw: Path) -> None:
     raw.mkdir(parents=True, exist_ok=True)
 
 
-def partition(raw: Path, kind: str, night: date) -> Path:
-    """The folder of what arrived on `night`; `kind` is `items` or `interactions`."""
+def create_partition(raw: Path, kind: str, night: date) -> Path:
+    """Return the folder of what arrived on `night`, created where needed; `kind` is `items` or `interactions`."""
     folder = raw / kind / f"ds={night.isoformat()}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | str]) -> None:
-    """One line a row; a `str` is put down as it stands, however broken."""
+    """Write one line a row; a `str` is written as it is, valid JSON or not."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in rows:
             file.write((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n")
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> None:
-    """Lists and mappings become JSON text, absent values empty cells; keys outside `columns` are left out."""
+    """Write rows as CSV: lists and mappings as JSON text, absent values as empty cells, no keys outside `columns`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(columns), restval="", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -103,7 +103,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Iterable[s
 
 
 def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
-    """Keys outside `schema` are left out, absent ones are null."""
+    """Write rows as Parquet, zstd: keys outside `schema` are left out, absent ones are null."""
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")
 
 

@@ -1,1 +1,1 @@
-"""What training and evaluation read and leave behind."""
+"""What training and evaluation read, and the models, choices and warnings that they store."""

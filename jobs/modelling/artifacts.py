@@ -1,4 +1,4 @@
-"""Trained models under LAKE/artifacts: a folder a model version, complete once its `model.json` is there."""
+"""Trained models under LAKE/artifacts: one folder a model version, complete once it holds `model.json`."""
 
 import hashlib
 import json
@@ -16,19 +16,19 @@ import pyarrow.fs as pafs
 import fusion
 from fusion.models import registry
 from fusion.models.base import Strategy
-from jobs.modelling.dataset import State, encoders
+from jobs.modelling.dataset import Dataset
 from jobs.runtime.night import Night
 from lake import files, storage
 
 FOLDER = "artifacts"
-MARK = "model.json"
-TWIN = "held_out"
-SERVED = "served"
+MANIFEST = "model.json"
+EVALUATED, SERVED = "held_out", "served"
+"""Parts of a stored model: fitted without the test likes, to be evaluated on them; fitted on all likes."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a model was made from, each as a hash; equal identities mean equal models."""
+    """Hashes of all that a model is made from; equal identities mean equal models."""
 
     strategy: str
     fingerprint_data: str
@@ -46,27 +46,28 @@ class Identity:
         return f"{FOLDER}/{self.model_version}"
 
 
-def identity(night: Night, state: State, strategy: str, parameters: Mapping[str, Any]) -> Identity:
-    """The identity of the model of that strategy, with those parameters, that this night's state, configuration and
-    code make."""
+def identity(night: Night, dataset: Dataset, strategy: str, parameters: Mapping[str, Any]) -> Identity:
+    """Return the identity of the model that the night's data, configuration and code make with that strategy and those
+    parameters."""
     return Identity(
         strategy=strategy,
-        fingerprint_data=state.fingerprint,
-        fingerprint_encoders=digest(encoders(night.config)),
+        fingerprint_data=dataset.fingerprint,
+        fingerprint_encoders=digest(dict(dataset.encoders)),
         fingerprint_config=digest([night.config.fusion.model_dump(mode="json"), dict(parameters)]),
-        fingerprint_code=code(),
+        fingerprint_code=code_fingerprint(),
     )
 
 
 def exists(night: Night, path: str) -> bool:
+    """Return whether the folder `path` of LAKE holds a complete model."""
     filesystem, root = storage.filesystem(night.lake.uri)
-    return filesystem.get_file_info(f"{root}/{path}/{MARK}").type == pafs.FileType.File
+    return filesystem.get_file_info(f"{root}/{path}/{MANIFEST}").type == pafs.FileType.File
 
 
-def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
-    """Store a model's parts, its mark last: a reader sees all of it or none.
+def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders: Mapping[str, str]) -> None:
+    """Store a model's parts, then its manifest, so that a reader sees all of it or none.
 
-    Each file is moved to its place whole, so that a second run of the same night may save the same model meanwhile.
+    Each file is moved into place whole, so that a second run of the same night may save the same model at once.
     """
     with tempfile.TemporaryDirectory() as folder:
         for part, model in models.items():
@@ -76,46 +77,45 @@ def save(night: Night, made: Identity, models: dict[str, Strategy]) -> None:
             target = f"{root}/{made.path}/{file.relative_to(folder).as_posix()}"
             filesystem.create_dir(posixpath.dirname(target), recursive=True)
             files.write_whole(filesystem, target, file.read_bytes())
-    mark(night, made)
+    write_manifest(night, made, encoders=encoders)
 
 
-def mark(night: Night, made: Identity) -> None:
-    """Say that a stored model is whole, and that a night wants it now: maintenance goes by the age of the mark."""
-    filesystem, root = storage.filesystem(night.lake.uri)
-    told = asdict(made) | {"encoders": encoders(night.config), "held_out": held_out(night)}
-    files.write_whole(filesystem, f"{root}/{made.path}/{MARK}", json.dumps(told, indent=1).encode())
+def write_manifest(night: Night, made: Identity, *, encoders: Mapping[str, str]) -> None:
+    """Declare a stored model complete, and used as of now: maintenance goes by the age of its newest file."""
+    content = asdict(made) | {"encoders": dict(encoders), "held_out": holdout_rules(night)}
+    files.write_json(night.lake, f"{made.path}/{MANIFEST}", content)
 
 
 def encoders_of(night: Night, path: str) -> dict[str, str]:
-    """Modality → fingerprint of the encoder whose vectors a stored model reads."""
-    return _mark(night, path)["encoders"]
+    """Return modality → fingerprint of the encoder whose vectors a stored model reads."""
+    return _manifest(night, path)["encoders"]
 
 
-def held_out(night: Night) -> dict[str, Any]:
-    """All that says, beside the history, which likes a night holds out."""
+def holdout_rules(night: Night) -> dict[str, Any]:
+    """Return the settings that determine, together with the history, which likes a night holds out."""
     return night.config.fusion.split.model_dump(mode="json") | {"seed": night.config.fusion.seed}
 
 
-def held_out_alike(night: Night, path: str) -> bool:
-    """Whether likes were held out from a stored model by this night's rules. Then its part `TWIN` has not learnt from
-    the night's test likes (`fusion.data.splits.split`); else it may have."""
-    return bool(_mark(night, path).get("held_out") == held_out(night))
+def same_holdout(night: Night, path: str) -> bool:
+    """Return whether likes were held out from a stored model by this night's rules. If so, its part `EVALUATED` has not
+    learnt from the night's test likes (`fusion.data.splits.split`); otherwise it may have."""
+    return bool(_manifest(night, path).get("held_out") == holdout_rules(night))
 
 
-def _mark(night: Night, path: str) -> dict[str, Any]:
+def _manifest(night: Night, path: str) -> dict[str, Any]:
     filesystem, root = storage.filesystem(night.lake.uri)
-    with filesystem.open_input_file(f"{root}/{path}/{MARK}") as file:
+    with filesystem.open_input_file(f"{root}/{path}/{MANIFEST}") as file:
         return dict(json.loads(file.read()))
 
 
-def scratch(night: Night, made: Identity) -> Path | None:
-    """Where a training of this model leaves its checkpoints: beside the model's own folder, where the lake is on a file
-    system of this machine; None elsewhere, and then a killed training begins anew."""
+def checkpoint_folder(night: Night, made: Identity) -> Path | None:
+    """Return the folder for checkpoints of this model's training, beside the model's own folder; None where the lake is
+    not on a file system of this machine, and then a killed training starts again from the beginning."""
     return files.local(night.lake, f"{made.path}.partial")
 
 
 def load(night: Night, path: str, part: str) -> Strategy:
-    """One part of a stored model: `TWIN`, which has not seen the held-out likes, or `SERVED`, which has seen all."""
+    """Return one part of a stored model, `EVALUATED` or `SERVED`."""
     filesystem, root = storage.filesystem(night.lake.uri)
     folder = Path(tempfile.mkdtemp())
     try:
@@ -131,12 +131,12 @@ def load(night: Night, path: str, part: str) -> Strategy:
 
 
 def digest(value: object) -> str:
-    """SHA-256 of a value as JSON, hex."""
+    """Return the SHA-256 of a value as JSON, hex."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def code() -> str:
-    """A hash of all that computes a model: our own sources, and the versions of the libraries underneath."""
+def code_fingerprint() -> str:
+    """Return a hash of the code that makes a model: the sources of `fusion`, and the versions of its libraries."""
     sources = sorted(Path(fusion.__file__ or "").parent.rglob("*.py"))
     libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
     return digest([*libraries, *(source.read_text("utf-8") for source in sources)])

@@ -1,4 +1,4 @@
-"""Warnings of items whose modalities contradict one another, as a picture of something else than the text tells."""
+"""Warnings about items whose modalities contradict one another, such as a picture that does not match its text."""
 
 import logging
 from functools import partial
@@ -21,16 +21,16 @@ DIMS = 128
 
 
 def warn(night: Night, catalog: Catalog) -> None:
-    """Write the night's items that `fusion.crossmodal.contradiction` flags into `quarantine`. Nothing is refused: the
-    items stay in the catalog, and somebody should look at them."""
+    """Write the items that `fusion.crossmodal.contradiction` flags to `quarantine`, in place of the night's earlier
+    warnings. Nothing is refused: the items stay in the catalog, for a person to check."""
     views = Views.of(catalog, fit_projections(catalog, dims=DIMS))
-    how = night.config.fusion.contradictions
+    settings = night.config.fusion.contradictions
     found = contradictions(
         views,
         train=np.ones(len(catalog), np.bool_),
         seed=night.config.fusion.seed,
-        rate=how.false_positive_rate,
-        alignment=partial(create_alignment, how.alignment),
+        rate=settings.false_positive_rate,
+        alignment=partial(create_alignment, settings.alignment),
     )
     rows = [
         {

@@ -1,199 +1,170 @@
-"""What a model learns from on a night: the catalog's vectors and the users' history, as of that night."""
+"""The data of a night's models, read from the lake as of that night: catalog, history, reviews."""
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from scipy import sparse
 
-from features.registry import encoder
-from fusion.data.catalog import Catalog, History
-from fusion.data.reviews import Reviews, with_reviews
-from fusion.data.splits import Kind, Split, split
-from fusion.data.standardise import prepared
-from fusion.missing import registry as policies
+from features.registry import fingerprints
+from fusion.data.catalog import Catalog, History, Sequences
+from fusion.data.reviews import Reviews
 from fusion.models import registry
 from jobs.modelling.sequences import COLUMNS, sequences
-from jobs.runtime.night import Night, NightError
+from jobs.runtime.night import Night
 from lake import asof
-from schemas.config import Config, ConfigError, Fusion
+from lake.lake import Lake
 from schemas.features import FEATURES, TERM_SPACE
 from schemas.table import MODALITIES, Modality
 
-log = logging.getLogger("nightweave.state")
+log = logging.getLogger("nightweave.dataset")
 
 
 @dataclass(frozen=True)
-class State:
-    """The catalog, the history and the reviews as of a night, and a hash of all three."""
+class Dataset:
+    """The data that a night's models are trained and evaluated on.
 
-    items: Catalog
+    Attributes:
+        catalog: the items that are not deleted, with the mean vector of their contents of each modality, masked where
+            none of an item's contents was encoded.
+        history: one row a (user, item) pair.
+        reviews: the vectors of what users wrote.
+        encoders: modality → fingerprint of the encoder whose vectors these are.
+        fingerprint: SHA-256 of items, history and reviews, hex; it does not depend on the encoders.
+    """
+
+    catalog: Catalog
     history: History
     reviews: Reviews
-    config: Fusion
+    encoders: Mapping[str, str]
     fingerprint: str
 
-    def split(self, kind: Kind | None = None) -> Split:
-        """The history with likes held out as configured, or by another kind of split."""
-        how = self.config.split
-        return split(
-            self.history,
-            kind=kind or how.kind,
-            test_share=how.test_share,
-            valid_share=how.valid_share,
-            item_ids=self.items.item_ids,
-            seed=self.config.seed,
-        )
 
-    def catalog(self, known: History) -> Catalog:
-        """The catalog as whoever knows so much of the history sees it: with the reviews that came with that part."""
-        return with_reviews(self.items, self.reviews, known, share=self.config.review_share)
+def load(night: Night, *encoders: Mapping[str, str]) -> tuple[Dataset, ...]:
+    """Return the night's data once for each set of encoders, with vectors of those encoders.
 
-    def prepared(self, known: History) -> Catalog:
-        """`catalog`, its vectors standardised and their columns selected as configured, by what training items tell.
+    A model must be given vectors of the encoders that it was made with. The catalog has sequences if a strategy that
+    may be chosen reads them.
 
-        Raises:
-            NightError: there is nothing to select columns by.
-        """
-        how = self.config
-        try:
-            return prepared(
-                self.catalog(known),
-                known,
-                standardise=how.standardise,
-                clip=how.clip,
-                select=how.select.method,
-                keep=how.select.keep,
-                seed=how.seed,
-            )
-        except ValueError as error:
-            raise NightError(f"fusion.select: {error}") from None
-
-    def filled(self, known: History) -> Catalog:
-        """`prepared`, what is missing in it filled in by the configured policy, which knows so much of the history. Its
-        masks tell what a model may use; those of `catalog` tell what the items have."""
-        catalog = self.prepared(known)
-        policy = policies.create(self.config.missing.policy, self.config.missing.parameters)
-        policy.fit(catalog, known.likes(), seed=self.config.seed)
-        return policy.fill(catalog)
-
-
-def encoders(config: Config) -> dict[str, str]:
-    """Modality → fingerprint of the encoder that the configuration chooses."""
-    choices = config.extract.encoders
-    return {m: encoder(m, choices[m].name, **choices[m].parameters).fingerprint for m in MODALITIES}
-
-
-def load(night: Night, *, through: Mapping[str, str] | None = None) -> State:
-    """The state as of the night.
-
-    `through` gives each modality's encoder by its fingerprint: those of the configuration unless given. A model reads
-    the vectors of the encoders that it was made with, and no others.
-
-    An item's vector of a modality is the mean over its contents of that modality; an item none of whose contents was
-    encoded has none, and its mask says so. Sequences are there if a strategy that may be chosen reads them.
-
-    Raises:
-        ConfigError: there is no such strategy or policy for missing modalities, or it takes no such parameter.
+    Args:
+        encoders: sets of modality → fingerprint; the one of the configuration unless any is given. Equal sets share one
+            value.
     """
-    _check_choices(night.config.fusion)
     items = asof.items(night.lake, night.date)
     ids = np.asarray(items["item_id"].to_pylist(), dtype=np.str_)
-    fingerprints = through or encoders(night.config)
-    vectors, masks, sequenced = {}, {}, {}
-    sequenced_at_all = any(registry.strategy(c.strategy).sequences for c in night.config.fusion.considered)
-    for modality in MODALITIES:
-        keys, contents = _contents(night, modality, fingerprints[modality])
-        vectors[modality], masks[modality] = _means(items, modality, keys, contents)
-        if modality in COLUMNS and sequenced_at_all:
-            owner, key = _owners(items, modality)
-            sequenced[modality] = sequences(
-                night.lake, modality, fingerprints[modality], owner=owner, key=key, n_items=len(ids)
-            )
     events = night.config.events
     rows = asof.history(night.lake, night.date, weights=events.weights, rating_threshold=events.rating_threshold)
     history = _history(rows, ids)
     log.info("as of %s: %d items, %d users, %d likes", night.ds, len(ids), len(history.user_ids), len(history.likes()))
     written = asof.reviews(night.lake, night.date)
-    reviews = _reviews(written, ids, history.user_ids, *_contents(night, "text", fingerprints["text"]))
-    return State(
-        Catalog(ids, vectors, masks, _categories(items), _terms(night, items, fingerprints["text"]), sequenced),
-        history,
-        reviews,
-        night.config.fusion,
-        _fingerprint(items, rows, written),
-    )
+    fingerprint = _fingerprint(items, rows, written)
+    sequenced = any(registry.strategy(c.strategy).sequences for c in night.config.fusion.considered)
+    datasets: list[Dataset] = []
+    for each in encoders or (fingerprints(night.config.extract.encoders),):
+        dataset = next((known for known in datasets if known.encoders == each), None)
+        if dataset is None:
+            features = {m: Features.read(night.lake, m, each[m]) for m in MODALITIES}
+            catalog = _catalog(night.lake, items, ids, features, sequenced=sequenced)
+            reviews = _reviews(written, ids, history.user_ids, features["text"])
+            dataset = Dataset(catalog, history, reviews, each, fingerprint)
+        datasets.append(dataset)
+    return tuple(datasets)
 
 
-def _check_choices(fusion: Fusion) -> None:
-    try:
-        for candidate in fusion.considered:
-            registry.create(candidate.strategy, candidate.parameters)
-        policies.create(fusion.missing.policy, fusion.missing.parameters)
-    except ValueError as error:
-        raise ConfigError(f"fusion: {error}") from None
+@dataclass(frozen=True)
+class Features:
+    """The rows of one modality's feature store under one encoder.
 
+    They ascend by key, since in the order of the store's files, means would differ in their last bits with the order in
+    which nights ran.
 
-def _contents(night: Night, modality: Modality, fingerprint: str) -> tuple[pa.ChunkedArray, np.ndarray]:
-    """The keys [c] of a modality's contents, ascending, and their vectors, float32 [c, d]; d is 1 where there are none.
-
-    In the order of the store's files, means would differ in their last bits with the order in which nights ran.
+    Attributes:
+        keys: str [c], content keys.
+        vectors: float32 [c, d]; d is 1 where there are none.
+        terms: [c], the columns `term_ids` and `term_counts`; none of other modalities than text.
     """
-    where = pc.field("encoder") == fingerprint
-    features = night.lake.read(FEATURES[modality], where=where, columns=["content_key", "vector"])
-    features = features.sort_by("content_key")
-    if not len(features):
-        return features["content_key"], np.zeros((0, 1), np.float32)
-    vectors = features["vector"].combine_chunks().flatten().to_numpy()
-    return features["content_key"], vectors.reshape(len(features), -1)
+
+    encoder: str
+    keys: pa.ChunkedArray
+    vectors: NDArray[np.float32]
+    terms: pa.Table
+
+    @classmethod
+    def read(cls, lake: Lake, modality: Modality, encoder: str) -> "Features":
+        terms = ["term_ids", "term_counts"] if modality == "text" else []
+        where = pc.field("encoder") == encoder
+        rows = lake.read(FEATURES[modality], where=where, columns=["content_key", "vector", *terms])
+        rows = rows.sort_by("content_key")
+        flat = rows["vector"].combine_chunks().flatten().to_numpy()
+        vectors = flat.reshape(len(rows), -1) if len(rows) else np.zeros((0, 1), np.float32)
+        return cls(encoder, rows["content_key"], vectors, rows.select(terms))
+
+
+def _catalog(
+    lake: Lake, items: pa.Table, ids: NDArray[np.str_], features: Mapping[Modality, Features], *, sequenced: bool
+) -> Catalog:
+    vectors: dict[str, NDArray[np.float32]] = {}
+    masks: dict[str, NDArray[np.bool_]] = {}
+    found: dict[str, Sequences] = {}
+    for modality in MODALITIES:
+        owner, key = _owners(items, modality)
+        vectors[modality], masks[modality] = _means(features[modality], owner, key, n_items=len(items))
+        if modality in COLUMNS and sequenced:
+            encoder, keys = features[modality].encoder, features[modality].keys
+            found[modality] = sequences(lake, modality, encoder, encoded=keys, owner=owner, key=key, n_items=len(items))
+    return Catalog(ids, vectors, masks, _categories(items), _terms(items, features["text"]), found)
 
 
 def _means(
-    items: pa.Table, modality: Modality, keys: pa.ChunkedArray, contents: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors float32 [N, d] and mask bool [N] of one modality, in the order of `items`."""
-    owner, key = _owners(items, modality)
-    place = pc.index_in(key, value_set=keys)
+    features: Features, owner: NDArray[np.integer], key: pa.Array, *, n_items: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Vectors float32 [N, d] and mask bool [N] of one modality: of each item the mean over its contents.
+
+    Args:
+        owner: int [p], places of items.
+        key: [p], one content key of each.
+    """
+    place = pc.index_in(key, value_set=features.keys)
     found = pc.is_valid(place).to_numpy(zero_copy_only=False)
     owner, place = owner[found], place.drop_null().to_numpy()
-    share = sparse.csr_matrix((np.ones(len(owner), np.float32), (owner, place)), (len(items), len(contents)))
+    # A sparse [N, c] matrix of ones adds up the vectors of each item's contents in one product.
+    share = sparse.csr_matrix((np.ones(len(owner), np.float32), (owner, place)), (n_items, len(features.vectors)))
     counts = np.asarray(share.sum(axis=1)).ravel()
-    means = (share @ contents) / np.maximum(counts, 1)[:, None]
+    means = (share @ features.vectors) / np.maximum(counts, 1)[:, None]
     return means.astype(np.float32), counts > 0
 
 
-def _terms(night: Night, items: pa.Table, fingerprint: str) -> sparse.csr_matrix:
-    """CSR float32 [N, TERM_SPACE], how often each hashed term stands in an item's own text."""
-    columns = ["content_key", "term_ids", "term_counts"]
-    texts = night.lake.read(FEATURES["text"], where=pc.field("encoder") == fingerprint, columns=columns)
-    place = pc.index_in(items["text_key"], value_set=texts["content_key"])
-    texts = texts.take(place).combine_chunks()
-    length = pc.fill_null(pc.list_value_length(texts["term_ids"]), 0).to_numpy()
-    ids, counts = (pc.list_flatten(texts[name]).to_numpy() for name in columns[1:])
+def _terms(items: pa.Table, texts: Features) -> sparse.csr_matrix:
+    """CSR float32 [N, TERM_SPACE], how often each hashed term occurs in an item's own text."""
+    place = pc.index_in(items["text_key"], value_set=texts.keys)
+    rows = texts.terms.take(place).combine_chunks()
+    length = pc.fill_null(pc.list_value_length(rows["term_ids"]), 0).to_numpy()
+    ids, counts = (pc.list_flatten(rows[name]).to_numpy() for name in ("term_ids", "term_counts"))
     indptr = np.concatenate([[0], np.cumsum(length)])
     return sparse.csr_matrix((counts.astype(np.float32), ids, indptr), (len(items), TERM_SPACE))
 
 
-def _reviews(
-    written: pa.Table, item_ids: np.ndarray, user_ids: np.ndarray, keys: pa.ChunkedArray, contents: np.ndarray
-) -> Reviews:
-    """The reviews whose user, item and vector are known, by place."""
-    values = (user_ids.tolist(), item_ids.tolist(), keys)
+def _reviews(written: pa.Table, item_ids: NDArray[np.str_], user_ids: NDArray[np.str_], texts: Features) -> Reviews:
+    """The reviews whose user, item and vector are known, as places in those arrays."""
+    known: Sequence[pa.Array | pa.ChunkedArray] = (
+        pa.array(user_ids.tolist(), pa.string()),
+        pa.array(item_ids.tolist(), pa.string()),
+        texts.keys,
+    )
     columns = (written["user_id"], written["item_id"], written["text_key"])
-    places = [
-        pc.index_in(column, value_set=known if isinstance(known, pa.ChunkedArray) else pa.array(known, pa.string()))
-        for column, known in zip(columns, values, strict=True)
-    ]
+    places = [pc.index_in(column, value_set=values) for column, values in zip(columns, known, strict=True)]
     table = pa.table(places, names=["user", "item", "content"]).drop_null()
-    return Reviews(*(table[name].to_numpy() for name in table.column_names), contents)
+    user, item, content = (table[name].to_numpy() for name in table.column_names)
+    return Reviews(user, item, content, texts.vectors)
 
 
 def _owners(items: pa.Table, modality: str) -> tuple[np.ndarray, pa.Array]:
-    """Pairs of an item's place and one of its content keys."""
+    """Pairs of an item's place and one of its content keys, int [p] and str [p]."""
     if modality == "text":
         return np.arange(len(items)), items["text_key"].combine_chunks()
     keys = items[f"{modality}_keys"].combine_chunks()
@@ -206,7 +177,7 @@ def _categories(items: pa.Table) -> np.ndarray:
 
 
 def _history(rows: pa.Table, item_ids: np.ndarray) -> History:
-    """The rows whose item the catalog still has, by place. Ids stay codes all the way: 10 million rows are 240 MB."""
+    """The rows whose item the catalog still has. Ids stay integer codes throughout: 10 million rows take 240 MB."""
     user_names, user = _coded(rows["user_id"])
     item_names, item = _coded(rows["item_id"])
     used = np.bincount(user, minlength=len(user_names)) > 0
@@ -224,7 +195,7 @@ def _history(rows: pa.Table, item_ids: np.ndarray) -> History:
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """A column of ids as its different values and each row's place among them, int32 [n]."""
+    """The distinct values of a column of ids, and each row's place among them, int32 [n]."""
     encoded = (
         column.combine_chunks() if pa.types.is_dictionary(column.type) else column.combine_chunks().dictionary_encode()
     )
@@ -244,8 +215,8 @@ def _fingerprint(items: pa.Table, history: pa.Table, written: pa.Table) -> str:
         if name.endswith(("_id", "_key")):
             values, codes = _coded(column)
             digest.update(repr(values.to_pylist()).encode())
-            digest.update(codes)
+            digest.update(codes.tobytes())
         else:
             numbers = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-            digest.update(np.ascontiguousarray(numbers.to_numpy()))
+            digest.update(np.ascontiguousarray(numbers.to_numpy()).tobytes())
     return digest.hexdigest()

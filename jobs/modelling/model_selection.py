@@ -1,9 +1,9 @@
-"""Which strategy makes a night's model, with which parameters: tried on the night's validation likes, kept in the lake.
+"""Selection of the strategy and the parameters of a night's model on its validation likes; choices stored in the lake.
 
-A choice lies at LAKE/choices/HASH.json, under a hash of all that it follows from, so that a night that is run
-again makes the same model. It names the model that it led to, and the searches that it rests on. What a search for
-parameters found lies at LAKE/tuned/HASH/DATE.json, under a hash of what was asked for; a later night takes over the
-newest that lies before it.
+A choice is stored at LAKE/choices/HASH.json, under a hash of all that it depends on, so that a night that is run again
+makes the same model. It names that model, and the results of searches that it depends on. The result of a search for
+parameters is stored at LAKE/tuned/HASH/DATE.json, under a hash of the search's settings; a later night takes over the
+newest result before it.
 """
 
 import logging
@@ -15,80 +15,82 @@ from typing import Any
 from optuna.distributions import distribution_to_json
 
 from fusion.data.splits import Split
+from fusion.missing.fill import model_input
 from fusion.models import registry
 from fusion.selection.bench import Bench, Trial, foremost, preferred
 from fusion.selection.search import Budget, search, space
-from jobs.modelling.artifacts import code, digest, identity
-from jobs.modelling.dataset import State, encoders
+from jobs.modelling.artifacts import code_fingerprint, digest, identity
+from jobs.modelling.dataset import Dataset
 from jobs.runtime.night import Night, NightError
 from lake import files
+from lake.lake import Lake
 from schemas.config import AUTO, Candidate
 
-log = logging.getLogger("nightweave.choosing")
+log = logging.getLogger("nightweave.model_selection")
 
 CHOICES, SEARCHES = "choices", "tuned"
 CONTENT_ONLY = "content"
 VALIDATION = "validation"
-"""What the split of a validation figure is called in `metrics`, after its kind."""
+"""Follows the kind in the split's name of a validation figure in `metrics`."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was tried on a night, in that order, and the trial that its model is made like."""
+    """A night's trials, in the order in which they were made, and the one whose strategy and parameters it uses."""
 
     trials: tuple[Trial, ...]
     best: Trial
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the search of an earlier night found, and where in the lake it lies."""
+class SearchResult:
+    """The parameters that the search of an earlier night found; `path` is relative to LAKE."""
 
     path: str
     parameters: dict[str, Any]
 
 
-def candidates(night: Night, state: State) -> tuple[Candidate, ...]:
-    """What the night chooses among; content alone where there are too few likes to learn from. Candidates that so many
-    likes are too many for are left out, but for the first where that leaves none."""
-    settings, likes = night.config.fusion, len(state.history.likes())
+def candidates(night: Night, dataset: Dataset) -> tuple[Candidate, ...]:
+    """Return the candidates that the night tries: content alone where there are too few likes to learn from, else those
+    whose strategy can be fitted on so many likes, or the first where none can."""
+    settings, likes = night.config.fusion, len(dataset.history.likes())
     if likes < settings.min_likes:
         return (Candidate(strategy=CONTENT_ONLY),)
     if settings.strategy != AUTO:
         return settings.considered
-    return tuple(c for c in settings.considered if _bears(c.strategy, likes)) or settings.considered[:1]
+    return tuple(c for c in settings.considered if _within_limit(c.strategy, likes)) or settings.considered[:1]
 
 
-def _bears(strategy: str, likes: int) -> bool:
+def _within_limit(strategy: str, likes: int) -> bool:
     most = registry.strategy(strategy).max_likes
     return most is None or likes <= most
 
 
-def choose(night: Night, state: State, parts: Split) -> Choice:
-    """The night's choice, made now unless it was made before."""
-    considered = candidates(night, state)
-    before = {candidate.strategy: _search_before(night, candidate) for candidate in considered}
-    path = _path(night, state, before)
+def choose(night: Night, dataset: Dataset, parts: Split) -> Choice:
+    """Return the night's choice, made and stored now unless it is stored already."""
+    considered = candidates(night, dataset)
+    before = {candidate.strategy: _earlier_result(night, candidate) for candidate in considered}
+    path = _choice_path(night, dataset, before)
     if (stored := files.read_json(night.lake, path)) is not None:
-        files.write_json(night.lake, path, stored)  # maintenance goes by its age
+        files.write_json(night.lake, path, stored)  # renews its age, by which maintenance goes
         return _from_json(stored)
     if left_out := {c.strategy for c in night.config.fusion.considered} - {c.strategy for c in considered}:
-        log.warning("not tried on %d likes: %s", len(state.history.likes()), ", ".join(sorted(left_out)))
-    scratch = files.local(night.lake, f"{path}.partial")
+        log.warning("not tried on %d likes: %s", len(dataset.history.likes()), ", ".join(sorted(left_out)))
+    checkpoints = files.local(night.lake, f"{path}.partial")
     bench = Bench(
-        state.filled(parts.train),
+        model_input(dataset.catalog, dataset.reviews, parts.train, night.config.fusion),
         parts,
         metric=night.config.evaluate.gate_metric,
         k=night.config.evaluate.gate_k,
         seed=night.config.fusion.seed,
-        checkpoints=scratch,
+        checkpoints=checkpoints,
     )
     trials, found_in = [], [found.path for found in before.values() if found]
     for candidate in considered:
         found = before[candidate.strategy]
         parameters = candidate.parameters | (found.parameters if found else {})
         trials.append(bench.attempt(candidate.strategy, candidate.strategy, parameters, progress=True))
-        log.info("%s: %s", trials[-1].strategy, _in_words(bench, trials[-1]))
+        log.info("%s: %s", trials[-1].strategy, _describe(bench, trials[-1]))
     best = foremost(trials)
     tuning = night.config.fusion.tuning
     if tuning.wanted and before[best.strategy] is None:
@@ -97,25 +99,25 @@ def choose(night: Night, state: State, parts: Split) -> Choice:
         best = preferred([best, *searched])
         if tuning.reuse:
             (candidate,) = (c for c in considered if c.strategy == best.strategy)
-            found_in.append(f"{_tuned(night, candidate)}/{night.ds}.json")
+            found_in.append(f"{_search_folder(night, candidate)}/{night.ds}.json")
             files.write_json(night.lake, found_in[-1], {"parameters": best.parameters})
     choice = Choice(tuple(trials), best)
-    model = identity(night, state, best.strategy, best.parameters).path
+    model = identity(night, dataset, best.strategy, best.parameters).path
     files.write_json(night.lake, path, _to_json(choice) | {"model": model, "found_in": found_in})
-    if scratch:
-        shutil.rmtree(scratch, ignore_errors=True)
-    log.info("chosen: %s with %s: %s", best.strategy, dict(best.parameters), _in_words(bench, best))
+    if checkpoints:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    log.info("chosen: %s with %s: %s", best.strategy, dict(best.parameters), _describe(bench, best))
     return choice
 
 
-def chosen(night: Night, state: State) -> Choice:
-    """The choice that the night's training made.
+def stored_choice(night: Night, dataset: Dataset) -> Choice:
+    """Return the choice that the night's training stored.
 
     Raises:
-        NightError: it made none from this data, configuration and code.
+        NightError: none is stored for this data, configuration and code.
     """
-    before = {candidate.strategy: _search_before(night, candidate) for candidate in candidates(night, state)}
-    stored = files.read_json(night.lake, _path(night, state, before))
+    before = {candidate.strategy: _earlier_result(night, candidate) for candidate in candidates(night, dataset)}
+    stored = files.read_json(night.lake, _choice_path(night, dataset, before))
     if stored is None:
         raise NightError(
             f"night {night.ds}: no strategy was chosen from this data, configuration and code; run `train` again"
@@ -123,9 +125,9 @@ def chosen(night: Night, state: State) -> Choice:
     return _from_json(stored)
 
 
-def told(night: Night, choice: Choice) -> list[dict[str, Any]]:
-    """Rows of `metrics`, less night and model version: every trial's validation figure, and of those of a search the
-    parameters that are numbers."""
+def metric_rows(night: Night, choice: Choice) -> list[dict[str, Any]]:
+    """Return rows of `metrics`, without date and model version: the validation figure of every trial, and the numeric
+    parameters of every trial of a search."""
     split = f"{night.config.fusion.split.kind} {VALIDATION}"
     rows = []
     for trial in choice.trials:
@@ -140,59 +142,62 @@ def told(night: Night, choice: Choice) -> list[dict[str, Any]]:
     return rows
 
 
-def _path(night: Night, state: State, before: Mapping[str, Found | None]) -> str:
-    """Where the choice lies that a night makes of these strategies, given what was found for each before."""
-    follows_from = {
-        "data": state.fingerprint,
-        "encoders": encoders(night.config),
+def _choice_path(night: Night, dataset: Dataset, before: Mapping[str, SearchResult | None]) -> str:
+    """Path of the night's choice, given the earlier search result of each candidate strategy."""
+    depends_on = {
+        "data": dataset.fingerprint,
+        "encoders": dict(dataset.encoders),
         "fusion": night.config.fusion.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
         "found before": [None if found is None else found.parameters for found in before.values()],
-        "code": code(),
+        "code": code_fingerprint(),
     }
-    return f"{CHOICES}/{digest(follows_from)}.json"
+    return f"{CHOICES}/{digest(depends_on)}.json"
 
 
-def _tuned(night: Night, candidate: Candidate) -> str:
-    """Where the results of this search lie, a file a night."""
+def _search_folder(night: Night, candidate: Candidate) -> str:
+    """Folder of the results of this candidate's search, one file a night."""
     settings = night.config.fusion
-    asked_for = {
+    depends_on = {
         "candidate": candidate.model_dump(mode="json"),
         "space": {name: distribution_to_json(limits) for name, limits in space(candidate.strategy).items()},
         "tuning": settings.tuning.model_dump(mode="json"),
         "split": settings.split.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
     }
-    return f"{SEARCHES}/{candidate.strategy}-{digest(asked_for)[:12]}"
+    return f"{SEARCHES}/{candidate.strategy}-{digest(depends_on)[:12]}"
 
 
-def _search_before(night: Night, candidate: Candidate) -> Found | None:
-    """What the newest search before this night found; None where there was none, or a night is not to take over
-    another's."""
+def _earlier_result(night: Night, candidate: Candidate) -> SearchResult | None:
+    """Result of the newest search before this night; None where there is none, or results are not to be reused."""
     tuning = night.config.fusion.tuning
     if not (tuning.wanted and tuning.reuse):
         return None
-    folder = _tuned(night, candidate)
-    nights = [name.removesuffix(".json") for name in files.names(night.lake, folder) if name.endswith(".json")]
-    earlier = [ds for ds in nights if ds < night.ds]
+    folder = _search_folder(night, candidate)
+    earlier = [name for name in json_files(night.lake, folder) if name < f"{night.ds}.json"]
     if not earlier:
         return None
-    path = f"{folder}/{max(earlier)}.json"
+    path = f"{folder}/{earlier[-1]}"
     found = files.read_json(night.lake, path)
-    return None if found is None else Found(path, found["parameters"])
+    return None if found is None else SearchResult(path, found["parameters"])
+
+
+def json_files(lake: Lake, folder: str) -> list[str]:
+    """Return the names of the JSON files in a folder of the lake, ascending; half-written ones are left out."""
+    return [name for name in files.names(lake, folder) if name.endswith(".json")]
 
 
 def _to_json(choice: Choice) -> dict[str, Any]:
-    trials = [{name: told for name, told in trial.as_dict().items() if name != "per_user"} for trial in choice.trials]
+    trials = [{name: value for name, value in trial.as_dict().items() if name != "per_user"} for trial in choice.trials]
     return {"trials": trials, "best": choice.best.name}
 
 
 def _from_json(stored: dict[str, Any]) -> Choice:
-    trials = tuple(Trial.from_dict(told) for told in stored["trials"])
+    trials = tuple(Trial.from_dict(trial) for trial in stored["trials"])
     (best,) = (trial for trial in trials if trial.name == stored["best"])
     return Choice(trials, best)
 
 
-def _in_words(bench: Bench, trial: Trial) -> str:
+def _describe(bench: Bench, trial: Trial) -> str:
     figure = "nobody to validate on" if trial.value is None else f"{bench.metric}@{bench.k} {trial.value:.4f}"
     return f"validation {figure} in {trial.fitted.seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""What films and sounds are in order of time, as fusion reads it: one short, narrow sequence an item."""
+"""Audio and video in order of time, as fusion reads them: one sequence an item, of few steps and few columns."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -16,25 +16,33 @@ from schemas.table import Modality
 WIDTH = 64
 """Columns of a step, at most."""
 BATCH = 256
-"""Contents whose whole sequences are held at once."""
+"""Contents whose whole sequences are held in memory at once."""
 MEL = 32
+"""Steps of `mel_sequence`."""
 COLUMNS = {"audio": ["mel_sequence"], "video": ["sequence", "frames"]}
 """Modality → the columns of its feature store that hold a sequence."""
 
 
 def sequences(
-    lake: Lake, modality: Modality, encoder: str, *, owner: NDArray[np.integer], key: pa.Array, n_items: int
+    lake: Lake,
+    modality: Modality,
+    encoder: str,
+    *,
+    encoded: pa.ChunkedArray,
+    owner: NDArray[np.integer],
+    key: pa.Array,
+    n_items: int,
 ) -> Sequences:
-    """Of every item the sequence of the first of its contents that has one.
+    """Return the sequence of every item: that of the first of its contents that was encoded.
 
     Args:
         encoder: fingerprint of the encoder whose features are read.
+        encoded: keys of the contents that the store has under that encoder.
         owner: int [c], ascending places of items.
         key: [c], a content key of each.
         n_items: how many items there are.
     """
     where = pc.field("encoder") == encoder
-    encoded = lake.read(FEATURES[modality], where=where, columns=["content_key"])["content_key"]
     has = pc.is_in(key, value_set=encoded).to_numpy(zero_copy_only=False)
     items, first = np.unique(owner[has], return_index=True)
     chosen = key.filter(pa.array(has)).take(pa.array(first))
@@ -47,7 +55,7 @@ def sequences(
     for batch in rows:
         places = pc.index_in(batch["content_key"], value_set=wanted).to_pylist()
         for at, steps in zip(places, _steps(modality, batch), strict=True):
-            found[at] = narrowed(thinned(steps))
+            found[at] = project(subsample(steps))
     filled = np.array([len(steps) > 0 for steps in found], bool)
     row = np.where(filled, np.cumsum(filled) - 1, -1)
     place = np.full(n_items, -1)
@@ -55,19 +63,19 @@ def sequences(
     return _padded([steps for steps in found if len(steps)], place)
 
 
-def thinned(steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most `MAX_STEPS` of the steps, evenly spaced, the first and the last among them."""
+def subsample(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return at most `MAX_STEPS` of the steps, evenly spaced, the first and the last among them."""
     if len(steps) <= MAX_STEPS:
         return steps
     return steps[np.linspace(0, len(steps) - 1, MAX_STEPS).round().astype(np.int64)]
 
 
-def narrowed(steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 [T, w], w at most `WIDTH`: wide steps are projected at random, which keeps their distances about as they
-    were (Johnson and Lindenstrauss 1984; Dasgupta and Gupta 2003).
+def project(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return steps as float32 [T, w], w at most `WIDTH`; wider ones by a random projection, which nearly keeps their
+    distances (Johnson and Lindenstrauss 1984; Dasgupta and Gupta 2003).
 
-    The projection follows from the width alone. Principal components would follow from a night's films: a model of an
-    earlier night could not read them.
+    The projection depends on the width alone. Principal components would depend on the night's contents, and a model of
+    an earlier night could not read them.
     """
     width = steps.shape[1]
     return (steps if width <= WIDTH else steps @ _axes(width)).astype(np.float32)
@@ -75,13 +83,13 @@ def narrowed(steps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _axes(width: int) -> NDArray[np.float64]:
-    """[width, WIDTH]."""
-    # RandomState, for its numbers are the same in every version of NumPy
+    """The projection, float64 [width, WIDTH]."""
+    # RandomState draws the same numbers in every version of NumPy.
     return np.random.RandomState(width).normal(0, 1 / np.sqrt(WIDTH), (width, WIDTH))
 
 
 def _steps(modality: Modality, batch: pa.RecordBatch) -> Iterator[NDArray[np.float32]]:
-    """float32 [T, w] for each row."""
+    """Each row's steps, float32 [T, w]."""
     for row in range(len(batch)):
         flat = batch[COLUMNS[modality][0]][row].values.to_numpy(zero_copy_only=False)
         count = MEL if modality == "audio" else batch["frames"][row].as_py()

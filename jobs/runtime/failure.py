@@ -1,7 +1,7 @@
-"""What a failed step leaves for whoever is on call: the law that was broken, and the partition.
+"""What a failed step leaves for the person on call: the law that was broken, and the partition.
 
-A step runs as a process of its own, so it leaves its word in a file that whoever started it has named in the
-environment; the callback of the failed task finds it there.
+A step runs as a process of its own, so it writes them to a file that the task has named in the environment; the
+callback of the failed task reads it.
 """
 
 import json
@@ -42,7 +42,7 @@ LAW_OF_TABLE = {
 
 @dataclass(frozen=True)
 class Failure:
-    """`law` is a key of `LAWS`, None where no law is broken (a mistake in the configuration, say)."""
+    """`law` is a key of `LAWS`, None where no law is broken (such as a mistake in the configuration)."""
 
     message: str
     law: int | None = None
@@ -50,16 +50,16 @@ class Failure:
 
     def words(self) -> str:
         """One or two lines for a person."""
-        law = f"law {self.law} ({LAWS[self.law]})" if self.law else "no law of the night, as far as the step could tell"
-        return f"broken: {law}; partition: {self.partition or 'not told'}\n{self.message}"
+        law = f"law {self.law} ({LAWS[self.law]})" if self.law else "no law of the night, as far as the step knows"
+        return f"broken: {law}; partition: {self.partition or 'unknown'}\n{self.message}"
 
 
 def leave(failure: Failure) -> None:
-    """Write it to the file that the environment names, if it names one."""
+    """Write a failure to the file that the environment names, if it names one."""
     if path := os.environ.get(VARIABLE):
         Path(path).write_text(json.dumps(asdict(failure)), "utf-8")
 
 
 def left(path: Path) -> Failure | None:
-    """What a step has left there, if anything."""
+    """The failure that a step has written to a file; None where there is no file."""
     return Failure(**json.loads(path.read_text("utf-8"))) if path.is_file() else None

@@ -1,32 +1,33 @@
-"""What every step of a night is given, and how a step is run from the command line."""
+"""What every step of a night is given, and how the errors that people see end a process."""
 
-import argparse
-import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from importlib import import_module
+from typing import ClassVar
 
-from jobs.landing.raw import LandingZoneError, Raw
+from jobs.landing.raw import Raw
 from jobs.runtime.failure import Failure, leave
 from lake import storage
-from lake.lake import Lake, LakeError
-from schemas.config import Config, ConfigError, load
+from lake.lake import Lake
+from schemas.config import Config, load
+from schemas.errors import NightweaveError
 
 
-class UserError(Exception):
-    """A mistake by the user: one line that says what arrived, what was expected and what to do. Exit code 2."""
+class UserError(NightweaveError):
+    """A mistake by the user: one line with what arrived, what was expected and what to do."""
 
 
-class NightError(Exception):
+class NightError(NightweaveError):
     """A night cannot go on: a law would be broken. The message names the law, the partition and what to do.
 
     `law` is a key of `jobs.runtime.failure.LAWS`, `partition` the rows concerned, such as
     `date=2026-11-07/step=clean_items`.
     """
+
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, law: int | None = None, partition: str | None = None) -> None:
         super().__init__(message)
@@ -50,26 +51,36 @@ class Night:
 
     @classmethod
     def of(cls, *, date_: str, raw: str | None, lake: str | None, config: str | None) -> "Night":
-        """A night from what the command line or the environment says.
+        """A night from the command line's options, each taken from the environment where it is not given.
 
         Raises:
             UserError: the date is none, or a path is missing.
-            ConfigError: the configuration cannot be used.
+            StorageError: RAW or LAKE cannot be reached.
+            ConfigError: the configuration cannot be read, or does not validate.
         """
-        try:
-            day = date.fromisoformat(date_)
-        except ValueError:
-            raise UserError(f"--date {date_!r} is no date; expected YYYY-MM-DD") from None
+        day = day_of(date_)
         raw, lake = location("raw", raw), location("lake", lake)
-        return cls(day, Raw(raw), Lake(lake), load(config or os.environ.get("NIGHTWEAVE_CONFIG") or "embedded"))
+        return cls(day, Raw(raw), Lake(lake), load(config_source(config)))
+
+
+def day_of(text: str, *, option: str = "--date") -> date:
+    """A date in ISO 8601, `YYYY-MM-DD`.
+
+    Raises:
+        UserError: it is none; the message names the option that it was given by.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{option} {text!r} is no date; expected YYYY-MM-DD") from None
 
 
 def location(what: str, given: str | None) -> str:
-    """Where RAW or LAKE is: as given, else from the environment.
+    """Path or URI of `raw` or `lake`: as given, else from the environment.
 
     Raises:
-        UserError: neither says.
-        StorageError: nothing that can be used is there.
+        UserError: neither has it.
+        StorageError: it cannot be reached.
     """
     variable = f"NIGHTWEAVE_{what.upper()}"
     place = given or os.environ.get(variable)
@@ -79,43 +90,21 @@ def location(what: str, given: str | None) -> str:
     return place
 
 
-def run_step(module: str, *, options: tuple[str, ...] = (), flags: Mapping[str, bool] | None = None) -> None:
-    """Run one step from the command line: `--date`, `--raw`, `--lake`, `--config`, the step's own `options`, and its
-    `flags` by their default, each of which is set by `--NAME` and unset by `--no-NAME`.
-
-    The step is the function `run(night, arguments)` of `module`, which is imported under its own name even where it
-    is the script that runs: Spark's workers find what a task uses by that name.
-    """
-    step = import_module(module)
-    parser = argparse.ArgumentParser(description=step.__doc__)
-    for name in ("date", *options):
-        parser.add_argument(f"--{name}", required=True)
-    for name in ("raw", "lake", "config"):
-        parser.add_argument(f"--{name}")
-    for name, default in (flags or {}).items():
-        parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=default)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
-    for noisy in ("py4j", "nightweave.deltalake"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    with user_errors():
-        night = Night.of(date_=arguments.date, raw=arguments.raw, lake=arguments.lake, config=arguments.config)
-        step.run(night, arguments)
+def config_source(given: str | None) -> str:
+    """File or profile of the configuration: as given, else from the environment, else the default profile."""
+    return given or os.environ.get("NIGHTWEAVE_CONFIG") or "embedded"
 
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Within it, a user's mistake ends the process with one line and exit code 2, a failed night with 1."""
+    """Within it, a `NightweaveError` ends the process with its message in one line on standard error and its exit code.
+
+    The message is also left for the callback of a failed task (`jobs.runtime.failure`).
+    """
     try:
         yield
-    except (UserError, ConfigError, LandingZoneError, FileNotFoundError, LakeError, storage.StorageError) as error:
-        sys.exit(_say(error, 2))
-    except NightError as error:
-        sys.exit(_say(error, 1))
-
-
-def _say(error: Exception, code: int) -> int:
-    print(f"nightweave: {error}", file=sys.stderr)
-    law, partition = (error.law, error.partition) if isinstance(error, NightError) else (None, None)
-    leave(Failure(str(error), law, partition))
-    return code
+    except NightweaveError as error:
+        print(f"nightweave: {error}", file=sys.stderr)
+        law, partition = (error.law, error.partition) if isinstance(error, NightError) else (None, None)
+        leave(Failure(str(error), law, partition))
+        sys.exit(error.exit_code)

@@ -69,8 +69,8 @@ def class_archive() -> Path:
 def java_version(java: str) -> int:
     """Major version of a `java`, 0 where it does not run."""
     try:
-        told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
+        printed = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
     except (OSError, subprocess.SubprocessError):
         return 0
-    found = re.search(r'version "(\d+)', told)
+    found = re.search(r'version "(\d+)', printed)
     return int(found.group(1)) if found else 0

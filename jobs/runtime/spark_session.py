@@ -24,7 +24,8 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.adaptive.enabled", "true")
     )
-    spark = builder.config(map=executor_settings() | dict(settings or {})).getOrCreate()
+    further: dict[str, bool | float | int | str | None] = {**executor_settings(), **(settings or {})}
+    spark = builder.config(map=further).getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
     spark.sparkContext.setLogLevel("ERROR")
     log.info("session ready after %.1f s on %s", time.monotonic() - started, spark.sparkContext.master)

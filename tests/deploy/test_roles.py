@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORDS = {"admin": "correct horse battery", "op": "staple correct horse", "viewer": "battery staple correct"}
 

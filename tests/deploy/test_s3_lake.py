@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from jobs.landing.raw import Raw, Refusal
+from jobs.landing.raw import LandingZoneError, Raw, Refusal
 from lake import storage, views
 from lake.lake import Lake
 from lake.storage import StorageError
@@ -66,7 +66,7 @@ def test_a_landing_zone_on_s3(bucket: str) -> None:
 
 
 def test_a_landing_zone_that_is_not_there_is_said_to_be_missing(bucket: str) -> None:
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(LandingZoneError, match="no such folder"):
         Raw(bucket).files("items", "2026-11-01")
 
 

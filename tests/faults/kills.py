@@ -40,8 +40,7 @@ def _those(processes: list[psutil.Process], wanted: Callable[[psutil.Process], b
 
 def drivers(process: psutil.Process, step: Step) -> list[psutil.Process]:
     """The Python process that runs the step's own code."""
-    script = f"{step.name}.py" if step.spark else f"jobs.{step.name}"
-    return _those(tree(process), lambda p: "java" not in p.name() and any(a.endswith(script) for a in p.cmdline()))
+    return _those(tree(process), lambda p: "java" not in p.name() and f" step {step.name} " in " ".join(p.cmdline()))
 
 
 def jvms(process: psutil.Process, step: Step) -> list[psutil.Process]:

@@ -34,12 +34,13 @@ class Step:
         return " ".join((self.name, *self.options[1:]))
 
     def command(self, master: str) -> list[str]:
+        arguments = ["step", self.name, *self.options]
         if not self.spark:
-            return [sys.executable, "-m", f"jobs.{self.name}", *self.options]
+            return [sys.executable, "-m", "jobs.cli", *arguments]
         submit = ["spark-submit", "--master", master, "--driver-java-options", driver_options()]
         quiet = ["--conf", "spark.log.level=ERROR", "--conf", "spark.ui.enabled=false"]
         here = ["--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.executor.memory=512m"]
-        return [*submit, *quiet, *here, str(ROOT / "jobs" / f"{self.name}.py"), *self.options]
+        return [*submit, *quiet, *here, str(ROOT / "jobs" / "cli.py"), *arguments]
 
 
 CLEAN = Step("clean", spark=True)

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from features.registry import fingerprints
 from jobs import evaluate, train
 from jobs.demo import write_catalog
-from jobs.modelling import dataset
+from jobs.modelling import artifacts, dataset
 from jobs.runtime.night import Night
 from jobs.verify import findings
 from lake.lake import Lake
@@ -112,11 +113,11 @@ def test_a_promoted_model_that_may_know_the_held_out_likes_is_no_rival(
 def test_shuffled_labels(
     shop: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def shuffled(night: Night) -> dataset.State:
+    def shuffled(night: Night) -> tuple[dataset.Dataset, ...]:
         """Who liked is right, what they liked is not."""
-        found = dataset.load(night)
+        (found,) = dataset.load(night)
         items = np.random.default_rng(1).permutation(found.history.item)
-        return replace(found, history=replace(found.history, item=items))
+        return (replace(found, history=replace(found.history, item=items)),)
 
     lake = copied(shop, tmp_path)
     monkeypatch.setattr(train, "load", shuffled)
@@ -130,11 +131,14 @@ def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_pa
     lake = copied(releases, tmp_path)
     night = second(releases, lake, NOISE)
     prepare(spark, night)
-    noise, last = dataset.load(night), evaluate._last_promoted(night)
-    seen = evaluate._as_seen_by(night, noise, last)
-    good = dataset.load(second(releases, lake, "bag-of-words"))
-    np.testing.assert_array_equal(seen.items.vectors["text"], good.items.vectors["text"])
-    assert seen.items.vectors["text"].shape != noise.items.vectors["text"].shape
+    last = evaluate._last_promoted(night)
+    assert last is not None
+    noise, seen = dataset.load(
+        night, fingerprints(night.config.extract.encoders), artifacts.encoders_of(night, last.path)
+    )
+    (good,) = dataset.load(second(releases, lake, "bag-of-words"))
+    np.testing.assert_array_equal(seen.catalog.vectors["text"], good.catalog.vectors["text"])
+    assert seen.catalog.vectors["text"].shape != noise.catalog.vectors["text"].shape
 
     finish(spark, night)
     assert_kept_out(lake)

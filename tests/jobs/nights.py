@@ -1,6 +1,5 @@
 """Nights run step by step in this process, under one Spark session: what the DAG does, without its process starts."""
 
-import argparse
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -25,8 +24,8 @@ def prepare(spark: SparkSession, night: Night) -> None:
 
 
 def finish(spark: SparkSession, night: Night) -> None:
-    train.run(night, argparse.Namespace())
-    evaluate.run(night, argparse.Namespace(publish=True))
+    train.run(night)
+    evaluate.run(night)
     recommend.recommend_night(spark, night)
 
 

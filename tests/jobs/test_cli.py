@@ -1,22 +1,36 @@
-"""The `nightweave` command: a user's mistake is one line and exit code 2."""
+"""The `nightweave` command: a user's mistake is one line and exit code 2, and is found before any work is done."""
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from jobs.cli import main
 from lake.lake import Lake
 from schemas.tables import UserEmbeddings
 from tests.lake.test_lake import NIGHT, embeddings
+
+ROOT = Path(__file__).resolve().parents[2]
+DAY = ("--date", "2026-11-01")
 
 
 def nightweave(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "jobs.cli", *arguments], capture_output=True, text=True)
 
 
+@contextmanager
+def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterator[None]:
+    """This process's arguments are these."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", ["nightweave", *arguments])
+        yield
+
+
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected"),
     [
         (["night", "--date", "tomorrow", "--raw", "r", "--lake", "l"], "expected YYYY-MM-DD"),
         (["night", "--date", "2026-11-01", "--lake", "l"], "NIGHTWEAVE_RAW"),
@@ -29,10 +43,137 @@ def nightweave(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["import", "movielens", "nowhere", "r"], "nowhere"),
     ],
 )
-def test_a_mistake_is_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
-    told = nightweave(*(str(tmp_path / a) if a in ("r", "l", "nowhere") else a for a in arguments))
-    assert told.returncode == 2
-    assert len(told.stderr.strip().splitlines()) == 1 and says in told.stderr
+def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
+    found = nightweave(*(str(tmp_path / a) if a in ("r", "l", "nowhere") else a for a in arguments))
+    assert found.returncode == 2
+    assert len(found.stderr.strip().splitlines()) == 1 and expected in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["nigth", *DAY], "No such command 'nigth'. Did you mean 'night'?"),
+        (["step", "claen", *DAY], "No such command 'claen'. Did you mean 'clean'?"),
+        (["night", "--dates", "2026-11-01"], "No such option: --dates"),
+        (["night"], "Missing option '--date'"),
+        (["night", "--date", "2026-02-30"], "--date '2026-02-30' is no date; expected YYYY-MM-DD"),
+        (["step", "train", "--date", "7 November"], "--date '7 November' is no date"),
+        (["step", "train", *DAY, "--no-publish"], "No such option: --no-publish"),
+        (["step", "verify", *DAY], "--raw is missing"),
+        (["step", "extract", *DAY], "Missing option '--modality'"),
+        (["step", "extract", *DAY, "--modality", "vidoe"], "'vidoe' is not one of 'text', 'image', 'audio', 'video'"),
+        (["step", "reextract", *DAY, "--modality", "text", "--chunk", "0"], "'--chunk': Input should be greater than"),
+        (["demo-data", "r", "--items", "many"], "Invalid value for '--items'"),
+        (["check-config", "embeded"], "did you mean embedded?"),
+    ],
+)
+def test_a_command_line_that_cannot_be_is_one_line(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NIGHTWEAVE_RAW", raising=False)
+    with command_line(monkeypatch, *arguments), pytest.raises(SystemExit) as ended:
+        main()
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert error.startswith("nightweave: ") and len(error.strip().splitlines()) == 1 and expected in error
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            "fusion: {strategy: clsoed_form}",
+            "fusion.strategy: strategy 'clsoed_form': unknown; did you mean closed_form?",
+        ),
+        ("fusion: {missing: {policy: meen}}", "'meen': unknown; did you mean mean?"),
+        (
+            "extract: {encoders: {text: {name: e6-small}}}",
+            "extract.encoders.text: no text encoder is called 'e6-small'",
+        ),
+        ("evaluate: {gate_metric: ndgc}", "evaluate.gate_metric 'ndgc': unknown; did you mean ndcg?"),
+        ("evaluate: {gate_k: 7}", "gate_k 7 is not in ks [10, 20]"),
+        ("evaluate: {ks: [10]}", "gate_k 20 is not in ks [10]"),
+    ],
+)
+def test_a_misspelt_configuration_fails_before_any_step(config: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "night.yaml").write_text(config)
+    where = [f"--{name}={tmp_path / name}" for name in ("raw", "lake")] + [f"--config={tmp_path / 'night.yaml'}"]
+    found = nightweave("night", *DAY, *where)
+    assert found.returncode == 2 and not found.stdout
+    assert len(found.stderr.strip().splitlines()) == 1 and expected in found.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["night.yaml", "raw"]
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["step", "clean"],
+        ["step", "reextract", "--modality", "text", "--chunk", "10"],
+        ["compare"],
+        ["check-config"],
+    ],
+    ids=" ".join,
+)
+def test_whatever_comes_first_checks_the_configuration(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "night.yaml").write_text("fusion: {missing: {policy: meen}}")
+    for name in ("raw", "lake"):
+        monkeypatch.setenv(f"NIGHTWEAVE_{name.upper()}", str(tmp_path / name))
+    monkeypatch.setenv("NIGHTWEAVE_CONFIG", str(tmp_path / "night.yaml"))
+    date = [] if command == ["check-config"] else DAY
+    with command_line(monkeypatch, *command, *date), pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 2 and "did you mean mean?" in printed.err and not printed.out
+    assert [path.name for path in tmp_path.iterdir()] == ["night.yaml"]
+
+
+def test_the_file_that_spark_is_given_is_the_command_line() -> None:
+    command = [sys.executable, ROOT / "jobs" / "cli.py", "step", "clean"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr.startswith("nightweave: Missing option '--date'") and len(found.stderr.splitlines()) == 1
+
+
+def test_help_and_the_command_line_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from jobs.cli import main; sys.argv = ['nightweave', '--help']\n"
+        "try: main()\n"
+        "finally: print({'pyspark', 'tensorflow', 'keras', 'airflow', 'duckdb', 'pandas', 'scipy'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "check-config" in found.stdout and found.stdout.strip().splitlines()[-1] == "set()"
+
+
+def test_no_command_is_the_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["step"]):
+        with command_line(monkeypatch, *words), pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert ended.value.code == 2 and "Usage: nightweave" in printed.out and not printed.err
+
+
+def test_check_config_prints_every_setting_and_its_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "night.yaml"
+    path.write_text("extract: {encoders: {text: {name: bag-of-words}}}\nrecommend: {k: 5}\n")
+    for source, name, line in (
+        (str(path), str(path), f"recommend.k: 5 ({path})"),
+        (
+            "embedded",
+            "profile conf/embedded.yaml",
+            'extract.encoders.audio.name: "mel-mfcc" (profile conf/embedded.yaml)',
+        ),
+    ):
+        with command_line(monkeypatch, "check-config", source), pytest.raises(SystemExit) as ended:
+            main()
+        lines = capsys.readouterr().out.splitlines()
+        assert not ended.value.code and line in lines and "recommend.similar_k: 20 (default)" in lines
+        assert lines[-1] == f"{name} is valid"
 
 
 @pytest.mark.parametrize(
@@ -40,13 +181,13 @@ def test_a_mistake_is_one_line(arguments: list[str], says: str, tmp_path: Path) 
 )
 def test_query_formats(lake: Lake, format_: str, answer: str | None) -> None:
     lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
-    told = nightweave("query", "SELECT user_id FROM user_embeddings", "--lake", lake.uri, "--format", format_)
-    assert told.returncode == 0
-    assert told.stdout == answer if answer else "user_id" in told.stdout
+    found = nightweave("query", "SELECT user_id FROM user_embeddings", "--lake", lake.uri, "--format", format_)
+    assert found.returncode == 0
+    assert found.stdout == answer if answer else "user_id" in found.stdout
 
 
 def test_demo_data_does_not_write_over_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "mine").write_text("x")
-    told = nightweave("demo-data", str(tmp_path / "raw"), "--items", "20", "--users", "1")
-    assert told.returncode == 2 and "mine" in told.stderr
+    found = nightweave("demo-data", str(tmp_path / "raw"), "--items", "20", "--users", "1")
+    assert found.returncode == 2 and "mine" in found.stderr

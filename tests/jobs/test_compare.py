@@ -1,4 +1,4 @@
-"""The comparison's command and the dense part of a state."""
+"""The comparison's command and the dense part of a dataset."""
 
 import numpy as np
 import pytest
@@ -7,21 +7,21 @@ from typer.testing import CliRunner
 from fusion.data.reviews import Reviews
 from jobs.cli import app
 from jobs.compare import dense
-from jobs.modelling.dataset import State
+from jobs.modelling.dataset import Dataset
 from jobs.runtime.night import UserError
 from lake.lake import Lake
-from schemas.config import ConfigError, Fusion
+from schemas.config import ConfigError
 from tests.fusion.worlds import catalog_of, history_of
 
 
-def test_a_dense_state_keeps_who_belongs_to_whom() -> None:
+def test_a_dense_dataset_keeps_who_belongs_to_whom() -> None:
     """Items 1 and 3 and users 0 and 1 stay; item 3 becomes the second row, with its vector and its review."""
     history = history_of([(0, 1, 1), (0, 3, 2), (1, 1, 1), (1, 3, 2), (2, 2, 1), (0, 2, 5, 0.0)])
     reviews = Reviews(*(np.array(places, np.int32) for places in ([0, 2], [3, 2], [0, 1])), np.eye(2, dtype=np.float32))
-    state = State(catalog_of(np.eye(4)), history, reviews, Fusion(), "data")
-    found = dense(state, least=2)
-    assert found.items.item_ids.tolist() == ["i0001", "i0003"]
-    assert found.items.vectors["text"].tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
+    dataset = Dataset(catalog_of(np.eye(4)), history, reviews, {}, "data")
+    found = dense(dataset, least=2)
+    assert found.catalog.item_ids.tolist() == ["i0001", "i0003"]
+    assert found.catalog.vectors["text"].tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
     assert found.history.item.tolist() == [0, 1, 0, 1] and found.history.user.tolist() == [0, 0, 1, 1]
     assert (found.reviews.user.tolist(), found.reviews.item.tolist(), found.reviews.content.tolist()) == ([0], [1], [0])
 

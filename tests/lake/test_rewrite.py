@@ -108,6 +108,21 @@ def test_a_file_without_the_rows_that_the_log_counts_is_not_merged(lake: Lake) -
     assert lake.files(UserEmbeddings).num_rows == 4
 
 
+def test_a_file_with_a_flipped_bit_is_not_merged(lake: Lake) -> None:
+    """Merged, its damage would stand under checksums that are right, and no reader could see it."""
+    scattered(lake)
+    _, root = lake.filesystem(UserEmbeddings)
+    path = next(p for p in lake.files(UserEmbeddings)["path"].to_pylist() if str(NIGHT) in p)
+    file = Path(root, path)
+    vectors = pq.ParquetFile(file).metadata.row_group(0).column(2)
+    data = bytearray(file.read_bytes())
+    data[vectors.data_page_offset + vectors.total_compressed_size // 2] ^= 0x10
+    file.write_bytes(data)
+    with pytest.raises(LakeError, match=rf"user_embeddings: {path} cannot be read"):
+        rewrite.compact(lake, UserEmbeddings, target_bytes=BIG)
+    assert lake.files(UserEmbeddings).num_rows == 4
+
+
 def test_nested_columns_survive_a_merge(lake: Lake) -> None:
     def film(key: str) -> pa.Table:
         empty = {"key": [], "map": [("face", 2)]}

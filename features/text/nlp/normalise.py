@@ -1,14 +1,14 @@
-"""Text from anywhere → the words in it, as one line of plain Unicode."""
+"""Raw text, which may be HTML → one line of plain Unicode."""
 
 import html
 import re
 import unicodedata
 
-# Removed with their content: it isn't text that a reader sees.
+# Elements that are removed with their content, as it isn't displayed.
 _HIDDEN = re.compile(r"<(script|style|template|noscript|head)\b[^>]*>.*?(</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?(-->|\Z)|<!\[CDATA\[|\]\]>", re.DOTALL)
-# A tag begins with a letter right after "<", so "a < b", "<3" and "<-" stay. An unclosed tag ends with the text only
-# where an attribute follows.
+# A tag begins with a letter right after "<", so "a < b", "<3" and "<-" stay. An unclosed tag at the text's end is
+# removed only where it has an attribute.
 _TAG = re.compile(
     r"""</?[a-z][\w:-]*(\s([^<>"']|"[^<"]*"|'[^<']*')*|\s[^<>]*)?/?>|<[!?][^<>]*>|<[a-z][\w:-]*\s+[\w:-]+\s*=[^<>]*\Z""",
     re.IGNORECASE,
@@ -20,7 +20,8 @@ _JOINERS = "\u200c\u200d"
 def clean_text(raw: str | None) -> str:
     """The text of `raw`, which may be HTML: without scripts, comments and tags, entities resolved, NFC, one line.
 
-    Entities are resolved once, after the tags are gone: `&lt;b&gt;` is the text `<b>`, not a tag.
+    Entities are resolved once, after the tags have been removed: `&lt;b&gt;` is the text `<b>`, not a tag. None becomes
+    the empty string.
 
     >>> clean_text("<p>Caf&eacute;&nbsp;<b>au</b>\\n lait</p><script>x()</script>")
     'Café au lait'
@@ -33,7 +34,11 @@ def clean_text(raw: str | None) -> str:
 
 
 def plain_line(text: str) -> str:
-    """`text` in NFC, without control characters and lone surrogates, every run of white space one space."""
+    """`text` in NFC, without control characters and lone surrogates, every run of white space one space.
+
+    >>> plain_line("  Cafe\\u0301\\t\\u200bau\\nlait ")
+    'Café au lait'
+    """
     text = _SPACE.sub(" ", unicodedata.normalize("NFC", text))
     if not text.isprintable():
         text = "".join(_visible(character) for character in text)
@@ -41,9 +46,9 @@ def plain_line(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    """The character, or nothing (formatting, private use) or a space (controls, separators) in its place.
+    """The character, or in its place a space (controls, separators) or nothing (formatting, private use, unassigned).
 
-    Zero-width joiners stay: they make one emoji out of several, and letters of Persian and Hindi.
+    Zero-width joiners stay: they join several emoji to one, and shape letters of Persian and Hindi.
     """
     category = unicodedata.category(character)
     if category in ("Cc", "Zl", "Zp", "Zs"):
@@ -57,10 +62,10 @@ def _is_tag(character: str) -> bool:
     return "\U000e0020" <= character <= "\U000e007f"
 
 
-# Tags within a line of text; every other tag ends a word.
+# Tags within a line of text; every other tag separates words.
 _INLINE = re.compile(r"</?(a|abbr|b|bd[io]|big|cite|code|em|font|i|mark|q|s|small|span|strong|su[bp]|tt|u|wbr)\b", re.I)
 
 
 def _gap(tag: re.Match[str]) -> str:
-    """What a tag leaves behind: nothing within a line, a space where it breaks the line."""
+    """The replacement of a tag: nothing for one within a line, else a space."""
     return "" if _INLINE.match(tag[0]) else " "

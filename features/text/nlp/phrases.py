@@ -1,4 +1,4 @@
-"""The phrases that a text is about, from the text alone."""
+"""Key phrases of a text, extracted from the text alone."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,14 @@ _PARTS = _HEADS | {"ADJ"}
 
 
 def key_phrases(text: str, tokens: Sequence[Token]) -> list[str]:
-    """At most ten phrases of `text`, the most telling first, each as the text has it the first time.
+    """At most ten phrases of `text`, those with the highest scores first, each as it is written at its first
+    occurrence.
 
     Candidates are the longest runs of adjectives and nouns that end with a noun (Justeson and Katz 1995, without their
-    prepositions), with nothing but spaces and hyphens between the words. They are ranked as RAKE ranks (Rose et al.
-    2010): a word scores its degree (the words of all candidates that it is in, with repetition) over its frequency, a
-    phrase the sum of its words. Of equal ones the first in the text comes first. Tokens without a part of speech make
-    no candidates.
+    prepositions), with nothing but spaces and hyphens between the words. They are ranked as by RAKE (Rose et al. 2010):
+    a word's score is its degree (the number of words, with repetition, in all candidates that contain it) over its
+    frequency, a phrase's the sum over its words. Of equal scores, the first in the text comes first. Tokens without a
+    part of speech are in no candidate.
 
     >>> words = [Token(0, 5, "green", "ADJ"), Token(6, 10, "frog", "NOUN"), Token(14, 18, "pond", "NOUN")]
     >>> key_phrases("green frog in pond", words)
@@ -43,15 +44,15 @@ def _candidates(text: str, tokens: Sequence[Token]) -> Iterator[list[Token]]:
     phrase: list[Token] = []
     for token in tokens:
         if token.pos not in _PARTS or (phrase and text[phrase[-1].end : token.start].strip(" -")):
-            yield from _ended(phrase)
+            yield from _up_to_noun(phrase)
             phrase = []
         if token.pos in _PARTS:
             phrase.append(token)
-    yield from _ended(phrase)
+    yield from _up_to_noun(phrase)
 
 
-def _ended(phrase: list[Token]) -> Iterator[list[Token]]:
-    """The phrase up to its last noun, if it has one."""
+def _up_to_noun(phrase: list[Token]) -> Iterator[list[Token]]:
+    """The phrase up to its last noun; nothing if it has none."""
     last = max((index for index, token in enumerate(phrase) if token.pos in _HEADS), default=-1)
     if last >= 0:
         yield phrase[: last + 1]

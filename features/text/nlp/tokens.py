@@ -1,19 +1,19 @@
-"""What an analyser finds in a text: words with their part of speech, and named entities."""
+"""The results of an analyser: words with their part of speech, and named entities."""
 
 from typing import NamedTuple
 
 UPOS = frozenset(
     ("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "SCONJ", "VERB", "X")
 )
-"""Universal parts of speech (de Marneffe et al. 2021) of words; punctuation and symbols are no words here."""
+"""Universal parts of speech (de Marneffe et al. 2021) of words; PUNCT and SYM are left out, as they aren't words."""
 
 ENTITY_TYPES = ("PERSON", "ORG", "LOC", "TIME", "WORK", "MISC")
-"""The one set of entity types, whatever the language. LOC: places, countries, buildings; TIME: dates and times of day;
+"""The entity types, the same for every language. LOC: places, countries, buildings; TIME: dates and times of day;
 WORK: titles of works; MISC: other names (products, events, peoples, laws, languages), as in CoNLL-2003."""
 
 
 class Token(NamedTuple):
-    """The word `text[start:end]`: its dictionary form or itself (`lemma`), and its part of speech, "" if not known."""
+    """The word `text[start:end]`; `lemma` is its dictionary form, or the word itself, `pos` is "" where unknown."""
 
     start: int
     end: int
@@ -22,7 +22,7 @@ class Token(NamedTuple):
 
 
 class Entity(NamedTuple):
-    """The name `text[start:end]`, of one of `ENTITY_TYPES`."""
+    """The entity `text[start:end]`; `type` is one of `ENTITY_TYPES`."""
 
     start: int
     end: int
@@ -30,12 +30,16 @@ class Entity(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """What an analyser found, both in the order of the text."""
+    """The result of an analyser; tokens and entities are in the order of the text."""
 
     tokens: list[Token]
     entities: list[Entity]
 
 
 def is_word(text: str) -> bool:
-    """Whether a token is a word or a number, not punctuation or a symbol."""
+    """Whether a token has a letter or a digit, so isn't punctuation or a symbol.
+
+    >>> is_word("3D"), is_word("…")
+    (True, False)
+    """
     return any(character.isalnum() for character in text)

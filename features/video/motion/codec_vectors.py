@@ -1,4 +1,4 @@
-"""Motion vectors as a decoder finds them in a film's stream."""
+"""Motion vectors that a decoder exports from a film's stream."""
 
 import gc
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 CELLS = 8
+# AVPictureType: P, and those that aren't predicted from both sides (I, P, S).
 _P = 2
 _ANCHORS = (1, 2, 4)
 _TYPE = "MOTION_VECTORS"
@@ -15,15 +16,17 @@ _PIXELS_HELD = 100_000_000
 
 @dataclass
 class MotionVectors:
-    """Collects the motion of a film that passes by frame by frame, on a grid of `CELLS` x `CELLS` cells.
+    """Collects the motion vectors of a film that is given frame by frame, on a grid of `CELLS` x `CELLS` cells.
 
-    Only frames that are predicted from the past alone (P) count, and their vectors are taken to reach back to the last
-    frame that isn't predicted from both sides: FFmpeg tells a vector's direction but not the frame that it points to
-    (`AVMotionVector.source`), and in B frames the two differ too often. A vector points from where a block was to where
-    it is, so that what moves right has a positive x (`AVMotionVector.motion_x` has the other sign).
+    Only frames that are predicted from the past alone (P) are used, and their vectors are taken to refer to the last
+    frame that isn't predicted from both sides: FFmpeg exports a vector's direction but not its reference frame
+    (`AVMotionVector.source`), and in B frames the two differ too often. A vector points from a block's former place to
+    its present one, so that motion to the right has a positive x (`AVMotionVector.motion_x` has the other sign).
 
-    `fields` holds float32 [8, 8, 2], right and down in pixels a frame, averaged over the blocks whose centre lies in
-    the cell, NaN where none does; `frame_s` the seconds between two frames there.
+    Attributes:
+        fields: for each frame used float32 [8, 8, 2], right and down in pixels a frame, averaged over the blocks whose
+            centre lies in the cell, NaN where none does.
+        frame_s: for each the seconds between two frames.
     """
 
     fields: list[np.ndarray] = field(default_factory=list)
@@ -32,22 +35,29 @@ class MotionVectors:
     _frames: int = 0
     _held: int = 0
 
-    def see(self, time: float, frame: Any, *, follows: bool) -> None:
-        """Takes in the decoded `frame` (an `av.VideoFrame`), shown at `time` seconds; whether it `follows` the last."""
+    def add_frame(self, time: float, frame: Any, *, follows: bool) -> None:
+        """Processes the next frame.
+
+        Args:
+            time: when the frame is shown, in seconds.
+            frame: a decoded `av.VideoFrame`.
+            follows: the frame comes directly after the one before it.
+        """
+        # `_frames` counts the frames since the anchor: vectors cover so many frames.
         self._anchor = self._anchor if follows else None
         self._frames += 1
         if frame.pict_type == _P and self._anchor is not None:
-            found = self._found(frame)
-            if found is not None:
-                self.fields.append(_field(found, frame.width, frame.height) / np.float32(self._frames))
+            exported = self._exported(frame)
+            if exported is not None:
+                self.fields.append(_field(exported, frame.width, frame.height) / np.float32(self._frames))
                 self.frame_s.append((time - self._anchor) / self._frames)
         if frame.pict_type in _ANCHORS:
             self._anchor, self._frames = time, 0
 
-    def _found(self, frame: Any) -> np.ndarray | None:
-        """The frame's array of `AVMotionVector`, if it has one.
+    def _exported(self, frame: Any) -> np.ndarray | None:
+        """The frame's array of `AVMotionVector`, None if it has none.
 
-        PyAV ties a frame whose side data was looked at into a reference cycle: pictures pile up until it is collected.
+        Reading side data puts a PyAV frame into a reference cycle, so pictures stay in memory until they are collected.
         """
         self._held += frame.width * frame.height
         if self._held > _PIXELS_HELD:
@@ -56,17 +66,24 @@ class MotionVectors:
         found = next((data for data in frame.side_data if data.type.name == _TYPE), None)
         return None if found is None else found.to_ndarray()
 
-    def turned(self, turns: int) -> np.ndarray:
-        """All fields, float32 [n, 8, 8, 2], of the film turned counterclockwise by so many quarters."""
+    def rotated(self, turns: int) -> np.ndarray:
+        """All fields, float32 [n, 8, 8, 2], of the film rotated by `turns` quarters counterclockwise."""
         fields = np.array(self.fields, np.float32).reshape(-1, CELLS, CELLS, 2)
         for _ in range(turns % 4):
+            # The cells change places, and each vector turns: what went down goes right, what went right goes up.
             right, down = np.moveaxis(np.rot90(fields, axes=(1, 2)), -1, 0)
             fields = np.stack([down, -right], axis=-1)
         return fields
 
 
 def _field(vectors: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Mean displacement by cell, float32 [8, 8, 2], of an array of `AVMotionVector` in a picture of this size."""
+    """Mean displacement by cell, weighted by area, float32 [8, 8, 2], NaN in cells without a vector.
+
+    Args:
+        vectors: structured array of `AVMotionVector`.
+        width, height: of the picture, in pixels.
+    """
+    # A negative source is a reference to the past.
     past = vectors[(vectors["source"] < 0) & (vectors["motion_scale"] > 0)]
     columns = np.clip(past["dst_x"].astype(np.int64) * CELLS // width, 0, CELLS - 1)
     rows = np.clip(past["dst_y"].astype(np.int64) * CELLS // height, 0, CELLS - 1)

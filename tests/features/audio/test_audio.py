@@ -10,7 +10,7 @@ from PIL import Image
 from features.audio.decode import SAMPLE_RATE, decode_audio
 from features.audio.rhythm import PULSE_BPM, rhythm
 from features.base import MediaError
-from features.decoding.ffmpeg import probe
+from features.decoding.ffmpeg import audio_header, open_media, video_stream
 from features.decoding.limited_process import run_limited
 from tests.features.conftest import panned, sine, texture
 
@@ -81,5 +81,7 @@ def test_cover_art_is_no_film(make_wav: MakeFile, tmp_path: Path) -> None:
     inputs = ("-i", str(make_wav(sine(440))), "-i", str(tmp_path / "cover.png"))
     art = ("-map", "0:a", "-map", "1:v", "-c:v", "copy", "-disposition:v", "attached_pic")
     subprocess.run((get_ffmpeg_exe(), "-v", "error", *inputs, *art, str(tmp_path / "song.mp3")), check=True, timeout=30)
-    assert probe(tmp_path / "song.mp3").moving is None
-    assert probe(tmp_path / "song.mp3").sound is not None
+    with open_media(tmp_path / "song.mp3") as container:
+        assert len(container.streams.video) == 1
+        assert video_stream(container) is None
+    assert audio_header(tmp_path / "song.mp3").sample_rate == 22050

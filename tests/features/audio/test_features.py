@@ -12,8 +12,8 @@ from features.audio.decode import SAMPLE_RATE, Clip, decode_audio
 from features.audio.loudness import integrated_loudness
 from features.audio.mel import MelMfcc
 from features.audio.mfcc import Mfcc
-from features.audio.preprocessing import TARGET_LUFS, denoised, levelled, trimmed
-from features.audio.spectrum import FLOOR_DB, spectrum, steps
+from features.audio.preprocessing import TARGET_LUFS, normalise_loudness, spectral_gate, trim_silence
+from features.audio.spectrum import FLOOR_DB, segment_means, spectrum
 from tests.features.conftest import clicks, sine
 
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -123,13 +123,13 @@ def test_loudness_of_next_to_nothing() -> None:
 
 def test_levelled_sounds_are_equally_loud() -> None:
     for level in (0.01, 0.3, 1.0):
-        assert integrated_loudness(levelled(level * spoken())) == pytest.approx(TARGET_LUFS, abs=0.01)
+        assert integrated_loudness(normalise_loudness(level * spoken())) == pytest.approx(TARGET_LUFS, abs=0.01)
 
 
 def test_trimming_cuts_the_ends_and_no_more() -> None:
     pause = np.zeros(SAMPLE_RATE)
     sound = np.concatenate([pause, sine(440, 1.0), pause, sine(440, 1.0), pause]).astype(np.float32)
-    assert len(trimmed(sound, 40.0)) / SAMPLE_RATE == pytest.approx(3.0, abs=0.1)
+    assert len(trim_silence(sound, 40.0)) / SAMPLE_RATE == pytest.approx(3.0, abs=0.1)
     assert row(sound)["trimmed_s"] == pytest.approx(2.0, abs=0.1)
     assert row(sound)["duration_s"] == 5.0
 
@@ -163,7 +163,7 @@ def test_gate_lowers_noise_and_keeps_the_sound() -> None:
     """Noise alone for a second, then a tone for a second 20 dB above it."""
     hiss = noise(2 * SAMPLE_RATE, 0.01)
     tone = np.concatenate([np.zeros(SAMPLE_RATE), sine(1000, 1.0)])
-    left = denoised((hiss + tone).astype(np.float32))
+    left = spectral_gate((hiss + tone).astype(np.float32))
     level = [20 * np.log10(part.std()) for part in (hiss, left[:SAMPLE_RATE], tone[SAMPLE_RATE:], left[SAMPLE_RATE:])]
     assert level[1] < level[0] - 8
     assert level[3] == pytest.approx(level[2], abs=0.5)
@@ -171,8 +171,8 @@ def test_gate_lowers_noise_and_keeps_the_sound() -> None:
 
 def test_gate_leaves_what_is_clean() -> None:
     sound = np.concatenate([sine(1000, 1.0), np.zeros(SAMPLE_RATE), sine(300, 1.0)]).astype(np.float32)
-    np.testing.assert_allclose(denoised(sound), sound, atol=1e-5)
-    assert len(denoised(sound[:100])) == 100
+    np.testing.assert_allclose(spectral_gate(sound), sound, atol=1e-5)
+    assert len(spectral_gate(sound[:100])) == 100
 
 
 def test_deltas_of_a_steady_tone_are_nothing() -> None:
@@ -197,9 +197,9 @@ def test_contrast_of_a_tone_is_above_that_of_noise() -> None:
 
 def test_steps_are_means_over_equal_parts() -> None:
     curves = np.arange(8.0)[None]
-    np.testing.assert_allclose(steps(curves, 4), [[0.5, 2.5, 4.5, 6.5]])
-    np.testing.assert_allclose(steps(curves[:, :2], 4), [[0, 0, 1, 1]])
-    np.testing.assert_allclose(steps(curves[:, :3], 2), [[1 / 3, 5 / 3]])
+    np.testing.assert_allclose(segment_means(curves, 4), [[0.5, 2.5, 4.5, 6.5]])
+    np.testing.assert_allclose(segment_means(curves[:, :2], 4), [[0, 0, 1, 1]])
+    np.testing.assert_allclose(segment_means(curves[:, :3], 2), [[1 / 3, 5 / 3]])
 
 
 def test_mel_sequence_is_time_by_bands() -> None:

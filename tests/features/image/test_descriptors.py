@@ -11,10 +11,10 @@ from PIL import Image
 
 from features.image.base import ImageEncoder
 from features.image.descriptors import colour, hog, lbp
-from features.image.descriptors.colour import colour as colours
+from features.image.descriptors.colour import colour_histogram
 from features.image.descriptors.edges import edges
-from features.image.descriptors.hog import gradients
-from features.image.descriptors.lbp import texture as patterns
+from features.image.descriptors.hog import oriented_gradients
+from features.image.descriptors.lbp import binary_patterns
 from features.image.descriptors.phash import perceptual_hash
 from features.image.load import load_picture
 from features.registry import encoder
@@ -46,7 +46,7 @@ def distance(a: int, b: int) -> int:
 @pytest.mark.parametrize("name", STRIPES)
 def test_gradients_point_across_the_stripes(name: str) -> None:
     _, across, along = STRIPES[name]
-    energy = gradients(stripes(along)).reshape(-1, 9).sum(axis=0)
+    energy = oriented_gradients(stripes(along)).reshape(-1, 9).sum(axis=0)
     assert energy.argmax() == across // 20
     assert energy.max() > 0.7 * energy.sum()
 
@@ -55,7 +55,7 @@ def test_gradients_stand_where_the_shape_is() -> None:
     """A step in the lower right corner: only the block of the cells there has it."""
     picture = np.zeros((224, 224, 3), np.uint8)
     picture[190:, 190:] = 255
-    blocks = np.linalg.norm(gradients(picture).reshape(3, 3, 36), axis=2)
+    blocks = np.linalg.norm(oriented_gradients(picture).reshape(3, 3, 36), axis=2)
     np.testing.assert_allclose(blocks, [[0, 0, 0], [0, 0, 0], [0, 0, 1]], atol=1e-3)
 
 
@@ -79,11 +79,11 @@ def test_one_edge_has_the_density_of_its_line() -> None:
 @pytest.mark.parametrize("level", [0, 1, 100, 254, 255])
 def test_flat_pictures_have_no_shape(level: int) -> None:
     flat = np.full((224, 224, 3), level, np.uint8)
-    assert not gradients(flat).any()
+    assert not oriented_gradients(flat).any()
     density, shares = edges(flat)
     assert density == 0
     assert not shares.any()
-    assert patterns(flat).tolist() == [0] * 8 + [1, 0]
+    assert binary_patterns(flat).tolist() == [0] * 8 + [1, 0]
     assert perceptual_hash(flat) == 0
 
 
@@ -91,9 +91,9 @@ def test_texture_of_spots_and_noise() -> None:
     """Spots of one pixel of the reduced picture: none of a spot's neighbours is as bright, all others see no darker."""
     spots = np.zeros((112, 112))
     spots[2::4, 2::4] = 255
-    shares = patterns(grey(spots.repeat(2, axis=0).repeat(2, axis=1)))
+    shares = binary_patterns(grey(spots.repeat(2, axis=0).repeat(2, axis=1)))
     np.testing.assert_allclose(shares[[0, 8]], [1 / 16, 15 / 16], atol=0.01)
-    noise = patterns(np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8))
+    noise = binary_patterns(np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8))
     assert noise[9] > 0.2
     assert noise.sum() == pytest.approx(1)
 
@@ -111,7 +111,7 @@ def test_colour_of_halves() -> None:
         ((255, 255, 0), (128, 0, 0), (vivid_bright(2), 4 + 2)),  # yellow; dark red is vivid and dark
         ((255, 170, 170), (60, 40, 40), (4 + 1, 4 + 0)),  # pink is red, pale and bright; brown pale and dark
     ):
-        found = colours(halves(left, right))
+        found = colour_histogram(halves(left, right))
         assert np.flatnonzero(found).tolist() == sorted(bins)
         assert found[list(bins)].tolist() == [0.5, 0.5]
 
@@ -173,7 +173,7 @@ def test_columns_are_of_the_whole_picture_whatever_the_fit(tmp_path: Path, fit: 
     whole = load_picture(tmp_path / "wide.png").whole
     assert [len(row[name]) for name in ("gradients", "texture", "edges", "colour")] == [324, 10, 8, 52]
     assert (hog.DIM, lbp.DIM, colour.DIM) == (324, 10, 52)
-    np.testing.assert_array_equal(np.float32(row["gradients"]), gradients(whole))
+    np.testing.assert_array_equal(np.float32(row["gradients"]), oriented_gradients(whole))
     assert row["perceptual_hash"] == perceptual_hash(whole)
     assert set(row) == {"vector", *(field.name for field in FeaturesImage.columns)}
 

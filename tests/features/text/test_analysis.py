@@ -4,7 +4,7 @@ import pytest
 from features.registry import encoder
 from features.text.nlp import chinese, english
 from features.text.nlp.analysis import Analysis, analyse
-from features.text.nlp.columns import MAX_TOKENS, readable
+from features.text.nlp.columns import MAX_TOKENS, readable_columns
 from features.text.nlp.phrases import key_phrases
 from features.text.nlp.scripts import script_runs
 from features.text.nlp.tokens import ENTITY_TYPES, UPOS, Token
@@ -64,7 +64,7 @@ def test_words_of_a_text_in_two_languages_come_in_its_order() -> None:
     ],
 )
 def test_other_languages_have_words_alone(text: str, language: str, tokens: list[str]) -> None:
-    row = readable(text, analyse(text))
+    row = readable_columns(text, analyse(text))
     assert (row["language"], row["tokens"], row["pos"], row["entities"]) == (language, tokens, [], [])
     assert len(row["term_ids"]) == len(set(tokens))
 
@@ -86,7 +86,7 @@ def test_the_chinese_network_runs_in_one_thread() -> None:
 
 def test_names_are_listed_once_by_type_without_articles() -> None:
     text = "The Eiffel Tower's lights in Paris. 埃菲尔铁塔在巴黎。 Paris in 2019."
-    entities = dict(readable(text, analyse(text))["entities"])
+    entities = dict(readable_columns(text, analyse(text))["entities"])
     assert entities["LOC"] == ["Eiffel Tower", "Paris", "埃菲尔铁塔", "巴黎"]
     assert entities["TIME"] == ["2019"]
 
@@ -107,14 +107,14 @@ def test_key_phrases_by_hand() -> None:
 
 def test_key_phrases_of_both_languages() -> None:
     text = "A big digital camera takes pictures. 一台大型数码相机。"
-    phrases = readable(text, analyse(text))["key_phrases"]
+    phrases = readable_columns(text, analyse(text))["key_phrases"]
     assert phrases[0] == "big digital camera"
     assert any("相机" in phrase for phrase in phrases)
 
 
 def test_a_row_stays_small() -> None:
     text = "".join(f"{year}年青蛙坐在池塘里。" for year in range(1000, 1700))
-    row = readable(text, analyse(text))
+    row = readable_columns(text, analyse(text))
     assert len(row["tokens"]) == sum(row["term_counts"]) == sum(count for _, count in row["pos"]) == MAX_TOKENS
     assert sum(len(names) for _, names in row["entities"]) == 100
     assert len(row["key_phrases"]) <= 10

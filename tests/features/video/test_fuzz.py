@@ -12,8 +12,8 @@ import pytest
 from features.base import MediaError
 from features.decoding.worker_pool import Decoders
 from features.video.decode import Film
-from features.video.motion.columns import columns
-from features.video.motion.frame_motion import motion
+from features.video.motion.columns import motion_columns
+from features.video.motion.frame_motion import motion_statistics
 from tests.features.video.test_hostile import film
 
 FILMS, THREADS = 1000, 2
@@ -93,8 +93,8 @@ def test_every_damaged_film_is_read_or_refused(seeds: dict[str, bytes], tmp_path
 
 def check(read: Film) -> None:
     assert 1 <= len(read.pairs) <= 16
-    assert np.isfinite(motion(read.pairs, read.gaps)).all()
-    told = columns(read)
+    assert np.isfinite(motion_statistics(read.pairs, read.gaps)).all()
+    told = motion_columns(read)
     assert told["motion_histogram"] is None or np.isfinite(told["motion_histogram"]).all()
     assert np.isfinite([read.duration_s, read.fps, read.aspect]).all()
     assert (np.diff(read.times) > 0).all()

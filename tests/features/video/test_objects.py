@@ -9,7 +9,7 @@ import pytest
 from features.registry import encoder
 from features.video.decode import decode_video
 from features.video.faces import faces
-from features.video.objects import counts
+from features.video.objects import count_objects
 from tests.features.conftest import texture
 
 MakeFile = Callable[..., Path]
@@ -48,7 +48,7 @@ def test_a_detector_of_ones_own(make_film: MakeFile) -> None:
 
 def test_no_face_in_a_texture(make_film: MakeFile) -> None:
     film = decode_video(make_film(np.stack([texture(64, 96)] * 3)))
-    assert counts(faces, film) == {}
+    assert count_objects(faces, film) == {}
 
 
 def test_frames_that_are_too_narrow_have_no_face() -> None:
@@ -67,4 +67,4 @@ def test_frames_that_are_too_narrow_have_no_face() -> None:
     ],
 )
 def test_real_faces(stamps: Path, name: str, seen: dict[str, int]) -> None:
-    assert counts(faces, decode_video(stamps / "video" / f"clip-{name}")) == seen
+    assert count_objects(faces, decode_video(stamps / "video" / f"clip-{name}")) == seen

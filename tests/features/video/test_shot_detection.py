@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features.video.decode import decode_video
-from features.video.shot_detection import CutDetector, pick
+from features.video.shot_detection import CutDetector, select_frames
 from tests.features.conftest import panned, texture
 
 MakeFile = Callable[..., Path]
@@ -17,8 +17,8 @@ COLOURS = ((200, 40, 40), (40, 180, 60), (50, 60, 190))
 def cuts(frames: np.ndarray, fps: float = 25) -> list[float]:
     detector = CutDetector()
     for number, frame in enumerate(frames):
-        detector.see(number / fps, frame)
-    detector.settle()
+        detector.add_frame(number / fps, frame)
+    detector.finish()
     return detector.cuts
 
 
@@ -89,7 +89,7 @@ def test_no_pair_reaches_over_a_cut(make_film: MakeFile) -> None:
     ],
 )
 def test_frames_that_stand_for_a_film(count: int, starts: list[int], most: int, chosen: list[int]) -> None:
-    assert pick(range(count), starts, most=most) == chosen
+    assert select_frames(range(count), starts, most=most) == chosen
 
 
 def test_real_cuts(stamps: Path) -> None:

@@ -1,39 +1,44 @@
-from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap, permutation_test
+from scipy.stats import binom
 
 from fusion.evaluation.evaluate import Figure
-from fusion.evaluation.intervals import against_best, intervals, sign_flip_p
+from fusion.evaluation.intervals import Interval, intervals, sign_flip_p
 
 
-def figure(values, *, model="m", metric="ndcg", k=10, users=None, segment="all"):
+def figure(values, *, metric="ndcg", users=None):
     values = np.asarray(values, np.float64)
     users = np.arange(len(values)) if users is None else np.asarray(users)
-    return Figure(model, "x", segment, metric, k, float(values.mean()), users, values)
+    return Figure("m", "x", "all", metric, 10, float(values.mean()), users, values)
 
 
 def test_interval_by_hand():
     """Of two users with 0 and 1, a resample's mean is 0, 1/2 or 1, with chances 1/4, 1/2 and 1/4."""
-    (interval,) = intervals([figure([0, 1])], seed=1)
-    assert (interval.low, interval.high) == (0, 1)
-    (certain,) = intervals([figure([0.25, 0.25, 0.25])], seed=1)
-    assert (certain.low, certain.high) == (0.25, 0.25)
+    assert intervals([figure([0, 1])], seed=1) == [Interval(0, 1)]
 
 
-def test_interval_agrees_with_scipy():
-    values = np.random.default_rng(0).beta(0.3, 2, size=400)
-    (interval,) = intervals([figure(values)], seed=1, resamples=4000)
-    expected = bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=2).confidence_interval
-    width = expected.high - expected.low
-    assert abs(interval.low - expected.low) < 0.06 * width
-    assert abs(interval.high - expected.high) < 0.06 * width
+@pytest.mark.parametrize("value", [0, 0.1, 0.7, 3.3])
+@pytest.mark.parametrize("users", [1, 2, 31])
+def test_equal_values_are_their_own_interval(value, users):
+    """Beside a figure of the same users that varies, too."""
+    found = intervals([figure(np.full(users, value)), figure(np.arange(users))], seed=1)
+    assert found[0] == Interval(value, value)
+    assert found[1].low <= (users - 1) / 2 <= found[1].high
 
 
-def test_interval_covers_the_mean_as_often_as_it_says():
+@pytest.mark.parametrize(("users", "ones"), [(100, 30), (400, 20)])
+def test_interval_of_a_share_is_binomial(users, ones):
+    """The number of ones in a resample is binomial; 1,000 resamples find its quantiles within two users."""
+    (interval,) = intervals([figure(np.arange(users) < ones)], seed=1)
+    expected = binom.ppf([0.025, 0.975], users, ones / users)
+    np.testing.assert_allclose([interval.low * users, interval.high * users], expected, atol=2)
+
+
+def test_interval_covers_the_mean_as_often_as_it_claims():
     random = np.random.default_rng(4)
     samples = [figure(random.random(60), users=np.arange(60) + 100 * at) for at in range(200)]
     covered = sum(i.low <= 0.5 <= i.high for i in intervals(samples, seed=0))
@@ -49,7 +54,7 @@ def test_figures_of_the_same_users_share_their_draws():
     np.testing.assert_allclose([shifted.low, shifted.high], [one.low + 1, one.high + 1])
 
 
-def test_blocks_change_nothing(monkeypatch):
+def test_how_much_is_held_at_once_changes_nothing(monkeypatch):
     values = np.random.default_rng(0).random(50)
     whole = intervals([figure(values)], seed=1)[0], sign_flip_p(values - 0.45, seed=1)
     monkeypatch.setattr("fusion.evaluation.intervals.CELLS", 350)
@@ -63,44 +68,35 @@ def test_sign_flip_by_hand():
     assert sign_flip_p(np.array([1.0, 2.0, 0.0, 3.0, 0.0]), seed=0) == 2 / 8
     assert sign_flip_p(np.array([1.0, 2.0, -3.0]), seed=0) == 1
     assert sign_flip_p(np.array([1.0, -2.0, 3.0]), seed=0) == 6 / 8
-    assert sign_flip_p(np.zeros(4), seed=0) == 1
     with pytest.raises(ValueError, match="1 NaN"):
         sign_flip_p(np.array([0.1, np.nan]), seed=0)
     with pytest.raises(ValueError, match="0 differences"):
         sign_flip_p(np.zeros(0), seed=0)
 
 
-@pytest.mark.parametrize(("n", "within"), [(9, 1e-12), (14, 0.02)])
-def test_sign_flip_agrees_with_all_flips_of_scipy(n, within):
-    """Nine users are tried exactly, fourteen by chance: four standard errors of 10,000 flips are .02."""
+@pytest.mark.parametrize("differences", [[0.0], [0.0, 0.0, 0.0, 0.0], [0.3], [0.0, -0.3, 0.0]])
+def test_with_less_than_two_differing_users_nothing_can_be_found(differences):
+    assert sign_flip_p(np.array(differences), seed=0) == 1
+
+
+@pytest.mark.parametrize(("n", "within"), [(9, 1e-12), (13, 1e-12), (14, 0.02)])
+def test_sign_flip_agrees_with_all_flips(n, within):
+    """Up to 13 users are exact; 14 are drawn, and four standard errors of 9,999 flips are .02."""
     differences = np.random.default_rng(3).normal(0.25, 1, size=n)
-    expected = permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=2**n).pvalue
+    sums = np.array(list(product([-1, 1], repeat=n))) @ differences
+    expected = (np.abs(sums) >= abs(differences.sum()) - 1e-9).mean()
     assert sign_flip_p(differences, seed=1) == pytest.approx(expected, abs=within)
 
 
+def test_the_smallest_p_of_drawn_flips():
+    """Of 40 users who all gain, no drawn flip is as extreme: one-sided 1 of 10,000."""
+    assert sign_flip_p(np.full(40, 0.1), seed=0) == pytest.approx(2 / 10_000)
+
+
+@settings(max_examples=30)
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=20), st.integers(0, 3))
 def test_p_is_the_same_for_both_directions_and_never_0(values, seed):
     differences = np.array(values) / 7
-    p = sign_flip_p(differences, seed=seed, flips=200)
+    p = sign_flip_p(differences, seed=seed)
     assert 0 < p <= 1
-    assert p == sign_flip_p(-differences, seed=seed, flips=200)
-
-
-def test_against_the_best_baseline():
-    base = np.linspace(0, 0.5, 30)
-    found = [
-        figure(base + 0.2, model="fused"),
-        figure(base, model="popularity"),
-        figure(base + 0.1, model="neighbours"),
-        figure(base + 0.9, model="neighbours", k=20),
-        figure(base + 0.9, model="popularity", segment="cold_items"),
-    ]
-    settings = {"model": "fused", "baselines": ["popularity", "neighbours", "absent"], "metric": "ndcg", "seed": 1}
-    comparison = against_best(found, **settings, k=10)
-    assert (comparison.baseline, comparison.users) == ("neighbours", 30)
-    np.testing.assert_allclose([comparison.difference, comparison.interval.low, comparison.interval.high], [0.1] * 3)
-    assert comparison.p_value == 1 / 10_001
-    with pytest.raises(ValueError, match="at k 5"):
-        against_best(found, **settings, k=5)
-    with pytest.raises(ValueError, match="expected the same"):
-        against_best([replace(found[0], users=found[0].users + 1), *found[1:]], **settings, k=10)
+    assert p == sign_flip_p(-differences, seed=seed)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.landing.raw import Raw, Refusal
+from jobs.landing.raw import LandingZoneError, Raw, Refusal
 
 PARTITION = "items/ds=2026-11-01"
 
@@ -32,7 +32,7 @@ def test_the_files_of_a_night_in_order(raw: Raw) -> None:
 
 
 def test_a_missing_landing_zone_is_said(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="expected a landing zone"):
+    with pytest.raises(LandingZoneError, match="expected a landing zone"):
         Raw(str(tmp_path / "nowhere")).files("items", "2026-11-01")
 
 

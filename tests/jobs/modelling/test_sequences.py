@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.registry import fingerprints
 from fusion.data.catalog import MAX_STEPS
 from jobs.landing.raw import Raw
-from jobs.modelling.dataset import encoders, load
+from jobs.modelling.dataset import load
 from jobs.modelling.sequences import WIDTH, narrowed, sequences, thinned
 from jobs.runtime.night import Night
 from lake.lake import Lake
@@ -35,7 +36,9 @@ def film(*steps: list[float]) -> dict:
 
 def read(lake: Lake, modality: str, owned: list[tuple[int, str]], *, n_items: int):
     owner, key = zip(*owned, strict=True)
-    return sequences(lake, modality, "e", owner=np.array(owner), key=pa.array(key), n_items=n_items)
+    encoded = lake.read(FEATURES[modality], columns=["content_key"])["content_key"]
+    places = {"owner": np.array(owner), "key": pa.array(key)}
+    return sequences(lake, modality, "e", encoded=encoded, **places, n_items=n_items)
 
 
 def test_films_by_hand(lake: Lake) -> None:
@@ -88,12 +91,13 @@ def test_a_night_loads_sequences_if_its_strategy_reads_them(
     strategy: str, reads: bool, lake: Lake, tmp_path: Path
 ) -> None:
     config = Config.model_validate({"fusion": {"strategy": strategy}})
-    write(lake, "video", {"a": film([1, 2], [3, 4])}, encoder=encoders(config)["video"])
+    write(lake, "video", {"a": film([1, 2], [3, 4])}, encoder=fingerprints(config.extract.encoders)["video"])
     base = {field.name: empty(field) for field in Items.schema if field.name != "date"}
     base |= {"date": NIGHT, "title": "t", "description": "", "language": "en", "deleted": False}
     rows = [base | {"item_id": "i0"}, base | {"item_id": "i1", "video_uris": ["a.mp4"], "video_keys": ["a"]}]
     lake.write(Items, pa.Table.from_pylist(rows, schema=Items.schema), {"date": NIGHT})
-    found = load(Night(NIGHT, Raw(str(tmp_path)), lake, config)).items
+    (dataset,) = load(Night(NIGHT, Raw(str(tmp_path)), lake, config))
+    found = dataset.catalog
     assert found.masks["video"].tolist() == [False, True]
     assert set(found.sequences) == ({"audio", "video"} if reads else set())
     if reads:

@@ -1,6 +1,5 @@
 """Which nights count as complete while they are made anew, and after that failed."""
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -67,7 +66,7 @@ def test_later_nights_do_not_train_after_a_rerun_that_failed_half_way(
     monkeypatch.setattr(clean, "spark_session", session)
     monkeypatch.setattr(clean, "clean_interactions", fail)
     with pytest.raises(NightError, match="cannot be read"):
-        clean.run(first, argparse.Namespace(publish=publish))
+        clean.run(first, publish=publish)
     assert first.lake.read(Items)["item_id"].to_pylist() == ["a"]
     if publish:
         with pytest.raises(NightError, match="not complete: 2026-11-01"):

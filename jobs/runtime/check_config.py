@@ -1,0 +1,129 @@
+"""Whether all that a configuration names exists and fits together: found out before a night's first step.
+
+What a schema alone can check is in `schemas.config`; here names are resolved by the registries, and what they name is
+made with its parameters. No network is built and nothing is fitted, so it takes about a second and no TensorFlow.
+"""
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+
+from features.base import Encoder
+from features.registry import locate
+from fusion.crossmodal.registry import ALIGNMENTS
+from fusion.data.arguments import named
+from fusion.evaluation.evaluate import METRICS
+from fusion.missing.registry import POLICIES
+from fusion.models.registry import STRATEGIES, strategy
+from schemas.config import AUTO, Config, ConfigError, EncoderChoice, Fusion, in_words
+from schemas.errors import did_you_mean
+
+
+def check(config: Config) -> None:
+    """Resolve every name of a configuration, and see that settings that belong together fit.
+
+    Raises:
+        ConfigError: a name is unknown, something does not take a parameter, weights or modules are missing, the gate's
+            metric is none, or a search for parameters has nothing to search.
+    """
+    for modality, choice in config.extract.encoders.items():
+        _check_encoder(modality, choice)
+    _check_fusion(config.fusion)
+    metric = config.evaluate.gate_metric
+    if metric not in METRICS:
+        near = did_you_mean(metric, METRICS)
+        raise ConfigError(f"evaluate.gate_metric {metric!r}: unknown; {near}choose one of {', '.join(METRICS)}")
+
+
+def settings(values: Mapping[str, Any], given: Any, *, source: str, place: str = "") -> Iterator[str]:
+    """A line for each setting of a configuration: its name, its value as JSON and where the value comes from.
+
+    Args:
+        values: the configuration as nested dicts, without what is no JSON (`Config.model_dump(mode="json")`).
+        given: the settings that the file holds, nested in the same way; the others have their default.
+        source: what the file is called.
+        place: the section that both are of, with a dot at its end.
+    """
+    for name, value in values.items():
+        here = isinstance(given, Mapping) and name in given
+        if isinstance(value, Mapping) and value:
+            yield from settings(value, given[name] if here else {}, source=source, place=f"{place}{name}.")
+        else:
+            yield f"{place}{name}: {json.dumps(value, ensure_ascii=False)} ({source if here else 'default'})"
+
+
+def _check_encoder(modality: str, choice: EncoderChoice) -> None:
+    """Find the class and make the encoder; its fingerprint needs the weights, which are read but not loaded."""
+    place = f"extract.encoders.{modality}"
+    try:
+        module, _, name = locate(modality, choice.name).partition(":")
+        cls = getattr(import_module(module), name)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{place}: {choice.name!r} cannot be imported: {error}") from None
+    if not (isinstance(cls, type) and issubclass(cls, Encoder) and cls.modality == modality):
+        raise ConfigError(f"{place}: {choice.name!r} is no encoder of {modality}; give a class of features/{modality}")
+    made: Encoder = _made(place, choice.name, cls, choice.parameters)
+    try:
+        _ = made.fingerprint
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{place}: {choice.name!r}: {error}") from None
+
+
+def _check_fusion(fusion: Fusion) -> None:
+    named_one = fusion.considered if fusion.strategy != AUTO else ()
+    for place, candidates in (("fusion.strategy", named_one), ("fusion.candidates", fusion.candidates)):
+        for candidate in candidates:
+            _check_named(place, "strategy", STRATEGIES, candidate.strategy, candidate.parameters)
+    missing = fusion.missing
+    _check_named("fusion.missing", "missing-modality policy", POLICIES, missing.policy, missing.parameters)
+    _check_named("fusion.contradictions", "alignment", ALIGNMENTS, fusion.contradictions.alignment, {})
+    if fusion.tuning.wanted and not any(strategy(one.strategy).space for one in fusion.considered):
+        names = ", ".join(one.strategy for one in fusion.considered)
+        raise ConfigError(f"fusion.tuning: {names} has no parameters to search; leave tuning out, or name another")
+
+
+def _check_named(place: str, kind: str, table: Mapping[str, str], name: str, parameters: Mapping[str, Any]) -> None:
+    try:
+        cls = named(kind, table, name)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    _made(place, f"{kind} {name!r}", cls, parameters)
+
+
+def _made(place: str, what: str, cls: type, parameters: Mapping[str, Any]) -> Any:
+    """An object of the class.
+
+    Raises:
+        ConfigError: it does not take one of the parameters, or not that value.
+    """
+    known = _arguments(cls)
+    for name in parameters:
+        if name not in known:
+            near = did_you_mean(name, known)
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise ConfigError(f"{place}: {what} has no parameter {name!r}; {near}{takes}")
+    try:
+        return cls(**parameters)
+    except ValidationError as error:
+        raise ConfigError(f"{place}: {what}: {in_words(error)}") from None
+    except (TypeError, ValueError, OSError) as error:
+        raise ConfigError(f"{place}: {what}: {error}") from None
+
+
+def _arguments(cls: type) -> list[str]:
+    """Names of the arguments of a class's constructor, with those of its bases where it hands on `**others`."""
+    names: list[str] = []
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        _, *arguments = inspect.signature(vars(base)["__init__"]).parameters.values()
+        names += [one.name for one in arguments if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        if all(one.kind != one.VAR_KEYWORD for one in arguments):
+            break
+    return names

@@ -1,0 +1,8 @@
+-- Accounts of a step that does not exist.
+SELECT date, step
+FROM ledger
+WHERE step NOT IN (
+    'clean_items', 'clean_interactions', 'clean_media', 'recommend',
+    'extract_text', 'extract_image', 'extract_audio', 'extract_video',
+    'reextract_text', 'reextract_image', 'reextract_audio', 'reextract_video'
+)

@@ -1,0 +1,8 @@
+-- Recommendations whose score is not the sum of its contributions, up to the rounding of float32.
+SELECT *
+FROM recommendations
+WHERE abs(
+    score - (
+        contribution_history + contribution_text + contribution_image + contribution_audio + contribution_video
+    )
+) > 1e-3 * (1 + abs(score))

@@ -1,0 +1,4 @@
+-- Recommendations whose score is NaN or infinite.
+SELECT *
+FROM recommendations
+WHERE NOT isfinite(score)
