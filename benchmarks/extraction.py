@@ -1,4 +1,4 @@
-"""How fast contents become feature rows, beside a plain loop, a naive Spark function and the network alone.
+"""Throughput of extraction, compared with a plain loop, a naive Spark function and the network alone.
 
 Prints, for each modality, contents a second of
   night    `jobs.extract` from cleaned items to committed rows, in a warm Spark session;
@@ -22,7 +22,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,14 +29,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType
 
-from benchmarks.measuring import median_seconds, pictures, seconds
+from benchmarks.measuring import blank_row, items, median_seconds, pictures, seconds
 from features.base import Encoder
 from features.image.network import NetworkEncoder
 from features.registry import encoder
 from jobs.extract import extract_modality
 from jobs.extraction.encoding import encoder_of_process
-from jobs.landing import records
-from jobs.landing.raw import Raw, Refusal
 from jobs.runtime.night import Night
 from jobs.runtime.spark_environment import spark_environment
 from jobs.runtime.spark_session import spark_session
@@ -48,7 +45,7 @@ from schemas.tables import Items
 
 DATE = "2026-11-01"
 UNBATCHED = {"text": {"batch": 1}, "image": {"batch": 1}}
-"""Networks fill their batches up, so that who has one content at a time is fair to ask for batches of one."""
+"""Networks pad their batches, so code that has one content at a time is measured with batches of one."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,8 @@ class Sample:
 def main() -> None:
     options = _options()
     samples = {
-        "image": _of_folder(options.posters, options.items),
-        **{m: _of_landing_zone(options.stamps, m, options.items) for m in ("text", "audio", "video")},
+        "image": sample_of_folder(options.posters, options.items),
+        **{m: _sample_of_landing_zone(options.stamps, m, options.items) for m in ("text", "audio", "video")},
     }
     config = load(options.config)
     with spark_session("benchmark of extraction") as spark:
@@ -102,18 +99,16 @@ def _night(spark: SparkSession, sample: Sample, config: Config) -> tuple[float, 
             lake = Lake(f"{folder}/{'warm' if warm else 'measured'}")
             night = Night.of(date_=DATE, raw=str(sample.root), lake=lake.uri, config=None)
             night = Night(night.date, night.raw, night.lake, config)
-            lake.write(Items, _items(sample, contents, night), {"date": DATE})
+            lake.write(Items, item_rows(sample, contents, night), {"date": DATE})
             taken = [seconds(partial(extract_modality, lambda: spark, night, sample.modality)) for _ in range(2)]
     return taken[0], taken[1]
 
 
-def _items(sample: Sample, contents: list[str], night: Night) -> pa.Table:
-    """One cleaned item a content."""
+def item_rows(sample: Sample, contents: list[str], night: Night) -> pa.Table:
+    """Return one cleaned item for each content."""
     rows = []
     for number, content in enumerate(contents):
-        row: dict[str, Any] = {field.name: None if field.nullable else [] for field in Items.schema}
-        row |= {"date": night.date, "item_id": f"{number:05d}", "title": "", "description": "", "language": "und"}
-        row |= {"deleted": False}
+        row = blank_row(Items.schema) | {"date": night.date, "item_id": f"{number:05d}", "language": "und"}
         if sample.modality == "text":
             row |= {"text": content, "text_key": hashlib.sha256(content.encode()).hexdigest()}
         else:
@@ -166,29 +161,23 @@ def _rate(work: Callable[[], object], sample: Sample, repeats: int) -> float:
     return len(sample.contents) / median_seconds(work, repeats)
 
 
-def _of_folder(root: Path, most: int) -> Sample:
+def sample_of_folder(root: Path, most: int) -> Sample:
     return Sample("image", root, [str(path.relative_to(root)) for path in pictures(root, most)])
 
 
-def _of_landing_zone(root: Path, modality: Modality, most: int) -> Sample:
-    """The different contents of a landing zone's items, in the order of its files."""
-    raw, settings = Raw(str(root)), Config().clean
+def _sample_of_landing_zone(root: Path, modality: Modality, most: int) -> Sample:
+    """The distinct contents of a landing zone's items, in the order of its files."""
     found: dict[str, None] = {}
-    for night in raw.nights("items"):
-        for path in raw.files("items", night):
-            for _, record in raw.records(path):
-                if isinstance(record, Refusal):
-                    continue
-                item = records.item(record, config=settings)
-                contents = [item["text"]] if modality == "text" else item[f"{modality}_uris"]
-                found |= dict.fromkeys(content for content in contents if content)
+    for item in items(root):
+        contents = [item["text"]] if modality == "text" else item[f"{modality}_uris"]
+        found |= dict.fromkeys(content for content in contents if content)
     return Sample(modality, root, list(found)[:most])
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posters", type=Path, required=True, help="a folder with pictures, at any depth")
-    parser.add_argument("--stamps", type=Path, required=True, help="a landing zone with texts, sounds and films")
+    parser.add_argument("--stamps", type=Path, required=True, help="a landing zone with text, audio and video")
     parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=MODALITIES)
     parser.add_argument("--items", type=int, default=500, help="contents of each modality, at most")
     parser.add_argument("--repeats", type=int, default=3)

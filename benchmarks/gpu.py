@@ -1,9 +1,9 @@
-"""What a GPU adds: encoders' networks and strategies that learn by gradients, on a CPU and on the first GPU by turns.
+"""Speed of encoders' networks and of strategies trained by gradients, on a CPU and on the first GPU.
 
-Prints for each encoder contents a second, decoded already, and how near its vectors are to those of the CPU in single
-precision (cosine, the lowest and the median over contents); for each strategy the seconds of one fit on a split by
-user, and its validation figure. Each line is made in a process of its own, rates are medians of `--repeats` runs after
-a first one. `--core` leaves out users and items with fewer likes.
+Prints for each encoder the rate in decoded contents a second, and the cosine of its vectors with those of the CPU in
+single precision (lowest and median over contents); for each strategy the seconds of one fit on a split by user, and its
+validation figure. Each line is measured in a process of its own; rates are medians of `--repeats` runs after a first
+one. `--core` leaves out users and items with fewer likes.
 
     python -m benchmarks.gpu --posters movielens-small --lake LAKE --date 2026-11-07
 """
@@ -11,7 +11,6 @@ a first one. `--core` leaves out users and items with fewer likes.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics.pairwise import paired_cosine_distances
 
-from benchmarks.measuring import median_seconds, pictures
+from benchmarks.measuring import last_line, median_seconds, pictures
 
 if TYPE_CHECKING:
     from features.text.nlp.analysis import Analysis
@@ -36,8 +35,7 @@ HALF = "mixed_float16"
 
 @dataclass(frozen=True)
 class Task:
-    """What one process measures: an encoder of a modality, or a strategy where there is none. Vectors are left in
-    `folder`."""
+    """What one process measures: an encoder, or a strategy if `modality` is None. Vectors are written to `folder`."""
 
     name: str
     modality: str | None
@@ -65,11 +63,11 @@ def _compare_encoder(name: str, modality: str, folder: str, options: argparse.Na
     found: list[tuple[float, np.ndarray]] = []
     for device, precision in (("cpu", "float32"), ("gpu", "float32"), ("gpu", HALF)):
         task = Task(name, modality, device, precision, folder)
-        told = _in_process(task, options)
-        found.append((told["rate"], np.load(told["vectors"])))
+        result = _in_process(task, options)
+        found.append((result["rate"], np.load(result["vectors"])))
         (slowest, expected), (rate, vectors) = found[0], found[-1]
         cosine = 1 - paired_cosine_distances(vectors, expected)
-        _print(task, f"{rate:9.1f}/s", rate / slowest, f"cosine {cosine.min():.5f} / {np.median(cosine):.5f}", told)
+        _print(task, f"{rate:9.1f}/s", rate / slowest, f"cosine {cosine.min():.5f} / {np.median(cosine):.5f}", result)
 
 
 def _compare_strategy(name: str, folder: str, options: argparse.Namespace) -> None:
@@ -77,16 +75,16 @@ def _compare_strategy(name: str, folder: str, options: argparse.Namespace) -> No
     precisions = ("float32", "auto") if _has_precision(name) else ("auto",)
     for device, precision in (("cpu", "auto"), *(("gpu", precision) for precision in precisions)):
         task = Task(name, None, device, precision, folder)
-        told = _in_process(task, options)
-        seconds.append(told["seconds"])
-        figure = f"{told['metric']} {told['value']:.4f} ({told['low']:.4f} to {told['high']:.4f})"
-        epochs = f"{told['epochs']} epochs"
-        _print(task, f"{seconds[-1]:9.1f} s", seconds[0] / seconds[-1], f"{epochs}, {figure}", told)
+        result = _in_process(task, options)
+        seconds.append(result["seconds"])
+        figure = f"{result['metric']} {result['value']:.4f} ({result['low']:.4f} to {result['high']:.4f})"
+        epochs = f"{result['epochs']} epochs"
+        _print(task, f"{seconds[-1]:9.1f} s", seconds[0] / seconds[-1], f"{epochs}, {figure}", result)
 
 
-def _print(task: Task, amount: str, ratio: float, note: str, told: dict[str, Any]) -> None:
+def _print(task: Task, amount: str, ratio: float, note: str, result: dict[str, Any]) -> None:
     print(
-        f"{task.name:<20} {task.device} {task.precision:<14} {amount} {ratio:7.2f} x   {note}   {told['on']}",
+        f"{task.name:<20} {task.device} {task.precision:<14} {amount} {ratio:7.2f} x   {note}   {result['on']}",
         flush=True,
     )
 
@@ -96,10 +94,7 @@ def _in_process(task: Task, options: argparse.Namespace) -> dict[str, Any]:
     environment = dict(os.environ, TF_FORCE_GPU_ALLOW_GROWTH="true")
     if task.device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""
-    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    if answer.returncode:
-        raise SystemExit(answer.returncode)
-    return json.loads(answer.stdout.splitlines()[-1])
+    return json.loads(last_line(command, environment))
 
 
 def _measured(task: Task, options: argparse.Namespace) -> dict[str, Any]:
@@ -107,10 +102,10 @@ def _measured(task: Task, options: argparse.Namespace) -> dict[str, Any]:
 
     gpus = tf.config.list_physical_devices("GPU")
     if task.device == "gpu" and not gpus:
-        raise SystemExit("TensorFlow sees no GPU here; install the extra `gpu`, and look at what nvidia-smi says")
+        raise SystemExit("TensorFlow sees no GPU here; install the extra `gpu`, and look at the output of nvidia-smi")
     on = tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else f"{os.cpu_count()} cores"
-    told = _encoded(task, task.modality, options) if task.modality else _fitted(task, options)
-    return told | {"on": on}
+    result = _encoded(task, task.modality, options) if task.modality else _fitted(task, options)
+    return result | {"on": on}
 
 
 def _encoded(task: Task, modality: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Do the vectors know what is alike? How often the nearest neighbour of a content is of the same category.
+"""Quality of encoders' vectors: how often the nearest neighbour of a content is of the same category.
 
 For each encoder that runs without a path to weights: the share of a landing zone's contents whose nearest other content
 (by cosine, contents of one item left out) belongs to an item of the same category. Beside it stand raw pixels, samples
 or characters, what a random encoder makes of those (one layer of random weights, ReLU), random vectors, and chance;
-networks whose weights are not there run untrained. Texts are titles and descriptions, without the category's own name.
+networks without weights at hand run untrained. Texts are titles and descriptions, without the category's own name.
 
     python -m benchmarks.neighbours --stamps stamps
 """
@@ -18,18 +18,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.measuring import items
 from features.audio.decode import decode_audio
 from features.base import Encoder
 from features.image.load import load_picture
 from features.registry import ENCODERS, encoder
-from jobs.landing import records
-from jobs.landing.raw import Raw, Refusal
-from schemas.config import Config
 from schemas.table import MODALITIES, Modality
 
 BATCH = 32
 WIDTH = 1280
-"""Of what is random."""
+"""Columns of the random encoder and of random vectors."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +53,19 @@ def main() -> None:
 
 
 def read(root: Path, modality: Modality) -> Labelled:
-    """The first content of each item that has one, equal contents once."""
-    raw = Raw(str(root))
+    """Return the first content of each item that has one and a category; equal contents once."""
     found: dict[str, str] = {}
-    for night in raw.nights("items"):
-        for path in raw.files("items", night):
-            for _, record in raw.records(path):
-                if isinstance(record, Refusal):
-                    continue
-                item = records.item(record, config=Config().clean)
-                text = f"{item['title']}\n{item['description']}".strip()
-                uris = [text] if modality == "text" else item[f"{modality}_uris"]
-                if uris and uris[0] and item["category"]:
-                    found.setdefault(uris[0], item["category"])
+    for item in items(root):
+        text = f"{item['title']}\n{item['description']}".strip()
+        own = [text] if modality == "text" else item[f"{modality}_uris"]
+        if own and own[0] and item["category"]:
+            found.setdefault(own[0], item["category"])
     contents = list(found) if modality == "text" else [root / uri for uri in found]
     return Labelled(contents, np.array(list(found.values())))
 
 
 def candidates(modality: Modality, labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and vectors [n, d]."""
+    """Yield names and vectors [n, d]."""
     for key, name in sorted(ENCODERS):
         made = _made(modality, name) if key == modality else None
         if made is not None:
@@ -86,14 +78,14 @@ def candidates(modality: Modality, labelled: Labelled) -> Iterator[tuple[str, np
 
 
 def _made(modality: Modality, name: str) -> Encoder | None:
-    """The encoder as it is made without parameters, else untrained; None where it needs more than that."""
-    told: Exception | None = None
+    """The encoder without parameters, else untrained; None if it requires parameters."""
+    first: Exception | None = None
     for parameters in ({}, {"weights": "none"}):
         try:
             return encoder(modality, name, **parameters)
         except (TypeError, ValueError) as error:
-            told = told or error
-    print(f"  {name:<24} left out: {str(told).splitlines()[0]}")
+            first = first or error
+    print(f"  {name:<24} left out: {str(first).splitlines()[0]}")
     return None
 
 
@@ -106,7 +98,7 @@ def encoded(made: Encoder, contents: list[Any]) -> np.ndarray:
 
 
 def agreement(vectors: np.ndarray, categories: np.ndarray) -> float:
-    """Share of rows whose most similar other row, by cosine, is of the same category."""
+    """Return the share of rows whose most similar other row, by cosine, is of the same category."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     likeness = unit @ unit.T
     np.fill_diagonal(likeness, -np.inf)
@@ -114,18 +106,18 @@ def agreement(vectors: np.ndarray, categories: np.ndarray) -> float:
 
 
 def characters(text: str) -> np.ndarray:
-    """How often each byte occurs, [256]."""
+    """Return how often each byte occurs, [256]."""
     return np.bincount(np.frombuffer(text.encode(), np.uint8), minlength=256).astype(np.float32)
 
 
 def pixels(path: Path) -> np.ndarray:
-    """The picture at 32 x 32, less its mean, [3072]."""
+    """Return the picture at 32 x 32, less its mean, [3072]."""
     small = load_picture(path).pixels.reshape(32, 7, 32, 7, 3).mean(axis=(1, 3)).ravel()
     return small - small.mean()
 
 
 def samples(path: Path) -> np.ndarray:
-    """The first second, at a fifth of the rate, [4410]."""
+    """Return the first second, at a fifth of the rate, [4410]."""
     second = np.zeros(22050, np.float32)
     found = decode_audio(path, max_seconds=1.0).samples[:22050]
     second[: len(found)] = found
@@ -133,7 +125,7 @@ def samples(path: Path) -> np.ndarray:
 
 
 def middle_frame(path: Path) -> np.ndarray:
-    """The frame in the middle of the film at 32 x 32, less its mean, [3072]."""
+    """Return the frame in the middle of the video at 32 x 32, less its mean, [3072]."""
     import av
 
     with av.open(str(path)) as film:

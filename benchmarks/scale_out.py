@@ -1,9 +1,8 @@
-"""How much faster two Spark workers of one core each extract pictures than one does.
+"""Speed-up of extracting pictures with two Spark workers of one core each over one.
 
-Starts standalone clusters on loopback by turns of one worker and of two, each worker and all below it kept on one core.
-Prints for each turn contents a second from cleaned items to committed rows, workers warm, and what else the machine did
-meanwhile: processor time of everybody else as a share of all cores. With more than a tenth of that, the ratio tells of
-the neighbours.
+Starts standalone clusters on loopback, of one worker and of two in turn; each worker and its child processes are kept
+on one core. Prints for each turn contents a second from cleaned items to committed rows, workers warm, and the
+processor time of all other processes as a share of all cores. If that is more than a tenth, the ratio is unreliable.
 
     python -m benchmarks.scale_out --posters movielens-small
 """
@@ -11,7 +10,6 @@ the neighbours.
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.extraction import DATE, Sample, _items, _of_folder
+from benchmarks.extraction import DATE, Sample, item_rows, sample_of_folder
+from benchmarks.measuring import last_line
 from jobs.extract import extract_modality
 from jobs.runtime.night import Night
 from jobs.runtime.spark_environment import spark_environment
@@ -46,24 +45,21 @@ def main() -> None:
 
 
 def _on_cluster(workers: int, options: argparse.Namespace) -> tuple[float, float]:
-    """Contents a second on a cluster of its own, and the share of the machine that others took."""
+    """Contents a second on a new cluster, and the share of the machine that other processes took."""
     with tempfile.TemporaryDirectory() as folder, standalone.running(Path(folder), workers=workers) as cluster:
         command = [standalone.ENTRYPOINT, "spark-submit", "--master", cluster.url, __file__, *sys.argv[1:]]
         environment = os.environ | spark_environment() | cluster.environment
         environment["PYTHONPATH"] = str(standalone.ROOT)
-        told = subprocess.run(
-            [*command, "--within", str(os.getpid())], env=environment, stdout=subprocess.PIPE, text=True, check=True
-        )
-    rate, others = told.stdout.strip().splitlines()[-1].split()
+        rate, others = last_line([*command, "--within", str(os.getpid())], environment).split()
     return float(rate), float(others)
 
 
 def _measure(options: argparse.Namespace) -> None:
-    sample = _of_folder(options.posters, options.items)
+    sample = sample_of_folder(options.posters, options.items)
     with spark_session("benchmark of scale-out") as spark, tempfile.TemporaryDirectory() as folder:
         for name, contents in (("warm", sample.contents[:WARM_UP]), ("measured", sample.contents)):
             night = Night.of(date_=DATE, raw=str(sample.root), lake=f"{folder}/{name}", config=options.config)
-            night.lake.write(Items, _items(Sample("image", sample.root, contents), contents, night), {"date": DATE})
+            night.lake.write(Items, item_rows(Sample("image", sample.root, contents), contents, night), {"date": DATE})
             before, started = _processor_seconds(options.within), time.perf_counter()
             extract_modality(lambda: spark, night, "image")
             seconds = time.perf_counter() - started
@@ -72,7 +68,7 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _processor_seconds(root: int) -> tuple[float, float]:
-    """Processor seconds of the whole machine, and of the process `root` and all below it."""
+    """Processor seconds of the whole machine, and of the process `root` with its descendants."""
     whole = psutil.cpu_times()
     busy = sum(whole) - whole.idle - getattr(whole, "iowait", 0.0) - whole.guest - whole.guest_nice
     own = 0.0

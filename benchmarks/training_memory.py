@@ -1,18 +1,17 @@
-"""How much memory and time a night's training takes on a large history: 10 million interactions unless told otherwise.
+"""Memory and time of a night's training on a large history, by default of 10 million interactions.
 
-Writes a catalog and interactions, made from a seed, through the lake's own writer, then runs in a process each what
-training does: `load` the state as of the night, and the fit and the scoring of validation users of each strategy.
-Prints peak resident memory and seconds of each; `cpu` is the processor time of all threads.
+Writes a catalog and interactions, generated from a seed, with the lake's own writer. Then runs the parts of training,
+each in a process of its own: loading the night's data, and for each strategy that, its fit and the scoring of
+validation users. Prints peak resident memory and seconds of each; `cpu_s` is the processor time of all threads.
 
     python -m benchmarks.training_memory LAKE [--interactions 10000000] [--strategies closed_form,graph]
 
-Popularity falls off as a power of rank, users like by groups of items, and item vectors tell the group with noise.
+Popularity falls off as a power of rank, users like by groups of items, and item vectors are group centres with noise.
 """
 
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.measuring import blank_row, last_line
 from features.registry import encoder
 from jobs.landing.raw import Raw
 from jobs.runtime.ledger import Account, close
@@ -54,14 +54,12 @@ def main() -> None:
         write(night, interactions=options.interactions, users=options.users, items=options.items)
     for step in ("load", *options.strategies.split(",")):
         command = [sys.executable, "-m", "benchmarks.training_memory", options.lake, "--step", step]
-        answer = json.loads(
-            subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
-        )
-        print(f"{step:<14}" + "".join(f"  {name} {value:8.1f}" for name, value in answer.items()), flush=True)
+        figures = json.loads(last_line(command))
+        print(f"{step:<14}" + "".join(f"  {name} {value:8.1f}" for name, value in figures.items()), flush=True)
 
 
 def write(night: Night, *, interactions: int, users: int, items: int) -> None:
-    """The tables that training reads, as of one night."""
+    """Write the tables that training reads, as of one night."""
     random = np.random.default_rng(1)
     group = random.integers(0, GROUPS, items)
     _write_items(night, items)
@@ -78,9 +76,8 @@ def write(night: Night, *, interactions: int, users: int, items: int) -> None:
 def _write_items(night: Night, items: int) -> None:
     rows = []
     for number in range(items):
-        row = {field.name: None if field.nullable else _nothing(field.type) for field in Items.schema}
         known = {"date": night.date, "item_id": _item(number), "text_key": f"t{number}", "image_keys": [f"i{number}"]}
-        rows.append(row | known)
+        rows.append(blank_row(Items.schema) | known)
     night.lake.write(Items, pa.Table.from_pylist(rows, schema=Items.schema), {"date": night.ds})
 
 
@@ -97,13 +94,12 @@ def _write_features(
         terms = np.sort(random.integers(0, 1000, (len(part), 8)) + 1000 * (part[:, None] % 100), axis=1)
         rows = []
         for row in range(len(part)):
-            values = {field.name: None if field.nullable else _nothing(field.type) for field in schema}
             known = {"content_key": f"{modality[0]}{start + row}", "encoder": fingerprint, "date": night.date}
             known["vector"] = vectors[row].tolist()
             if modality == "text":
                 ids = sorted(set(terms[row].tolist()))
                 known |= {"term_ids": ids, "term_counts": [1] * len(ids)}
-            rows.append(values | known)
+            rows.append(blank_row(schema) | known)
         table = pa.Table.from_pylist(rows, schema=schema)
         partition = {"encoder": fingerprint}
         staged = night.lake.stage(FEATURES[modality], table.to_batches(), partition)
@@ -111,7 +107,7 @@ def _write_features(
 
 
 def _events(count: int, *, users: int, group: np.ndarray, random: np.random.Generator) -> Iterator[pa.RecordBatch]:
-    """Events of which three in four are of the user's own groups, the more popular items more often."""
+    """Events, three in four of the user's own groups, with popular items more often."""
     members = [np.flatnonzero(group == number) for number in range(GROUPS)]
     own = random.integers(0, GROUPS, (users, 3))
     names = pa.array([f"user-{number:07d}" for number in range(users)])
@@ -158,14 +154,6 @@ def _measured(night: Night, step: str) -> dict[str, float]:
 
 def _item(number: int) -> str:
     return f"item-{number:06d}"
-
-
-def _nothing(type_: pa.DataType) -> object:
-    if pa.types.is_boolean(type_):
-        return False
-    if pa.types.is_nested(type_):
-        return []
-    return "" if pa.types.is_string(type_) else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Compare: every strategy, policy for missing modalities and baseline on the same splits of one night's state."""
+"""Compare every strategy, policy for missing modalities and baseline on the same splits of one night's data."""
 
 import math
 import sys
@@ -16,10 +16,10 @@ from fusion.data.catalog import Catalog
 from fusion.data.reviews import Reviews
 from fusion.data.splits import Kind, Split, split_as
 from fusion.data.standardise import prepare
-from fusion.data.subsets import core
+from fusion.data.subsets import k_core
 from fusion.missing.registry import POLICIES
 from fusion.models.registry import STRATEGIES
-from fusion.selection.bench import Bench, foremost
+from fusion.selection.bench import Bench, best_trial
 from fusion.selection.comparison import SHOWN, Comparison, Line
 from jobs.modelling.dataset import Dataset, load
 from jobs.runtime.night import Night, UserError
@@ -38,7 +38,7 @@ COLUMNS = pa.schema(
         pa.field("note", pa.string()),
     ]
 )
-"""`ENDS` are the 95% intervals of the first two figures; `p` tells the first from the best baseline's."""
+"""`ENDS` are the 95% intervals of the first two figures; `p` is of the first figure against the best baseline's."""
 Name = TypeVar("Name", bound=str)
 CHOSEN = "chosen by the validation likes"
 
@@ -52,12 +52,12 @@ def compare(
     missing: Sequence[str],
     baselines: Sequence[str],
 ) -> pa.Table:
-    """The table, rows of `COLUMNS`, best first within a split.
+    """Return a table of `COLUMNS`, best first within a split.
 
     Args:
         splits: kinds of `fusion.data.splits.split`.
-        least: users and items with fewer likes are left out, and so is all that is no like; 0 leaves all in.
-        strategies, missing, baselines: names; empty for all there are.
+        least: users and items with fewer likes are left out, and so are rows that are no likes; 0 keeps everything.
+        strategies, missing, baselines: names; empty for all.
 
     Raises:
         UserError: a name is unknown.
@@ -84,32 +84,32 @@ def compare(
         )
         found = []
         for line in tqdm(comparison.lines(**wanted), desc=kind, unit="model"):
-            tqdm.write(_said(kind, line), file=sys.stderr)  # what ends the work does not take its figures along
+            tqdm.write(_line_text(kind, line), file=sys.stderr)  # at once, so that an abort does not lose it
             found.append(line)
         if settings.strategy == AUTO:
-            found = [replace(line, note=CHOSEN) if _is(line, default.strategy) else line for line in found]
+            found = [replace(line, note=CHOSEN) if _is_strategy(line, default.strategy) else line for line in found]
         rows += [_row(kind, line) for line in sorted(found, key=_rank)]
     return pa.Table.from_pylist(rows, schema=COLUMNS)
 
 
 def _default(night: Night, catalog: Catalog, parts: Split) -> Candidate:
-    """What the night would make its model like, on this split."""
+    """The strategy and parameters that the night would select on this split."""
     considered = night.config.fusion.considered
     if len(considered) == 1:
         return considered[0]
     judge = night.config.evaluate
     bench = Bench(catalog, parts, metric=judge.gate_metric, k=judge.gate_k, seed=night.config.fusion.seed)
-    best = foremost([bench.attempt(c.strategy, c.strategy, c.parameters) for c in considered])
+    best = best_trial([bench.attempt(c.strategy, c.strategy, c.parameters) for c in considered])
     return Candidate(strategy=best.strategy, parameters=dict(best.parameters))
 
 
-def _is(line: Line, strategy: str) -> bool:
+def _is_strategy(line: Line, strategy: str) -> bool:
     return line.kind == "strategy" and line.name == strategy
 
 
 def dense(dataset: Dataset, *, least: int) -> Dataset:
-    """The data of the users and items with at least so many likes, and of their likes alone."""
-    rows, stay = core(dataset.history, len(dataset.catalog), least=least)
+    """Return the data of the users and items with at least `least` likes, and of their likes alone."""
+    rows, stay = k_core(dataset.history, len(dataset.catalog), k=least)
     items = np.cumsum(stay) - 1
     history = dataset.history.where(rows)
     history = replace(history, item=items[history.item].astype(np.int32))
@@ -123,25 +123,25 @@ def dense(dataset: Dataset, *, least: int) -> Dataset:
     return replace(dataset, catalog=dataset.catalog.where(stay), history=history, reviews=reviews)
 
 
-def _known(names: Sequence[Name], there_are: Iterable[Name], option: str) -> list[Name]:
-    """The names, or all there are.
+def _known(names: Sequence[Name], available: Iterable[Name], option: str) -> list[Name]:
+    """The names, or all available ones where none is given.
 
     Raises:
-        UserError: one is none of them.
+        UserError: a name is not available.
     """
-    known = sorted(there_are)
+    known = sorted(available)
     if unknown := sorted(set(names) - set(known)):
         raise UserError(f"{option} {', '.join(unknown)}: unknown; choose among {', '.join(known)}")
     return [name for name in known if name in names] or known
 
 
 def _rank(line: Line) -> tuple[bool, float]:
-    """Best first, lines without figures last."""
+    """Sort key: best first, lines without figures last."""
     value = line.values[0]
     return math.isnan(value), -value
 
 
-def _said(kind: str, line: Line) -> str:
+def _line_text(kind: str, line: Line) -> str:
     return ", ".join(f"{name} {value}" for name, value in _row(kind, line).items() if value is not None)
 
 
@@ -154,5 +154,5 @@ def _row(kind: str, line: Line) -> dict[str, object]:
     model = line.name if line.kind in ("strategy", "baseline") else f"{line.kind}: {line.name}"
     row = {name: round(value, 5) for name, value in numbers.items()}
     row |= {name: round(value, 2) for name, value in seconds.items()}
-    told = {name: None if math.isnan(value) else value for name, value in row.items()}
-    return {"split": kind, "kind": line.kind, "model": model, **told, "note": line.note or None}
+    rounded = {name: None if math.isnan(value) else value for name, value in row.items()}
+    return {"split": kind, "kind": line.kind, "model": model, **rounded, "note": line.note or None}

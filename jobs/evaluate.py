@@ -13,18 +13,19 @@ from features.registry import fingerprints
 from fusion.baselines.history import ItemKNN, Popularity
 from fusion.data.reviews import with_reviews
 from fusion.data.splits import Split, split_as
-from fusion.data.subsets import hide
+from fusion.data.subsets import without_modality
 from fusion.evaluation.calibration import calibration
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import Verdict, judge
 from fusion.missing.fill import model_input
+from fusion.models.base import Predictions
 from fusion.models.registry import create
 from fusion.models.scorer import scorer
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
-from jobs.modelling.model_selection import CONTENT_ONLY, Choice, chosen, told
+from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, stored_choice
 from jobs.runtime.night import Night
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
@@ -43,19 +44,19 @@ class Stored:
 
 
 def run(night: Night, *, publish: bool = True) -> None:
-    """Judge the night's model and write what follows; unless `publish`, only log what would be written."""
+    """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures."""
     last = _last_promoted(night)
     own = fingerprints(night.config.extract.encoders)
-    # The last promoted model may have been made with other encoders. What those have not encoded is missing to it.
+    # The last promoted model may have been made with other encoders. It lacks what those have not encoded.
     theirs = artifacts.encoders_of(night, last.path) if last else own
     dataset, before = load(night, own, theirs)
-    choice = chosen(night, dataset)
+    choice = stored_choice(night, dataset)
     made = artifacts.identity(night, dataset, choice.best.strategy, choice.best.parameters)
     parts = split_as(dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids)
-    rival = last if last and artifacts.held_out_alike(night, last.path) else None
+    rival = last if last and artifacts.same_holdout(night, last.path) else None
     likes = len(parts.test.likes())
     figures = _figures(night, dataset, parts, made, rival=rival, before=before) if likes else []
-    verdict = _judged(night, figures, made.strategy, likes=likes)
+    verdict = _verdict(night, figures, made.strategy, likes=likes)
     if last and rival is None:
         note = f"{LAST_PROMOTED} not judged: other likes were held out from it (fusion.split or seed has changed)"
         verdict = replace(verdict, reasons=(*verdict.reasons, note))
@@ -103,7 +104,7 @@ def _figures(
     known, config = parts.known(), night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, known, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, known, share=config.review_share).masks
-    model = artifacts.load(night, made.path, artifacts.TWIN)
+    model = artifacts.load(night, made.path, artifacts.EVALUATED)
     name, n_items, seed = config.split.kind, len(catalog), config.seed
     content = create(CONTENT_ONLY)
     content.fit(catalog, known, seed=seed)
@@ -124,16 +125,16 @@ def _figures(
         fitted = baseline.fit(known, n_items)
         figures += figures_of({reference: partial(fitted.scores, known)})
     if rival and rival.model_version != made.model_version:
-        promoted = artifacts.load(night, rival.path, artifacts.TWIN)
+        promoted = artifacts.load(night, rival.path, artifacts.EVALUATED)
         seen = model_input(before.catalog, before.reviews, known, config)
         figures += figures_of({LAST_PROMOTED: scorer(promoted, seen, known)})
     for modality in (m for m in MODALITIES if masks[m].any()):
-        blind = {f"{made.strategy} without {modality}": scorer(model, hide(catalog, modality), known)}
+        blind = {f"{made.strategy} without {modality}": scorer(model, without_modality(catalog, modality), known)}
         figures += figures_of(blind, segments=["all"])
     return figures
 
 
-def _judged(night: Night, figures: list[Figure], strategy: str, *, likes: int) -> Verdict:
+def _verdict(night: Night, figures: list[Figure], strategy: str, *, likes: int) -> Verdict:
     """Law 6 on the night's own held-out likes, of which there are `likes`."""
     metric, k = night.config.evaluate.gate_metric, night.config.evaluate.gate_k
     per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == ("all", metric, k)}
@@ -163,14 +164,14 @@ def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: ar
         }
         for figure, interval in zip(figures, intervals(figures, seed=night.config.fusion.seed), strict=True)
     ]
-    rows += [{"date": night.date, "model_version": made.model_version, **row} for row in told(night, choice)]
+    rows += [{"date": night.date, "model_version": made.model_version, **row} for row in metric_rows(night, choice)]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
 
 
 def _embed(night: Night, dataset: Dataset, serving: Stored | None) -> None:
-    """Write where every item and every user stands under the model that serves the night.
+    """Write the vectors of every item and every user under the model that serves the night.
 
-    Before any model was promoted, content alone places the items, and no user is placed.
+    Before any model was promoted, item vectors are of content alone, and there are no user vectors.
     """
     history, config = dataset.history, night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, history, config)
@@ -197,6 +198,7 @@ def _embed(night: Night, dataset: Dataset, serving: Stored | None) -> None:
             "weights": pa.array([list(model.block_weights.items())] * len(catalog), WEIGHTS),
             "modalities": pa.array([[m for m in MODALITIES if masks[m][i]] for i in range(len(catalog))], STRINGS),
             "is_new": ~touched,
+            **_predicted(model.predictions(catalog, history), len(catalog)),
         }
     )
     night.lake.write(ItemEmbeddings, items, {"date": night.ds})
@@ -210,6 +212,16 @@ def _embed(night: Night, dataset: Dataset, serving: Stored | None) -> None:
         }
     )
     night.lake.write(UserEmbeddings, embedded, {"date": night.ds})
+
+
+def _predicted(found: Predictions | None, n_items: int) -> dict[str, pa.Array]:
+    """The columns of `item_embeddings` that hold predictions, null where there are none."""
+    if found is None:
+        rating, category = pa.nulls(n_items, pa.float32()), pa.nulls(n_items, pa.string())
+    else:
+        rating = pa.array(found.rating, pa.float32(), from_pandas=True)  # null for NaN
+        category = pa.array([name or None for name in found.category.tolist()], pa.string())
+    return {"predicted_rating": rating, "predicted_category": category}
 
 
 def _columns(blocks: dict[str, slice]) -> list[tuple[str, list[int]]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobs.modelling.retention import leftovers, remove
+from jobs.modelling.retention import remove, unused_artifacts
 from lake import rewrite, vacuum
 from lake.lake import Lake
 from schemas.config import Maintenance
@@ -44,11 +44,11 @@ def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool 
         yield from _compact(lake, table, settings.target_file_mib << 20, dry_run=dry_run)
     for table in TABLES.values():
         yield from _vacuum(lake, table, before, dry_run=dry_run)
-    for place, unneeded in leftovers(lake, before).items():
-        if unneeded and not dry_run:
-            remove(lake, unneeded)
+    for place, unused in unused_artifacts(lake, before).items():
+        if unused and not dry_run:
+            remove(lake, unused)
         for what, is_folder in (("folders", True), ("files", False)):
-            if sizes := [one.size for one in unneeded if one.is_folder == is_folder]:
+            if sizes := [one.size for one in unused if one.is_folder == is_folder]:
                 yield Done(place, what, len(sizes), sum(sizes))
 
 

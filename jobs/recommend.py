@@ -13,8 +13,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 import lake.spark as tables
-from fusion.ranking.nearest_neighbours import similar
-from fusion.ranking.rank_aggregation import SUM, points, speaking, total
+from fusion.ranking.nearest_neighbours import similar_items
+from fusion.ranking.rank_aggregation import SUM, nonzero_items, points, total
 from fusion.ranking.top_k import top_k
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night
@@ -41,7 +41,7 @@ class Shelves:
     neighbour_blocks: dict[str, slice]
     combination: str
     weights: dict[str, float]
-    speaks: dict[str, np.ndarray]
+    nonzero: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, night: Night) -> "Shelves":
@@ -55,7 +55,7 @@ class Shelves:
             return cls(ids, vectors, masks, is_new, {}, {}, SUM, {}, {})
         first = rows.slice(0, 1).to_pylist()[0]
         blocks, alike = _slices(first["blocks"]), _slices(first["neighbour_blocks"])
-        speaks = speaking(vectors, blocks)
+        nonzero = nonzero_items(vectors, blocks)
         return cls(
             ids,
             vectors,
@@ -65,7 +65,7 @@ class Shelves:
             alike,
             first["combination"] or SUM,
             dict(first["weights"] or ()),
-            speaks,
+            nonzero,
         )
 
     def spoken(self) -> dict[str, slice]:
@@ -120,7 +120,7 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
         combination=catalog.combination,
         weights=catalog.weights,
         candidates=~seen,
-        speaks=catalog.speaks,
+        nonzero=catalog.nonzero,
     )
     scores = total(given)
     for shelf, exclude in (("for_you", seen), ("new_items", np.broadcast_to(~catalog.is_new, scores.shape))):
@@ -155,7 +155,7 @@ def neighbours(places: DataFrame, shelves: Broadcast[Shelves], *, night: Night) 
         for batch in batches:
             queries = batch.column("place").to_numpy()
             masks = {"history": has_history, **catalog.masks}
-            found, scores = similar(queries, catalog.vectors, masks=masks, blocks=catalog.neighbour_blocks, k=k)
+            found, scores = similar_items(queries, catalog.vectors, masks=masks, blocks=catalog.neighbour_blocks, k=k)
             item, rank = np.nonzero(found >= 0)
             yield pa.RecordBatch.from_arrays(
                 [

@@ -45,6 +45,22 @@ SEGMENTS = """
       AND k = (SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg')
     ORDER BY segment, value DESC
 """
+CALIBRATION = """
+    SELECT model, coalesce(CAST(k AS VARCHAR), 'all') AS bin,
+        any_value(value) FILTER (metric = 'platt_predicted') AS "Platt: predicted",
+        any_value(value) FILTER (metric = 'platt_observed') AS "Platt: observed",
+        any_value(value) FILTER (metric = 'platt_error') AS "Platt: error",
+        any_value(value) FILTER (metric = 'isotonic_predicted') AS "isotonic: predicted",
+        any_value(value) FILTER (metric = 'isotonic_observed') AS "isotonic: observed",
+        any_value(value) FILTER (metric = 'isotonic_error') AS "isotonic: error"
+    FROM metrics WHERE date = $night AND regexp_matches(metric, '^(platt|isotonic)_(predicted|observed|error)$')
+    GROUP BY model, k ORDER BY model, k NULLS LAST
+"""
+CALIBRATION_NOTE = (
+    "Pairs of a user and an item in bins of about equal count, from the lowest probability up: the mean that a "
+    "function of the score predicts, and the share that was liked. The function, Platt's sigmoid or an isotonic one, "
+    "was fitted to other users. The error of all is the expected calibration error, 0 at best."
+)
 TRIED = """
     SELECT model AS tried, metric || '@' || k AS figure, value, low, high FROM metrics
     WHERE date = $night AND split LIKE '% validation' AND k IS NOT NULL ORDER BY value DESC, model
@@ -68,11 +84,12 @@ NEIGHBOURS = """
 
 @dataclass(frozen=True)
 class Section:
-    """One table of the report."""
+    """One table of the report, and a sentence on how to read it."""
 
     title: str
     columns: list[str]
     rows: list[tuple[Any, ...]]
+    note: str = ""
 
 
 def write_report(lake: Lake, night: date) -> str:
@@ -85,10 +102,10 @@ def write_report(lake: Lake, night: date) -> str:
     create_latest(connection, night)
     limits = {"users": USERS_SHOWN, "items": ITEMS_SHOWN, "places": PLACES_SHOWN}
 
-    def ask(title: str, sql: str) -> Section:
+    def ask(title: str, sql: str, *, note: str = "") -> Section:
         parameters = {"night": night} | {name: value for name, value in limits.items() if f"${name}" in sql}
         result = connection.execute(sql, parameters)
-        return Section(title, [column[0] for column in result.description], result.fetchall())
+        return Section(title, [column[0] for column in result.description], result.fetchall(), note)
 
     accounts = ask("What became of the rows", LEDGER)
     if not accounts.rows:
@@ -108,6 +125,7 @@ def write_report(lake: Lake, night: date) -> str:
                 ask("Validation figures of the strategies tried", TRIED),
                 _metrics(connection, night),
                 ask("ndcg by segment", SEGMENTS),
+                ask("How well scores tell probabilities", CALIBRATION, note=CALIBRATION_NOTE),
             ],
             shelves=_dicts(ask("Some shelves", SHELVES)),
             neighbours=_dicts(ask("Some neighbours", NEIGHBOURS)),

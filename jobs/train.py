@@ -1,5 +1,5 @@
-"""Train the night's fusion model: the validation likes choose the strategy and what there is to choose in it, then one
-model is fitted without the test likes, to be judged by them, and one on everything, to serve."""
+"""Train the night's model: select strategy and parameters on the validation likes, then fit one model without the test
+likes, to be evaluated on them, and one on the whole history, to serve."""
 
 import logging
 import shutil
@@ -27,16 +27,16 @@ def run(night: Night) -> None:
     best = choose(night, dataset, parts).best
     made = artifacts.identity(night, dataset, best.strategy, best.parameters)
     if artifacts.exists(night, made.path):
-        artifacts.mark(night, made, encoders=dataset.encoders)
+        artifacts.write_manifest(night, made, encoders=dataset.encoders)
         log.info("train: %s is there already, made from the same data, config and code", made.model_version)
         return
-    scratch, models = artifacts.scratch(night, made), {}
-    for part, history in ((artifacts.TWIN, parts.known()), (artifacts.SERVED, dataset.history)):
+    checkpoints, models = artifacts.checkpoint_folder(night, made), {}
+    for part, history in ((artifacts.EVALUATED, parts.known()), (artifacts.SERVED, dataset.history)):
         model = models[part] = create(best.strategy, dict(best.parameters))
-        model.checkpoint = scratch / part if scratch else None
+        model.checkpoint = checkpoints / part if checkpoints else None
         catalog = model_input(dataset.catalog, dataset.reviews, history, config)
         model.fit(catalog, history, seed=config.seed, tuned=best.fitted, progress=True)
     artifacts.save(night, made, models, encoders=dataset.encoders)
-    if scratch:
-        shutil.rmtree(scratch, ignore_errors=True)
+    if checkpoints:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     log.info("train: made %s", made.model_version)

@@ -1,4 +1,4 @@
-"""The state of the world as of a night: what had arrived by then, and nothing later."""
+"""Items, history and reviews as of a night: from rows that had arrived by then, and none later."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -10,7 +10,7 @@ from lake import views
 from lake.lake import Lake
 
 EXPLICIT = ("like", "dislike", "rating", "review")
-"""Events that state an opinion; the latest of them outweighs what the user merely did."""
+"""Events that state an opinion; if the latest is negative, the pair's weight is 0 whatever its other events."""
 
 REVIEWS = """
     SELECT user_id, item_id, text_key FROM interactions WHERE date <= $night AND text_key IS NOT NULL

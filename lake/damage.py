@@ -1,4 +1,4 @@
-"""Files of the lake that are gone, or whose bytes are not those that were written."""
+"""Detection of missing and damaged files of the lake's tables."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

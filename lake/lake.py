@@ -1,7 +1,7 @@
 """The lake: Delta tables of plain Parquet files, each partition replaced in one commit.
 
-Files are written first, wherever the writer runs, and mean nothing until a commit names them. A commit is made for
-exactly one version of the table: when another writer was faster, it is made again from what that writer left.
+Files are written first, wherever the writer runs, and are not part of the table until a commit names them. A commit is
+made for exactly one version of the table; if another writer commits first, it is made again for that writer's version.
 """
 
 import json
@@ -35,7 +35,7 @@ COMMIT_ATTEMPTS = 50
 
 
 class LakeError(NightweaveError):
-    """A table cannot be read or written; the message says which and why."""
+    """A table cannot be read or written; the message names the table and the cause."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Lake:
         Returns: the table's new version.
 
         Raises:
-            LakeError: other writers were faster too often.
+            LakeError: other writers committed first too often.
         """
         actions: list[AddAction | RemoveAction] = [_add_action(file, partition) for file in files]
         filters = [(column, "=", value) for column, value in partition.items()]
@@ -191,13 +191,13 @@ class Lake:
     def append_new(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
         """Add the rows of `files` whose key the partition lacks, in one commit.
 
-        Two nights that extract the same content at the same time both arrive here: the later one leaves out what the
-        earlier one has committed, so that no key ever stands twice.
+        Of two nights that extract the same content at the same time, the one that commits later leaves out what the
+        other has committed, so that no key occurs twice.
 
         Returns: how many rows were added.
 
         Raises:
-            LakeError: other writers were faster too often.
+            LakeError: other writers committed first too often.
         """
         files = [file for file in files if file.rows]
         if not files:
@@ -229,7 +229,7 @@ class Lake:
         Returns: the table's new version.
 
         Raises:
-            LakeError: other writers were faster too often.
+            LakeError: other writers committed first too often.
         """
         values = {column: str(value) for column, value in partition.items()}
         rows = rows.cast(table.schema).sort_by([(column, "ascending") for column in table.key])
@@ -241,10 +241,10 @@ class Lake:
         return storage.filesystem(self.table_uri(table))
 
     def current(self, table: type[Table]) -> DeltaTable:
-        """Return the table as of now, created where there is none, with every column that its schema has by now.
+        """Return the table as of now, created where there is none, with every column of its present schema.
 
         Raises:
-            LakeError: a column came later that may not be null.
+            LakeError: a column was added to the schema that may not be null.
         """
         delta = self.delta(table)
         if delta is None:
@@ -277,7 +277,7 @@ class Lake:
         present: pa.ChunkedArray,
         partition: Mapping[str, str],
     ) -> list[StagedFile]:
-        """The staged files less the rows whose key is `present`; only files that hold such rows are written anew."""
+        """The staged files less the rows whose key is `present`; only files with such rows are rewritten."""
         filesystem, root = self.filesystem(table)
         kept = []
         for file in files:
@@ -306,7 +306,7 @@ def _later_columns(table: type[Table], delta: DeltaTable) -> list[pa.Field]:
 
 
 def _with_later_columns(table: type[Table], delta: DeltaTable) -> pa.Schema | None:
-    """The table's own Arrow schema and the columns that came later; None where none did."""
+    """The table's stored Arrow schema with the columns added later; None where none was."""
     if later := _later_columns(table, delta):
         return pa.schema([*pa.schema(delta.schema().to_arrow()), *later])
     return None

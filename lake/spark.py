@@ -1,7 +1,7 @@
 """The lake's tables as Spark DataFrames.
 
-Reading: the driver lists a table's live files, Spark's workers read them. Writing: the workers put files down, the
-driver makes one commit of those that finished tasks report, so that a failed or repeated task leaves no row behind.
+Reading: the driver lists a table's live files, Spark's workers read them. Writing: the workers write files, the driver
+makes one commit of those that finished tasks report, so that a failed or repeated task adds no row.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,7 +58,7 @@ def replace(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[
 
 
 def _stage(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> list[StagedFile]:
-    """Files that Spark's tasks have put down, one a task; columns that the table has not are left out."""
+    """Files written by Spark's tasks, one a task; columns that the table lacks are left out."""
 
     def stage(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         file = lake.stage(table, iter(batches), partition)

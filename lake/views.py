@@ -1,4 +1,4 @@
-"""The lake as SQL: one DuckDB view a table, read-only."""
+"""The lake's tables as read-only DuckDB views."""
 
 from collections.abc import Collection
 

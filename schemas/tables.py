@@ -371,6 +371,20 @@ class ItemEmbeddings(Table):
             "The modalities of which the item has a feature vector; text also where only its reviews have one.",
         ),
         Column("is_new", pa.bool_(), "No user had an event with the item by that night."),
+        Column(
+            "predicted_rating",
+            pa.float32(),
+            "The rating that the model predicts for the item, in the units of `interactions.value`, a mean over the "
+            "users; null where the model that serves learns no ratings.",
+            nullable=True,
+        ),
+        Column(
+            "predicted_category",
+            pa.string(),
+            "The category that the model predicts from the item's content, one of `items.category`; null where the item "
+            "has no content, or the model that serves learns no categories.",
+            nullable=True,
+        ),
     )
     key = ("date", "item_id")
     checks = (Check("vectors are finite", query("any/vectors_are_finite.sql", table="item_embeddings")),)

@@ -82,7 +82,7 @@ def sif_mean(vectors: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         vectors: [n, dim], n > 0.
         probabilities: p of each, [n].
 
-    >>> sif_mean(np.eye(2), np.array([0.001, 0.003])).round(3).tolist()
+    >>> [round(float(value), 3) for value in sif_mean(np.eye(2), np.array([0.001, 0.003]))]
     [0.894, 0.447]
     """
     mean = (_A / (_A + probabilities)) @ vectors.astype(np.float64)

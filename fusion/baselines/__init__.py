@@ -1,1 +1,1 @@
-"""The models that any other must beat: fixed parameters, from history or content alone, and one from both."""
+"""Baselines, which any other model must beat: fixed parameters; history or content alone, and one of both."""

@@ -1,4 +1,4 @@
-"""What every baseline does."""
+"""The interface of a baseline."""
 
 from typing import Protocol
 
@@ -10,6 +10,8 @@ from fusion.data.catalog import Catalog, History
 
 
 class Baseline(Protocol):
+    """A recommender with fixed parameters."""
+
     def fit(
         self,
         history: History,
@@ -18,15 +20,15 @@ class Baseline(Protocol):
         catalog: Catalog | None = None,
         terms: sp.csr_matrix | None = None,
     ) -> "Baseline":
-        """Learns from the likes in `history` and, where it is one of content, from what it is told of the items.
+        """Fits on the likes in `history`, and a baseline of content on the catalog or the terms.
 
         Args:
             catalog: the items' vectors.
-            terms: CSR [n_items, T], how often each term stands in an item's text.
+            terms: CSR [n_items, T], how often each term occurs in an item's text.
 
         Raises:
-            ValueError: it needs what it was not given.
+            ValueError: the catalog or the terms are required and missing.
         """
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), n_items], for `users`, places in the `user_ids` of `history`."""
+        """float32 [len(users), n_items], for `users`, indices into the `user_ids` of `history`."""

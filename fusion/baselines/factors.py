@@ -1,4 +1,4 @@
-"""Matrix factorisations of history, by the package `implicit`, on one thread so that two fits give the same bits."""
+"""Baselines by matrix factorisation of the likes, with the package `implicit`, on one thread for identical fits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, like_matrix
+from fusion.data.catalog import History, like_matrix, positions
 
 
 class IALS:
     """Alternating least squares on implicit feedback (Hu, Koren and Volinsky 2008): confidence 1 + alpha for a like.
 
-    A user's factors are solved anew from the likes that they are asked about with.
+    The factors of a user are solved from the likes in the history given to `scores`, not from those of the fit.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class IALS:
         return self
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), n_items] from what `history` says they like."""
+        """float32 [len(users), n_items], from the users' likes in `history`."""
         if self._model is None or not len(users):
             return np.zeros((len(users), self._n_items), np.float32)
         with _one_thread():
@@ -52,7 +52,7 @@ class IALS:
 class BPR:
     """Matrix factorisation for Bayesian personalised ranking (Rendle et al. 2009).
 
-    Users are known by id: one who was not fitted with a like gets the items' biases alone.
+    Users are matched by id; one without a like in the fit gets the items' biases alone.
     """
 
     def __init__(
@@ -90,21 +90,18 @@ class BPR:
         return self
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), n_items]; of `history` only the `user_ids` play a part."""
+        """float32 [len(users), n_items]; of `history` only the `user_ids` are used."""
         # The last factor of every user is 1, that of an item its bias.
         own = np.zeros((len(users), self._items.shape[1]), np.float32)
         own[:, -1] = 1
-        if len(self._user_ids):
-            ids = history.user_ids[users]
-            place = np.minimum(np.searchsorted(self._user_ids, ids), len(self._user_ids) - 1)
-            known = self._user_ids[place] == ids
-            own[known] = self._users[place[known]]
+        rows = positions(self._user_ids, history.user_ids[users])
+        own[rows >= 0] = self._users[rows[rows >= 0]]
         return np.asarray(own @ self._items.T, np.float32)
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """BLAS on one thread: sums are then added in one order, and `implicit` asks for it."""
+    """BLAS on one thread: sums are then added in one order, and `implicit` warns about more."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):

@@ -1,4 +1,4 @@
-"""Recommenders of history alone, with nothing to tune at night."""
+"""Baselines of history alone: popularity, item-based nearest neighbours and EASE."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class Popularity:
         return self
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), n_items]; `history` plays no part."""
+        """float32 [len(users), n_items]; `history` is not used."""
         return np.broadcast_to(self._count, (len(users), len(self._count)))
 
 
@@ -35,13 +35,13 @@ class ItemKNN:
     def fit(self, history: History, n_items: int, **_: Any) -> "ItemKNN":
         likes = like_matrix(history, n_items)
         by_item = likes.T.tocsr()
-        length = np.sqrt(np.asarray(likes.sum(axis=0)).ravel())
+        length = np.sqrt(np.asarray(likes.sum(axis=0)).ravel())  # [N], of an item's column of zeros and ones
         kept = [self._nearest(by_item[i : i + 1024] @ likes, first=i, length=length) for i in range(0, n_items, 1024)]
         self._similarity = sp.vstack(kept, format="csr").T.tocsr() if kept else sp.csr_matrix((0, 0), dtype=np.float32)
         return self
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), n_items] from what `history` says they like."""
+        """float32 [len(users), n_items], from the users' likes in `history`."""
         return (like_matrix(history, self._similarity.shape[0])[users] @ self._similarity).toarray()
 
     def _nearest(self, together: sp.csr_matrix, *, first: int, length: NDArray[np.floating]) -> sp.csr_matrix:
@@ -49,10 +49,11 @@ class ItemKNN:
         pairs = together.tocoo()
         value = pairs.data / (length[first + pairs.row] * length[pairs.col] + self.shrink)
         value[pairs.col == first + pairs.row] = 0
+        # Pairs by row, then from the most similar down; a pair's rank is its distance from the first one of its row.
         order = np.lexsort((pairs.col, -value, pairs.row))
         row = pairs.row[order]
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        keep = order[(place < self.neighbours) & (value[order] > 0)]
+        rank = np.arange(len(row)) - np.searchsorted(row, row)
+        keep = order[(rank < self.neighbours) & (value[order] > 0)]
         data = value[keep].astype(np.float32)
         return sp.csr_matrix((data, (pairs.row[keep], pairs.col[keep])), shape=together.shape)
 
@@ -61,7 +62,7 @@ class EASE:
     """Item-item weights B of the ridge regression of every item's likes on all other items' (Steck 2019, eq. 8):
     B = I - P diag(1 / diag(P)) with P = (X'X + ridge I)⁻¹, so that B has a zero diagonal; scores are X B.
 
-    P is a dense matrix, so only the `max_items` items with the most likes take part (ties to the lower row); the others
+    P is a dense matrix, so only the `max_items` items with the most likes are used (ties to the lower row); the others
     score 0.
     """
 
@@ -82,7 +83,7 @@ class EASE:
         return self
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), n_items] from what `history` says they like."""
+        """float32 [len(users), n_items], from the users' likes in `history`."""
         scores = np.zeros((len(users), self._n_items), np.float32)
         scores[:, self._rows] = like_matrix(history, self._n_items)[users][:, self._rows] @ self._weights
         return scores

@@ -20,4 +20,4 @@ BASELINES: dict[str, Callable[[], Baseline]] = {
     **{f"{modality}_neighbours": partial(ContentNeighbours, modality) for modality in MODALITIES},
     "vbpr": VBPR,
 }
-"""Name → makes one, unfitted."""
+"""Name → constructor of an unfitted baseline."""

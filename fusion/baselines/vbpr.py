@@ -1,4 +1,4 @@
-"""Visual Bayesian personalised ranking, by the package `cornac`, which is not part of a plain installation."""
+"""Visual Bayesian personalised ranking, by the optional package `cornac` (`nightweave[bench]`)."""
 
 import contextlib
 import io
@@ -15,10 +15,10 @@ from schemas.table import MODALITIES
 
 class VBPR:
     """Matrix factorisation with content (He and McAuley 2016): factors of the item's id beside a learnt projection of
-    its content, here the projected vectors of all modalities side by side, 0 where missing.
+    its content, here the projected vectors of all modalities side by side, zeros where missing.
 
-    Users are known by id, and one who was not fitted with a like scores 0 everywhere. An item that nobody liked has
-    neither factors nor a bias of its own: its content alone speaks (section 3.2).
+    Users are matched by id, and one without a like in the fit scores 0 everywhere. An item without a like has neither
+    factors nor a bias of its own and is scored by its content alone (section 3.2).
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class VBPR:
         self._bias = np.zeros(n_items, np.float32)
         if not likes.nnz:
             return self
-        # Cornac numbers items in the order that it meets them, and features must follow its numbers.
+        # Cornac numbers users and items in order of first occurrence; features must be in the order of its items.
         pairs = [(int(u), int(i), 1.0) for u, i in zip(likes.row, likes.col, strict=True)]
         data = cornac.data.Dataset.from_uir(pairs, seed=self.seed)
         columns = np.fromiter(data.item_ids, np.int64)
@@ -66,14 +66,19 @@ class VBPR:
             verbose=False,
             seed=self.seed,
         )
-        # It prints to standard output whatever `verbose` says, and a table may be on its way there.
+        # Cornac prints to standard output even without `verbose`, where the caller may be writing a table.
         with contextlib.redirect_stdout(io.StringIO()):
             model.fit(data)
         self._keep(model, features, columns)
         return self
 
     def _keep(self, model: Any, features: NDArray[np.float32], columns: NDArray[np.int64]) -> None:
-        """Sets the vectors of users, in the package's order, and of all items, from the fitted parameters."""
+        """Sets the vectors of users, in Cornac's order, and of all items, from the fitted parameters.
+
+        Args:
+            features: float32 [N, p].
+            columns: int64 [n], the items that were fitted, in Cornac's order.
+        """
         own = np.zeros((len(features), model.gamma_item.shape[1]), np.float32)
         own[columns] = model.gamma_item[: len(columns)]
         self._items = np.hstack([own, features @ model.emb_matrix]).astype(np.float32)
@@ -82,7 +87,7 @@ class VBPR:
         self._bias[columns] += model.beta_item[: len(columns)]
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), n_items]; of `history` only the `user_ids` play a part."""
+        """float32 [len(users), n_items]; of `history` only the `user_ids` are used."""
         numbers = np.array([self._numbers.get(user, -1) for user in history.user_ids[users].tolist()], np.int64)
         scores = self._users[numbers] @ self._items.T + self._bias
         scores[numbers < 0] = 0

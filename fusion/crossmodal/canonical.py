@@ -4,21 +4,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.alignment import Alignment
-from fusion.crossmodal.measures import unit
-from fusion.crossmodal.views import Views, spaced
+from fusion.crossmodal.projected_items import ProjectedItems, training_rows
+from fusion.ranking.nearest_neighbours import unit_rows
 
 
 class Canonical(Alignment):
     """Canonical correlation analysis (Hotelling 1936) with a ridge (Vinod 1976), one for every two modalities.
 
     With covariances C of the items that have both, K = (C_xx + r I)^-1/2 C_xy (C_yy + r I)^-1/2 = U diag(ρ) Vᵀ. The
-    canonical variables (C_xx + r I)^-1/2 U and (C_yy + r I)^-1/2 V are each scaled by sqrt ρ: what two modalities do
-    not share counts little. That is the mean of the common cause of both, given one of them, in the probabilistic model
-    of CCA (Bach and Jordan 2005, theorem 2, with M = diag(ρ)^1/2).
+    canonical variables (C_xx + r I)^-1/2 U and (C_yy + r I)^-1/2 V are each scaled by sqrt ρ, so that directions of low
+    correlation count little. That is the mean of the common cause of both, given one of them, in the probabilistic
+    model of CCA (Bach and Jordan 2005, theorem 2, with M = diag(ρ)^1/2).
 
     Args:
-        dims: columns of the common space at most.
-        ridge: r, above 0; the modality's columns have variance 1 on average.
+        dims: most columns of the common space.
+        ridge: r, above 0; the columns of a modality have variance 1 on average.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -29,12 +29,12 @@ class Canonical(Alignment):
             raise ValueError(f"dims {dims} and ridge {ridge}: expected at least 1, and more than 0")
         self.dims, self.ridge = dims, ridge
 
-    def fit(self, views: Views, *, seed: int) -> None:
-        """`seed` plays no part."""
+    def fit(self, items: ProjectedItems, *, seed: int) -> None:
+        """`seed` is not used."""
         self._maps: dict[str, NDArray[np.float32]] = {}
-        for first, second in views.pairs:
-            rows = spaced(views.both(first, second))
-            x, y = (views.x[m][rows].astype(np.float64) for m in (first, second))
+        for first, second in items.pairs:
+            rows = training_rows(items.both(first, second))
+            x, y = (items.x[m][rows].astype(np.float64) for m in (first, second))
             found = canonical(x, y, dims=self.dims, ridge=self.ridge)
             names = ("first", "second", "first_mean", "second_mean", "correlations")
             arrays = (array.astype(np.float32) for array in found)
@@ -44,17 +44,19 @@ class Canonical(Alignment):
         """float32 [d], descending: the canonical correlations, shrunk by the ridge."""
         return self._maps[f"{first}+{second}/correlations"]
 
-    def embed(self, views: Views, first: str, second: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if f"{first}+{second}/first" not in self._maps:
-            other, one = self._embed(views, second, first)
+    def embed(self, items: ProjectedItems, first: str, second: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if f"{first}+{second}/first" not in self._maps:  # fitted in the other order
+            other, one = self._embed(items, second, first)
             return one, other
-        return self._embed(views, first, second)
+        return self._embed(items, first, second)
 
-    def _embed(self, views: Views, first: str, second: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _embed(self, items: ProjectedItems, first: str, second: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As `embed`, in the order in which the two were fitted."""
         one, other = (
-            unit((views.x[m] - self._maps[f"{first}+{second}/{side}_mean"]) @ self._maps[f"{first}+{second}/{side}"])
-            * views.masks[m][:, None]
+            unit_rows(
+                (items.x[m] - self._maps[f"{first}+{second}/{side}_mean"]) @ self._maps[f"{first}+{second}/{side}"]
+            )
+            * items.masks[m][:, None]
             for side, m in (("first", first), ("second", second))
         )
         return one, other

@@ -1,26 +1,27 @@
-"""Alignment by contrast: a tower a modality, taught to tell an item's other modality among those of other items."""
+"""Alignment by contrastive learning: a tower a modality, trained to match the modalities of one item."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.crossmodal.alignment import Alignment
-from fusion.crossmodal.layers import perceptron, start_perceptron
-from fusion.crossmodal.measures import unit
+from fusion.crossmodal.layers import initial_perceptron, perceptron
+from fusion.crossmodal.projected_items import ProjectedItems, held_out, training_rows
 from fusion.crossmodal.training import Batch, TranslatorConfig, Weights, shuffled, train
-from fusion.crossmodal.views import Views, held_out, spaced
+from fusion.ranking.nearest_neighbours import unit_rows
 
 MIN_ROWS = 20
 """With fewer items that have two modalities, nothing is trained."""
 FIRST_TEMPERATURE = 0.2
-LEAST_TEMPERATURE = 0.01
+MIN_TEMPERATURE = 0.01
 """As in Radford et al. 2021, section 2.5."""
-HIDDEN = 1e4
-"""Taken off the logit of what is not there."""
-FIGURED = 2048
-"""The held-out figure is computed over at most so many items at once."""
+MASK_PENALTY = 1e4
+"""Subtracted from the logits of missing targets, whose softmax is then 0."""
+MAX_HELD_OUT = 2048
+"""Most items that the held-out loss is computed over."""
 
 
 class Contrastive(Alignment):
@@ -30,7 +31,7 @@ class Contrastive(Alignment):
     Args:
         dims: columns of the space.
         hidden: units of a tower's hidden layer; 0 for a linear tower.
-        noise: standard deviation of what is added to the vectors in training; they have variance 1 on average.
+        noise: standard deviation of the noise added to the vectors in training; they have variance 1 on average.
         epochs, patience, batch_size, learning_rate, held_out: see `fusion.crossmodal.training.TranslatorConfig`.
 
     Raises:
@@ -42,65 +43,67 @@ class Contrastive(Alignment):
             raise ValueError(f"dims {dims}, hidden {hidden} and noise {noise}: expected at least 1, 0 and 0")
         self.dims, self.hidden, self.noise, self.config = dims, hidden, noise, TranslatorConfig(**config)
 
-    def fit(self, views: Views, *, seed: int) -> None:
-        views = views.where(spaced(views.shown(list(views.x)).sum(axis=1) >= 2))
+    def fit(self, items: ProjectedItems, *, seed: int) -> None:
+        items = items.where(training_rows(items.mask_matrix(list(items.x)).sum(axis=1) >= 2))
         random = np.random.default_rng(seed)
         self._weights: Weights = {"log_temperature": np.array(np.log(FIRST_TEMPERATURE), np.float32)}
-        for m, x in views.x.items():
-            self._weights |= start_perceptron(random, m, inputs=x.shape[1], hidden=self.hidden, outputs=self.dims)
-        if len(views) < MIN_ROWS:
+        for m, x in items.x.items():
+            self._weights |= initial_perceptron(random, m, inputs=x.shape[1], hidden=self.hidden, outputs=self.dims)
+        if len(items) < MIN_ROWS:
             return
-        late = held_out(len(views), share=self.config.held_out, seed=seed)
-        modalities = list(views.x)
+        validation = held_out(len(items), share=self.config.held_out, seed=seed)
+        modalities = list(items.x)
         self._weights = train(
             self._weights,
             lambda weights, batch: _loss(weights, batch, modalities),
-            draw=self._batches(views.where(~late)),
-            figure=_figure(views.where(np.nonzero(late)[0][:FIGURED]), modalities),
+            draw=self._batches(items.where(~validation)),
+            figure=_held_out_loss(items.where(np.nonzero(validation)[0][:MAX_HELD_OUT]), modalities),
             config=self.config,
             seed=seed,
         )
 
-    def embed(self, views: Views, first: str, second: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def embed(self, items: ProjectedItems, first: str, second: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         one, other = (
-            unit(perceptron(self._weights, m, views.x[m], xp=np)) * views.masks[m][:, None] for m in (first, second)
+            unit_rows(perceptron(self._weights, m, items.x[m], xp=np)) * items.masks[m][:, None]
+            for m in (first, second)
         )
         return one, other
 
     @property
     def temperature(self) -> float:
-        return max(LEAST_TEMPERATURE, float(np.exp(self._weights["log_temperature"])))
+        return max(MIN_TEMPERATURE, float(np.exp(self._weights["log_temperature"])))
 
-    def _batches(self, views: Views) -> Callable[[np.random.Generator], Iterable[Batch]]:
+    def _batches(self, items: ProjectedItems) -> Callable[[np.random.Generator], Iterable[Batch]]:
         def draw(random: np.random.Generator) -> Iterable[Batch]:
-            for rows in shuffled(len(views), random, size=self.config.batch_size):
-                yield _batch(views.where(rows), {m: self._blur(x[rows], random) for m, x in views.x.items()})
+            for rows in shuffled(len(items), random, size=self.config.batch_size):
+                yield _batch(items.where(rows), {m: self._with_noise(x[rows], random) for m, x in items.x.items()})
 
         return draw
 
-    def _blur(self, x: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    def _with_noise(self, x: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
         return x + self.noise * random.normal(size=x.shape).astype(np.float32)
 
 
-def contrast(logits: Any, queries: Any, targets: Any, *, xp: Any) -> Any:
-    """InfoNCE [] of logits [B, B], whose row i asks for column i: the mean over rows that have both of
-    -log softmax(row)[i], over the columns that there are.
+def info_nce(logits: Any, queries: Any, targets: Any, *, xp: Any) -> Any:
+    """InfoNCE [] of logits [B, B], in which column i is the right one for row i: the mean of -log softmax(row)[i] over
+    the rows that have both query and target, the softmax being over the targets that exist.
 
     Args:
-        queries, targets: [B], 1 where row i, and column i, is there and 0 where it is not.
+        queries, targets: [B], 1 where the query of row i, or the target of column i, exists and 0 where it is missing.
     """
-    shown = logits + (targets - 1) * HIDDEN
+    shown = logits + (targets - 1) * MASK_PENALTY
+    # log-sum-exp [B], with the maximum taken out so that nothing overflows.
     top = xp.max(shown, axis=1, keepdims=True)
     total = top[:, 0] + xp.log(xp.sum(xp.exp(shown - top), axis=1))
     both = queries * targets
     return xp.sum(both * (total - xp.diagonal(logits))) / xp.maximum(xp.sum(both), 1.0)
 
 
-def symmetric(one: Any, other: Any, masks: tuple[Any, Any], temperature: Any, *, xp: Any) -> Any:
-    """The mean of both directions [] over rows of length 1, [B, d] each."""
+def symmetric_info_nce(one: Any, other: Any, masks: tuple[Any, Any], temperature: Any, *, xp: Any) -> Any:
+    """The mean of both directions [], of rows of length 1, [B, d] each, and their masks [B]."""
     logits = xp.matmul(one, xp.transpose(other)) / temperature
-    there = contrast(logits, *masks, xp=xp)
-    return (there + contrast(xp.transpose(logits), *masks[::-1], xp=xp)) / 2
+    forward = info_nce(logits, *masks, xp=xp)
+    return (forward + info_nce(xp.transpose(logits), *masks[::-1], xp=xp)) / 2
 
 
 def _loss(weights: Mapping[str, Any], batch: Batch, modalities: list[str]) -> Any:
@@ -110,23 +113,23 @@ def _loss(weights: Mapping[str, Any], batch: Batch, modalities: list[str]) -> An
 
 
 def _total(weights: Mapping[str, Any], batch: Batch, modalities: list[str], *, xp: Any) -> Any:
-    """The sum over pairs of modalities of `symmetric` []."""
-    temperature = xp.maximum(xp.exp(weights["log_temperature"]), LEAST_TEMPERATURE)
+    """The sum over pairs of modalities of `symmetric_info_nce` []."""
+    temperature = xp.maximum(xp.exp(weights["log_temperature"]), MIN_TEMPERATURE)
     rows = {}
     for m in modalities:
         row = perceptron(weights, m, batch[f"x/{m}"], xp=xp)
         rows[m] = row / xp.sqrt(xp.sum(row**2, axis=1, keepdims=True) + 1e-12)
-    pairs = [(a, b) for place, a in enumerate(modalities) for b in modalities[place + 1 :]]
     return sum(
-        symmetric(rows[a], rows[b], (batch[f"mask/{a}"], batch[f"mask/{b}"]), temperature, xp=xp) for a, b in pairs
+        symmetric_info_nce(rows[a], rows[b], (batch[f"mask/{a}"], batch[f"mask/{b}"]), temperature, xp=xp)
+        for a, b in combinations(modalities, 2)
     )
 
 
-def _batch(views: Views, x: Mapping[str, NDArray[np.float32]]) -> Batch:
-    masks = {f"mask/{m}": mask.astype(np.float32) for m, mask in views.masks.items()}
+def _batch(items: ProjectedItems, x: Mapping[str, NDArray[np.float32]]) -> Batch:
+    masks = {f"mask/{m}": mask.astype(np.float32) for m, mask in items.masks.items()}
     return {f"x/{m}": rows for m, rows in x.items()} | masks
 
 
-def _figure(views: Views, modalities: list[str]) -> Callable[[Weights], float]:
-    batch = _batch(views, views.x)
+def _held_out_loss(items: ProjectedItems, modalities: list[str]) -> Callable[[Weights], float]:
+    batch = _batch(items, items.x)
     return lambda weights: float(_total(weights, batch, modalities, xp=np))

@@ -1,4 +1,4 @@
-"""How well one modality tells another, on items that nothing was learnt from."""
+"""Measures of how well one modality predicts another, for held-out items."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,16 +6,16 @@ from numpy.typing import NDArray
 from fusion.ranking.top_k import top_k
 
 CELLS = 4_000_000
-"""How many scores may be held at once."""
+"""Most scores that are held at once."""
 
 
 def retrieval_recall(queries: NDArray[np.float32], targets: NDArray[np.float32], k: int) -> float:
     """recall@k of cross-modal retrieval (as in Radford et al. 2021, arXiv:2103.00020): the share of rows of `queries`
     whose own row of `targets` is among the k whose dot products with the query are highest; ties go to the lower row.
-    Guessing gives k / N. NaN where there is no row.
+    A random guess gives k / N. NaN without rows.
 
     Args:
-        queries, targets: float32 [N, d]; make rows of length 1 of them for cosines.
+        queries, targets: float32 [N, d]; with rows of length 1, the dot products are cosines.
 
     Raises:
         ValueError: the shapes differ.
@@ -30,14 +30,8 @@ def retrieval_recall(queries: NDArray[np.float32], targets: NDArray[np.float32],
     return found / len(queries) if len(queries) else float("nan")
 
 
-def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows of length 1; a row of 0 stays."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.where(length > 0, length, 1)).astype(np.float32)
-
-
 def r_squared(predicted: NDArray[np.float32], observed: NDArray[np.float32]) -> float:
     """1 - sum (observed - predicted)² / sum (observed - column's mean)² over all entries, float32 [n, p] each: columns
-    count by their variance. 0 is what the mean of these very rows reaches; NaN where they do not vary."""
+    count by their variance. Predicting the columns' means gives 0; NaN where the observed rows do not vary."""
     around = ((observed - observed.mean(axis=0)) ** 2).sum() if len(observed) else 0.0
     return float(1 - ((observed - predicted) ** 2).sum() / around) if around > 0 else float("nan")

@@ -4,14 +4,14 @@ from typing import Any
 
 from fusion.crossmodal.alignment import Alignment
 from fusion.crossmodal.translator import Translator
-from fusion.data.arguments import created
+from fusion.data.arguments import create_by_name
 
 TRANSLATORS = {
     "network": "fusion.crossmodal.regressor:Regressor",
     "ridge": "fusion.crossmodal.ridge:Ridge",
     "vae": "fusion.crossmodal.variational:Variational",
 }
-"""Name → module:class. The module is imported when the translator is asked for."""
+"""Name → module:class. The module is imported when a translator is created."""
 ALIGNMENTS = {
     "cca": "fusion.crossmodal.canonical:Canonical",
     "infonce": "fusion.crossmodal.contrastive:Contrastive",
@@ -24,15 +24,15 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Translator:
     Raises:
         ValueError: no translator has that name, or it takes no such parameter.
     """
-    made: Translator = created("translator", TRANSLATORS, name, parameters)
+    made: Translator = create_by_name("translator", TRANSLATORS, name, parameters)
     return made
 
 
 def create_alignment(name: str, parameters: dict[str, Any] | None = None) -> Alignment:
-    """An alignment that is not fitted.
+    """An unfitted alignment.
 
     Raises:
         ValueError: no alignment has that name, or it takes no such parameter.
     """
-    made: Alignment = created("alignment", ALIGNMENTS, name, parameters)
+    made: Alignment = create_by_name("alignment", ALIGNMENTS, name, parameters)
     return made

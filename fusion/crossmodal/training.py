@@ -1,4 +1,4 @@
-"""Trains named weights with Keras. Only this file of the folder needs TensorFlow, and only while fitting."""
+"""Training of named weights with Keras. TensorFlow is imported while fitting only."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fusion.training.trainer import deterministic
 
-LEAST_STEPS = 6
-"""Of an epoch: over fewer, a held-out figure says little of where training goes."""
+MIN_STEPS = 6
+"""Least steps of an epoch: after fewer, the held-out figure has hardly changed."""
 Weights = dict[str, NDArray[np.float32]]
 Batch = Mapping[str, Any]
 Loss = Callable[[Mapping[str, Any], Batch], Any]
@@ -22,11 +22,11 @@ class TranslatorConfig:
     """How to train.
 
     Attributes:
-        epochs: the most there may be.
+        epochs: most epochs.
         patience: epochs without a better held-out figure before stopping.
         batch_size: items a step.
         learning_rate: of Adam (Kingma and Ba 2015).
-        held_out: share of the items that says when to stop.
+        held_out: share of the items that is held out for early stopping.
 
     Raises:
         ValueError: an attribute is out of its range.
@@ -54,13 +54,13 @@ def train(
     config: TranslatorConfig,
     seed: int,
 ) -> Weights:
-    """The weights with the lowest held-out figure, those at the start among them; ties go to the earlier epoch. With
-    the same arguments and machine, the same bits.
+    """The weights with the lowest held-out figure of all epochs and the start; ties go to the earlier epoch. The same
+    arguments on the same machine give bitwise equal weights.
 
     Args:
-        loss: what every step lowers.
-        draw: the batches of an epoch.
-        figure: what the weights are worth on held-out items; lower is better.
+        loss: minimised by the steps.
+        draw: returns the batches of an epoch.
+        figure: the loss on held-out items, lower is better.
     """
     if not config.epochs:
         return start
@@ -80,16 +80,16 @@ def train(
 
 
 def shuffled(n: int, random: np.random.Generator, *, size: int) -> Iterable[NDArray[np.int64]]:
-    """An epoch's batches: the n rows in random order, in batches of about equal size, none above `size`, and again in
-    another order until there are `LEAST_STEPS`. A single row is no batch, since nothing can be compared in it."""
+    """An epoch's batches: the n rows in random order, in batches of about equal size, none above `size`, repeated in
+    another order until there are `MIN_STEPS`. No batch for a single row, which has nothing to be compared with."""
     if n > 1:
         parts = -(-n // max(2, size))
-        for _ in range(-(-LEAST_STEPS // parts)):
+        for _ in range(-(-MIN_STEPS // parts)):
             yield from np.array_split(random.permutation(n), parts)
 
 
 class _Learner:
-    """The weights as Keras variables, and the Adam that moves them."""
+    """The weights as Keras variables, and the Adam optimiser that updates them."""
 
     def __init__(self, start: Weights, loss: Loss, *, config: TranslatorConfig, seed: int) -> None:
         import keras
@@ -107,8 +107,8 @@ class _Learner:
         return {name: variable.numpy().copy() for name, variable in self._named.items()}
 
     def step(self, batch: Mapping[str, NDArray[Any]]) -> None:
-        """Gradients are computed operation by operation, as in `fusion.models.multitask.learner`, for the same bits
-        every time; Adam alone is compiled."""
+        """One step of Adam. Gradients are computed eagerly, as in `fusion.models.multitask.learner`, so that they are
+        bitwise reproducible; only Adam is compiled."""
         import tensorflow as tf
 
         tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}

@@ -1,28 +1,28 @@
-"""The contract of a translator: an item's missing modality, told from those that it has."""
+"""The interface of a translator: an item's missing modality, predicted from those that it has."""
 
 from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.crossmodal.views import Views
+from fusion.crossmodal.projected_items import ProjectedItems
 
 
 class Translator(ABC):
     """Predicts any modality's projected vector from the item's others.
 
-    What is predicted of an item depends on that item alone, not on those beside it, and is the same every time.
+    The prediction for an item depends on that item alone, not on the others given, and is deterministic.
     """
 
     @abstractmethod
-    def fit(self, views: Views, *, seed: int) -> None:
+    def fit(self, items: ProjectedItems, *, seed: int) -> None:
         """Learns, for each modality, from the items that have it and another."""
 
     @abstractmethod
-    def predict(self, views: Views, modality: str) -> NDArray[np.float32]:
-        """float32 [N, p_m] for every item, whether it has the modality or not, from its others alone; 0, which is the
-        mean, for an item without any other.
+    def predict(self, items: ProjectedItems, modality: str) -> NDArray[np.float32]:
+        """float32 [N, p_m] for every item, with or without the modality, from its other modalities alone; 0, which is
+        the mean, for an item without any other.
 
         Raises:
-            KeyError: the translator was fitted on items none of which had that modality.
+            KeyError: no item of the fit had that modality.
         """

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.config import in_words
 from schemas.errors import did_you_mean
 
 
@@ -35,14 +36,6 @@ def create_by_name(kind: str, table: Mapping[str, str], name: str, parameters: M
     try:
         return cls(**(parameters or {}))
     except ValidationError as error:
-        raise ValueError(f"{kind} {name!r}: {error_text(error)}") from error
+        raise ValueError(f"{kind} {name!r}: {in_words(error)}") from error
     except TypeError as error:
         raise ValueError(f"{kind} {name!r}: {error}") from error
-
-
-def error_text(error: ValidationError) -> str:
-    """Pydantic's findings on one line: each argument, its value and what is expected."""
-    return "; ".join(
-        f"{'.'.join(map(str, found['loc']))} {found['input']!r}: {found['msg'][:1].lower()}{found['msg'][1:]}"
-        for found in error.errors(include_url=False)
-    )

@@ -153,7 +153,8 @@ def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: 
 
     The ridge-regularised linear autoencoder min ||X - X B||² + ridge ||B||² has B = V diag(s² / (s² + ridge)) Vᵀ with
     X = U diag(s) Vᵀ (Jin et al. 2021, "Towards a Better Understanding of Linear Models for Recommendation", eq. 9). Of
-    it the `rank` largest directions are kept, P = V diag(sqrt(s² / (s² + ridge))). An item without a like has a row of zeros.
+    it the `rank` largest directions are kept, P = V diag(sqrt(s² / (s² + ridge))). An item without a like has a row of
+    zeros.
 
     Args:
         likes: CSR float32 [U, N].
@@ -164,8 +165,10 @@ def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: 
 
 
 def scaled_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int, size: float) -> NDArray[np.float32]:
-    """float32 [N, r]: `autoencoder_factors`, scaled so that the entries of liked items have root mean square `size`: one
-    learning rate then suits any size of catalog."""
+    """float32 [N, r]: `autoencoder_factors`, scaled so that the entries of liked items have root mean square `size`.
+
+    One learning rate then suits any size of catalog.
+    """
     factors = autoencoder_factors(likes, rank=rank, ridge=ridge, seed=seed)
     liked = factors[likes.getnnz(axis=0) > 0]
     found = np.sqrt(np.mean(liked**2)) if liked.size else 1.0

@@ -85,7 +85,7 @@ class Projection:
     def inverse(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
         """Projected rows [n, p] → float32 [n, d]: of the vectors that project onto them, the one nearest the mean in
         standard units. Columns that never varied are at the mean."""
-        # The axes are orthogonal and of one length, so their pseudo-inverse is their transpose over that length squared.
+        # The axes are orthogonal, so their pseudo-inverse is their transpose, each row over its squared length.
         lengths = (self.axes**2).sum(axis=0)
         standard = projected @ (self.axes / np.where(lengths > 0, lengths, 1)).T
         return (self.mean + np.where(np.isfinite(self.scale), self.scale, 0) * standard).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Who is asked about which of their likes: the held-out likes that validate and test a model."""
+"""Splits of a history into train, validation and test: by time, by each user's time, or by items (cold start)."""
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -12,18 +12,18 @@ from schemas.config import Fusion
 
 Kind = Literal["global_time", "per_user", "cold_items"]
 MIN_LIKES_PER_USER = 3
-"""A user with fewer likes cannot give one to each of train, valid and test, and stays wholly in train (`per_user`)."""
+"""A user with fewer likes cannot have one in each of train, valid and test, and stays wholly in train (`per_user`)."""
 MIN_LIKED_ITEMS = 3
 """With fewer liked items, train, valid and test cannot have one each, and everything is train (`cold_items`)."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One history cut in three; together the parts hold every row once, under the same `user_ids`.
+    """A history in three parts, which together hold every row once, under the same `user_ids`.
 
     Attributes:
-        valid_candidates, test_candidates: bool [N], the items of the catalog that may be ranked when validating and
-            when testing; None for all.
+        valid_candidates, test_candidates: bool [N], the items of the catalog that may be ranked in validation and in
+            the test; None for all.
     """
 
     train: History
@@ -33,14 +33,14 @@ class Split:
     test_candidates: NDArray[np.bool_] | None = None
 
     def known(self) -> History:
-        """Train and valid together: what may be known when the test begins."""
+        """Train and valid together, in the order of a `History`: what a model in the test may have learnt from."""
         parts = (self.train, self.valid)
         names = ("user", "item", "timestamp", "weight", "rating")
         both = History(self.train.user_ids, *(np.concatenate([getattr(p, name) for p in parts]) for name in names))
         return both.where(np.lexsort((both.item, both.timestamp, both.user)))
 
     def tuning(self) -> "Split":
-        """What choices are made on: train is all that is known, and the validation likes are the test."""
+        """The split on which choices are made: the validation likes are the test, and only train is known."""
         nothing = self.train.where(np.zeros(len(self.train), np.bool_))
         return replace(
             self, valid=nothing, test=self.valid, valid_candidates=None, test_candidates=self.valid_candidates
@@ -56,32 +56,39 @@ def split(
     item_ids: NDArray[np.str_] | None = None,
     seed: int = 0,
 ) -> Split:
-    """Cuts a history by time, or by items.
+    """Splits a history by time, or by items.
 
-    A history that has grown by later likes asks, in its test, for none that the earlier one gave to train or valid: a
-    model of an earlier night may be judged beside the night's own.
+    Once later likes are added to a history, the test of its split holds no like that was in train or valid before: a
+    model of an earlier night can be compared with the night's own.
 
-    `global_time`: likes are put in the order (timestamp, user, item); the newest `floor(test_share * n)` of them, at
-    least one, are the test, the `floor(valid_share * n)` before them, at least one, validate. A row that was seen but
-    not liked falls on the side of the line where its own (timestamp, user, item) puts it.
+    `global_time`: of the n likes in the order (timestamp, user, item), the newest `floor(test_share * n)`, at least
+    one, are the test, and the `floor(valid_share * n)` before them, at least one, validate. A row that was seen but not
+    liked goes to the part in which its own (timestamp, user, item) lies.
 
     `per_user`: the same within each user's likes, in the order (timestamp, item). A user with fewer than
     `MIN_LIKES_PER_USER` likes stays wholly in train.
 
-    With too few likes for a cut (under `MIN_LIKES_PER_USER`), everything is train.
+    With too few likes to split (under `MIN_LIKES_PER_USER`), everything is train.
 
-    `cold_items`: every item has a lot in [0, 1), drawn by the seed and its id alone. Of the items that anyone likes,
-    those with a lot below `test_share` are the test with all their rows, and those in the `valid_share` of the rest
-    that comes next validate with all theirs; at least one each, and one at least is left to train. Those items alone
-    are the candidates, so that new items compete with new items.
+    `cold_items`: every item has a uniform number in [0, 1), a hash of the seed and its id. Of the liked items, those
+    with a number below `test_share` are the test with all their rows, and those below `test_share + valid_share * (1 -
+    test_share)` validate with all theirs; at least one each, and at least one is left to train. Only those items are
+    candidates, so that new items compete with new items.
 
     Args:
-        item_ids: str [N], those of the catalog; only `cold_items` asks for them.
-        seed: draws the lots of `cold_items`; the other kinds draw nothing.
+        test_share, valid_share: above 0, with a sum below 1.
+        item_ids: str [N], the catalog's; required by `cold_items` only.
+        seed: of the hashes of `cold_items`; the other kinds use no randomness.
 
     Raises:
-        ValueError: an unknown kind, shares outside (0, 1) or adding up to 1 or more, or `cold_items` without
-            `item_ids`.
+        ValueError: an unknown kind, shares out of their range, or `cold_items` without `item_ids`.
+
+    >>> n = 5  # one user likes the items 0 to 4, one after the other
+    >>> user, item, time = np.zeros(n, np.int32), np.arange(n, dtype=np.int32), np.arange(n)
+    >>> history = History(np.array(["ann"]), user, item, time, np.ones(n, np.float32), np.full(n, np.nan, np.float32))
+    >>> parts = split(history, kind="per_user", test_share=0.4, valid_share=0.2)
+    >>> parts.train.item.tolist(), parts.valid.item.tolist(), parts.test.item.tolist()
+    ([0, 1], [2], [3, 4])
     """
     if not (0 < test_share < 1 and 0 < valid_share < 1 and test_share + valid_share < 1):
         raise ValueError(
@@ -100,13 +107,14 @@ def split(
     else:
         raise ValueError(f"kind {kind!r}: expected one of {', '.join(get_args(Kind))}")
     part = np.zeros(len(history), np.int8)
+    # Parts are found in the order of time, and written back to the rows that they belong to.
     part[order] = _parts(group[order], history.weight[order] > 0, test_share=test_share, valid_share=valid_share)
     train, valid, test = (history.where(part == which) for which in range(3))
     return Split(train, valid, test)
 
 
 def split_as(history: History, how: Fusion, *, item_ids: NDArray[np.str_], kind: Kind | None = None) -> Split:
-    """The history cut as configured, or by another kind of split."""
+    """The history split as configured, or by another kind of split."""
     return split(
         history,
         kind=kind or how.split.kind,
@@ -120,23 +128,27 @@ def split_as(history: History, how: Fusion, *, item_ids: NDArray[np.str_], kind:
 def _cold_items(
     history: History, item_ids: NDArray[np.str_], *, test_share: float, valid_share: float, seed: int
 ) -> Split:
-    part = np.zeros(len(item_ids), np.int8)
+    part = np.zeros(len(item_ids), np.int8)  # [N], an item's part: 0 train, 1 valid, 2 test
     liked = np.unique(history.likes().item)
     if len(liked) >= MIN_LIKED_ITEMS:
-        lots = _lots(item_ids[liked], seed=seed)
-        drawn, ends = liked[np.argsort(lots, kind="stable")], (test_share, test_share + valid_share * (1 - test_share))
-        tested, held_out = (int((lots < end).sum()) for end in ends)
-        n_test = min(max(1, tested), len(drawn) - 2)
-        n_held_out = min(max(n_test + 1, held_out), len(drawn) - 1)
+        uniform = _uniform_hashes(item_ids[liked], seed=seed)
+        drawn = liked[np.argsort(uniform, kind="stable")]
+        # Counts of items below either limit; those below the first are below the second too. Both are clipped so that
+        # of three liked items and more each part has one.
+        ends = (test_share, test_share + valid_share * (1 - test_share))
+        n_test, n_held_out = (int((uniform < end).sum()) for end in ends)
+        n_test = min(max(1, n_test), len(drawn) - 2)
+        n_held_out = min(max(n_test + 1, n_held_out), len(drawn) - 1)
         part[drawn[:n_test]] = 2
         part[drawn[n_test:n_held_out]] = 1
-    rows = part[history.item]
+    rows = part[history.item]  # [n], a row goes where its item goes
     train, valid, test = (history.where(rows == which) for which in range(3))
     return Split(train, valid, test, valid_candidates=part == 1, test_candidates=part == 2)
 
 
-def _lots(item_ids: NDArray[np.str_], *, seed: int) -> NDArray[np.float64]:
-    """float64 [n], uniform over [0, 1); an item's is the same in every catalog."""
+def _uniform_hashes(item_ids: NDArray[np.str_], *, seed: int) -> NDArray[np.float64]:
+    """float64 [n], uniform over [0, 1); an item's number is the same in every catalog."""
+    # The 8 bytes of a hash are a little-endian unsigned integer below 2**64.
     hashes = [blake2b(f"{seed} {item}".encode(), digest_size=8).digest() for item in item_ids.tolist()]
     return np.frombuffer(b"".join(hashes), "<u8") / 2**64
 
@@ -144,22 +156,29 @@ def _lots(item_ids: NDArray[np.str_], *, seed: int) -> NDArray[np.float64]:
 def _parts(
     group: NDArray[np.int64], liked: NDArray[np.bool_], *, test_share: float, valid_share: float
 ) -> NDArray[np.int8]:
-    """0 train, 1 valid, 2 test, for rows in the order of (group, time).
+    """int8 [n]: 0 train, 1 valid, 2 test.
 
-    A row that is not a like takes the part of the like before it, for the line to a part is drawn at that part's first
-    like; before the first like, it is train.
+    A part begins with its first like, so a row that is not a like goes to the part of the like before it, and to train
+    where there is none.
+
+    Args:
+        group: int64 [n], ascending; rows of a group (a user, or 0 for everyone) are in the order of time.
+        liked: bool [n].
     """
     if not len(group):
         return np.zeros(0, np.int8)
+    # Arrays [G] hold one number a group and are spread over its rows, [n], by [group].
     likes = np.bincount(group, liked).astype(np.int64)
     before_group = np.concatenate([[0], np.cumsum(likes)[:-1]])
-    place = np.maximum(np.cumsum(liked) - before_group[group] - 1, 0)
+    # [n]: the index of a like among the likes of its group, and for any other row that of the like before it, or 0.
+    index = np.maximum(np.cumsum(liked) - before_group[group] - 1, 0)
     n_test = _share(likes, test_share)[group]
     n_valid = _share(likes, valid_share)[group]
     test_from = likes[group] - n_test
-    part = np.where(place >= test_from, 2, np.where(place >= test_from - n_valid, 1, 0))
+    part = np.where(index >= test_from, 2, np.where(index >= test_from - n_valid, 1, 0))
     return np.where(likes[group] >= MIN_LIKES_PER_USER, part, 0).astype(np.int8)
 
 
 def _share(n: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """int64 [G]: a share of each count, rounded down, at least 1."""
     return np.maximum(1, np.floor(share * n)).astype(np.int64)

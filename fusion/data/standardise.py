@@ -106,7 +106,7 @@ def robust_scale(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 def _standardised(
     vectors: NDArray[np.float32], mask: NDArray[np.bool_], rows: NDArray[np.bool_], *, clip: float
 ) -> NDArray[np.float32]:
-    """float32 [N, d], 0 where the mask is False, and in columns that do not vary among the training `rows`, bool [N]."""
+    """float32 [N, d], 0 where the mask is False and in columns that do not vary over the training `rows`, bool [N]."""
     median, deviation = robust_scale(vectors[rows].astype(np.float64))
     standard = np.clip((vectors - median) / np.where(deviation > 0, deviation, np.inf), -clip, clip)
     return np.where(mask[:, None], standard, 0).astype(np.float32)

@@ -17,9 +17,7 @@ from fusion.evaluation.protocol import Judgements, pooled_pairs
 BINS = 10
 
 
-def platt(
-    scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def platt(scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]) -> NDArray[np.float64]:
     """Logistic regression on the score, with Platt's targets (Platt 1999): (p + 1) / (p + 2) for the p true ones and
     1 / (q + 2) for the q others, so that it stays finite where a threshold parts them. Each pair counts as both true
     and not, weighted by its target.
@@ -34,7 +32,8 @@ def platt(
     """
     p, q = int(true.sum()), int((~true).sum())
     target = np.where(true, (p + 1) / (p + 2), 1 / (q + 2))
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, solver="newton-cholesky"))
+    # The loss is a mean over pairs, of which few are true: the default tolerance stops too early.
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000))
     model.fit(
         np.tile(scores.astype(np.float64), 2)[:, None],
         np.repeat([True, False], len(scores)),
@@ -43,9 +42,7 @@ def platt(
     return model.predict_proba(asked.astype(np.float64)[:, None])[:, 1]
 
 
-def isotonic(
-    scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def isotonic(scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]) -> NDArray[np.float64]:
     """The function of the score that never falls and has the least squared error (Zadrozny and Elkan 2002); beyond the
     scores it was fitted to it stays level. Arguments and result as of `platt`."""
     model = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, true)
@@ -65,7 +62,7 @@ def reliability(
     equal predictions share a bin. Of equal widths the lowest would hold nearly all, since hardly any candidate is
     relevant.
     """
-    ends = np.quantile(predicted, np.linspace(0, 1, bins + 1)[1:-1])
+    ends = np.percentile(predicted, 100 * np.linspace(0, 1, bins + 1)[1:-1])
     bin_, which, count = np.unique(np.searchsorted(ends, predicted), return_inverse=True, return_counts=True)
     means, shares = (np.bincount(which, weights=values) / count for values in (predicted, true))
     found: dict[tuple[str, int | None], float] = {}
@@ -82,8 +79,8 @@ def calibration(
     same for `isotonic`.
 
     Of the users of `fusion.evaluation.protocol.pooled_pairs` those at even places fit the function from scores to
-    probabilities, and those at odd places judge it. Nothing where fewer than two users are asked, or those who fit
-    have relevant candidates only.
+    probabilities, and those at odd places judge it. Nothing where fewer than two users are evaluated, or those who
+    fit have relevant candidates only.
 
     Raises:
         ValueError: a scorer's answer has the wrong shape or is not finite for some candidate.

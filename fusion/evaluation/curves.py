@@ -39,19 +39,19 @@ def curves(
         scores, relevant, _ = pooled_pairs(judgements, name, scorer, seed=seed)
         if relevant.all() or not relevant.any():
             continue
-        # scikit-learn sorts them three times: what falls already is passed over. It refuses NaN and infinities.
+        # scikit-learn refuses NaN and infinities, and sorts three times, which is quick where scores fall already.
         falling = np.argsort(-scores)
-        scores, relevant = scores[falling].astype(np.float64), relevant[falling]
-        np.nan_to_num(scores, copy=False, nan=WORST, neginf=WORST, posinf=BEST)
-        false_positives, true_positives, _ = roc_curve(relevant, scores)
+        relevant, finite = relevant[falling], scores[falling].astype(np.float64)
+        np.nan_to_num(finite, copy=False, nan=WORST, neginf=WORST, posinf=BEST)
+        false_positives, true_positives, _ = roc_curve(relevant, finite)
         roc = np.interp(PERCENT / 100, false_positives, true_positives)
-        for metric, values in (("roc", roc), ("pr", _interpolated_precision(relevant, scores))):
+        for metric, values in (("roc", roc), ("pr", _interpolated_precision(relevant, finite))):
             figures += [
                 Figure.of_all(name, split_name, metric, int(k), v) for k, v in zip(PERCENT, values, strict=True)
             ]
         figures += [
             Figure.of_all(name, split_name, "pooled_auc", None, auc(false_positives, true_positives)),
-            Figure.of_all(name, split_name, "average_precision", None, average_precision_score(relevant, scores)),
+            Figure.of_all(name, split_name, "average_precision", None, average_precision_score(relevant, finite)),
         ]
     return figures
 

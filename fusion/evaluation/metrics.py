@@ -1,6 +1,6 @@
-"""Ranking metrics, one value a user: how well whole-catalog rankings find what is relevant. None averages.
+"""Ranking metrics with one value a user, not averaged: recall, ndcg, average precision, auc and so on.
 
-`hits` is bool [B, K]: place j of a row says whether the item ranked j-th is relevant; a place without an item is False.
+`hits` is bool [B, K]: whether the item at rank j, the j-th column from 1, is relevant; False at a rank without an item.
 `n_relevant` is int [B], at least 1: how many of a user's candidates are relevant. Results are float64 [B].
 """
 
@@ -36,33 +36,40 @@ def hit_rate(hits: Hits, *, k: int) -> PerUser:
 
 
 def ndcg(hits: Hits, n_relevant: NDArray[np.int64], *, k: int) -> PerUser:
-    """Binary nDCG at k: gain 1 at place j discounted by 1/log2(j + 1) (Järvelin and Kekäläinen 2002, base 2, with the
-    first place discounted as log2(2)), over the same sum for min(k, n_relevant) hits at the top."""
+    """Binary nDCG at k: gain 1 at rank j discounted by 1/log2(j + 1) (Järvelin and Kekäläinen 2002, base 2, with rank 1
+    discounted as log2(2)), over the same sum for min(k, n_relevant) hits at the top.
+
+    >>> hits = np.array([[True, False, True], [False, False, False]])
+    >>> ndcg(hits, np.array([2, 1]), k=3).round(3).tolist()  # (1 + 1/2) / (1 + 1/log2(3)), and no hit
+    [0.92, 0.0]
+    """
     discount = 1 / np.log2(np.arange(2, k + 2))
-    places = min(k, hits.shape[1])
+    ranks = min(k, hits.shape[1])
+    # [B]: entry m - 1 of the running sum is the best possible sum with m hits.
     ideal = np.cumsum(discount)[np.minimum(n_relevant, k) - 1]
-    return (hits[:, :places] * discount[:places]).sum(axis=1) / ideal
+    return (hits[:, :ranks] * discount[:ranks]).sum(axis=1) / ideal
 
 
 def average_precision(hits: Hits, n_relevant: NDArray[np.int64], *, k: int) -> PerUser:
-    """Sum of the precisions at the places of the hits among the first k (Manning et al. 2008, eq. 8.8, cut at k), over
+    """Sum of the precisions at the ranks of the hits among the first k (Manning et al. 2008, eq. 8.8, cut at k), over
     min(k, n_relevant): 1 for a ranking that could not be better. Its mean over users is MAP@k."""
     first = hits[:, :k]
+    # [B, k]: the precision at every rank, of which only those at hits are summed.
     precisions = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
     return (precisions * first).sum(axis=1) / np.minimum(n_relevant, k)
 
 
 def reciprocal_rank(hits: Hits, *, k: int) -> PerUser:
-    """1 over the place of the first hit, 0 without one in the first k (Voorhees 1999). Its mean over users is MRR@k."""
+    """1 over the rank of the first hit, 0 without one in the first k (Voorhees 1999). Its mean over users is MRR@k."""
     first = hits[:, :k]
     return first.any(axis=1) / (1 + first.argmax(axis=1)) if first.shape[1] else np.zeros(len(first))
 
 
 def accuracy(hits: Hits, n_relevant: NDArray[np.int64], n_candidates: NDArray[np.int64], *, k: int) -> PerUser:
-    """Share of candidates decided rightly when the first k are called relevant and the others not:
+    """Share of candidates classified correctly when the first k are predicted to be relevant and the others not:
     (TP + TN) / candidates (Manning et al. 2008, section 8.3).
 
-    With h hits, min(k, candidates) - h items are wrongly called and n_relevant - h wrongly left. Since nearly every
+    With h hits, min(k, candidates) - h items are false positives and n_relevant - h false negatives. Since nearly every
     candidate is irrelevant, it lies near 1 for any model: compare models, not data sets.
     """
     h = hits[:, :k].sum(axis=1)
@@ -70,29 +77,31 @@ def accuracy(hits: Hits, n_relevant: NDArray[np.int64], n_candidates: NDArray[np
     return 1 - wrong / n_candidates
 
 
-def midranks(scores: NDArray[np.float32], candidates: NDArray[np.bool_], asked: sp.csr_matrix) -> NDArray[np.float64]:
-    """The places of some candidates among all of their row, from the worst, 1, upwards; ties share their mean place.
+def midranks(scores: NDArray[np.float32], candidates: NDArray[np.bool_], wanted: sp.csr_matrix) -> NDArray[np.float64]:
+    """Ranks of some candidates among all candidates of their row, 1 for the lowest score; ties share their mean rank.
 
     Args:
-        scores: float [B, N]; NaN is worse than any number, as in `fusion.ranking.top_k.top_k`.
+        scores: float [B, N]; NaN is below any number, as in `fusion.ranking.top_k.top_k`.
         candidates: bool [B, N].
-        asked: CSR [B, N], an entry for every candidate whose place is asked for.
+        wanted: CSR [B, N], an entry for every candidate whose rank is wanted.
 
     Returns:
-        float64 [n], a place an entry of `asked`, in its order.
+        float64 [n], a rank for each entry of `wanted`, in the order of its `indices`.
     """
     scores = np.where(np.isnan(scores), -np.inf, scores)
-    places = np.empty(asked.nnz)
-    for row, (start, stop) in enumerate(zip(asked.indptr[:-1], asked.indptr[1:], strict=True)):
-        rising, own = np.sort(scores[row, candidates[row]]), scores[row, asked.indices[start:stop]]
-        worse, not_better = (np.searchsorted(rising, own, side=side) for side in ("left", "right"))
-        places[start:stop] = (worse + 1 + not_better) / 2
-    return places
+    ranks = np.empty(wanted.nnz)
+    # The entries of a CSR row are indices[start:stop]: its columns, so here the items.
+    for row, (start, stop) in enumerate(zip(wanted.indptr[:-1], wanted.indptr[1:], strict=True)):
+        ascending, own = np.sort(scores[row, candidates[row]]), scores[row, wanted.indices[start:stop]]
+        # Of candidates with this score, the first has rank below + 1 and the last has rank up_to; the mean of both.
+        below, up_to = (np.searchsorted(ascending, own, side=side) for side in ("left", "right"))
+        ranks[start:stop] = (below + 1 + up_to) / 2
+    return ranks
 
 
 def auc(rank_sums: NDArray[np.float64], n_relevant: NDArray[np.int64], n_candidates: NDArray[np.int64]) -> PerUser:
-    """Area under each user's ROC curve over the candidates: the chance that a relevant one outscores another, a tie
-    counting half (Hanley and McNeil 1982; the Mann-Whitney statistic).
+    """Area under each user's ROC curve over the candidates: the probability that a relevant one scores above another,
+    a tie counting half (Hanley and McNeil 1982; the Mann-Whitney statistic).
 
     With n relevant candidates and q others it is (rank sum - n(n + 1)/2) / nq (Mann and Whitney 1947).
 

@@ -1,4 +1,4 @@
-"""Whether a model may take the place of another: a non-inferiority test on the figures of the same users."""
+"""Promotion: a non-inferiority test of a model against references, on the figures of the same users."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Verdict:
 
     Attributes:
         may_serve: the decision.
-        reasons: one clause a reference that it was compared with, or why there was none.
+        reasons: one clause for each reference compared with, or why there was no comparison.
     """
 
     may_serve: bool
@@ -49,7 +49,7 @@ def paired_mean(candidate_per_user: NDArray[np.floating], reference_per_user: ND
     differences; it is 0 for one user.
 
     Raises:
-        ValueError: the arrays differ in shape, are empty or hold NaN.
+        ValueError: the arrays differ in shape, are empty or contain NaN.
     """
     if candidate_per_user.shape != reference_per_user.shape or candidate_per_user.ndim != 1:
         raise ValueError(
@@ -72,9 +72,9 @@ def judge(
     Args:
         candidate: float [n], the model's figure of each user; None where it has none.
         references: name → float [n], the figure of each of the same users.
-        figure: what the figure is called.
-        likes: number of held-out likes. Without one there is nothing to judge by and the model may serve; with some,
-            a model without a figure may not.
+        figure: name of the figure, for the reasons.
+        likes: number of held-out likes. With none, the model may serve untested; with some, a model without a figure
+            may not serve.
     """
     if not likes:
         return Verdict(True, ("no held-out likes to judge by",))
@@ -90,7 +90,7 @@ def judge(
 
 
 def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:
-    """Which of several float64 [n], one figure a user each, has the highest mean; 0 where that one is not clearly
-    better than the first (`PairedMean.clearly_better`), or where there is but one user."""
+    """Index of the array, float64 [n] with one figure a user, that has the highest mean; 0 unless that one is clearly
+    better than the first (`PairedMean.clearly_better`), or with a single user."""
     best = int(np.argmax([per_user.mean() for per_user in figures]))
     return best if len(figures[0]) > 1 and paired_mean(figures[best], figures[0]).clearly_better else 0

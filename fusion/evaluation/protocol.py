@@ -1,5 +1,5 @@
-"""The evaluation protocol: which users are asked, which items may be ranked for them, which are relevant (qrels), and
-what a hit is. Figures, early stopping and tuning all use it."""
+"""The evaluation protocol: which users are evaluated, which items may be ranked for them, which are relevant (qrels),
+and what a hit is. Figures, early stopping and tuning all use it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, Scorer, like_matrix
+from fusion.data.catalog import History, Scorer, like_matrix, pair_codes, seen_matrix
 from fusion.data.splits import Split
 from fusion.evaluation.metrics import ndcg
 from fusion.ranking.top_k import top_k
 
 CELLS = 8_000_000
-"""How many scores may be held at once."""
+"""Most scores that are held at once."""
 
 
 @dataclass(frozen=True)
 class Judgements:
-    """A user is asked who likes an item of the test. Candidates are the items that the split lets be ranked, without
-    what the user has had, liked or only seen, in train or valid; a test like that is no candidate cannot be found, and
-    is left out.
+    """Relevance judgements (qrels) of a split. Users with a test like are evaluated. Candidates are the items that the
+    split allows to be ranked, without those that the user liked or saw in train or valid; a test like that is no
+    candidate cannot be found, and is left out.
 
     Attributes:
         likes: CSR float32 [U, N], 1 where the user likes the item in train or valid.
@@ -38,10 +38,10 @@ class Judgements:
 
     @classmethod
     def of(cls, split: Split, n_items: int) -> "Judgements":
-        """The questions that the test of a split asks of a catalog of `n_items` items, train and valid being known.
+        """The judgements of a split's test over a catalog of `n_items` items, given train and valid.
 
         Raises:
-            ValueError: the split's candidates are not one for every item.
+            ValueError: the split's candidates have the wrong shape.
         """
         return cls.between(split.known(), split.test, n_items=n_items, candidates=split.test_candidates)
 
@@ -49,21 +49,21 @@ class Judgements:
     def between(
         cls, known: History, later: History, *, n_items: int, candidates: NDArray[np.bool_] | None = None
     ) -> "Judgements":
-        """The questions that later likes ask of whoever knows the earlier history.
+        """The judgements of later likes, given the known history.
 
         Args:
             candidates: bool [N], the items that may be ranked for anyone; None for all.
 
         Raises:
-            ValueError: the candidates are not one for every item.
+            ValueError: the candidates have the wrong shape.
         """
         ranked = np.ones(n_items, np.bool_) if candidates is None else candidates
         if ranked.shape != (n_items,):
             raise ValueError(f"candidates of shape {ranked.shape}: expected ({n_items},), one for every item")
-        test, ones = later.likes(), np.ones(len(known), np.float32)
-        had = sp.csr_matrix((ones, (known.user, known.item)), shape=(len(known.user_ids), n_items))
-        found = np.isin(_codes(test.user, test.item, n_items), _codes(known.user, known.item, n_items), invert=True)
-        return cls(like_matrix(known, n_items), had, ranked, test.where(found & ranked[test.item]))
+        test = later.likes()
+        new = ~np.isin(pair_codes(test.user, test.item, n_items), pair_codes(known.user, known.item, n_items))
+        test = test.where(new & ranked[test.item])
+        return cls(like_matrix(known, n_items), seen_matrix(known, n_items), ranked, test)
 
     @property
     def n_items(self) -> int:
@@ -80,18 +80,21 @@ class Judgements:
         return np.asarray(np.diff(self.likes.indptr) > 0)
 
     def relevant(self, rows: NDArray[np.bool_]) -> sp.csr_matrix:
-        """Bool CSR [U, N]: the test likes that `rows` marks."""
+        """Bool CSR [U, N]: the test likes where `rows`, bool [n], is True."""
         return like_matrix(self.test.where(rows), self.n_items).astype(np.bool_)
 
     def candidates(self, users: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """bool [B, N]."""
+        """bool [B, N]: the items that may be ranked for each user."""
         return (self.had[users].toarray() == 0) & self.ranked
 
     def scores(self, name: str, scorer: Scorer, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 [B, N].
+        """float32 [B, N]: the scorer's scores.
+
+        Args:
+            name: of the model, for the error message.
 
         Raises:
-            ValueError: the scorer's answer has another shape.
+            ValueError: the scores have another shape.
         """
         scores = np.asarray(scorer(users), np.float32)
         if scores.shape != (len(users), self.n_items):
@@ -100,19 +103,20 @@ class Judgements:
 
 
 def hits(ranking: NDArray[np.int64], relevant: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """bool [B, K]: whether the item at each place of a ranking is relevant. Every figure counts hits this way.
+    """bool [B, K]: whether the item at each rank of a ranking is relevant. Every figure counts hits this way.
 
     Args:
         ranking: int64 [B, K], items as `fusion.ranking.top_k.top_k` returns them, negative where there is none.
         relevant: bool [B, N].
     """
+    # The -1 of a rank without an item would index the last item; it looks up item 0 and is then masked.
     return np.take_along_axis(relevant, np.maximum(ranking, 0), axis=1) & (ranking >= 0)
 
 
 def ndcg_at_k(
     scores: NDArray[np.floating], relevant: NDArray[np.bool_], *, k: int, candidates: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """float64 [B]: ndcg@k of the rankings by `scores` [B, N].
+    """float64 [B]: ndcg@k of the rankings by `scores`, float [B, N].
 
     Args:
         relevant: bool [B, N], at least one a row.
@@ -123,7 +127,7 @@ def ndcg_at_k(
 
 
 def batches(users: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]:
-    """Users, so many at once that as many rows of `width` numbers are at most `CELLS`."""
+    """The users in batches, such that the rows of a batch, `width` numbers each, hold at most `CELLS` numbers."""
     size = max(1, CELLS // max(1, width))
     for start in range(0, len(users), size):
         yield users[start : start + size]
@@ -132,7 +136,7 @@ def batches(users: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]
 def pooled_pairs(
     judgements: Judgements, name: str, scorer: Scorer, *, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
-    """The pairs of a user who is asked and a candidate, in one pool; where they are more than `CELLS`, those of so many
+    """The pairs of an evaluated user and a candidate, in one pool; where they are more than `CELLS`, those of so many
     users as fit.
 
     Returns:
@@ -148,8 +152,3 @@ def pooled_pairs(
     relevant = judgements.relevant(np.ones(len(judgements.test), np.bool_))[users].toarray()
     places = np.repeat(np.arange(len(users)), candidates.sum(axis=1))
     return judgements.scores(name, scorer, users)[candidates], relevant[candidates], places
-
-
-def _codes(user: NDArray[np.integer], item: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
-    """One number a (user, item) pair."""
-    return user.astype(np.int64) * n_items + item

@@ -1,4 +1,4 @@
-"""Parts of the test likes that are judged on their own."""
+"""Segments of the test likes that are evaluated separately, by user, by popularity and by modality."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,14 +9,18 @@ from fusion.evaluation.protocol import Judgements
 
 
 def popularity_thirds(likes: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Which third of all likes an item belongs to: 0 the head, 1 the middle, 2 the tail, -1 for an item without a like.
+    """int8 [N]: which third of all likes an item belongs to: 0 the head, 1 the middle, 2 the tail, -1 without a like.
 
-    Items stand in order of likes, falling, ties by index. An item is of the head where those before it have less than a
-    third of all likes, of the middle where they have less than two thirds, and else of the tail.
+    Items are in descending order of likes, ties by index. An item is in the head if those before it have less than a
+    third of all likes, in the middle if they have less than two thirds, and in the tail otherwise.
 
     Args:
         likes: int [N], how many users like each item.
+
+    >>> popularity_thirds(np.array([1, 6, 0, 3, 2])).tolist()  # before them: 11, 0, -, 6 and 9 of 12 likes
+    [2, 0, -1, 1, 2]
     """
+    # Likes of all items before an item, in descending order, then written back to the order of the items.
     order = np.lexsort((np.arange(len(likes)), -likes))
     before = np.cumsum(likes[order]) - likes[order]
     third = np.empty(len(likes), np.int8)
@@ -24,21 +28,22 @@ def popularity_thirds(likes: NDArray[np.int64]) -> NDArray[np.int8]:
     return np.where(likes > 0, third, -1).astype(np.int8)
 
 
-def rows_of(
+def segment_rows(
     judgements: Judgements,
     *,
     segments: Sequence[str] | None,
     masks: Mapping[str, NDArray[np.bool_]] | None,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Segment → which of the test likes it asks for, bool [n]; `fusion.evaluation.evaluate.evaluate` says what each is.
+    """Segment → bool [n], which of the test likes belong to it; `fusion.evaluation.evaluate.evaluate` lists them.
 
     Args:
-        segments: those wanted, None for all that there are.
-        masks: modality → bool [N], True where the item has it; None leaves out `with_text` and its like.
+        segments: the names wanted, None for all.
+        masks: modality → bool [N], True where the item has it; None leaves out `with_text` and so on.
 
     Raises:
         ValueError: an unknown segment, or a mask of the wrong length.
     """
+    # Every array [n] has one entry a test like: a property of its item [N] or its user [U], indexed by them.
     item = judgements.test.item
     warm_user = judgements.warm[judgements.test.user]
     third = popularity_thirds(judgements.popularity)[item]

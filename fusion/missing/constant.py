@@ -1,4 +1,4 @@
-"""Policies that give every gap the same vector."""
+"""Policies that fill every gap with one vector: the mean or the median of the observed ones."""
 
 from abc import abstractmethod
 
@@ -18,7 +18,7 @@ class _Constant(Policy):
         """float32 [n, d] → float32 [d]."""
 
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
-        """`likes` and `seed` play no part."""
+        """`likes` and `seed` are not used."""
         self._vectors: dict[str, NDArray[np.float32]] = {}
         for modality in MODALITIES:
             if catalog.masks[modality].any():
@@ -37,7 +37,7 @@ class Mean(_Constant):
 
 
 class Median(_Constant):
-    """The median of each column of the modality's observed vectors: outliers do not move it."""
+    """The median of each column of the modality's observed vectors, which is robust to outliers."""
 
     def _of(self, observed: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.median(observed, axis=0).astype(np.float32)

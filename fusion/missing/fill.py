@@ -1,4 +1,4 @@
-"""What a model is given of the items: their vectors as configured, and what they lack filled in."""
+"""The catalog that a model is given: prepared as configured, with missing vectors filled in."""
 
 from fusion.data.catalog import Catalog, History
 from fusion.data.reviews import Reviews
@@ -8,7 +8,7 @@ from schemas.config import Fusion, Missing
 
 
 def fill(catalog: Catalog, known: History, how: Missing, *, seed: int) -> Catalog:
-    """The catalog with missing vectors filled in by a policy that is fitted on it and on the likes that are known.
+    """The catalog with missing vectors filled in by a policy fitted on it and on the known likes.
 
     Raises:
         ValueError: no policy has that name, or it takes no such parameter.
@@ -19,8 +19,9 @@ def fill(catalog: Catalog, known: History, how: Missing, *, seed: int) -> Catalo
 
 
 def model_input(catalog: Catalog, reviews: Reviews, known: History, how: Fusion) -> Catalog:
-    """The catalog as a model that knows a part of the history is given it: `prepare`, then `fill`.
+    """The model input for a known part of the history: `prepare`, then `fill`.
 
-    Its masks mark what a model may use; those of the catalog with its reviews mark what the items have.
+    Its masks mark the vectors that a model may use, filled in or observed; those of the catalog with its reviews mark
+    the observed ones.
     """
     return fill(prepare(catalog, reviews, known, how), known, how.missing, seed=how.seed)

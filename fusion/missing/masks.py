@@ -1,4 +1,4 @@
-"""Policies that make nothing up: masks as they are, or items with gaps hidden."""
+"""Policies that fill nothing in: gaps stay, or items with gaps are dropped."""
 
 from dataclasses import replace
 
@@ -10,31 +10,31 @@ from schemas.table import MODALITIES
 
 
 class Untouched(Policy):
-    """Missing stays missing."""
+    """Missing vectors stay missing."""
 
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
-        """Nothing is learnt."""
+        """Does nothing."""
 
     def fill(self, catalog: Catalog) -> Catalog:
         return catalog
 
 
 class Drop(Policy):
-    """Items that lack a usual modality are hidden: all their masks are False.
+    """Items that lack a usual modality are dropped: all their masks are False.
 
-    Usual are the modalities that at least `USUAL` of the fitted catalog has. What is left is complete, which flatters
-    every figure and serves nobody whose items are hidden; the policy is here to be compared with.
+    Usual are the modalities that a share of at least `USUAL` of the fitted items has. Figures over the complete items
+    that are left look better, but the dropped ones cannot be recommended: this policy is for comparison only.
     """
 
     USUAL = 0.5
 
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
-        """`likes` and `seed` play no part."""
+        """`likes` and `seed` are not used."""
         self._usual = np.array([m for m in MODALITIES if len(catalog) and catalog.masks[m].mean() >= self.USUAL], "U8")
 
     def fill(self, catalog: Catalog) -> Catalog:
         whole = np.ones(len(catalog), np.bool_)
         for modality in self._usual:
             whole &= catalog.masks[str(modality)]
-        hidden = {m: np.where(whole[:, None], x, 0).astype(np.float32) for m, x in catalog.vectors.items()}
-        return replace(catalog, vectors=hidden, masks={m: mask & whole for m, mask in catalog.masks.items()})
+        vectors = {m: np.where(whole[:, None], x, 0).astype(np.float32) for m, x in catalog.vectors.items()}
+        return replace(catalog, vectors=vectors, masks={m: mask & whole for m, mask in catalog.masks.items()})

@@ -1,23 +1,26 @@
-"""Missing vectors from the items that a random walk from an item visits."""
+"""The policy that fills with a mean weighted by personalised PageRank on the item graph."""
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.crossmodal.views import Views
-from fusion.data.catalog import Catalog, History, places
+from fusion.crossmodal.projected_items import ProjectedItems
+from fusion.data.catalog import Catalog, History, positions
 from fusion.missing.neighbours import NEIGHBOURS, GraphPolicy
 
 TOLERANCE = 1e-4
-"""A step's probability below this is dropped, and walks end when less than a hundred times this is left."""
+"""Probabilities of a step below this are dropped, and walks end when less than a hundred times this is left."""
 BLOCK = 256
+"""Items whose walks are computed at once."""
 
 
 class PageRank(GraphPolicy):
-    """The mean of the nodes that have the modality, weighted by the personalised PageRank of the item: how often a walk
-    along the edges visits them that at every step starts again at the item with probability `restart` (Page et al.
-    1999; Haveliwala 2002, "Topic-Sensitive PageRank", with the item as its topic). Unlike a neighbourhood, it
-    goes on beyond the item's own edges, as far as a walk gets with a probability of `TOLERANCE`.
+    """The mean of the nodes that have the modality, weighted by the personalised PageRank of the item.
+
+    That is how often a node is visited by a random walk along the edges that restarts at the item with probability
+    `restart` at every step (Page et al. 1999; Haveliwala 2002, "Topic-Sensitive PageRank", with the item as its topic).
+    Unlike `Neighbours`, it reaches nodes beyond the item's own edges, as far as a walk gets with a probability of
+    `TOLERANCE`.
 
     Args:
         restart: above 0 and below 1.
@@ -33,15 +36,15 @@ class PageRank(GraphPolicy):
             raise ValueError(f"restart {restart}: expected a probability above 0 and below 1")
         self.restart = restart
 
-    def _learn(self, catalog: Catalog, views: Views, likes: History, *, seed: int) -> None:
-        super()._learn(catalog, views, likes, seed=seed)
+    def _learn(self, catalog: Catalog, items: ProjectedItems, likes: History, *, seed: int) -> None:
+        super()._learn(catalog, items, likes, seed=seed)
         self._links = self._graph.links()
 
-    def _weights(self, catalog: Catalog, views: Views, rows: NDArray[np.int64]) -> sp.csr_matrix:
-        first = self._graph.edges(catalog, views, rows)
-        place = places(self._graph.item_ids, catalog)[rows]
+    def _weights(self, catalog: Catalog, items: ProjectedItems, rows: NDArray[np.int64]) -> sp.csr_matrix:
+        first = self._graph.edges(catalog, items, rows)
+        own = positions(self._graph.item_ids, catalog.item_ids)[rows]
         blocks = [
-            without(visits(first[i : i + BLOCK], self._links, restart=self.restart), place[i : i + BLOCK])
+            without_own(visits(first[i : i + BLOCK], self._links, restart=self.restart), own[i : i + BLOCK])
             for i in range(0, len(rows), BLOCK)
         ]
         return sp.vstack(blocks, format="csr") if blocks else first
@@ -51,8 +54,9 @@ def visits(first: sp.csr_matrix, links: sp.csr_matrix, *, restart: float) -> sp.
     """CSR float32 [n, K]: restart * sum over t >= 1 of (1 - restart)^t first links^(t-1), the visits after the start of
     a walk whose first step is `first` [n, K] and whose others follow `links` [K, K].
 
-    A walk that meets a node without links starts again; that scales all its visits alike, and so no mean of them.
+    A walk restarts at a node without links; that scales all its visits by one factor, and so changes no mean of them.
     """
+    # `step` holds the probabilities of being at a node after t steps without a restart, `left` their sum at most.
     step = ((1 - restart) * first).tocsr()
     total, left = step.copy(), 1 - restart
     while step.nnz and left > 100 * TOLERANCE:
@@ -63,10 +67,11 @@ def visits(first: sp.csr_matrix, links: sp.csr_matrix, *, restart: float) -> sp.
     return (restart * total).tocsr().astype(np.float32)
 
 
-def without(weights: sp.csr_matrix, place: NDArray[np.int64]) -> sp.csr_matrix:
-    """The weights with row i's at column `place[i]` taken out."""
+def without_own(weights: sp.csr_matrix, own: NDArray[np.int64]) -> sp.csr_matrix:
+    """The weights [n, K] without the entry at column `own[i]` of each row i; -1 for none."""
+    # The row of every stored entry, in the order of `indices` and `data`.
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     kept = weights.copy()
-    kept.data[kept.indices == place[rows]] = 0
+    kept.data[kept.indices == own[rows]] = 0
     kept.eliminate_zeros()
     return kept

@@ -1,4 +1,4 @@
-"""The contract of a policy for missing modalities: a catalog in, the same catalog with fewer gaps out."""
+"""The interface of a policy for missing modalities: from a catalog, the same catalog with fewer gaps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class Fill:
     """Vectors for some items of a catalog.
 
     Attributes:
-        rows: int64 [n], places in the catalog.
+        rows: int64 [n], indices into the catalog.
         vectors: float32 [n, d].
     """
 
@@ -24,11 +24,11 @@ class Fill:
 
 
 class Policy(ABC):
-    """What is done about modalities that items lack.
+    """Handles the modalities that items lack.
 
-    A policy learns from observed vectors only, and never changes one. A vector that it makes up has its mask True, so
-    that a model uses it; whoever tells users what an item has keeps the catalog as it was. It is fitted once and then
-    applied to any catalog: items are known by their `item_id`.
+    A policy learns from observed vectors only, and never changes one. A vector that it fills in has its mask True, so
+    that a model uses it; the caller keeps the original catalog to know what items really have. A policy is fitted once
+    and then applied to any catalog: items are matched by their `item_id`.
     """
 
     @abstractmethod
@@ -37,15 +37,14 @@ class Policy(ABC):
 
     @abstractmethod
     def fill(self, catalog: Catalog) -> Catalog:
-        """The catalog with the policy applied; the one given stays as it is. A modality that no fitted item had stays
-        missing."""
+        """A new catalog with the policy applied. A modality that no fitted item had stays missing."""
 
 
 def filled(catalog: Catalog, fills: Mapping[str, Fill]) -> Catalog:
-    """The catalog with those rows in their modalities, and their masks True.
+    """The catalog with the vectors of `fills`, modality → `Fill`, and the masks of their rows True.
 
     Raises:
-        ValueError: a row is already there, or the catalog's vectors are of another width.
+        ValueError: a row was not missing, or the catalog's vectors are of another width.
     """
     vectors, masks = dict(catalog.vectors), dict(catalog.masks)
     for modality, fill in fills.items():
@@ -60,7 +59,7 @@ def filled(catalog: Catalog, fills: Mapping[str, Fill]) -> Catalog:
 
 
 def _with(catalog: Catalog, modality: str, fill: Fill) -> NDArray[np.float32]:
-    """float32 [N, d]. Where no item has the modality, its vectors may come without their width."""
+    """float32 [N, d]: the modality's vectors with the fill. Where no item has the modality, any width is accepted."""
     old, width = catalog.vectors[modality], fill.vectors.shape[1]
     if old.shape[1] != width:
         if catalog.masks[modality].any():

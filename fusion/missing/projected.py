@@ -1,4 +1,4 @@
-"""What policies share that learn on projected vectors: the projections, and the way back to a modality's own space."""
+"""The base of policies that learn on projected vectors and map back to a modality's own space."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.crossmodal.views import Views
+from fusion.crossmodal.projected_items import ProjectedItems
 from fusion.data.catalog import Catalog, History
 from fusion.data.projection import fit_projections
 from fusion.missing.policy import Fill, Policy, filled
 
 
 class ProjectedPolicy(Policy):
-    """Learns on the observed vectors, standardised and projected; what it makes is projected back.
+    """Learns on the observed vectors, standardised and projected, and maps its predictions back.
 
-    A gap about which an item tells nothing gets the modality's mean. A modality whose observed vectors are all the same
-    tells no item from another and stays as it is.
+    A gap that the policy has no evidence for gets the modality's mean. A modality whose observed vectors are all equal
+    has no projection and stays as it is.
 
     Args:
         dims: columns that a modality's vectors are projected onto.
@@ -32,20 +32,20 @@ class ProjectedPolicy(Policy):
 
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
         self._projections = fit_projections(catalog, dims=self.dims)
-        self._learn(catalog, Views.of(catalog, self._projections), likes.likes(), seed=seed)
+        self._learn(catalog, ProjectedItems.of(catalog, self._projections), likes.likes(), seed=seed)
 
     def fill(self, catalog: Catalog) -> Catalog:
-        views = Views.of(catalog, self._projections)
-        rows = {m: np.nonzero(~mask)[0] for m, mask in views.masks.items()}
-        made = self._make(catalog, views, rows)
-        return filled(catalog, {m: Fill(rows[m], self._projections[m].inverse(x)) for m, x in made.items()})
+        items = ProjectedItems.of(catalog, self._projections)
+        rows = {m: np.nonzero(~mask)[0] for m, mask in items.masks.items()}
+        predicted = self._predict(catalog, items, rows)
+        return filled(catalog, {m: Fill(rows[m], self._projections[m].inverse(x)) for m, x in predicted.items()})
 
     @abstractmethod
-    def _learn(self, catalog: Catalog, views: Views, likes: History, *, seed: int) -> None:
-        """Learns from the views, which are observed throughout."""
+    def _learn(self, catalog: Catalog, items: ProjectedItems, likes: History, *, seed: int) -> None:
+        """Learns from the items, which hold observed vectors only."""
 
     @abstractmethod
-    def _make(
-        self, catalog: Catalog, views: Views, rows: Mapping[str, NDArray[np.int64]]
+    def _predict(
+        self, catalog: Catalog, items: ProjectedItems, rows: Mapping[str, NDArray[np.int64]]
     ) -> Mapping[str, NDArray[np.float32]]:
-        """Modality → float32 [n, p_m], for the items at `rows`, which lack it; 0 is the mean."""
+        """Modality → float32 [n, p_m], for its `rows`, the items that lack it; 0 is the mean."""

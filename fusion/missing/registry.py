@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fusion.data.arguments import created
+from fusion.data.arguments import create_by_name
 from fusion.missing.policy import Policy
 
 POLICIES = {
@@ -16,7 +16,7 @@ POLICIES = {
     "pagerank": "fusion.missing.pagerank:PageRank",
     "regression": "fusion.missing.translated:Regression",
 }
-"""Name → module:class. The module is imported when the policy is asked for."""
+"""Name → module:class. The module is imported when a policy is created."""
 
 
 def create(name: str, parameters: dict[str, Any] | None = None) -> Policy:
@@ -25,5 +25,5 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Policy:
     Raises:
         ValueError: no policy has that name, or it takes no such parameter.
     """
-    made: Policy = created("missing-modality policy", POLICIES, name, parameters)
+    made: Policy = create_by_name("missing-modality policy", POLICIES, name, parameters)
     return made

@@ -1,4 +1,4 @@
-"""Policies that tell a missing modality from those that the item has."""
+"""Policies that predict a missing modality from those that the item has."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -6,27 +6,27 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fusion.crossmodal.projected_items import ProjectedItems
 from fusion.crossmodal.registry import create
 from fusion.crossmodal.translator import Translator
-from fusion.crossmodal.views import Views
 from fusion.data.catalog import Catalog, History
 from fusion.missing.projected import ProjectedPolicy
 
 
 class _Translated(ProjectedPolicy):
-    """Fills with what a translator predicts."""
+    """Fills with the predictions of a translator."""
 
     def __init__(self, translator: Translator, *, dims: int) -> None:
         super().__init__(dims=dims)
         self._translator = translator
 
-    def _learn(self, catalog: Catalog, views: Views, likes: History, *, seed: int) -> None:
-        self._translator.fit(views, seed=seed)
+    def _learn(self, catalog: Catalog, items: ProjectedItems, likes: History, *, seed: int) -> None:
+        self._translator.fit(items, seed=seed)
 
-    def _make(
-        self, catalog: Catalog, views: Views, rows: Mapping[str, NDArray[np.int64]]
+    def _predict(
+        self, catalog: Catalog, items: ProjectedItems, rows: Mapping[str, NDArray[np.int64]]
     ) -> Mapping[str, NDArray[np.float32]]:
-        return {m: self._translator.predict(views.where(missing), m) for m, missing in rows.items()}
+        return {m: self._translator.predict(items.where(missing), m) for m, missing in rows.items()}
 
 
 class Regression(_Translated):
@@ -41,14 +41,14 @@ class Regression(_Translated):
 
 
 class _Trained(_Translated):
-    """By a translator that is trained by gradients.
+    """Fills with the predictions of a translator that is trained by gradient descent.
 
     Args:
         dims: see `ProjectedPolicy`.
         settings: the translator's own arguments.
 
     Raises:
-        ValueError: settings that it does not take.
+        ValueError: a setting that the translator does not take.
     """
 
     translator: ClassVar[str]

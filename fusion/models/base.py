@@ -75,6 +75,19 @@ class FitContext:
         return self.validation if self.validation is not None and len(self.validation.users) else None
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What a model that also learns other tasks predicts of N items.
+
+    Attributes:
+        rating: float32 [N], mean over the users; NaN where unknown.
+        category: str [N], "" where unknown.
+    """
+
+    rating: NDArray[np.float32]
+    category: NDArray[np.str_]
+
+
 class Strategy(ABC):
     """A way to fuse modalities and history.
 
@@ -160,6 +173,10 @@ class Strategy(ABC):
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
         """float32 [U, D], in the order of `history.user_ids`, from the likes in `history`, whose items are rows of this
         `catalog`. A user without a like gets what is best for anyone."""
+
+    def predictions(self, catalog: Catalog, history: History) -> Predictions | None:
+        """What the model predicts of the catalog's items beside scores; None where it learns nothing else."""
+        return None
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:

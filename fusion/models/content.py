@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History
-from fusion.data.history_features import profiles, recency_matrix
-from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
+from fusion.data.history_features import recency_matrix, user_profiles
+from fusion.data.projection import fit_projections, modality_masks, projections_from, projections_state
 from fusion.models.base import FitContext, Strategy
+from fusion.ranking.nearest_neighbours import unit_rows
 from fusion.training.config import FitLog
 from schemas.table import MODALITIES
 
@@ -63,20 +64,20 @@ class Content(Strategy):
         return blocks
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        return {"history": np.zeros(len(catalog), np.bool_), **speaks(catalog, self._projections)}
+        return {"history": np.zeros(len(catalog), np.bool_), **modality_masks(catalog, self._projections)}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         parts = [np.sqrt(self.weights[m]) * self._unit(catalog, m) for m in MODALITIES]
-        return _of_length_one(np.hstack(parts))
+        return unit_rows(np.hstack(parts)).astype(np.float32)
 
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
         weights = recency_matrix(history.likes(), len(catalog), decay=None)
-        vectors = profiles(weights, [self.item_vectors(catalog)], [np.ones(len(catalog), np.bool_)])
+        vectors = user_profiles(weights, [self.item_vectors(catalog)], [np.ones(len(catalog), np.bool_)])
         return np.where(np.diff(weights.indptr)[:, None] > 0, vectors, self._prior)
 
     def _unit(self, catalog: Catalog, modality: str) -> NDArray[np.float32]:
         projection = self._projections[modality]
-        return _of_length_one(projection(catalog.vectors[modality], catalog.masks[modality]))
+        return unit_rows(projection(catalog.vectors[modality], catalog.masks[modality]))
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {"prior": self._prior, **projections_state(self._projections)}
@@ -84,8 +85,3 @@ class Content(Strategy):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._prior = state["prior"]
         self._projections = projections_from(state)
-
-
-def _of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(length > 0, length, 1)).astype(np.float32)

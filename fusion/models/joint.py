@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from pydantic import PositiveFloat, PositiveInt, validate_call
 
-from fusion.data.catalog import Catalog, History, Sequences, like_matrix, places, rows_at
-from fusion.data.history_features import Profiled, scaled_factors
+from fusion.data.catalog import Catalog, History, Sequences, like_matrix, positions, rows_at
+from fusion.data.history_features import UserProfilesMixin, scaled_factors
 from fusion.models.base import FitContext, Space
 from fusion.models.trained import Trained
 from fusion.training import layers
@@ -121,7 +121,7 @@ class Joint(Trained):
         return items, start(items, likes, width=self.width, units=self.units, seed=context.seed)
 
     def _network(self, catalog: Catalog) -> "JointItems":
-        place = places(self._item_ids, catalog)
+        place = positions(self._item_ids, catalog.item_ids)
         return JointItems(
             content=self._content(catalog, self._modalities),
             sequences=scaled(catalog, self._learnt),
@@ -134,7 +134,7 @@ class Joint(Trained):
 
 
 @dataclass(frozen=True)
-class JointItems(Profiled):
+class JointItems(UserProfilesMixin):
     """What is given of every item (`fusion.training.trainer.Network`).
 
     Attributes:

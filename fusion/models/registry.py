@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fusion.data.arguments import created, named
+from fusion.data.arguments import class_by_name, create_by_name
 from fusion.models.base import Strategy
 
 STRATEGIES = {
@@ -31,7 +31,7 @@ def strategy(name: str) -> type[Strategy]:
     Raises:
         ValueError: no strategy has that name.
     """
-    found: type[Strategy] = named("strategy", STRATEGIES, name)
+    found: type[Strategy] = class_by_name("strategy", STRATEGIES, name)
     return found
 
 
@@ -41,7 +41,7 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
     Raises:
         ValueError: no strategy has that name, or it takes no such parameter.
     """
-    made: Strategy = created("strategy", STRATEGIES, name, parameters)
+    made: Strategy = create_by_name("strategy", STRATEGIES, name, parameters)
     return made
 
 

@@ -1,13 +1,11 @@
 """A fitted model as something to ask for scores."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History, Scorer, like_matrix
+from fusion.data.catalog import Catalog, History, Scorer, seen_matrix
 from fusion.models.base import Strategy
-from fusion.ranking.rank_aggregation import SUM, points, speaking, total
+from fusion.ranking.rank_aggregation import SUM, nonzero_items, points, total
 
 CELLS = 4_000_000
 """How many scores of a block may be held at once."""
@@ -20,8 +18,8 @@ def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
     """
     items, users = model.item_vectors(catalog), model.user_vectors(catalog, history)
     blocks = {name: columns for name, columns in model.blocks.items() if columns.stop > columns.start}
-    combination, weights, speaks = model.combination, model.block_weights, speaking(items, blocks)
-    had = like_matrix(replace(history, weight=np.ones(len(history), np.float32)), len(catalog))
+    combination, weights, nonzero = model.combination, model.block_weights, nonzero_items(items, blocks)
+    had = seen_matrix(history, len(catalog))
     size = max(1, CELLS // max(1, len(catalog)))
 
     def scores(asked: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -35,7 +33,7 @@ def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
                 combination=combination,
                 weights=weights,
                 candidates=None if combination == SUM else had[batch].toarray() == 0,
-                speaks=speaks,
+                nonzero=nonzero,
             )
             found[start : start + size] = total(given)
         return found

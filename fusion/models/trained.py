@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History, places
-from fusion.data.projection import Projection, fit_projections, projections_from, projections_state, speaks
+from fusion.data.catalog import Catalog, History, positions
+from fusion.data.projection import Projection, fit_projections, modality_masks, projections_from, projections_state
 from fusion.models.base import FitContext, Strategy, side_by_side
 from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.loop import Learner, train
@@ -105,7 +105,8 @@ class Trained(Strategy):
         return {**blocks, "history": slice(0, max(0, blocks["history"].stop - 1))}
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        return {"history": places(self._item_ids, catalog) >= 0, **speaks(catalog, self._projections)}
+        has_history = positions(self._item_ids, catalog.item_ids) >= 0
+        return {"history": has_history, **modality_masks(catalog, self._projections)}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         return self._network(catalog).item_vectors(self._weights)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.models.base import Validation
-from fusion.ranking.rank_aggregation import SUM, Ballots, block_scores, speaking, total, weighted
+from fusion.ranking.rank_aggregation import SUM, BlockRankings, block_scores, nonzero_items, total, weighted
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Never 0: what adds little for items with history may be all there is to know of a new one."""
@@ -69,17 +69,18 @@ class _Judge:
     ) -> None:
         self._holdout, self._users, self._items = holdout, users, items
         self._blocks, self._combination = blocks, combination
-        self._speaks = speaking(items, blocks)
+        self._nonzero = nonzero_items(items, blocks)
         self._size = max(1, CELLS // max(1, len(items)))
 
     def ndcg(self, tried: list[Weights]) -> list[float]:
         per_user: list[list[NDArray[np.float64]]] = [[] for _ in tried]
         for held in self._holdout.batches(self._size):
             scores = block_scores(self._users[held.rows], self._items, self._blocks)
-            ballots = None
+            rankings = None
             if self._combination != SUM:
-                ballots = Ballots.of(scores, {name: held.candidates & self._speaks[name] for name in self._blocks})
+                ranked = {name: held.candidates & self._nonzero[name] for name in self._blocks}
+                rankings = BlockRankings.of(scores, ranked)
             for figures, weights in zip(per_user, tried, strict=True):
-                given = ballots.points(self._combination, weights) if ballots else weighted(scores, weights)
+                given = rankings.points(self._combination, weights) if rankings else weighted(scores, weights)
                 figures.append(held.ndcg(total(given)))
         return [float(np.concatenate(figures).mean()) for figures in per_user]

@@ -1,1 +1,1 @@
-"""Top k, nearest neighbours and rank aggregation in NumPy only: Spark's workers import it."""
+"""Top k, nearest neighbours and rank aggregation, in NumPy and SciPy only: Spark's workers import it."""

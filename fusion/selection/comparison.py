@@ -1,4 +1,4 @@
-"""Strategies, policies for missing modalities and baselines side by side on one split."""
+"""Comparison of strategies, policies for missing modalities, ablations and baselines on one split."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fusion.baselines.registry import BASELINES
 from fusion.data.catalog import Catalog, History, Scorer
 from fusion.data.splits import Split
-from fusion.data.subsets import hide, hide_share
+from fusion.data.subsets import without_modality, without_share
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.intervals import Interval, intervals, sign_flip_p
 from fusion.missing.fill import fill
@@ -28,16 +28,17 @@ SHOWN = (("ndcg", 10), ("recall", 20), ("auc", None), ("coverage", 20))
 HALF = 0.5
 
 Known = Callable[[History], Catalog]
-"""So much of the history → the catalog as whoever knows it sees it."""
+"""A part of the history → the catalog as prepared from that part alone."""
 Change = Callable[[Catalog, History], Catalog]
+"""A catalog and the known history → a changed catalog."""
 
 
-def _as_it_is(catalog: Catalog, _: History) -> Catalog:
+def _unchanged(catalog: Catalog, _: History) -> Catalog:
     return catalog
 
 
 def _without(modality: Modality, catalog: Catalog, _: History) -> Catalog:
-    return hide(catalog, modality)
+    return without_modality(catalog, modality)
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,15 @@ class Line:
     """One line of the comparison.
 
     Attributes:
-        kind: `strategy`; `policy`, the default strategy with missing modalities filled in; `hidden`, the fitted default
-            strategy shown less; `without`, fitted anew on less; or `baseline`.
-        name: of the strategy, policy or baseline, or what was hidden.
-        values: the figures of `SHOWN`, in that order; NaN where there is none.
-        intervals: theirs, at 95%; None for one that is no mean over users.
-        per_user: float64 [n], the first of them for each user asked; empty where there is no figure.
+        kind: `strategy`; `policy`, the default strategy with missing modalities filled in; `hidden`, the default
+            strategy fitted on everything and evaluated on less; `without`, fitted and evaluated on less; `baseline`.
+        name: of the strategy, policy or baseline, or of the modality that was removed.
+        values: the figures of `SHOWN`, in that order; NaN for a missing one.
+        intervals: of those figures, at 95%; None for a figure that is not a mean over users.
+        per_user: float64 [n], the first figure of each user; empty without figures.
         p_value: of the paired difference to the best baseline; NaN where there is none, and for a baseline.
-        tune_s: seconds of the fit that lets validation data choose; 0 where nothing is chosen.
-        fit_s, score_s: seconds of the last fit, and of scoring and judging all users asked.
+        tune_s: seconds of the fit on train, in which validation likes choose; 0 where nothing is chosen.
+        fit_s, score_s: seconds of the last fit, and of scoring and evaluation.
         note: why there are no figures, where there are none.
     """
 
@@ -70,11 +71,11 @@ class Line:
 
 
 class Comparison:
-    """One split of one catalog, on which models are fitted and judged one after the other.
+    """One split of one catalog, on which models are fitted and evaluated one after the other.
 
     Args:
-        known: the catalog, as far as a part of the history tells it.
-        default: the strategy that is tried under every policy and with modalities hidden.
+        known: makes the catalog from a part of the history.
+        default: the strategy of the policies and the ablations.
         parameters: of the default strategy.
     """
 
@@ -94,7 +95,7 @@ class Comparison:
         self._best: Line | None = None
 
     def lines(self, *, baselines: Sequence[str], strategies: Sequence[str], missing: Sequence[str]) -> Iterator[Line]:
-        """The lines as they come."""
+        """One line after the other, baselines first: their best is the reference of the p-values."""
         for name in baselines:
             line = self._baseline(name)
             if len(line.per_user) and (self._best is None or line.values[0] > self._best.values[0]):
@@ -109,11 +110,11 @@ class Comparison:
             yield self._fitted("policy", name, change=partial(self._filled, name))[0]
         present = [m for m in MODALITIES if self._catalog.masks[m].any()]
         for modality in present:
-            catalog = hide(self._catalog, modality)
-            yield self._judged("hidden", modality, scorer(model, catalog, self._history))
+            catalog = without_modality(self._catalog, modality)
+            yield self._evaluated("hidden", modality, scorer(model, catalog, self._history))
             yield self._fitted("without", modality, change=partial(_without, modality))[0]
         half = self._halved(self._catalog, self._history)
-        yield self._judged("hidden", "half of each", scorer(model, half, self._history))
+        yield self._evaluated("hidden", "half of each", scorer(model, half, self._history))
         yield self._fitted("without", "half of each", change=self._halved)[0]
 
     def _baseline(self, name: str) -> Line:
@@ -123,13 +124,13 @@ class Comparison:
         except (ValueError, ModuleNotFoundError) as error:
             return Line("baseline", name, note=str(error))
         fit_s = time.monotonic() - started
-        return self._judged("baseline", name, lambda users: model.scores(self._history, users), fit_s=fit_s)
+        return self._evaluated("baseline", name, lambda users: model.scores(self._history, users), fit_s=fit_s)
 
     def _fitted(
-        self, kind: str, name: str, *, strategy: str | None = None, change: Change = _as_it_is
+        self, kind: str, name: str, *, strategy: str | None = None, change: Change = _unchanged
     ) -> tuple[Line, Strategy]:
-        """A strategy, the default one unless named, tuned on train and fitted on all that is known of the catalog as
-        `change` makes it."""
+        """Fits a strategy, the default one unless named, on the changed catalog: tuned on train, then on train and
+        valid."""
         strategy, parameters = (strategy, {}) if strategy else (self._default, self._parameters)
         train, started = self._split.train, time.monotonic()
         holdout = Holdout.of(self._split, len(self._catalog), seed=self._seed)
@@ -139,15 +140,15 @@ class Comparison:
         model, catalog = registry.create(strategy, parameters), change(self._catalog, self._history)
         model.fit(catalog, self._history, seed=self._seed, tuned=tuned)
         fit_s = time.monotonic() - started
-        return self._judged(kind, name, scorer(model, catalog, self._history), tune_s=tune_s, fit_s=fit_s), model
+        return self._evaluated(kind, name, scorer(model, catalog, self._history), tune_s=tune_s, fit_s=fit_s), model
 
     def _filled(self, policy: str, catalog: Catalog, known: History) -> Catalog:
         return fill(catalog, known, Missing(policy=policy), seed=self._seed)
 
     def _halved(self, catalog: Catalog, _: History) -> Catalog:
-        return hide_share(catalog, HALF, seed=self._seed)
+        return without_share(catalog, HALF, seed=self._seed)
 
-    def _judged(self, kind: str, name: str, scores: Scorer, *, tune_s: float = 0.0, fit_s: float = 0.0) -> Line:
+    def _evaluated(self, kind: str, name: str, scores: Scorer, *, tune_s: float = 0.0, fit_s: float = 0.0) -> Line:
         started = time.monotonic()
         figures = evaluate(
             {name: scores}, split=self._split, split_name="", n_items=len(self._catalog), ks=KS, segments=["all"]

@@ -1,4 +1,4 @@
-"""A strategy's parameters, searched for within a budget by what the validation likes say."""
+"""Hyperparameter search within a budget, by the figure on the validation likes."""
 
 import logging
 import time
@@ -15,14 +15,14 @@ log = logging.getLogger("nightweave.tuning")
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a search goes on: for so many trials, or until a trial ends after so many minutes; the first to come."""
+    """A search ends after `trials` trials, or with the trial during which `minutes` have passed, whichever is first."""
 
     trials: int | None = None
     minutes: float | None = None
 
 
 def space(strategy: str) -> Space:
-    """Parameter → what it may be.
+    """Parameter of the strategy → its range.
 
     Raises:
         ValueError: no strategy has that name.
@@ -31,8 +31,8 @@ def space(strategy: str) -> Space:
 
 
 def search(bench: Bench, start: Trial, budget: Budget) -> list[Trial]:
-    """Trials of the strategy of `start`, from the parameters that it was tried with, in its `space`; what the space
-    leaves out stays. None where the strategy has no space, or nobody was asked.
+    """Trials of the strategy of `start` over its `space`, beginning from the parameters of `start`; parameters outside
+    the space stay. No trials where the strategy has no space, or `start` has no figure.
 
     Parameters are proposed by the tree-structured Parzen estimator (Bergstra et al. 2011), seeded: with a budget of
     trials, the same data gives the same ones. A budget of minutes gives as many as the machine manages.

@@ -1,4 +1,4 @@
-"""A shop's catalog made from a seed: pictures, sounds, clips and texts that follow from hidden traits.
+"""The demo shop: a catalog with media, and users' events, generated from a seed; no step of a night imports it.
 
 >>> summary = write_catalog(Path("build/demo/raw"), items=240, users=200, nights=3, seed=7)  # doctest: +SKIP
 """

@@ -1,4 +1,4 @@
-"""What users do: each visits items by a softmax over taste and popularity, and leaves events by how content it was."""
+"""Simulated events: users visit items by a softmax over taste and popularity; satisfaction decides on the events."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,20 @@ VISITS_PER_USER = 26
 LATER_NIGHT_SHARE = 0.06
 """Share of all visits on each night after the first (less where there are many)."""
 LATE_SHARE, LATE_DAYS = 0.3, 3
-"""Of the visits in the days before a later night so many arrive late, by up to so many days."""
+"""Share of the visits in the days before a later night that arrive late, and by how many days at most."""
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Events:
-    """One event a place, ascending by night of arrival, then by time.
+    """All events, one place each in every array, ascending by night of arrival, then by time.
 
     Attributes:
         user, item: their numbers.
-        night: the night of arrival; `late` says that the event is older than that night's day.
-        seconds: since 1970, UTC.
-        event: place in `EVENTS`.
+        night: the night of arrival.
+        late: whether the event is older than the day of that night.
+        seconds: since 1970-01-01, UTC.
+        event: index in `EVENTS`.
         stars: 0.5 to 5 for a rating or review, else NaN.
     """
 
@@ -46,25 +47,25 @@ class Events:
 
 @dataclass(frozen=True)
 class _Visits:
-    """One user's visit to one item a row; `content` in [0, 1], `day` counted from the first night."""
+    """Visits, one place each: `satisfaction` in [0, 1], `day` counted from the first night."""
 
     user: Ints
     item: Ints
     day: Ints
-    content: NDArray[np.float64]
+    satisfaction: NDArray[np.float64]
 
 
 def simulate(plan: Plan, users: int, first_midnight: int, *, progress: bool = False) -> Events:
-    """All events of all nights. `first_midnight` (epoch seconds) begins the first night's day."""
+    """Return the events of all nights; `first_midnight`, in epoch seconds, is the start of the first night's day."""
     visits = _all_visits(plan, users, progress=progress)
     rng = stream(plan.seed, "events")
     night = _arrival_nights(rng, visits.day, plan.nights)
-    chance = rng.random((len(visits.user), len(EVENTS))) < _likelihoods(visits.content)
+    chance = rng.random((len(visits.user), len(EVENTS))) < _likelihoods(visits.satisfaction)
     chance[:, 0] |= ~chance.any(axis=1)
     visit, event = np.nonzero(chance)
     opening = (rng.beta(3, 2, len(visits.user)) * 22 * 3600).astype(np.int64)
     seconds = first_midnight + visits.day[visit] * DAY + opening[visit] + event * rng.integers(20, 600, len(event))
-    stars = np.clip(np.round(2 * (1 + 4.2 * visits.content[visit] + rng.normal(0, 0.5, len(event)))) / 2, 0.5, 5)
+    stars = np.clip(np.round(2 * (1 + 4.2 * visits.satisfaction[visit] + rng.normal(0, 0.5, len(event)))) / 2, 0.5, 5)
     stars[event < EVENTS.index("rating")] = np.nan
     late = (night > 0) & (night > visits.day)
     order = np.lexsort((event, visit, seconds, night[visit]))
@@ -91,7 +92,7 @@ def _all_visits(plan: Plan, users: int, *, progress: bool) -> _Visits:
         user=np.concatenate([part.user for part in found]),
         item=np.concatenate([part.item for part in found]),
         day=np.concatenate([part.day for part in found]),
-        content=np.concatenate([part.content for part in found]),
+        satisfaction=np.concatenate([part.satisfaction for part in found]),
     )
 
 
@@ -102,36 +103,39 @@ def _visits(plan: Plan, user: int, liking: NDArray[np.float64], pull: NDArray[np
     per_night = rng.multinomial(number, [1 - later * (plan.nights - 1)] + [later] * (plan.nights - 1))
     free, chosen, days = ~plan.cold, [], []
     for night, count in enumerate(per_night.tolist()):
-        open_tonight = np.flatnonzero(free & (plan.arrival <= night) & (plan.deleted > night))
-        wish = liking[open_tonight] + pull[open_tonight] + rng.gumbel(size=len(open_tonight))
-        taken = open_tonight[rng.permutation(np.argsort(-wish, kind="stable")[:count])]
-        free[taken] = False
-        chosen.append(taken)
-        days.append(night - rng.integers(HISTORY_DAYS, size=len(taken)) if night == 0 else np.full(len(taken), night))
+        available = np.flatnonzero(free & (plan.arrival <= night) & (plan.deleted > night))
+        utility = liking[available] + pull[available] + rng.gumbel(size=len(available))
+        visited = available[rng.permutation(np.argsort(-utility, kind="stable")[:count])]
+        free[visited] = False
+        chosen.append(visited)
+        days.append(
+            night - rng.integers(HISTORY_DAYS, size=len(visited)) if night == 0 else np.full(len(visited), night)
+        )
     item = np.concatenate(chosen)
-    delight = (liking[item] - liking.mean()) / liking.std()
-    return _Visits(np.full(len(item), user), item, np.concatenate(days), 1 / (1 + np.exp(-1.3 * delight)))
+    standardised = (liking[item] - liking.mean()) / liking.std()
+    satisfaction = 1 / (1 + np.exp(-1.3 * standardised))
+    return _Visits(np.full(len(item), user), item, np.concatenate(days), satisfaction)
 
 
 def _arrival_nights(rng: np.random.Generator, day: Ints, nights: int) -> Ints:
-    """The night on which each visit's events arrive: its own day's, or for a few a later one."""
+    """The night on which each visit's events arrive: that of its day, or for a few visits a later one."""
     on_time = np.maximum(day, 0)
     delayed = np.minimum(day + rng.integers(1, LATE_DAYS + 1, len(day)), nights - 1)
     late = (rng.random(len(day)) < LATE_SHARE) & (delayed > 0)
     return np.where(late, delayed, on_time)
 
 
-def _likelihoods(content: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[visits, EVENTS] chances of each event, by how content the visitor was."""
-    ones = np.ones_like(content)
+def _likelihoods(satisfaction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability of each event, float64 [visits, EVENTS]."""
+    ones = np.ones_like(satisfaction)
     return np.stack(
         [
             0.45 * ones,
-            0.25 + 0.25 * content,
-            0.35 * content,
-            0.3 * np.maximum(0, 0.5 - content),
-            0.2 * content,
-            0.2 * content,
+            0.25 + 0.25 * satisfaction,
+            0.35 * satisfaction,
+            0.3 * np.maximum(0, 0.5 - satisfaction),
+            0.2 * satisfaction,
+            0.2 * satisfaction,
             0.2 * ones,
             0.07 * ones,
         ],

@@ -1,4 +1,4 @@
-"""A whole landing zone from a seed."""
+"""The demo shop written as a landing zone."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -43,17 +43,17 @@ def write_catalog(
     media: bool = True,
     progress: bool = True,
 ) -> Summary:
-    """Make a shop's catalog and what its users did, and write it under `raw` as a landing zone.
+    """Generate a shop's catalog and its users' events, and write them under `raw` as a landing zone.
 
     The same arguments give the same bytes in every file. Nothing is written outside `raw`.
 
     Args:
         raw: a folder that is new or empty.
         nights: partitions of consecutive days; the first holds 80% of the items and 60 days of history.
-        media: without it there are texts only, no files and no media URIs.
+        media: if False, items have text only, no media files and no URIs.
 
     Returns:
-        What was written. `planted` counts item rows (`duplicate_item`, `changed_item`, `deleted_item`,
+        A summary, in which `planted` counts item rows (`duplicate_item`, `changed_item`, `deleted_item`,
         `item_broken_json`, `item_wrong_type`, `item_missing_id`, `item_path_escape`, `string_price`, `html_text`,
         `bare_string`), interaction rows (`duplicate_interaction`, `late_interaction`, `interaction_broken_json`,
         `interaction_unknown_event`, `interaction_missing_item_id`, `interaction_bad_timestamp`), rows of both
@@ -61,7 +61,7 @@ def write_catalog(
         and files (`truncated_picture`, `silent_sound`, `shared_picture`). Names that would count 0 are absent.
 
     Raises:
-        LandingZoneError: `raw` holds something, a number is out of range, or ffmpeg cannot encode.
+        LandingZoneError: `raw` is not empty, a number is out of range, or ffmpeg cannot encode.
     """
     _check(items=items, users=users, nights=nights, seed=seed)
     create_raw(raw)
@@ -127,7 +127,7 @@ def _write_interactions(folder: Path, plan: Plan, events: Events, night: int, co
 
 
 def _fields(rows: Iterable[Row], counts: Counter[str]) -> Iterator[Content]:
-    """For the formats that have no broken lines."""
+    """The rows' fields; broken lines, which these formats cannot hold, are left out."""
     return (content for content in counted(rows, counts) if not isinstance(content, str))
 
 

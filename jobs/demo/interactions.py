@@ -1,4 +1,4 @@
-"""The rows of `RAW/interactions`: events as a shop's tracker sends them."""
+"""Rows of `RAW/interactions`, as a tracker would send them."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from jobs.demo.traits import stream
 
 DUPLICATE_SHARE = 0.015
 MALFORMED_EVERY = 200
-"""After so many good rows comes a malformed one."""
+"""Good rows between two malformed ones."""
 
 
 def user_id(user: int) -> str:
@@ -22,14 +22,14 @@ def user_id(user: int) -> str:
 
 
 def split_by_format(events: Events, night: int, nights: int) -> dict[str, np.ndarray]:
-    """The places of the night's events by file format: on the second night (or the only one) a tenth is CSV."""
+    """Return the places of the night's events by file format: a tenth is CSV on the second night, or the only one."""
     places = np.flatnonzero(events.night == night)
     csv = (np.arange(len(places)) % 10 == 3) & (night == min(1, nights - 1))
     return {"jsonl": places[~csv], "csv": places[csv]}
 
 
 def rows(plan: Plan, events: Events, places: np.ndarray, *, malformed: bool) -> Iterator[Row]:
-    """The events at `places`, some of them twice; if `malformed`, malformed rows among them."""
+    """Yield the events at `places`, some of them twice; if `malformed`, malformed rows between them."""
     rng = stream(plan.seed, "tracker", *places[:1].tolist())
     for number, place in enumerate(places.tolist(), start=1):
         notation, again, extra = int(rng.integers(4)), rng.random() < DUPLICATE_SHARE, rng.random() < 0.02

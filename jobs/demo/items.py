@@ -1,4 +1,4 @@
-"""The rows of `RAW/items`: what the shop says about each item on the night it arrives, changes or goes."""
+"""Rows of `RAW/items`: each item on the night on which it arrives, changes or is withdrawn."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,12 +12,12 @@ from jobs.demo.texts import Topic, pick, wording
 from jobs.demo.traits import stream
 
 HISTORY_DAYS = 60
-"""How far before the first night the shop's past goes back."""
+"""Days of history before the first night."""
 _BRANDS = ("Nordhavn", "Lumo", "青禾", "Fable & Co", "Atelier 9", "山月")
 
 
 def topic(plan: Plan, item: int) -> Topic:
-    """What the item's texts speak of."""
+    """Return the topic of the item's texts."""
     return Topic(
         theme=plan.trait("theme", item),
         occasion=plan.trait("occasion", item),
@@ -27,7 +27,7 @@ def topic(plan: Plan, item: int) -> Topic:
 
 
 def clean_row(plan: Plan, item: int, midnight: int, *, version: int = 1) -> Content:
-    """An item as it should be; `midnight` (epoch seconds) begins the night's day. `updated_at` is epoch seconds."""
+    """Return a row without faults; `midnight`, the start of the night's day, and `updated_at` are epoch seconds."""
     rng = stream(plan.seed, "item", item, version)
     language = pick(stream(plan.seed, "language", item), ("en", "zh"))
     row: Content = {"item_id": item_id(item)}
@@ -46,7 +46,7 @@ def clean_row(plan: Plan, item: int, midnight: int, *, version: int = 1) -> Cont
 
 
 def tidy_rows(plan: Plan, items: Iterable[int], midnight: int) -> Iterator[Row]:
-    """As a warehouse would export them, typed: for Parquet. `updated_at` is a UTC instant in microseconds."""
+    """Yield typed rows for Parquet, without faults but duplicates; `updated_at` is in microseconds since 1970, UTC."""
     for item in items:
         clean = clean_row(plan, item, midnight)
         typed = {"updated_at": clean["updated_at"] * 1_000_000, "attributes": list(clean["attributes"].items())}
@@ -57,7 +57,7 @@ def tidy_rows(plan: Plan, items: Iterable[int], midnight: int) -> Iterator[Row]:
 
 
 def arriving_rows(plan: Plan, items: Iterable[int], midnight: int) -> Iterator[Row]:
-    """As a shop exports them. A malformed row comes before the good one that repairs it, and is a day older."""
+    """Yield rows as a shop would export them. A malformed row is a day older than the good one after it."""
     names = dict(zip(np.flatnonzero(plan.broken).tolist(), _cycle(int(plan.broken.sum())), strict=True))
     for item in items:
         rng = stream(plan.seed, "mess", item)
@@ -71,7 +71,7 @@ def arriving_rows(plan: Plan, items: Iterable[int], midnight: int) -> Iterator[R
 
 
 def later_rows(plan: Plan, night: int, midnight: int) -> Iterator[Row]:
-    """Items that come again on `night` with a new title and picture, and items that are withdrawn."""
+    """Yield items that change on `night`, with a new title and picture, and items that are withdrawn."""
     for item in np.flatnonzero((plan.changed == night) & (night > 0)).tolist():
         rng = stream(plan.seed, "mess", item, night)
         row = _stamped(clean_row(plan, item, midnight, version=2), int(rng.integers(4)))
@@ -82,7 +82,7 @@ def later_rows(plan: Plan, night: int, midnight: int) -> Iterator[Row]:
 
 
 def split_by_format(plan: Plan, night: int) -> dict[str, NDArray[np.int64]]:
-    """The night's new items by file format: Parquet beside JSON Lines on the first night, CSV on the last."""
+    """Return the night's new items by file format: JSON Lines, and some Parquet on the first night, CSV on the last."""
     arriving = np.flatnonzero(plan.arrival == night)
     turn = np.arange(len(arriving)) % 10
     parquet = (night == 0) & (turn == 9) & ~plan.broken[arriving]
@@ -99,7 +99,7 @@ def _stamped(row: Content, notation: int) -> Content:
 
 
 def _trimmed(row: Content, rng: np.random.Generator) -> Content:
-    """Some shops send one tag or none, and some leave out what is empty."""
+    """A row with fewer tags, or without its empty fields, as some shops send it."""
     tags = int(rng.choice(3, p=(0.15, 0.25, 0.6)))
     row = {name: value[:tags] if name == "tags" else value for name, value in row.items()}
     if rng.random() < 0.5:

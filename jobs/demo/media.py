@@ -1,4 +1,4 @@
-"""The catalog's media files: what each is called, and making them, item by item, in any order."""
+"""The catalog's media files: their names and their making, item by item, in any order."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ KINDS = ("image", "audio", "video")
 _PICTURE_FORMATS = ("jpg", "png", "jpg", "webp")
 _SOUND_FORMATS = ("wav", "flac", "wav", "mp3", "wav", "flac", "wav", "ogg")
 _BATCH = 2_000
-"""Items that wait in the pool at once."""
+"""Items in the pool at once."""
 
 
 def item_id(item: int) -> str:
@@ -27,7 +27,7 @@ def item_id(item: int) -> str:
 
 
 def uris(plan: Plan, item: int, *, version: int = 1) -> dict[str, list[str]]:
-    """Paths relative to RAW, by kind of media. A changed item's second version has a new first picture."""
+    """Return paths relative to RAW, by kind of media. A changed item's second version has a new first picture."""
     name = item_id(item)
     mark = f"-v{version}" if version > 1 else ""
     image = _PICTURE_FORMATS[looks_like(item) % len(_PICTURE_FORMATS)]
@@ -42,7 +42,7 @@ def uris(plan: Plan, item: int, *, version: int = 1) -> dict[str, list[str]]:
 
 
 def write_media(raw: Path, plan: Plan, *, progress: bool) -> None:
-    """Make every file of the plan under RAW/media, on all cores."""
+    """Write every file of the plan under RAW/media, on all cores."""
     for kind in KINDS:
         if plan.has[kind].any():
             (raw / "media" / kind).mkdir(parents=True)
@@ -77,7 +77,7 @@ def _write_item(raw: Path, plan: Plan, item: int) -> None:
 
 
 def _write_picture(path: Path, plan: Plan, item: int, *, view: int) -> None:
-    """View 0 of a variant has the very bytes of its model's."""
+    """Write one view of an item; view 0 of a variant has the same bytes as that of the item that it looks like."""
     source = looks_like(item) if view == 0 else item
     traits = {name: plan.trait(name, item) for name in ("kind", "palette", "texture", "count")}
     rng = stream(plan.seed, "picture", source, view)
@@ -87,8 +87,8 @@ def _write_picture(path: Path, plan: Plan, item: int, *, view: int) -> None:
 def _write_sound(path: Path, plan: Plan, item: int) -> None:
     tempo, daylight = plan.traits["tempo"][item], plan.traits["daylight"][item]
     rng = stream(plan.seed, "sound", item)
-    heard = tune(rng, timbre=plan.trait("timbre", item), tempo=tempo, daylight=daylight)
-    write_sound(path, silence() if plan.silent[item] else heard)
+    samples = tune(rng, timbre=plan.trait("timbre", item), tempo=tempo, daylight=daylight)
+    write_sound(path, silence() if plan.silent[item] else samples)
 
 
 def _write_video(path: Path, plan: Plan, item: int, *, sound: Path | None) -> None:
@@ -103,5 +103,5 @@ def _write_video(path: Path, plan: Plan, item: int, *, sound: Path | None) -> No
 
 
 def _cut_short(path: Path) -> None:
-    """Leave the first 45% of a file's bytes."""
+    """Truncate a file to the first 45% of its bytes."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 45 // 100])

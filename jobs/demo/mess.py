@@ -1,4 +1,4 @@
-"""What real exports do to clean rows. A row carries the names of what was done to it, so that all can be counted."""
+"""Faults of real exports, put into clean rows. A row lists the names of its faults, so that they can be counted."""
 
 import html
 import json
@@ -19,7 +19,7 @@ LISTS = ("tags", "image_uris", "audio_uris", "video_uris")
 
 @dataclass(frozen=True)
 class Row:
-    """A row of an export: its fields, or a line of text that is not JSON, and what is wrong with it."""
+    """A row of an export: its fields, or a line that is not JSON, and the names of its faults."""
 
     content: Content | str
     faults: tuple[str, ...] = ()
@@ -29,14 +29,14 @@ class Row:
 
 
 def counted(rows: Iterable[Row], counts: Counter[str]) -> Iterator[Content | str]:
-    """The rows' contents; adds up their faults, and the rows themselves under `""`."""
+    """Yield the rows' contents, adding to `counts` their faults, and the rows themselves under `""`."""
     for row in rows:
         counts.update(("", *row.faults))
         yield row.content
 
 
 def timestamp(seconds: int, notation: int) -> str | int:
-    """One instant in one of four notations: UTC with Z, China's time with its offset, epoch seconds, milliseconds."""
+    """Return an instant in one of four notations: UTC with Z, UTC+8 with its offset, epoch seconds or milliseconds."""
     if notation == 0:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if notation == 1:
@@ -45,7 +45,7 @@ def timestamp(seconds: int, notation: int) -> str | int:
 
 
 def messy_item(row: Content, rng: np.random.Generator) -> Row:
-    """Some of: a price in words, a bare string for a list, HTML in a text, a column that nobody asked for."""
+    """Return the row with some of: a price as text, a bare string for a list, HTML in a text, an unknown column."""
     row, faults = dict(row), []
     if "price" in row and rng.random() < 0.4:
         row["price"] = pick(rng, ("{:,.2f}", "¥ {:.0f}", "${:,.2f}")).format(row["price"])
@@ -65,20 +65,24 @@ def messy_item(row: Content, rng: np.random.Generator) -> Row:
     return Row(row, tuple(faults))
 
 
-def _line(row: Content) -> str:
-    return json.dumps(row, ensure_ascii=False)
+def _broken_json(row: Content) -> str:
+    return json.dumps(row, ensure_ascii=False)[:-9]
+
+
+def _without_id(row: Content) -> Content:
+    return {name: value for name, value in row.items() if name != "item_id"}
 
 
 _ITEM_DAMAGE: dict[str, Callable[[Content], Content | str]] = {
-    "item_broken_json": lambda row: _line(row)[:-9],
+    "item_broken_json": _broken_json,
     "item_wrong_type": lambda row: row | {"title": {"text": row.get("title"), "html": False}},
-    "item_missing_id": lambda row: {name: value for name, value in row.items() if name != "item_id"},
+    "item_missing_id": _without_id,
     "item_path_escape": lambda row: row | {"image_uris": ["../../outside/catalog.png"]},
 }
 _INTERACTION_DAMAGE: dict[str, Callable[[Content], Content | str]] = {
-    "interaction_broken_json": lambda row: _line(row)[:-9],
+    "interaction_broken_json": _broken_json,
     "interaction_unknown_event": lambda row: row | {"event": "hover"},
-    "interaction_missing_item_id": lambda row: {name: value for name, value in row.items() if name != "item_id"},
+    "interaction_missing_item_id": _without_id,
     "interaction_bad_timestamp": lambda row: row | {"timestamp": "yesterday evening"},
 }
 MALFORMED_ITEMS = tuple(_ITEM_DAMAGE)
@@ -86,5 +90,5 @@ MALFORMED_INTERACTIONS = tuple(_INTERACTION_DAMAGE)
 
 
 def damaged(row: Content, name: str) -> Row:
-    """A malformed version of `row`; `name` is one of `MALFORMED_ITEMS` or `MALFORMED_INTERACTIONS`."""
+    """Return a malformed version of `row`; `name` is one of `MALFORMED_ITEMS` or `MALFORMED_INTERACTIONS`."""
     return Row((_ITEM_DAMAGE | _INTERACTION_DAMAGE)[name](row), (name,))

@@ -1,4 +1,4 @@
-"""A product picture for an item: what it is, its palette, its texture, how many there are, and the hour of the day."""
+"""Product pictures, drawn from an item's kind, palette, texture, count and daylight."""
 
 from collections.abc import Callable
 from functools import cache
@@ -90,23 +90,23 @@ TEXTURES: tuple[Callable[[Field, Field], NDArray[np.bool_]], ...] = (
     lambda x, y: (x // _CELL + y // _CELL) % 2 == 1,
     lambda x, y: (y + 9 * np.sin(2 * np.pi * x / _CELL)) % _CELL < _CELL * 0.4,
 )
-"""Where a texture shows the accent colour: plain, stripes, dots, checks, waves. Coordinates in drawn pixels."""
+"""Where a texture has the accent colour: plain, stripes, dots, checks, waves. Coordinates in drawn pixels."""
 
 _SHADE = Image.linear_gradient("L").rotate(90).point(lambda value: max(0, value - 96) // 2)
 """Darker to the right."""
 
-# Where the objects stand and how large they are (x and y of the middle, width), by how many there are less one.
 _PLACES = (
     ((0.5, 0.56, 0.62),),
     ((0.31, 0.55, 0.44), (0.69, 0.6, 0.44)),
     ((0.22, 0.52, 0.34), (0.78, 0.52, 0.34), (0.5, 0.66, 0.38)),
 )
+"""By `count`, of each object the x and y of its centre and its width, as shares of the picture's width."""
 
 
 def picture(
     rng: np.random.Generator, *, kind: int, palette: int, texture: int, count: int, daylight: float
 ) -> Image.Image:
-    """RGB, `SIZE` squared. `count` is one less than the number of objects."""
+    """Return an RGB image of `SIZE` x `SIZE`; `count` is one less than the number of objects."""
     main, accent, trim = (_jittered(rng, colour) for colour in PALETTES[palette])
     image = _scene(daylight)
     fabric = _texture(rng, texture, main, accent)
@@ -122,7 +122,7 @@ def picture(
 
 
 def write_picture(path: Path, image: Image.Image) -> None:
-    """In the format of `path`'s ending: jpg, png or webp."""
+    """Write an image in the format of the extension of `path`: jpg, png or webp."""
     if path.suffix == ".png":
         image.save(path)
     else:
@@ -135,7 +135,7 @@ def _jittered(rng: np.random.Generator, colour: Colour) -> Colour:
 
 
 def _scene(daylight: float) -> Image.Image:
-    """A wall and a table, from midnight blue to warm white."""
+    """The background, a wall and a table: from dark blue at -1 to warm white at 1."""
     light = (daylight + 1) / 2
     wall = np.array((26, 32, 62)) * (1 - light) + np.array((250, 244, 232)) * light
     table = np.array((44, 44, 70)) * (1 - light) + np.array((226, 212, 192)) * light
@@ -154,7 +154,7 @@ def _shadow(image: Image.Image, left: int, top: int, width: int) -> None:
 
 
 def _texture(rng: np.random.Generator, texture: int, main: Colour, accent: Colour) -> Image.Image:
-    """A cloth of one of the `TEXTURES`, larger than any object."""
+    """An image of one of the `TEXTURES`, larger than any object."""
     shift = tuple(rng.integers(0, 2 * _CELL, 2).tolist())
     cover = Image.fromarray(np.tile(np.roll(_tile(texture), shift, (0, 1)), (4, 4)))
     return Image.composite(Image.new("RGB", cover.size, accent), Image.new("RGB", cover.size, main), cover)
@@ -162,7 +162,7 @@ def _texture(rng: np.random.Generator, texture: int, main: Colour, accent: Colou
 
 @cache
 def _tile(texture: int) -> NDArray[np.uint8]:
-    """What a texture repeats: two cells squared, 255 where the accent colour shows."""
+    """The part of a texture that repeats: 2 x 2 cells, 255 where it has the accent colour."""
     y, x = np.mgrid[0 : 2 * _CELL, 0 : 2 * _CELL].astype(np.float32) + 0.5
     return np.where(TEXTURES[texture](x, y), 255, 0).astype(np.uint8)
 
@@ -170,7 +170,7 @@ def _tile(texture: int) -> NDArray[np.uint8]:
 def _product(
     parts: tuple[Part, ...], fabric: Image.Image, trim: Colour, light: Colour, *, side: int
 ) -> tuple[Image.Image, Image.Image]:
-    """One object and its mask, `side` pixels squared."""
+    """One object and its mask, `side` x `side` pixels."""
     layer, alpha = Image.new("RGB", (side, side), trim), Image.new("L", (side, side), 0)
     for role, form, place in parts:
         mask = Image.new("L", (side, side), 0)

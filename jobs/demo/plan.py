@@ -1,4 +1,4 @@
-"""Who arrives when, what is missing, and what is wrong: every decision about the catalog but a row's wording."""
+"""The plan of the catalog: when items arrive, change and go, which modalities they lack, and which faults they have."""
 
 from dataclasses import dataclass
 
@@ -20,19 +20,20 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Plan:
-    """The catalog's life, one place an item in every array.
+    """The plan, one place an item in every array.
 
     Attributes:
         traits: hidden trait → its value.
         arrival: the night (0, 1, …) on which the item first arrives.
-        changed: the later night on which it comes again with a new title and picture; 0 for never.
+        changed: the later night on which it has a new title and picture; 0 for never.
         deleted: the night on which it is withdrawn; `nights` for never.
         has: modality → whether the item has it.
-        cold: nobody interacts with it.
-        truncated, silent: its first picture is cut short; its sound holds no sound.
-        second_picture: it has two.
+        cold: no user interacts with it.
+        truncated: its first picture's file is truncated.
+        silent: its sound file is silent.
+        second_picture: it has two pictures.
         duplicated: its first row is written twice.
-        broken: a malformed row comes before its first one.
+        broken: a malformed row precedes its first one.
     """
 
     items: int
@@ -51,12 +52,12 @@ class Plan:
     broken: Flags
 
     def trait(self, name: str, item: int) -> int:
-        """The level of a trait that has levels."""
+        """Return the level of a trait that has levels."""
         return int(self.traits[name][item])
 
 
 def plan_catalog(items: int, nights: int, seed: int, *, media: bool = True) -> Plan:
-    """Decide on everything; without `media` there is text only."""
+    """Return the plan that follows from a seed; without `media`, items have text only."""
     rng = stream(seed, "plan")
     arrival = _arrivals(rng, items, nights)
     changed, deleted = _later_events(rng, arrival, nights)
@@ -91,7 +92,7 @@ def _exactly(rng: np.random.Generator, among: Flags, count: int) -> Flags:
 
 
 def _some(rng: np.random.Generator, among: Flags, share: float) -> Flags:
-    """Mark that share of `among`, one at least."""
+    """Mark that share of `among`, at least one item."""
     return _exactly(rng, among, max(1, round(share * int(among.sum()))))
 
 

@@ -1,4 +1,4 @@
-"""A short tune for an item: its timbre and tempo show the mood, its register the hour of the day."""
+"""Short tunes, synthesised from an item's timbre, tempo and daylight (as the register)."""
 
 import wave
 from pathlib import Path
@@ -15,17 +15,17 @@ Samples = NDArray[np.float32]
 
 
 def beats_per_minute(tempo: float) -> float:
-    """70 to 168 for a tempo of -1 to 1."""
+    """Return 70 to 168 for a tempo of -1 to 1."""
     return 108.5 * 1.55**tempo
 
 
 def base_frequency(daylight: float) -> float:
-    """Hz: from about 110 at night to 440 by day."""
+    """Return 110 to 440 Hz for a daylight of -1 to 1."""
     return float(220 * 2**daylight)
 
 
 def tune(rng: np.random.Generator, *, timbre: int, tempo: float, daylight: float) -> NDArray[np.int16]:
-    """A melody on the beat, `SECONDS` long, mono at `RATE`."""
+    """Return a melody with one note a beat, int16 mono, `SECONDS` long at `RATE` Hz."""
     step = int(RATE * 60 / beats_per_minute(tempo))
     time = (np.arange(int(1.5 * step)) / RATE).astype(np.float32)
     out = np.zeros(int(RATE * SECONDS) + len(time), np.float32)
@@ -37,7 +37,7 @@ def tune(rng: np.random.Generator, *, timbre: int, tempo: float, daylight: float
 
 
 def write_sound(path: Path, samples: NDArray[np.int16]) -> None:
-    """WAV directly, any other format through ffmpeg."""
+    """Write samples in the format of the extension of `path`: WAV directly, any other through ffmpeg."""
     if path.suffix != ".wav":
         return encode_audio(path, samples, RATE)
     with wave.open(str(path), "wb") as file:
@@ -48,43 +48,43 @@ def write_sound(path: Path, samples: NDArray[np.int16]) -> None:
 
 
 def silence() -> NDArray[np.int16]:
-    """As long as a tune, and nothing in it."""
+    """Return zeros, as long as a tune."""
     return np.zeros(int(RATE * SECONDS), np.int16)
 
 
 def _tones(frequency: float, time: Samples, strengths: dict[float, float]) -> Samples:
-    """A sum of sines: multiple of `frequency` → strength. What lies above half of `RATE` is left out."""
+    """A sum of sines: multiple of `frequency` → amplitude. Frequencies above half of `RATE` are left out."""
     audible = {k: v for k, v in strengths.items() if k * frequency < RATE / 2}
     return sum((v * np.sin(2 * np.pi * k * frequency * time) for k, v in audible.items()), np.zeros_like(time))
 
 
-def _shape(time: Samples, *, attack: float, decay: float) -> Samples:
-    """Loudness over time: rises for `attack` seconds, falls by e every `decay` seconds."""
+def _envelope(time: Samples, *, attack: float, decay: float) -> Samples:
+    """The envelope: rises for `attack` seconds, falls by a factor of e every `decay` seconds."""
     return np.minimum(time / attack, 1) * np.exp(-time / decay)
 
 
 def _flute(rng: np.random.Generator, frequency: float, time: Samples) -> Samples:
     breath = 0.02 * rng.standard_normal(len(time), np.float32)
-    return (_tones(frequency, time, {1: 1, 2: 0.08}) + breath) * _shape(time, attack=0.08, decay=0.5)
+    return (_tones(frequency, time, {1: 1, 2: 0.08}) + breath) * _envelope(time, attack=0.08, decay=0.5)
 
 
 def _clarinet(rng: np.random.Generator, frequency: float, time: Samples) -> Samples:
-    return _tones(frequency, time, {k: 1 / k for k in (1, 3, 5, 7, 9)}) * _shape(time, attack=0.04, decay=0.4)
+    return _tones(frequency, time, {k: 1 / k for k in (1, 3, 5, 7, 9)}) * _envelope(time, attack=0.04, decay=0.4)
 
 
 def _brass(rng: np.random.Generator, frequency: float, time: Samples) -> Samples:
-    return _tones(frequency, time, {k: k**-0.7 for k in range(1, 15)}) * _shape(time, attack=0.03, decay=0.35)
+    return _tones(frequency, time, {k: k**-0.7 for k in range(1, 15)}) * _envelope(time, attack=0.03, decay=0.35)
 
 
 def _bell(rng: np.random.Generator, frequency: float, time: Samples) -> Samples:
     partials = {2.0: 1.0, 3.01: 0.6, 4.17: 0.5, 5.43: 0.35, 6.8: 0.25, 8.21: 0.2}
-    return _tones(frequency, time, partials) * _shape(time, attack=0.002, decay=0.6)
+    return _tones(frequency, time, partials) * _envelope(time, attack=0.002, decay=0.6)
 
 
 def _pluck(rng: np.random.Generator, frequency: float, time: Samples) -> Samples:
     knock = rng.standard_normal(len(time), np.float32) * np.exp(-time / 0.012)
     string = _tones(frequency, time, {k: 1 / k**1.2 for k in range(1, 12)})
-    return string * _shape(time, attack=0.001, decay=0.09) + 0.7 * knock
+    return string * _envelope(time, attack=0.001, decay=0.09) + 0.7 * knock
 
 
 VOICES = (_flute, _clarinet, _brass, _bell, _pluck)

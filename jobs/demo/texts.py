@@ -1,4 +1,4 @@
-"""Titles, descriptions, tags and reviews by a small grammar: topic, kind and hour of the day choose the words."""
+"""Titles, descriptions, tags and reviews by a small grammar, from an item's theme, occasion, kind and daylight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Topic:
-    """What a text may speak of: the levels of `theme`, `occasion` and `kind`, and the hour in [-1, 1]."""
+    """The traits that a text may express: levels of `theme`, `occasion` and `kind`, and `daylight` in [-1, 1]."""
 
     theme: int
     occasion: int
@@ -32,7 +32,7 @@ class Wording:
 
 
 def wording(rng: np.random.Generator, language: str, topic: Topic) -> Wording:
-    """Put a topic into words of `language` (`en` or `zh`)."""
+    """Return texts about a topic in `language` (`en` or `zh`)."""
     words = VOCABULARIES[language]
     fill = _fillings(rng, language, topic)
     title = pick(rng, words.titles).format(**fill)
@@ -45,7 +45,7 @@ def wording(rng: np.random.Generator, language: str, topic: Topic) -> Wording:
 
 
 def review(rng: np.random.Generator, language: str, topic: Topic, stars: float) -> str:
-    """Two short sentences from someone who gave `stars` (0.5 to 5)."""
+    """Return a review of one or two short sentences that fits `stars` (0.5 to 5)."""
     words = VOCABULARIES[language]
     opening = pick(rng, words.praise if stars >= 4 else words.shrug if stars >= 3 else words.complaint)
     remark = pick(rng, words.remarks).format(**_fillings(rng, language, topic))
@@ -53,7 +53,7 @@ def review(rng: np.random.Generator, language: str, topic: Topic, stars: float) 
 
 
 def pick(rng: np.random.Generator, choices: Sequence[T]) -> T:
-    """One of `choices`, each as likely as the next."""
+    """Return one of `choices`, drawn uniformly."""
     return choices[int(rng.integers(len(choices)))]
 
 

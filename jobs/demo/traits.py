@@ -1,7 +1,7 @@
-"""The hidden side of the catalog: what an item is like, what a user likes, and which modality shows what.
+"""The hidden variables of the demo shop: traits of items, tastes of users, and which modality shows which traits.
 
-A user's liking of an item is `user_tastes @ item_traits.T` plus the item's popularity. Each trait is visible only
-where `MODALITY_GROUPS` says, so no modality alone tells what a user will like.
+A user's liking of an item is `user_tastes @ item_traits.T` plus the item's popularity. Each trait shows only
+in the modalities of `MODALITY_GROUPS`, so that no modality alone predicts what a user likes.
 """
 
 import zlib
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 TASTE_STRENGTH = 1.2
-"""Standard deviation, over items, of what one group of weight 1 adds to a liking (in nats; the noise's is 1.28)."""
+"""Standard deviation, over items, of what one group of weight 1 adds to a liking, in nats; the noise has 1.28."""
 ARCHETYPES = 5
-"""Users' tastes in each group of traits gather around this many."""
+"""Clusters of users' tastes in each group of traits."""
 ZIPF_EXPONENT = 0.4
 
 
@@ -48,22 +48,22 @@ MODALITY_GROUPS = {
     "video": ("energy", "daylight"),
 }
 SAME_PICTURE_EVERY = 40
-"""Of so many items in a row one is a variant: it looks just like the item before it."""
+"""One of so many consecutive items is a variant, with the same picture as the item before it."""
 _SAME_LOOK = ("palette", "texture", "count", "kind", "daylight")
 
 
 def stream(seed: int, purpose: str, *index: int) -> np.random.Generator:
-    """The random numbers for one purpose (and one item, user or night): the only place that turns a seed into some."""
+    """Return the generator for one purpose, and one item, user or night: the only one that is made from the seed."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *index])
 
 
 def looks_like(item: int) -> int:
-    """The item whose picture `item` shows: itself, or for a variant the one before it."""
+    """Return the item whose picture `item` has: itself, or for a variant the one before it."""
     return item - 1 if item % SAME_PICTURE_EVERY == SAME_PICTURE_EVERY // 5 - 1 else item
 
 
 def hidden_traits(items: int, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Each trait's value by item: a level (0, 1, …) or a number in [-1, 1]. More items do not change the first ones."""
+    """Return trait → values [items]: a level or a number in [-1, 1]; more items do not change the first ones."""
     draws = stream(seed, "traits").random((items, len(TRAITS)))
     values = {
         trait.name: np.floor(draw * trait.levels) if trait.levels else 2 * draw - 1
@@ -74,19 +74,19 @@ def hidden_traits(items: int, seed: int) -> dict[str, NDArray[np.float64]]:
 
 
 def trait_groups() -> dict[str, NDArray[np.int64]]:
-    """The columns of `item_traits` and `user_tastes` that each group of traits takes up."""
+    """Return the columns of `item_traits` and `user_tastes` of each group of traits."""
     owners = np.array([trait.group for trait in TRAITS for _ in range(trait.levels or 1)])
     return {group: np.flatnonzero(owners == group) for group in GROUP_WEIGHTS}
 
 
 def modality_columns(modality: str) -> NDArray[np.int64]:
-    """The columns of `item_traits` and `user_tastes` that can be told from one modality."""
+    """Return the columns of `item_traits` and `user_tastes` that show in one modality."""
     groups = trait_groups()
     return np.concatenate([groups[group] for group in MODALITY_GROUPS[modality]])
 
 
 def item_traits(items: int, seed: int) -> NDArray[np.float64]:
-    """[items, D]: levels as centred indicators, numbers with unit variance, each group scaled to its weight."""
+    """Return float64 [items, D]: centred indicators of levels, numbers of unit variance, groups scaled by weight."""
     values = hidden_traits(items, seed)
     variance = dict.fromkeys(GROUP_WEIGHTS, 0.0)
     for trait in TRAITS:
@@ -100,7 +100,7 @@ def item_traits(items: int, seed: int) -> NDArray[np.float64]:
 
 
 def user_tastes(users: int, seed: int) -> NDArray[np.float64]:
-    """[users, D], in the columns of `item_traits`. In each group a user leans to one archetype of its own choice."""
+    """Return float64 [users, D], in the columns of `item_traits`; in each group, near one of `ARCHETYPES` at random."""
     rng, width = stream(seed, "tastes"), sum(trait.levels or 1 for trait in TRAITS)
     archetypes = rng.normal(size=(ARCHETYPES, width))
     choices = rng.integers(ARCHETYPES, size=(users, len(GROUP_WEIGHTS)))
@@ -114,7 +114,7 @@ def user_tastes(users: int, seed: int) -> NDArray[np.float64]:
 
 
 def popularity(items: int, seed: int) -> NDArray[np.float64]:
-    """[items] log-odds by a Zipf law over a random ranking, mean 0."""
+    """Return float64 [items], log-odds by a Zipf law over a random ranking, mean 0."""
     ranks = 1 + stream(seed, "popularity").permutation(items)
     odds = -ZIPF_EXPONENT * np.log(ranks)
     return odds - odds.mean()

@@ -1,4 +1,4 @@
-"""A short clip for an item: pattern, direction and speed show its energy, brightness the hour of the day."""
+"""Short clips of a moving pattern, from an item's pattern, direction, speed and daylight (as the brightness)."""
 
 import colorsys
 from functools import cache
@@ -10,19 +10,19 @@ WIDTH, HEIGHT, FPS, SECONDS = 160, 120, 12, 2
 CELL = 40
 """Pixels after which a pattern repeats."""
 FINE = 8
-"""Places a pixel that a pattern is drawn at, so that slow motion is smooth."""
+"""Samples a pixel of a pattern, so that slow motion is smooth."""
 DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """Right, down, left, up."""
 Field = NDArray[np.float64]
 
 
 def pixels_per_second(speed: float) -> float:
-    """8 to 72 for a speed of -1 to 1: below half a cell a frame, so that the eye sees which way it goes."""
+    """Return 8 to 72 for a speed of -1 to 1: less than half a cell a frame, so that the direction is visible."""
     return 24 * 3**speed
 
 
 def clip(rng: np.random.Generator, *, pattern: int, direction: int, speed: float, daylight: float) -> NDArray[np.uint8]:
-    """uint8 [frames, height, width, 3]. The colours are chance and say nothing."""
+    """Return uint8 [frames, height, width, 3]. The colours are random and depend on no trait but daylight."""
     ground, figure = _colours(rng, daylight)
     shades = np.linspace(ground, figure, 256).round().astype(np.uint8)
     dx, dy = DIRECTIONS[direction]
@@ -34,7 +34,7 @@ def clip(rng: np.random.Generator, *, pattern: int, direction: int, speed: float
 
 @cache
 def _tile(pattern: int) -> NDArray[np.uint8]:
-    """One cell of a pattern, `FINE` places to a pixel, from 0 (ground) to 255 (figure)."""
+    """One cell of a pattern, `FINE` samples a pixel, from 0 (ground) to 255 (figure)."""
     y, x = np.mgrid[0 : CELL * FINE, 0 : CELL * FINE] / FINE - CELL / 2
     return np.round(255 * np.clip(PATTERNS[pattern](x, y) + 0.5, 0, 1)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""The shop's vocabulary in English and Chinese, by trait and level. What is seen or heard only is not in it."""
+"""The shop's vocabulary in English and Chinese, by the levels of those traits that show in text."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """One language's words. Every tuple but the last two is indexed by a trait's level.
+    """One language's words. From `kinds` to `occasions`, tuples are indexed by a trait's level.
 
     Attributes:
-        kinds: the product itself, as customers call it (several words each).
-        categories: its shelf.
-        themes: names of the series, then what one feels of it (two each).
-        theme_tags, occasion_tags: as tags.
-        occasions: what it is for, as a phrase.
-        hours: night, the hours between, day.
+        kinds: names of the product, several each.
+        categories: the category of each kind.
+        themes: pairs of a series' name and what it evokes, two each.
+        theme_tags, occasion_tags: the tag of each theme and occasion.
+        occasions: the purpose, as a phrase.
+        hours: phrases for night, twilight, day.
         titles, descriptions: patterns over `theme`, `feel`, `kind`, `occasion` and `hour`.
-        praise, shrug, complaint: a review's first sentence, by how content the writer is.
-        remarks: its second, over the same words as titles.
+        praise, shrug, complaint: first sentences of reviews with at least 4 stars, at least 3, and fewer.
+        remarks: second sentences, patterns over the same names as titles.
     """
 
     kinds: tuple[tuple[str, ...], ...]

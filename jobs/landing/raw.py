@@ -39,7 +39,7 @@ class Refusal(Exception):
 
 
 class LandingZoneError(NightweaveError):
-    """A landing zone cannot be read or written; the message says what was found, what was expected and what to do."""
+    """A landing zone cannot be read or written; the message names what was found, what was expected and what to do."""
 
 
 class RawChangedError(NightweaveError):

@@ -23,7 +23,7 @@ from lake import files, storage
 FOLDER = "artifacts"
 MANIFEST = "model.json"
 EVALUATED, SERVED = "held_out", "served"
-"""Parts of a stored model: fitted without the test likes, to be evaluated on them; fitted on all likes."""
+"""Parts of a stored model: fitted without the test likes, to be evaluated on them; fitted on all."""
 
 
 @dataclass(frozen=True)

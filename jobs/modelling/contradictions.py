@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from fusion.crossmodal.contradiction import contradictions
+from fusion.crossmodal.projected_items import ProjectedItems
 from fusion.crossmodal.registry import create_alignment
-from fusion.crossmodal.views import Views
 from fusion.data.catalog import Catalog
 from fusion.data.projection import fit_projections
 from jobs.runtime.night import Night
@@ -23,10 +23,10 @@ DIMS = 128
 def warn(night: Night, catalog: Catalog) -> None:
     """Write the items that `fusion.crossmodal.contradiction` flags to `quarantine`, in place of the night's earlier
     warnings. Nothing is refused: the items stay in the catalog, for a person to check."""
-    views = Views.of(catalog, fit_projections(catalog, dims=DIMS))
+    items = ProjectedItems.of(catalog, fit_projections(catalog, dims=DIMS))
     settings = night.config.fusion.contradictions
     found = contradictions(
-        views,
+        items,
         train=np.ones(len(catalog), np.bool_),
         seed=night.config.fusion.seed,
         rate=settings.false_positive_rate,

@@ -30,8 +30,8 @@ class Dataset:
     """The data that a night's models are trained and evaluated on.
 
     Attributes:
-        catalog: the items that are not deleted, with the mean vector of their contents of each modality, masked where
-            none of an item's contents was encoded.
+        catalog: the items that are not deleted, with the mean vector of their contents of each modality; the mask is
+            False where none of an item's contents was encoded.
         history: one row a (user, item) pair.
         reviews: the vectors of what users wrote.
         encoders: modality → fingerprint of the encoder whose vectors these are.

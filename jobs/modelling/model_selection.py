@@ -17,7 +17,7 @@ from optuna.distributions import distribution_to_json
 from fusion.data.splits import Split
 from fusion.missing.fill import model_input
 from fusion.models import registry
-from fusion.selection.bench import Bench, Trial, foremost, preferred
+from fusion.selection.bench import Bench, Trial, best_trial, select_trial
 from fusion.selection.search import Budget, search, space
 from jobs.modelling.artifacts import code_fingerprint, digest, identity
 from jobs.modelling.dataset import Dataset
@@ -91,12 +91,12 @@ def choose(night: Night, dataset: Dataset, parts: Split) -> Choice:
         parameters = candidate.parameters | (found.parameters if found else {})
         trials.append(bench.attempt(candidate.strategy, candidate.strategy, parameters, progress=True))
         log.info("%s: %s", trials[-1].strategy, _describe(bench, trials[-1]))
-    best = foremost(trials)
+    best = best_trial(trials)
     tuning = night.config.fusion.tuning
     if tuning.wanted and before[best.strategy] is None:
         searched = search(bench, best, Budget(tuning.trials, tuning.minutes))
         trials += searched
-        best = preferred([best, *searched])
+        best = select_trial([best, *searched])
         if tuning.reuse:
             (candidate,) = (c for c in considered if c.strategy == best.strategy)
             found_in.append(f"{_search_folder(night, candidate)}/{night.ds}.json")

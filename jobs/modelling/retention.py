@@ -1,4 +1,4 @@
-"""What trainings leave in the lake beside the tables, and when no published night needs it any more."""
+"""Files and folders beside the tables that no published night needs any more: models, choices, searches, scratch."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +13,12 @@ from schemas.tables import ItemEmbeddings, Models
 
 
 @dataclass(frozen=True)
-class Leftover:
-    """A file, or a folder with all that is in it.
+class Unused:
+    """A file, or a folder with its contents, that is no longer needed.
 
     Attributes:
         path: relative to LAKE.
-        size: bytes of its files.
+        size: bytes, of all its files.
     """
 
     path: str
@@ -26,44 +26,44 @@ class Leftover:
     is_folder: bool
 
 
-def leftovers(lake: Lake, before: datetime) -> dict[str, list[Leftover]]:
-    """By the folder of LAKE in which it lies, what nobody needs and was last written before that moment.
+def unused_artifacts(lake: Lake, before: datetime) -> dict[str, list[Unused]]:
+    """Return, by their folder of LAKE, the files and folders that are unused and were last written before that moment.
 
-    - A model is needed while `models` names it, or a night's `item_embeddings` were made by it.
-    - A choice is needed while the model is that it led to.
-    - What a search found is needed while a choice rests on it, and the newest of its kind for good: later nights take
-      it over.
-    - Checkpoints and scratch are needed by nobody but who writes them. A training that goes on writes its checkpoints
-      again and again; one that was killed does not.
+    - A model is used while `models` names it, or a night's `item_embeddings` were made by it.
+    - A choice is used while its model is.
+    - The result of a search is used while a choice that is used depends on it. The newest of each search is kept for
+      good, since later nights use it.
+    - Checkpoints and scratch are used by the running step alone. A training that goes on keeps writing its checkpoints,
+      a killed one does not.
     """
-    # What lies there is listed before the tables are read: what is named in between is then found needed.
+    # Folders are listed before the tables are read, so that what is used from then on is not among the unused.
     models, choices, scratches = (
-        _old(lake, it, before) for it in (artifacts.FOLDER, model_selection.CHOICES, scratch.FOLDER)
+        _old(lake, folder, before) for folder in (artifacts.FOLDER, model_selection.CHOICES, scratch.FOLDER)
     )
     searches = [
-        one for kind in _listed(lake, model_selection.SEARCHES) for one in _superseded(lake, kind.base_name, before)
+        one for each in _listed(lake, model_selection.SEARCHES) for one in _superseded(lake, each.base_name, before)
     ]
-    used, led_to = _used_models(lake), _choices(lake)
-    choices = [one for one in choices if led_to.get(one.path, {}).get("model") not in used]
-    stay = led_to.keys() - {one.path for one in choices}
-    found = {path for choice in stay for path in led_to[choice].get("found_in", ())}
+    used_models, stored = _used_models(lake), _choices(lake)
+    choices = [one for one in choices if stored.get(one.path, {}).get("model") not in used_models]
+    kept = stored.keys() - {one.path for one in choices}
+    used_searches = {path for choice in kept for path in stored[choice].get("found_in", ())}
     return {
-        artifacts.FOLDER: [one for one in models if one.path not in used],
+        artifacts.FOLDER: [one for one in models if one.path not in used_models],
         model_selection.CHOICES: choices,
-        model_selection.SEARCHES: [one for one in searches if one.path not in found],
+        model_selection.SEARCHES: [one for one in searches if one.path not in used_searches],
         scratch.FOLDER: scratches,
     }
 
 
-def remove(lake: Lake, unneeded: list[Leftover]) -> None:
-    """Removes them from the lake."""
+def remove(lake: Lake, unused: list[Unused]) -> None:
+    """Delete them from the lake."""
     filesystem, root = storage.filesystem(lake.uri)
-    for one in unneeded:
+    for one in unused:
         (filesystem.delete_dir if one.is_folder else filesystem.delete_file)(f"{root}/{one.path}")
 
 
 def _used_models(lake: Lake) -> set[str]:
-    """The folders of the models that are needed."""
+    """The folders, relative to LAKE, of the models that are used."""
     used = set(lake.read(Models, columns=["path"])["path"].to_pylist())
     for batch in lake.dataset(ItemEmbeddings).scanner(columns=["model_version"]).to_batches():
         used |= {f"{artifacts.FOLDER}/{version}" for version in batch["model_version"].unique().to_pylist()}
@@ -71,24 +71,21 @@ def _used_models(lake: Lake) -> set[str]:
 
 
 def _choices(lake: Lake) -> dict[str, dict[str, Any]]:
-    """Every choice by its path."""
-    paths = [
-        f"{model_selection.CHOICES}/{name}"
-        for name in files.names(lake, model_selection.CHOICES)
-        if name.endswith(".json")
-    ]
+    """The content of every stored choice, by its path relative to LAKE."""
+    folder = model_selection.CHOICES
+    paths = [f"{folder}/{name}" for name in model_selection.json_files(lake, folder)]
     return {path: files.read_json(lake, path) or {} for path in paths}
 
 
-def _superseded(lake: Lake, kind: str, before: datetime) -> list[Leftover]:
-    """What searches of one kind found, but for the newest night's."""
-    folder = f"{model_selection.SEARCHES}/{kind}"
-    newest = max((name for name in files.names(lake, folder) if name.endswith(".json")), default="")
+def _superseded(lake: Lake, settings: str, before: datetime) -> list[Unused]:
+    """Results of the searches with one group of settings, but for the newest night's."""
+    folder = f"{model_selection.SEARCHES}/{settings}"
+    newest = max(model_selection.json_files(lake, folder), default="")
     return [one for one in _old(lake, folder, before) if one.path != f"{folder}/{newest}"]
 
 
-def _old(lake: Lake, folder: str, before: datetime) -> list[Leftover]:
-    """The files and folders in a folder of the lake to which nothing was written since that moment."""
+def _old(lake: Lake, folder: str, before: datetime) -> list[Unused]:
+    """The files and folders in a folder of the lake that were last written before that moment."""
     filesystem, _ = storage.filesystem(lake.uri)
     old = []
     for child in _listed(lake, folder):
@@ -97,12 +94,12 @@ def _old(lake: Lake, folder: str, before: datetime) -> list[Leftover]:
         times = [info.mtime for info in (child, *inside) if info.mtime is not None]
         if times and max(times) < before:
             size = sum(info.size or 0 for info in (child, *inside) if info.is_file)
-            old.append(Leftover(f"{folder}/{child.base_name}", size, is_folder))
+            old.append(Unused(f"{folder}/{child.base_name}", size, is_folder))
     return old
 
 
 def _listed(lake: Lake, folder: str) -> list[pafs.FileInfo]:
-    """What lies in a folder of the lake, by name; nothing where there is no such folder."""
+    """The entries of a folder of the lake, by name; none where there is no such folder."""
     filesystem, root = storage.filesystem(lake.uri)
     found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{folder}", allow_not_found=True))
     return sorted(found, key=lambda info: info.base_name)

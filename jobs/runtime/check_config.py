@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from features.base import Encoder
 from features.registry import locate
 from fusion.crossmodal.registry import ALIGNMENTS
-from fusion.data.arguments import named
+from fusion.data.arguments import class_by_name
 from fusion.evaluation.evaluate import METRICS
 from fusion.missing.registry import POLICIES
 from fusion.models.registry import STRATEGIES, strategy
@@ -90,7 +90,7 @@ def _check_fusion(fusion: Fusion) -> None:
 
 def _check_named(place: str, kind: str, table: Mapping[str, str], name: str, parameters: Mapping[str, Any]) -> None:
     try:
-        cls = named(kind, table, name)
+        cls = class_by_name(kind, table, name)
     except ValueError as error:
         raise ConfigError(f"{place}: {error}") from None
     _made(place, f"{kind} {name!r}", cls, parameters)

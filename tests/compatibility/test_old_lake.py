@@ -80,7 +80,7 @@ def test_the_stored_models_are_loaded(old: Night) -> None:
     models = {str(row["date"]): row for row in old.lake.read(Models).to_pylist()}
     assert {date: row["model_version"] for date, row in models.items() if row["promoted"]} == PROMOTED
     for row in models.values():
-        for part in (artifacts.TWIN, artifacts.SERVED):
+        for part in (artifacts.EVALUATED, artifacts.SERVED):
             assert artifacts.load(old, row["path"], part).name == row["strategy"]
 
 

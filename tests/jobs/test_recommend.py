@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from fusion.models.base import BLOCKS
-from fusion.ranking.rank_aggregation import COMBINATIONS, speaking
+from fusion.ranking.rank_aggregation import COMBINATIONS, nonzero_items
 from jobs.landing.raw import Raw
 from jobs.recommend import Shelves, shelf_rows
 from jobs.runtime.night import Night
@@ -43,7 +43,7 @@ def shelves(combination: str) -> Shelves:
         neighbour_blocks=blocks,
         combination=combination,
         weights={name: 1.0 if combination == "sum" else 0.5 + len(name) / 10 for name in BLOCKS},
-        speaks=speaking(vectors, blocks),
+        nonzero=nonzero_items(vectors, blocks),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 
-from fusion.data.catalog import Catalog, History, like_matrix, places, rows_at
+from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_at
 from fusion.data.history_features import principal_axes
 from fusion.models.base import FitContext, Space, Strategy, Validation
 from fusion.models.closed_form import hyperparameters
@@ -147,11 +147,11 @@ class ClosedForm(Strategy):
         return {**self.blocks, "history": slice(0, self._scorers.following.shape[1])}
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        masks = {"history": places(self._scorers.item_ids, catalog) >= 0}
+        masks = {"history": positions(self._scorers.item_ids, catalog.item_ids) >= 0}
         return masks | {m: catalog.masks[m] & (kernel.dims > 0) for m, kernel in self._kernels.items()}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
-        place = places(self._scorers.item_ids, catalog)
+        place = positions(self._scorers.item_ids, catalog.item_ids)
         history = [rows_at(table, place) for table in (self._scorers.following, self._scorers.trend)]
         return np.hstack([*history, self._features(catalog)])
 
@@ -204,7 +204,7 @@ class ClosedForm(Strategy):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
         """What follows [n, r], the trend [n, BINS] and the taste [n, p] of users, and who has a like, bool [n]."""
         likes = history.likes()
-        place = places(scorers.item_ids, catalog)[likes.item]
+        place = positions(scorers.item_ids, catalog.item_ids)[likes.item]
         known = replace(likes.where(place >= 0), item=place[place >= 0].astype(np.int32))
         moment = np.full(len(history.user_ids), history.timestamp.max() if len(history) else 0)
         if own_moment:
@@ -221,7 +221,7 @@ class ClosedForm(Strategy):
         self, catalog: Catalog, train: History, holdout: Validation, scorers: Callable[[Choices], Scorers]
     ) -> tuple[Choices, float]:
         """What the validation likes choose: the ridge of what follows, then the weights; and the ndcg@10 reached."""
-        place = places(scorers(self._choices).item_ids, catalog)
+        place = positions(scorers(self._choices).item_ids, catalog.item_ids)
         followers: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         for trial in hyperparameters.TRANSITION_RIDGES:
             model = scorers({**self._choices, **trial})

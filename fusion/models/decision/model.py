@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from fusion.data.catalog import Catalog, History, like_matrix, places, rows_at
+from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_at
 from fusion.data.history_features import autoencoder_factors, recency_matrix
-from fusion.data.projection import fit_projections, projections_from, projections_state, speaks
+from fusion.data.projection import fit_projections, modality_masks, projections_from, projections_state
 from fusion.models.base import BLOCKS, FitContext, Space, Strategy, Validation
 from fusion.models.decision.scorers import LinearScorer
 from fusion.models.weight_search import search
@@ -130,7 +130,8 @@ class Decision(Strategy):
         return blocks
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        return {"history": places(self._item_ids, catalog) >= 0, **speaks(catalog, self._projections)}
+        has_history = positions(self._item_ids, catalog.item_ids) >= 0
+        return {"history": has_history, **modality_masks(catalog, self._projections)}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         masks = self.masks(catalog)
@@ -156,7 +157,7 @@ class Decision(Strategy):
 
     def _features(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
         """Block → float32 [N, p]."""
-        features = {"history": rows_at(self._factors, places(self._item_ids, catalog))}
+        features = {"history": rows_at(self._factors, positions(self._item_ids, catalog.item_ids))}
         return features | {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in MODALITIES}
 
     def _tastes(

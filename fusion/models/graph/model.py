@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, validate_call
 
-from fusion.data.catalog import Catalog, History, like_matrix, places
+from fusion.data.catalog import Catalog, History, like_matrix, positions
 from fusion.data.history_features import autoencoder_factors
 from fusion.models.base import BLOCKS, FitContext, Space
 from fusion.models.graph.learner import Embeddings, Graph, Wiring, read_weights
@@ -124,7 +124,7 @@ class GraphFusion(Trained):
         return network, {"embeddings": self._start(matrix[:, known], network, seed=context.seed)}
 
     def _network(self, catalog: Catalog) -> "GraphItems":
-        place = places(self._item_ids, catalog)
+        place = positions(self._item_ids, catalog.item_ids)
         return GraphItems(self._near(catalog, place), self._shares, place, self._learnt["scale"], self.decay)
 
     def _learner(self, context: FitContext, network: "Wired", start: Weights) -> Embeddings:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, like_matrix, places, rows_at
+from fusion.data.catalog import Catalog, like_matrix, positions, rows_at
 from fusion.data.history_features import scaled_factors
 from fusion.data.projection import Projection
 from fusion.models.base import FitContext
@@ -83,7 +83,7 @@ class LinearModel(Trained):
 
     def _described(self, catalog: Catalog) -> dict[str, Any]:
         """What a network is told of the catalog's items, as its constructor names it."""
-        place = places(self._item_ids, catalog)
+        place = positions(self._item_ids, catalog.item_ids)
         return {
             "content": self._content(catalog, list(MODALITIES)),
             "masks": self._shown(catalog, list(MODALITIES)),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import rows_at
-from fusion.data.history_features import Profiled
+from fusion.data.history_features import UserProfilesMixin
 from fusion.models.linear.modality_weights import EVEN, Weighting, spread
 from fusion.training.trainer import Weights
 
@@ -63,7 +63,7 @@ class LinearItems:
 
 
 @dataclass(frozen=True)
-class ConcatenatedItems(Profiled, LinearItems):
+class ConcatenatedItems(UserProfilesMixin, LinearItems):
     """Linear items whose users are linear in their profile."""
 
     decays: tuple[float | None, ...] = (None,)

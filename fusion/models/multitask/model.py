@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 from pydantic import PositiveFloat, PositiveInt, validate_call
 
-from fusion.data.catalog import Catalog, History, places
-from fusion.data.projection import speaks
-from fusion.models.base import FitContext, Space
+from fusion.data.catalog import Catalog, History, positions
+from fusion.data.projection import modality_masks
+from fusion.models.base import FitContext, Predictions, Space
 from fusion.models.multitask import network
 from fusion.models.multitask.initial_weights import start
 from fusion.models.multitask.learner import Tasks, valid_losses
@@ -89,16 +89,24 @@ class Multitask(Trained):
         self.tasks, self.width, self.hidden, self.units, self.dims = tuple(tasks), width, hidden, units, dims
         self.ridge, self.decay, self.negatives, self.ratings_per_step = ridge, decay, negatives, ratings_per_step
 
-    def ratings(self, catalog: Catalog, history: History, asked: History) -> NDArray[np.float32]:
-        """float32 [n]: what each row of `asked`, under the same `user_ids`, may be rated by a user who likes what
-        `history` says; NaN where the model learnt no ratings. The rows' own ratings play no part."""
+    def predictions(self, catalog: Catalog, history: History) -> Predictions:
+        return Predictions(self._mean_ratings(catalog, history), self._categories(catalog))
+
+    def _mean_ratings(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        """float32 [N]: what the rating head predicts for each item, a mean over the users; NaN where the model learnt no
+        ratings, or there is no user."""
         items, (mean, deviation) = self._network(catalog), self._learnt["rating_scale"]
+        if not len(history.user_ids):
+            return np.full(len(catalog), np.nan, np.float32)
         users = items.users(self._weights, history.likes(), users=np.arange(len(history.user_ids)))
         trunk = sum(network.without_bias(items.parts(self._weights)))
-        return mean + deviation * network.rating(self._weights, users[asked.user], trunk[asked.item], xp=np)
+        # The head is linear in the user, so the mean user's rating is the users' mean rating.
+        everyone = np.broadcast_to(users.mean(axis=0), trunk.shape)
+        return (mean + deviation * network.rating(self._weights, everyone, trunk, xp=np)).astype(np.float32)
 
-    def categories(self, catalog: Catalog) -> NDArray[np.str_]:
-        """str [N]: what category each item seems to be of; "" where it has no content, or the model learnt none."""
+    def _categories(self, catalog: Catalog) -> NDArray[np.str_]:
+        """str [N]: the most probable category of each item by its content; "" where it has none, or the model learnt no
+        categories."""
         items, categories = self._network(catalog), self._learnt["categories"]
         if not len(categories):
             return np.full(len(catalog), "")
@@ -132,7 +140,7 @@ class Multitask(Trained):
             content=self._content(catalog, self._modalities),
             sequences=scaled(catalog, self._learnt),
             masks=self._shown(catalog, self._modalities),
-            place=places(self._item_ids, catalog),
+            place=positions(self._item_ids, catalog.item_ids),
             labels=np.where(np.isin(catalog.categories, categories), label, -1),
             categories=len(categories),
             decays=(None, self.decay),
@@ -166,7 +174,7 @@ class Multitask(Trained):
     def _scales(self, catalog: Catalog, history: History) -> dict[str, NDArray[Any]]:
         """The categories that there are to tell apart, and the mean and standard deviation of ratings, NaN where all
         are alike."""
-        described = np.any(list(speaks(catalog, self._projections).values()), axis=0)
+        described = np.any(list(modality_masks(catalog, self._projections).values()), axis=0)
         names, counts = np.unique(catalog.categories[described & (catalog.categories != "")], return_counts=True)
         names = names[counts >= MIN_ITEMS_PER_CATEGORY]
         categories = names if "category" in self.tasks and len(names) > 1 else names[:0]

@@ -22,7 +22,7 @@ TONE = (sine(440) * 32767).astype("<i2").tobytes()
 def wav(
     data: bytes = TONE, *, rate: int = 22050, channels: int = 1, bits: int = 16, codec: int = 1, claims: int = -1
 ) -> bytes:
-    """A WAV file with whatever its header is to say; `claims` is the length of the data that it announces."""
+    """A WAV file with these values in its header; `claims` is the length of the data that it declares."""
     size = len(data) if claims < 0 else claims
     frame = channels * bits // 8
     header = struct.pack("<HHIIHH", codec, channels, rate, rate * frame & 0xFFFFFFFF, frame & 0xFFFF, bits)

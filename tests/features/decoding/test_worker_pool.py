@@ -17,7 +17,7 @@ from features.decoding.worker_pool import Decoders
 
 
 class Moody:
-    """A decoder that does what the file's name says."""
+    """A decoder whose behaviour follows from the file's name."""
 
     def __init__(self, greeting: str = "hello") -> None:
         self.greeting = greeting
@@ -35,7 +35,7 @@ class Moody:
             case "bug":
                 raise KeyError("frames")
             case _:
-                return {"pid": os.getpid(), "said": f"{self.greeting} {content.name}", "pixels": np.ones((2, 2))}
+                return {"pid": os.getpid(), "greeting": f"{self.greeting} {content.name}", "pixels": np.ones((2, 2))}
 
 
 MOODY = "tests.features.decoding.test_worker_pool:Moody"
@@ -43,12 +43,12 @@ MOODY = "tests.features.decoding.test_worker_pool:Moody"
 
 @pytest.fixture
 def decoders() -> Decoders:
-    return Decoders(MOODY, {"greeting": "hi"}, timeout_s=3.0, memory_bytes=4 << 30)
+    return Decoders(MOODY, {"greeting": "hi"}, timeout_s=1.5, memory_bytes=4 << 30)
 
 
 def test_a_child_serves_file_after_file(decoders: Decoders) -> None:
     first, second = (decoders.decode(Path(name)) for name in ("a", "b"))
-    assert (first["said"], second["said"]) == ("hi a", "hi b")
+    assert (first["greeting"], second["greeting"]) == ("hi a", "hi b")
     assert first["pid"] == second["pid"] != os.getpid()
     np.testing.assert_array_equal(first["pixels"], np.ones((2, 2)))
 
@@ -56,14 +56,14 @@ def test_a_child_serves_file_after_file(decoders: Decoders) -> None:
 @pytest.mark.parametrize(
     ("name", "reason", "detail"),
     [
-        ("hang", "timeout", "after 3 s"),
+        ("hang", "timeout", "after 1.5 s"),
         ("crash", "decoder-died", "SIGSEGV"),
         ("eat", "out-of-memory", "4096 MiB"),
         ("refuse", "odd", "it is odd"),
         ("bug", "undecodable", "KeyError: 'frames'"),
     ],
 )
-def test_what_goes_wrong_is_told_and_the_next_file_is_served(
+def test_a_failure_is_reported_and_the_next_file_is_decoded(
     decoders: Decoders, name: str, reason: str, detail: str
 ) -> None:
     decoders.decode(Path("warm up"))
@@ -71,14 +71,14 @@ def test_what_goes_wrong_is_told_and_the_next_file_is_served(
         decoders.decode(Path(name))
     assert caught.value.reason == reason
     assert detail in caught.value.detail
-    assert decoders.decode(Path("next"))["said"] == "hi next"
+    assert decoders.decode(Path("next"))["greeting"] == "hi next"
 
 
 def test_each_thread_has_a_child_of_its_own(decoders: Decoders) -> None:
     names = [f"file {n}" for n in range(40)]
     with ThreadPoolExecutor(2) as threads:
         answers = list(threads.map(lambda name: decoders.decode(Path(name)), names))
-    assert [answer["said"] for answer in answers] == [f"hi {name}" for name in names]
+    assert [answer["greeting"] for answer in answers] == [f"hi {name}" for name in names]
     assert len({answer["pid"] for answer in answers}) <= 2
 
 
@@ -97,10 +97,10 @@ print(made.decode(Path("a"))["pid"], flush=True)
 import os, signal
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    told = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=False).stdout
-    child = Path(f"/proc/{int(told)}")
+    printed = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=False).stdout
+    child = Path(f"/proc/{int(printed)}")
     for _ in range(100):
         if not child.exists():
             return
         time.sleep(0.1)
-    pytest.fail(f"process {told.strip()} still runs")
+    pytest.fail(f"process {printed.strip()} still runs")

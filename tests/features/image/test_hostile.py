@@ -19,8 +19,8 @@ from PIL import Image
 from features.base import MediaError
 from features.image.load import MAX_PIXELS, MAX_PIXELS_OF, load_picture
 from tests.features.conftest import texture
+from tests.features.image.test_flatten import chunk
 from tests.features.image.test_load import quarters
-from tests.features.image.test_modes import chunk
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 HUGE = 50_000
@@ -88,7 +88,7 @@ def tiff_head(width: int, height: int) -> list[tuple[int, int, int, int]]:
 
 
 def icon(inner: bytes) -> bytes:
-    """An icon that says it is 16 x 16 and holds a PNG of another size."""
+    """An icon whose header claims 16 x 16 pixels, with a PNG of another size."""
     return struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(inner), 22) + inner
 
 
@@ -226,7 +226,7 @@ HUGE_PNG = base64.b64encode(MAGIC + png_header(HUGE, HUGE) + chunk(b"IDAT", b"")
 FILE = Path(__file__).as_uri()
 COVER = 'width="40" height="40"'
 
-# Each is drawn as the ground alone: whatever it asks for from outside, or runs, isn't there.
+# Each is drawn as the ground alone: what it refers to outside, or runs, is left out.
 SVG_GROUND_ONLY: dict[str, bytes] = {
     "a file": drawing(f'<image {COVER} href="file:///etc/passwd" xlink:href="{FILE}"/>'),
     "a path": drawing(f'<image {COVER} href="../../../../etc/passwd"/><use href="/etc/passwd#a"/>'),
@@ -258,7 +258,7 @@ SVG_REFUSED: dict[str, bytes] = {
     "no end": drawing("")[:-3],
     "no size": b'<svg xmlns="http://www.w3.org/2000/svg" width="0" height="-5"/>',
     "a loop of uses": drawing('<g id="a"><use href="#b"/></g><g id="b"><use href="#a"/></g>'),
-    "another encoding than it says": b'<?xml version="1.0" encoding="utf-16"?><svg xmlns="http://www.w3.org/2000/svg"/>',
+    "another encoding than declared": b'<?xml version="1.0" encoding="utf-16"?><svg xmlns="http://www.w3.org/2000/svg"/>',
 }  # fmt: skip
 
 
@@ -306,7 +306,7 @@ def test_heavy_svg_ends_one_way_or_the_other(
     stored: Callable[[bytes], Path], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Drawn, or refused; the time limit of the drawing process holds either way."""
-    monkeypatch.setattr("features.image.load._SVG_TIMEOUT_S", 3.0)
+    monkeypatch.setattr("features.image.load._SVG_TIMEOUT_S", 1.5)
     started = time.monotonic()
     try:
         assert load_picture(stored(SVG_HEAVY[name])).pixels.shape == (224, 224, 3)

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from features.base import MediaError
-from features.image.descriptors.statistics import image_statistics
 from features.image.load import MAX_PIXELS, load_picture
 from tests.features.conftest import save, texture
 
@@ -225,20 +224,3 @@ def test_svg_bombs_are_refused(tmp_path: Path) -> None:
     zipped = tmp_path / "z.svgz"
     zipped.write_bytes(gzip.compress(b"<svg>" + bytes(80 << 20), compresslevel=1))
     assert refused(zipped).reason == "undecodable"
-
-
-def test_statistics_of_plain_pictures() -> None:
-    white = image_statistics(np.full((8, 8, 3), 255, np.uint8))
-    assert white == {"brightness": pytest.approx(1), "contrast": 0, "colourfulness": 0, "sharpness": 0, "blank": True}
-    # Red: rg = 1, yb = 0.5, no spread: 0.3 * sqrt(1.25).
-    red = image_statistics(np.tile(np.array([255, 0, 0], np.uint8), (8, 8, 1)))
-    assert red["colourfulness"] == pytest.approx(0.3 * 1.25**0.5)
-    assert red["brightness"] == pytest.approx(0.299)
-
-
-def test_statistics_of_a_chequerboard() -> None:
-    board = (np.indices((8, 8)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
-    seen = image_statistics(board)
-    assert seen["contrast"] == pytest.approx(0.5)
-    assert seen["sharpness"] == pytest.approx(16)  # the Laplacian is 4 and -4 in turn
-    assert seen["blank"] is False

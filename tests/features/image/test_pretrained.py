@@ -64,7 +64,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet50", "vgg16"])
-def test_imagenet_without_the_cached_file_says_where_it_was_looked_for(name: str, keras_home: Path) -> None:
+def test_the_error_for_a_missing_cached_file_names_the_folder(name: str, keras_home: Path) -> None:
     with pytest.raises(ValueError, match=rf"{keras_home}/models holds no {name}_weights.*downloads"):
         encoder("image", name, weights="imagenet")
 
@@ -84,7 +84,7 @@ def test_weights_from_files_are_the_same_vectors(files: Path, keras_home: Path, 
         assert not made.untrained
         assert "weights" not in made.parameters()
         np.testing.assert_allclose(made.embed(pictures), wanted, rtol=1e-4, atol=1e-4, err_msg=weights)
-    # What identifies weights is their bytes, wherever they lie.
+    # Weights are identified by their bytes, not by their path.
     assert resnet(weights="imagenet").fingerprint == resnet(weights=str(files / CACHED)).fingerprint
     assert resnet(weights="imagenet").fingerprint != resnet(weights=path).fingerprint
 
@@ -100,7 +100,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
             made.embed(np.zeros((1, 224, 224, 3), np.uint8))
 
 
-def test_random_weights_say_so_and_are_always_the_same(pictures: np.ndarray) -> None:
+def test_random_weights_are_marked_and_always_the_same(pictures: np.ndarray) -> None:
     made = resnet(weights="none", batch=2)
     assert made.untrained
     assert made.parameters()["weights"] == "none"

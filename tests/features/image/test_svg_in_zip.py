@@ -1,4 +1,4 @@
-"""On a cluster our packages may lie in one zip file; what runs as a process of its own is found there too."""
+"""On a cluster our packages may be inside one zip file; the program of the child process is found there too."""
 
 import os
 import subprocess
@@ -19,15 +19,16 @@ print(svg.rasterise(Path(sys.argv[1]), side=8, timeout_s=60).read(4) == b"\\x89P
 def test_a_drawing_is_drawn_from_within_a_zip_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "code.zip", "w") as packed:
         for package in ("features", "schemas"):
-            for file in (ROOT / package).rglob("*.py"):
-                packed.write(file, file.relative_to(ROOT))
+            for file in (ROOT / package).rglob("*"):
+                if file.is_file() and file.suffix != ".pyc":
+                    packed.write(file, file.relative_to(ROOT))
     drawing = tmp_path / "drawing.svg"
     drawing.write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8"/></svg>'
     )
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "code.zip")}
     command = [sys.executable, "-c", DRAW, str(drawing)]
-    told = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    where, drawn = told.stdout.split()
-    assert "code.zip" in where and drawn == "True"
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    module, drawn = done.stdout.split()
+    assert "code.zip" in module and drawn == "True"

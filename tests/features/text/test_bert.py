@@ -84,19 +84,19 @@ def test_a_folder_counts_by_its_files(folder: Path, tmp_path: Path) -> None:
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_a_folder_that_is_not_there_says_what_to_give() -> None:
+def test_the_error_for_a_missing_folder_names_what_to_give() -> None:
     with pytest.raises(ValueError, match=r"'nowhere', which is no folder; give the folder of a checkpoint"):
         encoder("text", "bert", weights="nowhere")
 
 
 @pytest.mark.parametrize(
-    ("missing", "says"),
+    ("missing", "message"),
     [("config.json", "no config.json"), ("model.safetensors", "no .safetensors"), ("vocab.txt", "nor vocab.txt")],
 )
-def test_a_folder_that_lacks_a_file_is_refused(tmp_path: Path, missing: str, says: str) -> None:
+def test_a_folder_that_lacks_a_file_is_refused(tmp_path: Path, missing: str, message: str) -> None:
     folder = tiny_bert.write(tmp_path)
     (tmp_path / missing).unlink()
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         encoder("text", "bert", weights=folder)
 
 

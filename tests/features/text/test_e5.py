@@ -117,7 +117,7 @@ def test_the_nearest_title_of_nine_in_ten_is_of_the_same_topic(e5: E5Small, titl
     assert (similarity.argmax(axis=1) // 5 == np.arange(10) // 5).sum() >= 9
 
 
-def test_precision_changes_little_and_is_told(e5: E5Small) -> None:
+def test_mixed_precision_is_near_and_in_the_fingerprint(e5: E5Small) -> None:
     half = encoder("text", "e5-small", precision="mixed_float16")
     assert half.fingerprint != e5.fingerprint
     assert isinstance(half, E5Small)

@@ -97,7 +97,7 @@ def test_a_file_counts_by_its_content(file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("", "holds no word vectors"),
         ("frog 1 2\npond 1\n", "line 2: expected a word and 2 numbers"),
@@ -105,10 +105,10 @@ def test_a_file_counts_by_its_content(file: Path, tmp_path: Path) -> None:
         ("frog 1 nan\n", "line 1"),
     ],
 )
-def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str, says: str) -> None:
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text(content)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=message):
         vectors(encoder("text", "word-vectors", vectors=str(path)), "frog")
 
 

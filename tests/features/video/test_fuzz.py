@@ -29,7 +29,7 @@ KINDS = {
 }
 REASONS = {"empty", "no-video", "unknown-format", "undecodable", "out-of-memory"}
 A_BUG_OF_OURS = re.compile(r"^\w+(Error|Exception): ")
-"""How `features.decoding.worker_pool` tells of an exception that isn't a MediaError."""
+"""How `features.decoding.worker_pool` reports an exception that isn't a MediaError."""
 
 
 def damaged(data: bytes, random: np.random.Generator) -> bytes:
@@ -94,7 +94,7 @@ def test_every_damaged_film_is_read_or_refused(seeds: dict[str, bytes], tmp_path
 def check(read: Film) -> None:
     assert 1 <= len(read.pairs) <= 16
     assert np.isfinite(motion_statistics(read.pairs, read.gaps)).all()
-    told = motion_columns(read)
-    assert told["motion_histogram"] is None or np.isfinite(told["motion_histogram"]).all()
+    row = motion_columns(read)
+    assert row["motion_histogram"] is None or np.isfinite(row["motion_histogram"]).all()
     assert np.isfinite([read.duration_s, read.fps, read.aspect]).all()
     assert (np.diff(read.times) > 0).all()

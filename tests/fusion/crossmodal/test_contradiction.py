@@ -5,33 +5,33 @@ import pytest
 from scipy.stats import norm
 
 from fusion.crossmodal.contradiction import contradictions, limit
-from fusion.crossmodal.views import Views
-from tests.fusion.crossmodal.test_crossmodal import views_of
+from fusion.crossmodal.projected_items import ProjectedItems
+from tests.fusion.crossmodal.test_crossmodal import items_of
 
 N, PLANTED = 600, 30
 
 
 def world(*, noise=0.7, seed=0, modalities=("text", "image"), planted=PLANTED, uneven=0.0):
-    """Modalities that are noisy linear views of the same eight numbers, and so many items with another's last modality.
-    Where it is uneven, some items are far noisier than others."""
+    """Modalities that are noisy linear functions of the same eight numbers, and `planted` items with another's last
+    modality. With `uneven`, some items are far noisier than others."""
     random = np.random.default_rng(seed)
     truth = random.normal(size=(N, 8))
     scale = noise * np.exp(uneven * random.normal(size=(N, 1)))
     x = {m: truth @ random.normal(size=(8, 20)) / np.sqrt(8) + scale * random.normal(size=(N, 20)) for m in modalities}
     swapped = random.permutation(N)[:planted]
     x[modalities[-1]][swapped] = x[modalities[-1]][np.roll(swapped, 1)]
-    return views_of(**x), swapped
+    return items_of(**x), swapped
 
 
-def everyone(views: Views):
-    return np.ones(len(views), bool)
+def everyone(items: ProjectedItems):
+    return np.ones(len(items), bool)
 
 
 @pytest.mark.parametrize(("noise", "recall", "precision"), [(0.3, 0.8, 0.95), (0.5, 0.5, 0.9), (0.7, 0.4, 0.7)])
 def test_planted_swaps_are_found(noise, recall, precision):
     """Where guessing has 0.05 of both: the less modalities share, the less can be found."""
-    views, planted = world(noise=noise)
-    found = contradictions(views, train=everyone(views), seed=0, rate=0.01)
+    items, planted = world(noise=noise)
+    found = contradictions(items, train=everyone(items), seed=0, rate=0.01)
     hits = found.flag[planted].sum()
     assert hits / PLANTED > recall
     assert hits / found.flag.sum() > precision
@@ -45,8 +45,8 @@ def test_false_alarms_are_as_rare_as_was_asked(rate, uneven):
     above the rate."""
     flagged = 0
     for seed in range(4):
-        views, _ = world(noise=0.5, seed=seed, planted=0, uneven=uneven)
-        flagged += contradictions(views, train=everyone(views), seed=0, rate=rate).flag.sum()
+        items, _ = world(noise=0.5, seed=seed, planted=0, uneven=uneven)
+        flagged += contradictions(items, train=everyone(items), seed=0, rate=rate).flag.sum()
     expected = 4 * N * rate
     assert flagged <= expected + 3 * np.sqrt(expected)
 
@@ -62,16 +62,16 @@ def test_without_swaps_what_agrees_is_not_flagged_though_some_must_agree_least()
     """The 20th part that agrees least still agrees far better than strangers."""
     random = np.random.default_rng(0)
     truth = random.normal(size=(N, 8))
-    views = views_of(
+    items = items_of(
         **{m: truth @ random.normal(size=(8, 20)) + 0.1 * random.normal(size=(N, 20)) for m in ("text", "image")}
     )
-    assert not contradictions(views, train=everyone(views), seed=0, rate=0.05).flag.any()
+    assert not contradictions(items, train=everyone(items), seed=0, rate=0.05).flag.any()
 
 
 def test_items_that_nothing_was_learnt_from_are_judged_alike():
-    views, planted = world()
+    items, planted = world()
     train = np.arange(N) < 400
-    found = contradictions(views, train=train, seed=0, rate=0.01)
+    found = contradictions(items, train=train, seed=0, rate=0.01)
     late = planted[planted >= 400]
     assert found.flag[late].mean() > 0.5
     assert found.flag[~train].sum() < 2 * len(late)
@@ -79,34 +79,34 @@ def test_items_that_nothing_was_learnt_from_are_judged_alike():
 
 def test_one_pair_that_agrees_acquits_an_item():
     """Text and audio agree though the image is another's; the score of the wrong pairs is told all the same."""
-    views, planted = world(modalities=("text", "audio", "image"))
-    found = contradictions(views, train=everyone(views), seed=0, rate=0.01)
+    items, planted = world(modalities=("text", "audio", "image"))
+    found = contradictions(items, train=everyone(items), seed=0, rate=0.01)
     assert found.flag[planted].mean() < 0.1
     assert found.pairs["text", "image"][planted].mean() < 0.5 < 2 < found.pairs["text", "audio"][planted].mean()
 
 
 def test_modalities_that_say_nothing_of_one_another_flag_nothing():
     random = np.random.default_rng(0)
-    views = views_of(text=random.normal(size=(N, 10)), image=random.normal(size=(N, 10)))
-    found = contradictions(views, train=everyone(views), seed=0)
+    items = items_of(text=random.normal(size=(N, 10)), image=random.normal(size=(N, 10)))
+    found = contradictions(items, train=everyone(items), seed=0)
     assert not found.flag.any()
     assert not found.pairs
     assert np.isnan(found.score).all()
 
 
 def test_an_item_with_one_modality_has_no_score_and_no_flag():
-    views, _ = world()
+    items, _ = world()
     masks = {"image": np.arange(N) % 2 == 0}
-    views = views_of(masks=masks, **views.x)
-    found = contradictions(views, train=everyone(views), seed=0)
+    items = items_of(masks=masks, **items.x)
+    found = contradictions(items, train=everyone(items), seed=0)
     np.testing.assert_array_equal(np.isnan(found.score), ~masks["image"])
     assert not found.flag[~masks["image"]].any()
-    again = contradictions(views, train=everyone(views), seed=0)
+    again = contradictions(items, train=everyone(items), seed=0)
     np.testing.assert_array_equal(again.score, found.score)
 
 
 @pytest.mark.parametrize("arguments", [{"rate": 0.5}, {"folds": 1}, {"train": np.ones(3, bool)}])
 def test_arguments_out_of_range_are_refused(arguments):
-    views, _ = world()
+    items, _ = world()
     with pytest.raises(ValueError, match="expected a share"):
-        contradictions(views, **{"train": everyone(views), "seed": 0, **arguments})
+        contradictions(items, **{"train": everyone(items), "seed": 0, **arguments})

@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 
 from fusion.crossmodal import registry
-from fusion.crossmodal.measures import r_squared, retrieval_recall, unit
+from fusion.crossmodal.measures import r_squared, retrieval_recall
+from fusion.crossmodal.projected_items import ProjectedItems, held_out, training_rows
 from fusion.crossmodal.ridge import Ridge
-from fusion.crossmodal.views import Views, held_out, spaced
 
 
-def views_of(*, masks=None, **x) -> Views:
+def items_of(*, masks=None, **x) -> ProjectedItems:
     x = {m: np.asarray(rows, np.float32) for m, rows in x.items()}
     masks = {m: np.asarray((masks or {}).get(m, np.ones(len(rows), bool)), bool) for m, rows in x.items()}
-    return Views({m: rows * masks[m][:, None] for m, rows in x.items()}, masks)
+    return ProjectedItems({m: rows * masks[m][:, None] for m, rows in x.items()}, masks)
 
 
-def two_views(n=120, *, noise=0.1, seed=0) -> Views:
+def two_modalities(n=120, *, noise=0.1, seed=0) -> ProjectedItems:
     """Two modalities that are linear in the same three numbers."""
     random = np.random.default_rng(seed)
     truth = random.normal(size=(n, 3))
     first, second = (truth @ random.normal(size=(3, d)) / np.sqrt(3) for d in (6, 5))
-    return views_of(text=first + noise * random.normal(size=(n, 6)), image=second + noise * random.normal(size=(n, 5)))
+    return items_of(text=first + noise * random.normal(size=(n, 6)), image=second + noise * random.normal(size=(n, 5)))
 
 
 def test_recall_by_hand():
@@ -54,10 +54,6 @@ def test_r_squared_by_hand():
     assert np.isnan(r_squared(observed[:1], observed[:1]))
 
 
-def test_unit_rows():
-    np.testing.assert_allclose(unit(np.array([[3, 4], [0, 0]], np.float32)), [[0.6, 0.8], [0, 0]])
-
-
 def test_held_out_rows_are_so_many_and_the_seed_s():
     marked = held_out(10, share=0.25, seed=1)
     assert marked.sum() == 2
@@ -65,18 +61,18 @@ def test_held_out_rows_are_so_many_and_the_seed_s():
 
 
 def test_rows_to_learn_from_are_evenly_spaced(monkeypatch):
-    monkeypatch.setattr("fusion.crossmodal.views.MAX_ROWS", 3)
-    assert spaced(np.array([0, 1, 1, 1, 0, 1, 1], bool)).tolist() == [1, 3, 6]
-    assert spaced(np.array([0, 1, 1], bool)).tolist() == [1, 2]
-    assert spaced(np.zeros(4, bool)).tolist() == []
+    monkeypatch.setattr("fusion.crossmodal.projected_items.MAX_ROWS", 3)
+    assert training_rows(np.array([0, 1, 1, 1, 0, 1, 1], bool)).tolist() == [1, 3, 6]
+    assert training_rows(np.array([0, 1, 1], bool)).tolist() == [1, 2]
+    assert training_rows(np.zeros(4, bool)).tolist() == []
 
 
 def test_ridge_by_hand():
     """x is -1 or 1 and y = 2 x + 3: with penalty 8 on 8 rows the slope is 16 / (8 + 8), the intercept the mean."""
     x = np.array([[-1], [1]] * 4)
     ridge = Ridge(penalties=[8.0])
-    ridge.fit(views_of(text=x, image=2 * x + 3), seed=0)
-    np.testing.assert_allclose(ridge.predict(views_of(text=[[1], [-3]], image=[[0], [0]]), "image"), [[4], [0]])
+    ridge.fit(items_of(text=x, image=2 * x + 3), seed=0)
+    np.testing.assert_allclose(ridge.predict(items_of(text=[[1], [-3]], image=[[0], [0]]), "image"), [[4], [0]])
 
 
 def test_ridge_reads_the_pattern_that_an_item_has():
@@ -85,8 +81,8 @@ def test_ridge_reads_the_pattern_that_an_item_has():
     text, image = random.normal(size=(2, 300, 1))
     text, image = text - text.mean(), image - image.mean()
     ridge = Ridge(penalties=[1e-3])
-    ridge.fit(views_of(text=text, image=image, audio=text + image), seed=0)
-    asked = views_of(
+    ridge.fit(items_of(text=text, image=image, audio=text + image), seed=0)
+    asked = items_of(
         text=[[2], [2], [0], [0]],
         image=[[1], [0], [1], [0]],
         audio=np.zeros((4, 1)),
@@ -100,10 +96,10 @@ def test_a_pattern_seldom_seen_is_told_by_its_part():
     random = np.random.default_rng(0)
     text, image = random.normal(size=(2, 100, 1))
     masks = {"image": np.arange(100) < 3}
-    views = views_of(text=text, image=image, audio=2 * text, masks=masks)
+    items = items_of(text=text, image=image, audio=2 * text, masks=masks)
     ridge = Ridge()
-    ridge.fit(views, seed=0)
-    np.testing.assert_allclose(ridge.predict(views, "audio"), 2 * text, atol=0.3)
+    ridge.fit(items, seed=0)
+    np.testing.assert_allclose(ridge.predict(items, "audio"), 2 * text, atol=0.3)
 
 
 @pytest.mark.parametrize("penalties", [[], [0.0], [1.0, -1.0]])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.data.subsets import hide, hide_share
+from fusion.data.subsets import without_modality, without_share
 from tests.fusion.worlds import catalog_of
 
 
@@ -14,7 +14,7 @@ def catalog(n=10):
 
 def test_a_hidden_modality_is_there_for_no_item():
     before = catalog()
-    after = hide(before, "image")
+    after = without_modality(before, "image")
     assert not after.masks["image"].any() and not after.vectors["image"].any()
     assert after.vectors["image"].shape == (10, 4)
     assert after.vectors["text"] is before.vectors["text"] and after.masks["text"] is before.masks["text"]
@@ -24,35 +24,35 @@ def test_a_hidden_modality_is_there_for_no_item():
 
 def test_a_share_of_each_modality_is_hidden():
     """Of nine texts and five images, .6 are 5 and 3; audio, which no item has, stays so."""
-    before, after = catalog(), hide_share(catalog(), 0.6, seed=1)
+    before, after = catalog(), without_share(catalog(), 0.6, seed=1)
     assert {m: int(mask.sum()) for m, mask in after.masks.items()} == {"text": 4, "image": 2, "audio": 0, "video": 0}
     for modality, mask in after.masks.items():
         assert not (mask & ~before.masks[modality]).any()
         assert (after.vectors[modality][~mask] == 0).all()
         assert (after.vectors[modality][mask] == before.vectors[modality][mask]).all()
-    assert hide_share(catalog(), 0.6, seed=1).masks["text"].tolist() == after.masks["text"].tolist()
-    assert hide_share(catalog(), 0.6, seed=2).masks["text"].tolist() != after.masks["text"].tolist()
+    assert without_share(catalog(), 0.6, seed=1).masks["text"].tolist() == after.masks["text"].tolist()
+    assert without_share(catalog(), 0.6, seed=2).masks["text"].tolist() != after.masks["text"].tolist()
 
 
 def test_modalities_lose_items_of_their_own():
     both = catalog_of(np.ones((40, 2)), image=np.ones((40, 2)))
-    after = hide_share(both, 0.5, seed=0)
+    after = without_share(both, 0.5, seed=0)
     assert after.masks["text"].tolist() != after.masks["image"].tolist()
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 9))
 def test_what_a_smaller_share_hides_a_larger_one_hides_too(one, other, seed):
-    less, more = (hide_share(catalog(), share, seed=seed).masks["text"] for share in sorted([one, other]))
+    less, more = (without_share(catalog(), share, seed=seed).masks["text"] for share in sorted([one, other]))
     assert not (more & ~less).any()
 
 
 def test_none_and_all():
-    assert hide_share(catalog(), 0, seed=0).masks["text"].sum() == 9
-    assert not any(mask.any() for mask in hide_share(catalog(), 1, seed=0).masks.values())
+    assert without_share(catalog(), 0, seed=0).masks["text"].sum() == 9
+    assert not any(mask.any() for mask in without_share(catalog(), 1, seed=0).masks.values())
 
 
 def test_refuses():
     with pytest.raises(ValueError, match="'smell'"):
-        hide(catalog(), "smell")
+        without_modality(catalog(), "smell")
     with pytest.raises(ValueError, match=r"share 1\.5"):
-        hide_share(catalog(), 1.5, seed=0)
+        without_share(catalog(), 1.5, seed=0)

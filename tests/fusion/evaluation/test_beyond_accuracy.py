@@ -51,9 +51,9 @@ def test_popularity_bias_by_hand():
 
 
 def test_coverage_counts_each_item_once_and_no_padding():
-    assert beyond_accuracy.exposure(SHOWN, 8, k=2).tolist() == [1, 2, 0, 1, 0, 0, 0, 0]
-    assert beyond_accuracy.coverage(beyond_accuracy.exposure(SHOWN, 8, k=2)) == 3 / 8
-    assert beyond_accuracy.coverage(beyond_accuracy.exposure(SHOWN, 8, k=3)) == 4 / 8
+    assert beyond_accuracy.exposure_counts(SHOWN, 8, k=2).tolist() == [1, 2, 0, 1, 0, 0, 0, 0]
+    assert beyond_accuracy.coverage(beyond_accuracy.exposure_counts(SHOWN, 8, k=2)) == 3 / 8
+    assert beyond_accuracy.coverage(beyond_accuracy.exposure_counts(SHOWN, 8, k=3)) == 4 / 8
 
 
 def test_gini_by_hand():

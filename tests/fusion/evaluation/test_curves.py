@@ -1,58 +1,77 @@
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from fusion.data.splits import Split
-from fusion.evaluation.curves import Confusion, curves
+from fusion.evaluation.curves import curves
 from tests.fusion.worlds import history_of
 
 NOTHING = history_of([], users=2)
 
-BY_HAND = Confusion(hits=np.array([1, 2, 4]), alarms=np.array([0, 2, 3]), alarms_above=np.array([0, 1, 3]), others=4)
-"""Scores falling: relevant; other; relevant tied with other; other; two relevant; other."""
 
-
-def figures(scorer, split, n_items):
-    found = curves({"m": scorer}, split=split, split_name="x", n_items=n_items)
+def figures(scorer, split, n_items, seed=0):
+    found = curves({"m": scorer}, split=split, split_name="x", n_items=n_items, seed=seed)
     return {(f.metric, f.k): f.value for f in found}
+
+
+def by_hand(scores):
+    """Items 0, 2, 5 and 6 are relevant to the one user who is asked, the other four are not."""
+    split = Split(NOTHING, NOTHING, history_of([(0, item, 0) for item in (0, 2, 5, 6)], users=2))
+    return figures(lambda users: np.tile(np.float32(scores), (len(users), 1)), split, 8)
+
+
+HARD = [9, 8, 7, 7, 6, 5, 5, 1]
+"""Scores falling: relevant; other; relevant tied with other; other; two relevant; other."""
 
 
 def test_roc_by_hand():
     """Up to 1/4; right to 1/4; a slope to (2/4, 2/4); right to 3/4; up to 1; right to 1."""
-    rates = np.array([0, 0.1, 0.25, 0.375, 0.5, 0.6, 0.75, 1])
-    np.testing.assert_allclose(BY_HAND.roc(rates), [0.25, 0.25, 0.25, 0.375, 0.5, 0.5, 1, 1])
-    assert BY_HAND.area() == pytest.approx((1 + (1 + 2) / 2 + 2 + 4) / 4 / 4)
+    found = by_hand(HARD)
+    expected = {0: 0.25, 10: 0.25, 25: 0.25, 40: 0.4, 50: 0.5, 60: 0.5, 74: 0.5, 75: 1, 100: 1}
+    assert {k: found["roc", k] for k in expected} == pytest.approx(expected)
+    assert found["pooled_auc", None] == pytest.approx((1 + (1 + 2) / 2 + 2 + 4) / 4 / 4)
 
 
 def test_precision_by_hand():
     """Precisions 1, 2/4 and 4/7 at recalls 1/4, 2/4 and 1; interpolated, the second is 4/7 too."""
-    found = BY_HAND.precision(np.array([0, 25, 26, 50, 51, 100]))
-    np.testing.assert_allclose(found, [1, 1, 4 / 7, 4 / 7, 4 / 7, 4 / 7])
-    assert BY_HAND.average_precision() == pytest.approx(1 / 4 * 1 + 1 / 4 * 2 / 4 + 2 / 4 * 4 / 7)
+    found = by_hand(HARD)
+    expected = {0: 1, 25: 1, 26: 4 / 7, 50: 4 / 7, 51: 4 / 7, 100: 4 / 7}
+    assert {k: found["pr", k] for k in expected} == pytest.approx(expected)
+    assert found["average_precision", None] == pytest.approx(1 / 4 * 1 + 1 / 4 * 2 / 4 + 2 / 4 * 4 / 7)
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("cells", [30, 8_000_000])
-def test_agrees_with_scikit_learn(seed, cells, monkeypatch):
-    """Scores with many ties; train likes and the users without a test like are left out of the pool."""
-    monkeypatch.setattr("fusion.evaluation.protocol.CELLS", cells)
-    random = np.random.default_rng(seed)
-    scores = random.integers(0, 12, size=(9, 15)).astype(np.float32)
-    relevant, had = random.random((9, 15)) < 0.25, random.random((9, 15)) < 0.2
-    relevant[3] = False
-    train, test = (history_of([(u, i, 0) for u, i in np.argwhere(of)], users=9) for of in (had, relevant & ~had))
-    found = figures(lambda users: scores[users], Split(train, history_of([], users=9), test), 15)
-    pool = ~had & (relevant & ~had).any(axis=1, keepdims=True)
-    true, score = relevant[pool], scores[pool]
-    assert found["pooled_auc", None] == pytest.approx(roc_auc_score(true, score))
-    assert found["average_precision", None] == pytest.approx(average_precision_score(true, score))
-    x, y, _ = roc_curve(true, score, drop_intermediate=False)
-    for percent in range(101):
-        left = np.flatnonzero(x <= percent / 100)[-1]
-        rest = (percent / 100 - x[left]) / (x[left + 1] - x[left]) if percent < 100 else 0
-        expected = y[left] + rest * (y[min(left + 1, len(y) - 1)] - y[left])
-        assert found["roc", percent] == pytest.approx(expected)
-    assert found["pr", 0] >= found["pr", 50] >= found["pr", 100] == pytest.approx(true.mean(), abs=0.2)
+def test_an_irrelevant_pair_with_the_highest_score_lowers_precision_at_every_recall():
+    """Precisions 1/2, 2/3, 3/4 and 4/5: the highest is reached at recall 1."""
+    found = by_hand([4, 9, 4.5, 1, 1, 5, 7, 1])
+    assert [found["pr", k] for k in (0, 25, 50, 100)] == pytest.approx([4 / 5] * 4)
+    assert found["average_precision", None] == pytest.approx((1 / 2 + 2 / 3 + 3 / 4 + 4 / 5) / 4)
+    assert [found["roc", k] for k in (0, 24, 25, 100)] == [0, 0, 1, 1]
+
+
+def test_every_figure_is_given_once():
+    assert set(by_hand(HARD)) == {
+        *((metric, k) for metric in ("roc", "pr") for k in range(101)),
+        ("pooled_auc", None),
+        ("average_precision", None),
+    }
+
+
+def test_scores_that_are_no_numbers_are_the_worst():
+    """Of items 0 and 5, relevant, one is NaN, tied with the other items that are NaN or minus infinity; plus infinity
+    is above every number."""
+    split = Split(NOTHING, NOTHING, history_of([(0, 0, 0), (0, 5, 0)], users=2))
+    scores = np.float32([np.nan, -3e38, 3e38, np.nan, -np.inf, np.inf])
+    found = figures(lambda users: np.tile(scores, (len(users), 1)), split, 6)
+    # Of the 8 comparisons of a relevant with another item, item 5 wins 4 and item 0 ties in 2.
+    assert found["pooled_auc", None] == pytest.approx((4 + 2 / 2) / 8)
+    assert found["pr", 50] == 1 and found["pr", 100] == pytest.approx(2 / 6)
+
+
+def test_what_is_known_and_users_who_are_not_asked_are_left_out():
+    """User 0 knows item 2, which is above all; user 1 likes nothing new and would be wrong in everything."""
+    known, test = history_of([(0, 2, 0)], users=2), history_of([(0, 0, 0)], users=2)
+    scores = np.float32([[2, 1, 3], [-9, 9, 9]])
+    found = figures(lambda users: scores[users], Split(known, NOTHING, test), 3)
+    assert found["pooled_auc", None] == 1 and found["pr", 100] == 1
 
 
 def test_only_the_splits_candidates_are_pooled():
@@ -63,8 +82,30 @@ def test_only_the_splits_candidates_are_pooled():
     assert found["roc", 0] == 1 and found["pr", 100] == 1
 
 
+def test_of_many_users_a_sample_is_judged(monkeypatch):
+    """Users of two kinds, half of them ranked well and half badly; of 10 drawn users the share of the good is known
+    from who was asked, and their scores, -1, 0 and 1, give the area: of (1, 0) to (0, 1) and back."""
+    monkeypatch.setattr("fusion.evaluation.protocol.CELLS", 2 * 10)
+    asked = []
+
+    def scorer(users):
+        asked.append(set(users.tolist()))
+        return np.where((users % 2 == 0)[:, None], np.float32([1, -1]), np.float32([0, 0]))
+
+    nothing = history_of([], users=100)
+    split = Split(nothing, nothing, history_of([(user, 0, 0) for user in range(100)], users=100))
+    found = figures(scorer, split, 2, seed=1)
+    good = sum(user % 2 == 0 for user in asked[0]) / 10
+    assert len(asked) == 1 and len(asked[0]) == 10 and 0 < good < 1
+    # A relevant 1 beats all; a relevant 0 beats the -1 and ties with the 0.
+    assert found["pooled_auc", None] == pytest.approx(good + (1 - good) * (good + (1 - good) / 2))
+    figures(scorer, split, 2, seed=1), figures(scorer, split, 2, seed=2)
+    assert asked[1] == asked[0] != asked[2]
+
+
 def test_without_both_kinds_there_is_no_curve():
     def ones(users):
+        assert len(users)
         return np.ones((len(users), 2), np.float32)
 
     assert figures(ones, Split(NOTHING, NOTHING, NOTHING), 2) == {}

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fusion.missing import registry
-from fusion.missing.pagerank import visits, without
+from fusion.missing.pagerank import visits, without_own
 from fusion.missing.policy import Fill, filled
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, history_of
@@ -199,7 +199,9 @@ def test_visits_are_personalised_pagerank():
     found = visits(sp.csr_matrix(start @ links), links, restart=0.25).toarray()
     np.testing.assert_allclose(found, exact, atol=0.02)
     np.testing.assert_allclose(found / found.sum(), exact / exact.sum(), atol=0.002)
-    np.testing.assert_array_equal(without(sp.csr_matrix(found), np.array([1])).toarray()[0] > 0, [True, False, True])
+    np.testing.assert_array_equal(
+        without_own(sp.csr_matrix(found), np.array([1])).toarray()[0] > 0, [True, False, True]
+    )
 
 
 def test_an_observed_row_cannot_be_filled():

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from fusion.data.history_features import profiles, recency_matrix
+from fusion.data.history_features import recency_matrix, user_profiles
 from fusion.models import registry
 from fusion.models.multitask import network
 from fusion.training.config import FitLog
@@ -88,7 +88,7 @@ def test_training_and_scoring_know_a_user_by_the_same_profile():
     items = [part.astype(np.float32) for part in items]
     likes = history_of([(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 0, 1)], users=3)
     weights = [recency_matrix(likes, 3, decay=decay) for decay in (None, 2.0)]
-    expected = np.hstack([profiles(w, network.without_bias(items), list(masks.T > 0)) for w in weights])
+    expected = np.hstack([user_profiles(w, network.without_bias(items), list(masks.T > 0)) for w in weights])
     found = _profiles(np.stack([w.toarray() for w in weights]), items, masks)
     np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6)
 
@@ -108,17 +108,17 @@ def model(world):
 
 
 def test_categories_are_learnt_and_told_of_items_that_named_none(model, world):
-    catalog, _ = world
+    catalog, history = world
     truth = np.array([f"group {k % 4}" for k in range(len(catalog))])
-    guessed = model.categories(catalog)
+    guessed = model.predictions(catalog, history).category
     assert (guessed == truth)[catalog.categories == ""].mean() > 0.9
     nothing = catalog_of(n=2, ids=["x", "y"])
-    assert model.categories(nothing).tolist() == ["", ""]
+    assert model.predictions(nothing, history_of([])).category.tolist() == ["", ""]
 
 
 def test_ratings_are_ordered(model, world):
     catalog, history = world
-    found = model.ratings(catalog, history, history)
+    found = model.predictions(catalog, history).rating[history.item]
     low, high = found[history.rating == 4], found[history.rating == 5]
     assert 3.5 < low.mean() < 4.3 < 4.7 < high.mean() < 5.5
 
@@ -127,8 +127,9 @@ def test_heads_come_back_with_the_model(model, world, tmp_path):
     catalog, history = world
     registry.save(model, tmp_path)
     again = registry.load(tmp_path)
-    np.testing.assert_array_equal(again.ratings(catalog, history, history), model.ratings(catalog, history, history))
-    np.testing.assert_array_equal(again.categories(catalog), model.categories(catalog))
+    found, expected = again.predictions(catalog, history), model.predictions(catalog, history)
+    np.testing.assert_array_equal(found.rating, expected.rating)
+    np.testing.assert_array_equal(found.category, expected.category)
 
 
 def held_out(history):
@@ -178,7 +179,9 @@ def test_a_task_without_data_is_absent(world, change, missing):
     assert list(log.tasks) == [task for task in network.TASKS if task != missing]
     assert np.isfinite(model.item_vectors(catalog)).all()
     assert np.isfinite(model.user_vectors(catalog, history)).all()
-    assert np.isnan(model.ratings(catalog, history, history)).all() == (missing == "rating")
+    predicted = model.predictions(catalog, history)
+    assert np.isnan(predicted.rating).all() == (missing == "rating")
+    assert (predicted.category == "").all() == (missing == "category")
 
 
 def test_validation_says_when_to_stop_and_nothing_else(world):

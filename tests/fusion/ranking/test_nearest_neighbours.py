@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import scipy.sparse as sp
 
 from fusion.ranking import nearest_neighbours as module
-from fusion.ranking.nearest_neighbours import nearest
+from fusion.ranking.nearest_neighbours import nearest, unit_rows
 
 VECTORS = np.array([[1, 0], [2, 2], [0, 3], [0, 0], [-1, 0]], np.float32)
 HALF = np.sqrt(0.5)
@@ -10,6 +11,12 @@ HALF = np.sqrt(0.5)
 
 def among_themselves(vectors, **more):
     return nearest([vectors], [vectors], own=np.arange(vectors.shape[0]), **more)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
+def test_unit_rows_by_hand(form):
+    found = unit_rows(form(np.array([[3, 4], [0, 0]], np.float32)))
+    np.testing.assert_allclose(found.toarray() if sp.issparse(found) else found, [[0.6, 0.8], [0, 0]], rtol=1e-6)
 
 
 def test_cosines_of_the_nearest_by_hand():

@@ -12,7 +12,7 @@ from fusion.evaluation.promotion import clearly_best
 from fusion.models import registry
 from fusion.models.registry import STRATEGIES, create
 from fusion.models.scorer import scorer
-from fusion.selection.bench import Bench, Trial, foremost, preferred
+from fusion.selection.bench import Bench, Trial, best_trial, select_trial
 from fusion.selection.search import Budget, search, space
 from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
@@ -40,19 +40,19 @@ def test_the_first_is_kept_unless_another_is_clearly_better() -> None:
     assert clearly_best([first, unclear, clear]) == 2
 
 
-def test_the_preferred_trial() -> None:
+def test_the_selected_trial() -> None:
     first, worse, better = trial("a", [0.1, 0.2, 0.3]), trial("b", [0.1, 0.1, 0.1]), trial("c", [0.5, 0.6, 0.7])
-    assert preferred([first, worse, better]).name == "c"
-    assert preferred([better, worse, first]).name == "c"
-    assert preferred([trial("a", None), trial("b", None)]).name == "a"
+    assert select_trial([first, worse, better]).name == "c"
+    assert select_trial([better, worse, first]).name == "c"
+    assert select_trial([trial("a", None), trial("b", None)]).name == "a"
 
 
-def test_the_foremost_trial_has_the_highest_figure() -> None:
+def test_the_best_trial_has_the_highest_figure() -> None:
     trials = [trial("a", [0.1, 0.3]), trial("b", [0.5, 0.0]), trial("c", [0.25, 0.25])]
-    assert foremost(trials).name == "b"
-    assert foremost([*trials[::2], trial("d", None)]).name == "c"
-    assert foremost([trial("a", [0.2]), trial("b", [0.2])]).name == "a"
-    assert foremost([trial("a", None), trial("b", None)]).name == "a"
+    assert best_trial(trials).name == "b"
+    assert best_trial([*trials[::2], trial("d", None)]).name == "c"
+    assert best_trial([trial("a", [0.2]), trial("b", [0.2])]).name == "a"
+    assert best_trial([trial("a", None), trial("b", None)]).name == "a"
 
 
 def test_a_trial_is_judged_by_the_validation_likes_over_the_whole_catalog() -> None:

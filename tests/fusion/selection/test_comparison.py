@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fusion.data.splits import split
-from fusion.data.subsets import core
+from fusion.data.subsets import k_core
 from fusion.evaluation.evaluate import evaluate
 from fusion.models.closed_form.model import ClosedForm
 from fusion.models.scorer import scorer
@@ -86,7 +86,7 @@ def test_models_are_told_from_the_best_baseline(lines):
 def test_the_core_shrinks_until_all_that_are_left_have_enough():
     """Item 2 has one like, so user 1 is left with one, and then item 1 with one: nothing of theirs stays."""
     history = history_of([(0, 0, 1), (0, 3, 2), (1, 1, 1), (1, 2, 2), (2, 0, 1), (2, 3, 2), (2, 1, 3), (0, 1, 9, 0.0)])
-    rows, items = core(history, 5, least=2)
+    rows, items = k_core(history, 5, k=2)
     assert items.tolist() == [True, False, False, True, False]
     kept = history.where(rows)
     assert list(zip(kept.user.tolist(), kept.item.tolist(), strict=True)) == [(0, 0), (0, 3), (2, 0), (2, 3)]
@@ -97,7 +97,7 @@ def test_in_a_core_everyone_has_enough(least):
     random = np.random.default_rng(0)
     pairs = np.unique(random.integers(0, 12, (60, 2)), axis=0).tolist()
     history = history_of([(user, item, n) for n, (user, item) in enumerate(pairs)])
-    rows, items = core(history, 12, least=least)
+    rows, items = k_core(history, 12, k=least)
     count = partial(np.bincount, minlength=12)
     users = count(history.user[rows])
     assert ((users == 0) | (users >= least)).all()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fusion.data.catalog import like_matrix
-from fusion.data.history_features import autoencoder_factors, profiles, recency_matrix
+from fusion.data.history_features import autoencoder_factors, recency_matrix, user_profiles
 from fusion.training.config import TrainingConfig
 from fusion.training.examples import Candidates, Examples
 from tests.fusion.worlds import history_of, tastes
@@ -21,7 +21,7 @@ def test_recency_by_hand():
 def test_profiles_average_over_the_items_that_have_the_source():
     source = np.array([[2.0], [0.0], [4.0]], np.float32)
     likes = history_of([(0, 0, 1), (0, 1, 2), (0, 2, 3, 3.0), (1, 1, 1)], users=3)
-    found = profiles(recency_matrix(likes, 3, decay=None), [source], [np.array([True, False, True])])
+    found = user_profiles(recency_matrix(likes, 3, decay=None), [source], [np.array([True, False, True])])
     np.testing.assert_allclose(found, [[(2 + 3 * 4) / 4], [0], [0]])
 
 

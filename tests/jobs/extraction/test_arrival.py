@@ -10,8 +10,9 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from fusion.data.reviews import with_reviews
 from jobs.landing.raw import Raw, Refusal
-from jobs.modelling import dataset
+from jobs.modelling.dataset import load
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.tables import TABLES
@@ -104,18 +105,20 @@ def test_the_later_night_is_there_and_full_of_canaries(lakes: tuple[Place, Lake,
 def test_what_training_reads_is_the_same(lakes: tuple[Place, Lake, Lake]) -> None:
     """Catalog, vectors, masks, words, history and reviews; popularity and negatives are drawn from these alone."""
     place, *both = lakes
-    ours, theirs = (dataset.load(a_night(NIGHT, place.raw, lake, config=str(place.config))) for lake in both)
+    nights = [a_night(NIGHT, place.raw, lake, config=str(place.config)) for lake in both]
+    ours, theirs = (dataset for night in nights for dataset in load(night))
     assert ours.fingerprint == theirs.fingerprint
-    assert ours.items.item_ids.tolist() == theirs.items.item_ids.tolist()
-    assert CANARY not in theirs.items.item_ids and CANARY not in theirs.history.user_ids
-    for modality, vectors in ours.items.vectors.items():
-        np.testing.assert_array_equal(vectors, theirs.items.vectors[modality])
-        np.testing.assert_array_equal(ours.items.masks[modality], theirs.items.masks[modality])
-    assert (ours.items.terms != theirs.items.terms).nnz == 0
+    assert ours.catalog.item_ids.tolist() == theirs.catalog.item_ids.tolist()
+    assert CANARY not in theirs.catalog.item_ids and CANARY not in theirs.history.user_ids
+    for modality, vectors in ours.catalog.vectors.items():
+        np.testing.assert_array_equal(vectors, theirs.catalog.vectors[modality])
+        np.testing.assert_array_equal(ours.catalog.masks[modality], theirs.catalog.masks[modality])
+    assert (ours.catalog.terms != theirs.catalog.terms).nnz == 0
     for name in ("user_ids", "user", "item", "timestamp", "weight", "rating"):
         np.testing.assert_array_equal(getattr(ours.history, name), getattr(theirs.history, name))
-    known = [s.catalog(s.history).vectors["text"] for s in (ours, theirs)]
-    np.testing.assert_array_equal(*known)
+    share = nights[0].config.fusion.review_share
+    with_text = [with_reviews(d.catalog, d.reviews, d.history, share=share) for d in (ours, theirs)]
+    np.testing.assert_array_equal(*(catalog.vectors["text"] for catalog in with_text))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -15,7 +15,7 @@ from fusion.selection.bench import Bench
 from jobs.landing.raw import Raw
 from jobs.modelling.artifacts import identity
 from jobs.modelling.dataset import Dataset
-from jobs.modelling.model_selection import candidates, choose, chosen, told
+from jobs.modelling.model_selection import candidates, choose, metric_rows, stored_choice
 from jobs.runtime.night import Night, NightError
 from lake import files
 from lake.lake import Lake
@@ -57,10 +57,10 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_choice_is_made_once_from_the_same_data_and_configuration(lake: Lake, attempts: list[str]) -> None:
     night, dataset = a_night(lake, 1), a_dataset()
     with pytest.raises(NightError, match="run `train` again"):
-        chosen(night, dataset)
+        stored_choice(night, dataset)
     first = choice_of(night, dataset)
     assert attempts == ["decision", "content"]
-    assert choice_of(night, dataset) == chosen(night, dataset) == first
+    assert choice_of(night, dataset) == stored_choice(night, dataset) == first
     assert attempts == ["decision", "content"]
     choice_of(night, replace(dataset, fingerprint="more data"))
     choice_of(a_night(lake, 1, candidates=["content", "decision"]), dataset)
@@ -78,12 +78,12 @@ def test_a_named_strategy_is_the_choice(lake: Lake) -> None:
     assert [trial.name for trial in choice.trials] == ["content"]
 
 
-def test_content_speaks_where_likes_are_few(lake: Lake) -> None:
+def test_content_alone_is_chosen_where_likes_are_few(lake: Lake) -> None:
     choice = choice_of(a_night(lake, 1, min_likes=10_000), a_dataset())
     assert [trial.strategy for trial in choice.trials] == ["content"]
 
 
-def test_a_strategy_is_not_tried_on_more_likes_than_it_bears(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_strategy_is_not_tried_on_more_likes_than_its_limit(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = a_dataset()
     monkeypatch.setattr(strategy("content"), "max_likes", len(dataset.history.likes()) - 1)
     tried = [trial.strategy for trial in choice_of(a_night(lake, 1), dataset).trials]
@@ -156,11 +156,11 @@ def test_a_choice_names_its_model_and_the_searches_that_it_rests_on(lake: Lake) 
     for day in (1, 2):
         choice_of(a_night(lake, day, **settings), dataset)
     (search,) = files.local(lake, "tuned").rglob("*.json")
-    told = [files.read_json(lake, f"choices/{name}") for name in files.names(lake, "choices")]
-    assert [choice["found_in"] for choice in told] == [[f"tuned/{search.parent.name}/2026-11-01.json"]] * 2
-    best = chosen(a_night(lake, 2, **settings), dataset).best
+    stored = [files.read_json(lake, f"choices/{name}") for name in files.names(lake, "choices")]
+    assert [choice["found_in"] for choice in stored] == [[f"tuned/{search.parent.name}/2026-11-01.json"]] * 2
+    best = stored_choice(a_night(lake, 2, **settings), dataset).best
     made = identity(a_night(lake, 2, **settings), dataset, best.strategy, best.parameters)
-    assert {choice["model"] for choice in told} == {made.path}
+    assert {choice["model"] for choice in stored} == {made.path}
 
 
 def test_another_search_is_not_taken_over(lake: Lake, attempts: list[str]) -> None:
@@ -175,10 +175,10 @@ def test_checkpoints_are_gone_once_the_choice_is_made(lake: Lake) -> None:
     assert sorted(path.name for path in files.local(lake, "choices").iterdir()) == [made]
 
 
-def test_every_trial_is_told_with_the_parameters_of_a_search(lake: Lake) -> None:
+def test_every_trial_has_metric_rows_with_the_parameters_of_a_search(lake: Lake) -> None:
     night = a_night(lake, 1, tuning={"trials": 1})
     choice = choice_of(night, a_dataset())
-    rows = told(night, choice)
+    rows = metric_rows(night, choice)
     table = [{"date": night.date, "model_version": "m", **row} for row in rows]
     assert pa.Table.from_pylist(table, schema=Metrics.schema).num_rows == len(rows)
     figures = {row["model"]: row["value"] for row in rows if row["metric"] == "ndcg"}

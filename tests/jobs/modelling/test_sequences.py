@@ -11,7 +11,7 @@ from features.registry import fingerprints
 from fusion.data.catalog import MAX_STEPS
 from jobs.landing.raw import Raw
 from jobs.modelling.dataset import load
-from jobs.modelling.sequences import WIDTH, narrowed, sequences, thinned
+from jobs.modelling.sequences import WIDTH, project, sequences, subsample
 from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
@@ -70,20 +70,20 @@ def test_without_features_nobody_has_a_sequence(modality: str, lake: Lake) -> No
 
 def test_long_sequences_are_thinned_evenly() -> None:
     steps = np.arange(63, dtype=np.float32)[:, None]
-    assert thinned(steps)[:, 0].tolist() == list(range(0, 63, 2))
-    assert len(thinned(steps[:5])) == 5
-    assert len(thinned(steps)) == MAX_STEPS
+    assert subsample(steps)[:, 0].tolist() == list(range(0, 63, 2))
+    assert len(subsample(steps[:5])) == 5
+    assert len(subsample(steps)) == MAX_STEPS
 
 
 def test_wide_steps_are_narrowed_and_stay_about_as_far_apart() -> None:
     steps = np.random.default_rng(0).normal(size=(40, 1280)).astype(np.float32)
-    found = narrowed(steps)
+    found = project(steps)
     assert found.shape == (40, WIDTH)
     before = np.linalg.norm(steps[:, None] - steps[None], axis=2)[np.triu_indices(40, 1)]
     after = np.linalg.norm(found[:, None] - found[None], axis=2)[np.triu_indices(40, 1)]
     assert np.abs(after / before - 1).mean() < 0.15
-    np.testing.assert_array_equal(narrowed(steps), found)
-    np.testing.assert_array_equal(narrowed(steps[:, :32]), steps[:, :32])
+    np.testing.assert_array_equal(project(steps), found)
+    np.testing.assert_array_equal(project(steps[:, :32]), steps[:, :32])
 
 
 @pytest.mark.parametrize(("strategy", "reads"), [("joint", True), ("concatenation", False)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features.registry import locate
-from fusion.data.arguments import named
+from fusion.data.arguments import class_by_name
 from fusion.data.splits import Split
 from fusion.evaluation.evaluate import METRICS, evaluate
 from jobs.runtime.check_config import check, settings
@@ -84,7 +84,7 @@ def test_a_search_needs_one_strategy_that_can_be_searched() -> None:
 
 def test_the_registries_name_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"animal 'hrose': unknown; did you mean horse\? choose one of cow, horse"):
-        named("animal", {"horse": "a:B", "cow": "a:C"}, "hrose")
+        class_by_name("animal", {"horse": "a:B", "cow": "a:C"}, "hrose")
     with pytest.raises(ValueError, match=r"'resnet51'; did you mean resnet50\?"):
         locate("image", "resnet51")
 

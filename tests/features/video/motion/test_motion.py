@@ -1,4 +1,4 @@
-"""How things move: from motion vectors, and from frames."""
+"""Motion, measured from motion vectors and from frames."""
 
 import subprocess
 from collections.abc import Callable
@@ -30,14 +30,14 @@ PLAIN = {
 }
 
 
-def told(make_film: MakeFile, frames: np.ndarray, name: str, *options: str) -> dict[str, Any]:
+def columns_of(make_film: MakeFile, frames: np.ndarray, name: str, *options: str) -> dict[str, Any]:
     return motion_columns(decode_video(make_film(frames, name, *options)))
 
 
 @pytest.mark.parametrize("name", [*CODED, *PLAIN])
 def test_a_pan_by_4_pixels_reads_4_pixels(make_film: MakeFile, name: str) -> None:
     """The camera goes right, so what it shows goes left: by 4 pixels a frame, 100 a second."""
-    row = told(make_film, panned(40, step=4), name, *(CODED | PLAIN)[name])
+    row = columns_of(make_film, panned(40, step=4), name, *(CODED | PLAIN)[name])
     assert row["motion_source"] == ("codec" if name in CODED else "frames")
     assert row["motion_right_px"] == pytest.approx(-4, abs=0.15)
     assert row["motion_down_px"] == pytest.approx(0, abs=0.05)
@@ -49,14 +49,14 @@ def test_a_pan_by_4_pixels_reads_4_pixels(make_film: MakeFile, name: str) -> Non
 @pytest.mark.parametrize("name", ["h264.mp4", "mjpeg.mkv"])
 def test_what_moves_down_has_a_positive_y(make_film: MakeFile, name: str) -> None:
     frames = panned(40, step=4).swapaxes(1, 2)[::-1]
-    row = told(make_film, frames, name, *(CODED | PLAIN)[name])
+    row = columns_of(make_film, frames, name, *(CODED | PLAIN)[name])
     assert row["motion_down_px"] == pytest.approx(4, abs=0.15)
     assert row["motion_right_px"] == pytest.approx(0, abs=0.05)
 
 
 @pytest.mark.parametrize("name", ["h264.mp4", "mjpeg.mkv"])
 def test_nothing_moves(make_film: MakeFile, name: str) -> None:
-    row = told(make_film, panned(30, step=0), name, *(CODED | PLAIN)[name])
+    row = columns_of(make_film, panned(30, step=0), name, *(CODED | PLAIN)[name])
     assert row["motion_speed"] < SPEEDS[0] / 4
     assert row["motion_histogram"][0] == 1
     assert row["motion_histogram"].sum() == 1
@@ -74,7 +74,7 @@ def test_motion_turns_with_the_picture(make_film: MakeFile) -> None:
 
 
 def test_a_film_of_one_frame_has_no_motion(make_film: MakeFile) -> None:
-    assert set(told(make_film, panned(1, step=0), "one.mp4").values()) == {None}
+    assert set(columns_of(make_film, panned(1, step=0), "one.mp4").values()) == {None}
 
 
 def test_histogram_by_hand() -> None:
@@ -88,7 +88,7 @@ def test_histogram_by_hand() -> None:
 
 
 def test_both_sources_agree_on_a_real_film(stamps: Path) -> None:
-    """The clouds of the cartoon go up slowly; frames say how slowly without the film's motion vectors."""
+    """The clouds of the cartoon go up slowly; without the film's motion vectors, frames give the same speed."""
     film = decode_video(stamps / "video" / "clip-bbb-video.mp4")
     coded = motion_columns(film)
     frames = motion_columns(Film(**(vars(film) | {"fields": film.fields[:0], "frame_s": film.frame_s[:0]})))
@@ -129,7 +129,7 @@ def test_a_still_film_has_no_motion() -> None:
     assert mean_difference(still, np.full(5, 0.08)) == 0
 
 
-def test_a_frame_without_a_partner_tells_nothing() -> None:
+def test_a_frame_without_a_partner_is_not_counted() -> None:
     pairs = np.stack([[disc(112, 60 + 8 * i), disc(112, 68 + 8 * i)] for i in range(3)])
     gaps = np.array([0.08, 0.08, 0.0])
     assert mean_difference(pairs, gaps) == mean_difference(pairs[:2], gaps[:2])

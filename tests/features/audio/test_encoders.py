@@ -13,6 +13,7 @@ from features.audio.loudness import integrated_loudness
 from features.audio.mel import MelMfcc
 from features.audio.mfcc import Mfcc
 from features.audio.preprocessing import TARGET_LUFS, normalise_loudness, spectral_gate, trim_silence
+from features.audio.rhythm import PULSE_BPM, rhythm
 from features.audio.spectrum import FLOOR_DB, segment_means, spectrum
 from tests.features.conftest import clicks, sine
 
@@ -99,6 +100,15 @@ def test_tempo_of_a_long_track_that_is_read_in_windows(make_wav: Callable[..., P
     decoded = decode_audio(make_wav(clicks(120, 100.0)), max_seconds=24.0, windows=3)
     assert decoded.truncated
     assert row(decoded.samples)["tempo_bpm"] == pytest.approx(120, rel=0.02)
+
+
+def test_rhythm_of_a_hand_made_envelope() -> None:
+    """An onset in every 10th of 20 frames a second: two a second, 120 a minute."""
+    envelope = np.tile(np.eye(1, 10)[0] * 5, 12)
+    found = rhythm(envelope, frames_per_s=20.0)
+    assert found.tempo_bpm == pytest.approx(120, rel=0.01)
+    assert found.onsets_per_s == pytest.approx(2.0)
+    assert int(np.argmax(found.pulse[4:])) + 4 == int(np.argmin(np.abs(PULSE_BPM - 120)))
 
 
 def test_loudness_of_a_full_scale_sine() -> None:

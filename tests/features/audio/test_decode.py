@@ -1,3 +1,5 @@
+"""Reading sounds."""
+
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,6 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from features.audio.decode import SAMPLE_RATE, decode_audio
-from features.audio.rhythm import PULSE_BPM, rhythm
 from features.base import MediaError
 from features.decoding.ffmpeg import audio_header, open_media, video_stream
 from features.decoding.limited_process import run_limited
@@ -65,15 +66,6 @@ def test_time_limit(make_wav: MakeFile) -> None:
     assert refused(make_wav(sine(440)), timeout_s=0.001).reason == "timeout"
     with pytest.raises(MediaError, match="timeout"):
         run_limited(("sleep", "30"), timeout_s=0.05)
-
-
-def test_rhythm_of_a_hand_made_envelope() -> None:
-    """An onset in every 10th of 20 frames a second: two a second, 120 a minute."""
-    envelope = np.tile(np.eye(1, 10)[0] * 5, 12)
-    found = rhythm(envelope, frames_per_s=20.0)
-    assert found.tempo_bpm == pytest.approx(120, rel=0.01)
-    assert found.onsets_per_s == pytest.approx(2.0)
-    assert int(np.argmax(found.pulse[4:])) + 4 == int(np.argmin(np.abs(PULSE_BPM - 120)))
 
 
 def test_cover_art_is_no_film(make_wav: MakeFile, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from features.image.descriptors.edges import edges
 from features.image.descriptors.hog import oriented_gradients
 from features.image.descriptors.lbp import binary_patterns
 from features.image.descriptors.phash import perceptual_hash
+from features.image.descriptors.statistics import image_statistics
 from features.image.load import load_picture
 from features.registry import encoder
 from schemas.features import FeaturesImage
@@ -116,6 +117,23 @@ def test_colour_of_halves() -> None:
         assert found[list(bins)].tolist() == [0.5, 0.5]
 
 
+def test_statistics_of_plain_pictures() -> None:
+    white = image_statistics(np.full((8, 8, 3), 255, np.uint8))
+    assert white == {"brightness": pytest.approx(1), "contrast": 0, "colourfulness": 0, "sharpness": 0, "blank": True}
+    # Red: rg = 1, yb = 0.5, no spread: 0.3 * sqrt(1.25).
+    red = image_statistics(np.tile(np.array([255, 0, 0], np.uint8), (8, 8, 1)))
+    assert red["colourfulness"] == pytest.approx(0.3 * 1.25**0.5)
+    assert red["brightness"] == pytest.approx(0.299)
+
+
+def test_statistics_of_a_chequerboard() -> None:
+    board = (np.indices((8, 8)).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+    seen = image_statistics(board)
+    assert seen["contrast"] == pytest.approx(0.5)
+    assert seen["sharpness"] == pytest.approx(16)  # the Laplacian is 4 and -4 in turn
+    assert seen["blank"] is False
+
+
 def test_hash_of_four_quarters_by_hand() -> None:
     """Bright where row and column are in like halves: its transform is the product of those of two steps.
 
@@ -164,7 +182,7 @@ def test_near_duplicates_of_real_pictures_are_near_and_others_far(stamps: Path, 
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop"])
-def test_columns_are_of_the_whole_picture_whatever_the_fit(tmp_path: Path, fit: str) -> None:
+def test_columns_are_of_the_whole_picture_with_either_fit(tmp_path: Path, fit: str) -> None:
     Image.fromarray(np.hstack([stripes(COLUMNS), stripes(ROWS)])).save(tmp_path / "wide.png")
     hog_encoder = encoder("image", "hog", fit=fit)
     assert isinstance(hog_encoder, ImageEncoder)
