@@ -1,9 +1,9 @@
 """Audit the lock: every known vulnerability of a locked package is corrected, or accepted with a reason and an end.
 
-pip-audit asks PyPI's advisory database. It calls a package "skipped" where the database does not answer for it, and
-still ends well; an index that has no database answers for none. So what could not be asked is counted and told here.
-Exit code 0: nothing that is not accepted, or nothing could be asked, which is then said. 1: findings, or an acceptance
-that has run out.
+pip-audit asks PyPI's advisory database. A package for which the database does not answer is "skipped", and the audit
+still succeeds; an index without a database answers for none. So the packages that were asked about are counted here.
+Exit code 0: nothing that is not accepted, or nothing could be asked, which is then printed. 1: findings, or an
+acceptance that has run out.
 """
 
 import json
@@ -18,7 +18,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 UNREACHABLE = ("Could not connect to PyPI", "requests.exceptions.")
-"""What pip-audit's last words hold where the network fails it: its own message, or a traceback of requests."""
+"""One of these is in pip-audit's error output where the network fails: its own message, or a traceback of requests."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What there is to say, line by line, and whether it fails the audit."""
+    """What the audit prints, line by line, and whether it fails."""
 
     lines: tuple[str, ...]
     failed: bool
 
 
 def acceptances(path: Path) -> list[Acceptance]:
-    """The accepted vulnerabilities.
+    """Return the accepted vulnerabilities.
 
     Raises:
         ValueError: an entry lacks a field or its reason is empty.
@@ -58,7 +58,13 @@ def acceptances(path: Path) -> list[Acceptance]:
 
 
 def judge(dependencies: list[dict[str, Any]] | None, accepted: list[Acceptance], today: date) -> Verdict:
-    """What pip-audit's findings mean beside what is accepted; None for findings where nothing could be asked."""
+    """Hold pip-audit's findings against what is accepted.
+
+    Args:
+        dependencies: as `findings` returns them; None where nothing could be asked.
+        accepted: what is accepted, each for its package and up to its end.
+        today: the date that ends are compared with.
+    """
     lines, failed = [], False
     for acceptance in accepted:
         if acceptance.until <= today:
@@ -87,19 +93,19 @@ def judge(dependencies: list[dict[str, Any]] | None, accepted: list[Acceptance],
 
 
 def findings(lock: Path) -> list[dict[str, Any]] | None:
-    """What pip-audit says of each locked package; None where the database cannot be reached.
+    """Return pip-audit's findings for each locked package, None where the database cannot be reached.
 
     Raises:
         RuntimeError: pip-audit ended in another way.
     """
     command = [sys.executable, "-m", "pip_audit", "-r", str(lock), "--require-hashes", "--disable-pip"]
     command += ["--format", "json", "--progress-spinner", "off"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    if told.stdout.startswith("{"):
-        return json.loads(told.stdout)["dependencies"]
-    if any(words in told.stderr for words in UNREACHABLE):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.stdout.startswith("{"):
+        return json.loads(done.stdout)["dependencies"]
+    if any(words in done.stderr for words in UNREACHABLE):
         return None
-    raise RuntimeError(f"pip-audit ended with {told.returncode}: {told.stderr[-2000:]}")
+    raise RuntimeError(f"pip-audit ended with {done.returncode}: {done.stderr[-2000:]}")
 
 
 def main() -> int:

@@ -151,7 +151,7 @@ def _has_precision(name: str) -> bool:
     from fusion.models.trained import Trained
 
     strategy = registry.strategy(name)
-    return issubclass(strategy, Trained) and "precision" not in strategy.idle
+    return issubclass(strategy, Trained) and "precision" not in strategy.unused_settings
 
 
 def _texts(options: argparse.Namespace) -> "list[Analysis]":

@@ -1,7 +1,7 @@
 """The base of every table: columns with their descriptions, partitioning, key and checks."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 from typing import ClassVar, Literal
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ VECTOR = pa.list_(pa.float32())
 Modality = Literal["text", "image", "audio", "video"]
 MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
-_QUERIES = Path(__file__).parent / "checks"
+_QUERIES = files("schemas") / "checks"
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What every model is given: catalog, history, splits, column selection, subsets, arguments."""
+"""Input data of the models: catalog, history, splits, reviews, prepared and selected columns, subsets; arguments."""

@@ -1,1 +1,1 @@
-"""Held-out likes turned into figures, intervals and verdicts."""
+"""Evaluation on held-out likes: protocol, metrics, intervals, calibration and promotion."""

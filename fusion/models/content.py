@@ -1,4 +1,4 @@
-"""Content alone: for catalogs with no history, or too little to learn from."""
+"""Similarity of content alone: for catalogs with no history, or too little to learn from."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fusion.data.catalog import Catalog, History
 from fusion.data.history_features import recency_matrix, user_profiles
 from fusion.data.projection import fit_projections, modality_masks, projections_from, projections_state
-from fusion.models.base import FitContext, Strategy
+from fusion.models.base import FitContext, Strategy, block_slices
 from fusion.ranking.nearest_neighbours import unit_rows
 from fusion.training.config import FitLog
 from schemas.table import MODALITIES
@@ -19,16 +19,16 @@ WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5}
 
 
 class Content(Strategy):
-    """Projected modality vectors side by side, each of length 1 times the root of its weight; a user is the mean of the
-    items they like.
+    """score(u, i) = u · v_i, where v_i holds the item's projected modality vectors side by side, each of length 1 times
+    the root of its modality's weight, the whole then scaled to length 1; u is the mean v of the items that the user
+    likes, and for a user without a like the mean over all likes.
 
-    The projections are not whitened: with as many directions as items, whitening makes all items equally far apart.
-
-    An item's whole vector has length 1 whatever it lacks, so that items with more modalities are not ahead.
+    An item's whole vector has length 1 whatever it lacks, so that items with more modalities are not ahead. The
+    projections are not whitened: with as many directions as items, whitening makes all items equally far apart.
 
     Args:
         dims: columns a modality has at most.
-        weights: modality → how much its cosine counts; one left out counts as in `WEIGHTS`.
+        weights: modality → weight of its cosine; one left out has that of `WEIGHTS`.
     """
 
     name = "content"
@@ -43,8 +43,7 @@ class Content(Strategy):
     def parameters(self) -> dict[str, Any]:
         return {"dims": self.dims, "weights": self.weights}
 
-    def _learn(self, context: FitContext) -> FitLog:
-        """Nothing is chosen, nothing drawn."""
+    def _fit(self, context: FitContext) -> FitLog:
         started = time.monotonic()
         catalog, likes = context.catalog, context.train.likes()
         self._projections = fit_projections(catalog, dims=self.dims)
@@ -56,18 +55,13 @@ class Content(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        blocks, start = {"history": slice(0, 0)}, 0
-        for modality in MODALITIES:
-            stop = start + self._projections[modality].dims
-            blocks[modality] = slice(start, stop)
-            start = stop
-        return blocks
+        return block_slices({"history": 0, **{m: self._projections[m].dims for m in MODALITIES}})
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         return {"history": np.zeros(len(catalog), np.bool_), **modality_masks(catalog, self._projections)}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
-        parts = [np.sqrt(self.weights[m]) * self._unit(catalog, m) for m in MODALITIES]
+        parts = [np.sqrt(self.weights[m]) * self._projected(catalog, m) for m in MODALITIES]
         return unit_rows(np.hstack(parts)).astype(np.float32)
 
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
@@ -75,7 +69,8 @@ class Content(Strategy):
         vectors = user_profiles(weights, [self.item_vectors(catalog)], [np.ones(len(catalog), np.bool_)])
         return np.where(np.diff(weights.indptr)[:, None] > 0, vectors, self._prior)
 
-    def _unit(self, catalog: Catalog, modality: str) -> NDArray[np.float32]:
+    def _projected(self, catalog: Catalog, modality: str) -> NDArray[np.float32]:
+        """float32 [N, p], rows of length 1, or of zeros where the modality is missing."""
         projection = self._projections[modality]
         return unit_rows(projection(catalog.vectors[modality], catalog.masks[modality]))
 

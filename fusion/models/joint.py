@@ -1,16 +1,17 @@
-"""Model-level fusion: a joint embedding of history and all modalities, which attend to each other.
+"""Model-level fusion: a joint embedding of history and all modalities, whose tokens attend to each other.
 
-An item's vector is the sum of its present tokens' parts, z = sum over k of mask_k (t_k + s_k), where t_k is the token
-and s_k its share of what attention puts out. u · z is then a sum over tokens, exactly 0 for those that the item lacks.
+An item has a token t_k for its history and for each modality. Its vector is the sum over its present tokens of
+mask_k (t_k + s_k), where s_k is the part of token k in the pooled output of self-attention. u · z is then a sum over
+tokens, exactly 0 for those that the item lacks.
 
-The functions of the network take `xp`, which is NumPy where a model is used and `keras.ops` where it is trained, so
-that both compute the same by the same lines. Arrays are float32 unless said otherwise; d is the width, M the number of
-modalities that play a part, S = 1 + M, H the heads. The weights:
+The functions of the network take `xp`, NumPy for inference and `keras.ops` for training, so that one code computes
+both. Arrays are float32 unless noted otherwise; d is the width, M the number of modalities with a projection, S = 1 + M
+tokens, H the heads. The weights:
 
 | name | shape | of |
 | --- | --- | --- |
 | `history` | [K, d + 1] | q of every known item, and its bias |
-| `embedding` | [S, d] | marks which token it is, history first |
+| `embedding` | [S, d] | added to a token by its kind, history first |
 | `<modality>/project` | [p, d] | mean vector → token |
 | `query`, `key`, `value`, `out` | [d, d] | the attention |
 | `user`, `user_bias` | [P, d], [d] | profile → user; the vector of a user without a like |
@@ -33,35 +34,35 @@ from fusion.models.base import FitContext, Space
 from fusion.models.trained import Trained
 from fusion.training import layers
 from fusion.training.config import TrainingConfig
-from fusion.training.layers import course, learn_scales, masked_softmax, scaled, steps
+from fusion.training.layers import fit_scales, masked_softmax, scaled_sequences, sequence_features, sequence_inputs
 from fusion.training.trainer import Weights
 from schemas.table import MODALITIES
 
 Arrays = Mapping[str, Any]
 
 BLOCK = 2048
-"""Items whose tokens are held at once."""
-SIZE = 0.22
-"""Root mean square of q of known items that have no content: the scores of a user who is the mean of what they liked
-then spread about as widely as those of a trained model."""
-SOURCE_SIZE = 1 / 64
+"""Number of items whose tokens are held at once."""
+ITEM_RMS = 0.22
+"""Root mean square of the initial q of known items that have no content: the scores of a user who is the mean of what
+they liked then have about the spread of those of a trained model."""
+PROFILE_RMS = 1 / 64
 """Root mean square of the factors in a user's profile."""
 NOISE = 0.01
 RIDGE = 0.1
-"""Of the projections, as a share of the number of items that they are fitted on."""
+"""Of the initial projections, as a share of the number of items that they are fitted on."""
 
 
 class Joint(Trained):
     """score(u, i) = u · z_i + b_i, where z_i is the sum over the item's tokens of t_k + s_k: t_k is its history q_i or
-    a projected modality, with a learnt embedding that says which, and s_k the token's share of what multi-head
-    self-attention among the tokens that the item has puts out (see `shares`). u is linear in the
-    user's profile: the means, over the items they like, of closed-form history factors and projected modalities, once
-    over all likes alike and once with recent ones weighing more.
+    a projected modality, plus a learnt embedding of the token's kind, and s_k the token's part of the pooled output of
+    multi-head self-attention among the item's tokens (see `attention_parts`). u is linear in the user's profile: the
+    means, over the items they like, of closed-form history factors and projected modalities, once with equal weights
+    and once with recent likes weighing more.
 
-    What a token adds depends on the others, by the attention, but the parts t_k + s_k stand side by side in an item's
-    vector, and u is repeated for each: the sum over blocks is the score. Sounds and films are read step by step where
-    the catalog has their sequences, beside their mean vectors. Hiding the history and the modalities of random items in
-    training teaches the tokens that remain to speak for them.
+    What a token adds depends on the others, by the attention. The parts t_k + s_k stand side by side in an item's
+    vector, and u is repeated for each: the sum over blocks is the score. Where the catalog has sequences of audio or
+    video, a GRU over the sequence adds to the token. In training, the history and the modalities of random items are
+    hidden (dropout), so that any subset of tokens learns to score alone.
 
     Args:
         width: of the joint space.
@@ -111,21 +112,21 @@ class Joint(Trained):
         learnt = self._modalities
         return {"history": self.width + 1, **{m: self.width if m in learnt else 0 for m in MODALITIES}}
 
-    def _begin(self, context: FitContext) -> "tuple[JointItems, Weights]":
+    def _initialise(self, context: FitContext) -> "tuple[JointItems, Weights]":
         likes, n_items = context.train.likes(), len(context.catalog)
         matrix = like_matrix(likes, n_items)
-        factors = scaled_factors(matrix, rank=self.width, ridge=self.ridge, seed=context.seed, size=SOURCE_SIZE)
-        scales = learn_scales(context.catalog, self._modalities)
+        factors = scaled_factors(matrix, rank=self.width, ridge=self.ridge, seed=context.seed, size=PROFILE_RMS)
+        scales = fit_scales(context.catalog, self._modalities)
         self._learnt = {"factors": factors[matrix.getnnz(axis=0) > 0], **scales}
         items = self._network(context.catalog)
-        return items, start(items, likes, width=self.width, units=self.units, seed=context.seed)
+        return items, initial_weights(items, likes, width=self.width, units=self.units, seed=context.seed)
 
     def _network(self, catalog: Catalog) -> "JointItems":
         place = positions(self._item_ids, catalog.item_ids)
         return JointItems(
             content=self._content(catalog, self._modalities),
-            sequences=scaled(catalog, self._learnt),
-            masks=self._shown(catalog, self._modalities),
+            sequences=scaled_sequences(catalog, self._learnt),
+            masks=self._block_masks(catalog, self._modalities),
             place=place,
             factors=rows_at(self._learnt["factors"], place),
             decays=(None, self.decay),
@@ -135,15 +136,15 @@ class Joint(Trained):
 
 @dataclass(frozen=True)
 class JointItems(UserProfilesMixin):
-    """What is given of every item (`fusion.training.trainer.Network`).
+    """The network over the items of a catalog (`fusion.training.trainer.Network`).
 
     Attributes:
-        content: modality → float32 [N, p_m], 0 where missing; only modalities of which something was learnt.
+        content: modality → float32 [N, p_m], 0 where missing; only modalities with a projection.
         sequences: of some of these modalities, standardised.
-        masks: bool [N, 1 + M], whether each token is there, history first.
+        masks: bool [N, 1 + M], whether the item has each token, history first.
         place: int64 [N], the item's row in the weights' `history`; -1 where there is none.
         factors: float32 [N, r], closed-form factors of history, 0 where there are none.
-        decays: the recency decays under which a profile repeats the factors and the content.
+        decays: the recency decays; a profile has the means of the factors and the content under each of them.
         heads: of the attention.
     """
 
@@ -160,24 +161,24 @@ class JointItems(UserProfilesMixin):
     def __len__(self) -> int:
         return len(self.place)
 
-    def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        found = {m: x[rows] for m, x in self.content.items()}
-        return found | steps(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
+    def item_inputs(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        content = {m: x[rows] for m, x in self.content.items()}
+        return content | sequence_inputs(self.sequences, rows) | {"place": np.maximum(self.place[rows], 0)}
 
     def vectors(
         self,
         weights: Mapping[str, Any],
         profiles: Mapping[str, Any],
-        given: Mapping[str, Any],
+        inputs: Mapping[str, Any],
         shown: Any,
         *,
         xp: Any,
     ) -> tuple[Any, Any]:
-        users = users_of(weights, profiles["means"], xp=xp)
-        history = xp.take(weights["history"], given["place"], axis=0)
+        users = map_profiles(weights, profiles["means"], xp=xp)
+        history = xp.take(weights["history"], inputs["place"], axis=0)
         return (
-            user_vectors(users, len(self.content), xp=xp),
-            self._columns(weights, history, given, shown, xp=xp),
+            repeat_user(users, len(self.content), xp=xp),
+            self._columns(weights, history, inputs, shown, xp=xp),
         )
 
     def item_vectors(self, weights: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -187,45 +188,48 @@ class JointItems(UserProfilesMixin):
             rows = np.arange(start, min(start + BLOCK, len(self)))
             history = rows_at(weights["history"], self.place[rows])
             shown = self.masks[rows].astype(np.float32)
-            vectors[rows] = self._columns(weights, history, self.given(rows), shown, xp=np)
+            vectors[rows] = self._columns(weights, history, self.item_inputs(rows), shown, xp=np)
         return vectors
 
     def user_vectors(
         self, weights: Mapping[str, NDArray[np.float32]], likes: History, *, users: NDArray[np.integer]
     ) -> NDArray[np.float32]:
-        found = super().user_vectors(weights, likes, users=users)
-        return user_vectors(found, len(self.content), xp=np)
+        return repeat_user(super().user_vectors(weights, likes, users=users), len(self.content), xp=np)
 
     def _columns(
-        self, weights: Mapping[str, Any], history: Any, given: Mapping[str, Any], shown: Any, *, xp: Any
+        self, weights: Mapping[str, Any], history: Any, inputs: Mapping[str, Any], shown: Any, *, xp: Any
     ) -> Any:
-        found = tokens(weights, history[:, :-1], given, tuple(self.content), xp=xp)
-        found = parts(weights, found, shown, heads=self.heads, xp=xp)
-        return item_vectors(found, history[:, -1:] * shown[:, :1], xp=xp)
+        """[n, S d + 1], given the history weights [n, d + 1], the item inputs and `shown` [n, S]."""
+        tokens = item_tokens(weights, history[:, :-1], inputs, tuple(self.content), xp=xp)
+        parts = token_parts(weights, tokens, shown, heads=self.heads, xp=xp)
+        return join_parts(parts, history[:, -1:] * shown[:, :1], xp=xp)
 
 
-def start(items: JointItems, likes: History, *, width: int, units: int, seed: int) -> dict[str, NDArray[np.float32]]:
+def initial_weights(
+    items: JointItems, likes: History, *, width: int, units: int, seed: int
+) -> dict[str, NDArray[np.float32]]:
     """The weights before training; the same seed gives the same.
 
-    Projections are together the ridge regression of the known items' factors; q is what content leaves unexplained of
-    them, the bias the centred log of the number of likes, and u the recent mean of the factors. The attention and the
-    recurrent units start random (Glorot and Bengio 2010; recurrent kernels orthogonal, Saxe et al. 2014), and their
-    last layers so small that they change next to nothing yet.
+    The projections together are the ridge regression of the known items' factors on their content; q is its residual,
+    the bias the centred log of the number of likes, and u the recent mean of the factors. The attention and the
+    recurrent units start random (Glorot and Bengio 2010; recurrent kernels orthogonal, Saxe et al. 2014), with last
+    layers near 0, so that both add next to nothing at first.
     """
     random = np.random.default_rng(seed)
     known = items.masks[:, 0]
     factors = np.zeros((int(known.sum()), width))
-    factors[:, : items.factors.shape[1]] = items.factors[known] * (SIZE / SOURCE_SIZE)
+    factors[:, : items.factors.shape[1]] = items.factors[known] * (ITEM_RMS / PROFILE_RMS)
     weights: dict[str, NDArray[Any]] = {}
+    # all modalities side by side [K, p], so that one regression shares the factors out among them
     content = np.hstack([np.zeros((len(factors), 0)), *(x[known] for x in items.content.values())])
     normal = content.T @ content + RIDGE * max(1, len(factors)) * np.eye(content.shape[1])
-    solved = np.linalg.solve(normal, content.T @ factors)
+    solved = np.linalg.solve(normal, content.T @ factors)  # [p, d]
     ends = np.cumsum([x.shape[1] for x in items.content.values()])
     for (modality, x), end in zip(items.content.items(), ends, strict=True):
         weights[f"{modality}/project"] = solved[end - x.shape[1] : end]
         if modality in items.sequences:
             inputs = items.sequences[modality].values.shape[2]
-            weights |= layers.start(modality, inputs, units=units, width=width, random=random)
+            weights |= layers.initial_weights(modality, inputs, units=units, width=width, random=random)
     popularity = np.log1p(np.bincount(likes.item, minlength=len(items))[known])
     bias = popularity - (popularity.mean() if len(popularity) else 0.0)
     weights |= {
@@ -235,65 +239,53 @@ def start(items: JointItems, likes: History, *, width: int, units: int, seed: in
         "key": layers.glorot(random, width, width),
         "value": layers.glorot(random, width, width),
         "out": random.normal(0, NOISE / np.sqrt(width), (width, width)),
-        "user": _user(items, width=width, random=random),
+        "user": _user_kernel(items, width=width, random=random),
         "user_bias": np.zeros(width),
     }
-    # an item that nobody knows is never shown, but a gather needs a row to look at
+    # an unknown item takes row 0 and its history is then masked: without a known item that row must exist all the same
     weights["history"] = weights["history"] if len(factors) else np.zeros((1, width + 1))
     return {name: array.astype(np.float32) for name, array in weights.items()}
 
 
-def _user(items: JointItems, *, width: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """[P, d]: the recent factors as they are, in the scale of q, and next to nothing of all else."""
+def _user_kernel(items: JointItems, *, width: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """[P, d]: the identity on the recent factors, in the scale of q, and noise on all other columns of the profile."""
     columns = sum(source.shape[1] for source in items.sources)
     kernel = random.normal(0, NOISE, (len(items.decays), columns, width))
     rank = items.factors.shape[1]
-    kernel[-1, :rank, :rank] += np.eye(rank) * (SIZE / SOURCE_SIZE)
+    kernel[-1, :rank, :rank] += np.eye(rank) * (ITEM_RMS / PROFILE_RMS)
     return kernel.reshape(-1, width)
 
 
-def tokens(weights: Arrays, history: Any, given: Arrays, modalities: tuple[str, ...], *, xp: Any) -> Any:
-    """[n, S, d]: t of history and of each modality. What tokens of an absent modality hold means nothing.
+def item_tokens(weights: Arrays, history: Any, inputs: Arrays, modalities: tuple[str, ...], *, xp: Any) -> Any:
+    """[n, S, d]: the tokens of history and of each modality. Those that the item lacks hold arbitrary numbers.
 
-    A modality's token is W x + e, and where the item has a sequence of it R h more, h being the GRU's last state.
+    A modality's token is W x + e, plus the sequence features R h where the item has a sequence of it.
 
     Args:
         history: [n, d], q.
-        given: `<modality>` [n, p], and what `fusion.training.layers.steps` makes of their sequences.
+        inputs: `<modality>` [n, p], and the arrays of `fusion.training.layers.sequence_inputs`.
     """
-    found = [history]
+    tokens = [history]
     for modality in modalities:
-        token = xp.matmul(given[modality], weights[f"{modality}/project"])
-        if f"{modality}/values" in given:
-            token = token + course(weights, modality, given, token, xp=xp)
-        found.append(token)
-    return xp.stack(found, axis=1) + weights["embedding"]
+        token = xp.matmul(inputs[modality], weights[f"{modality}/project"])
+        if f"{modality}/values" in inputs:
+            token = token + sequence_features(weights, modality, inputs, token, xp=xp)
+        tokens.append(token)
+    return xp.stack(tokens, axis=1) + weights["embedding"]
 
 
-def normalised(x: Any, *, xp: Any) -> Any:
-    """Layer normalisation (Ba, Kiros and Hinton 2016) over the last axis, without gain or bias."""
-    centred = x - xp.mean(x, axis=-1, keepdims=True)
-    return centred / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + 1e-6)
-
-
-def pooled_attention(query: Any, key: Any, shown: Any, *, xp: Any) -> Any:
-    """[n, H, S]: how much each token is attended to, a mean over the tokens that are there; sums to 1 a head.
-
-    Scaled dot-product attention softmax(Q Kᵀ / sqrt(d_k)) (Vaswani et al. 2017, eq. 1) among the present tokens.
+def token_parts(weights: Arrays, tokens: Any, shown: Any, *, heads: int, xp: Any) -> Any:
+    """[n, S, d]: t_k + s_k, exactly 0 where not shown.
 
     Args:
-        query, key: [n, H, S, d / H].
+        tokens: [n, S, d].
         shown: [n, S], 1 or 0.
     """
-    logits = xp.matmul(query, xp.swapaxes(key, 2, 3)) / float(np.sqrt(query.shape[3]))
-    attention = masked_softmax(logits, shown[:, None, None, :], xp=xp)
-    present = xp.expand_dims(xp.expand_dims(shown, 1), 2)
-    count = xp.maximum(xp.sum(shown, axis=1), 1.0)
-    return xp.matmul(present, attention)[:, :, 0] / count[:, None, None]
+    return (tokens + attention_parts(weights, tokens, shown, heads=heads, xp=xp)) * xp.expand_dims(shown, 2)
 
 
-def shares(weights: Arrays, tokens: Any, shown: Any, *, heads: int, xp: Any) -> Any:
-    """[n, S, d]: what each token has of the pooled output of multi-head self-attention (Vaswani et al. 2017, section
+def attention_parts(weights: Arrays, tokens: Any, shown: Any, *, heads: int, xp: Any) -> Any:
+    """[n, S, d]: each token's part of the pooled output of multi-head self-attention (Vaswani et al. 2017, section
     3.2.2) over the normalised tokens: concat over heads h of (a_hk V_hk), times `out`, where a is `pooled_attention`.
     Their sum over k is the mean output of the present tokens.
 
@@ -305,20 +297,40 @@ def shares(weights: Arrays, tokens: Any, shown: Any, *, heads: int, xp: Any) -> 
     x = normalised(tokens, xp=xp)
 
     def split(name: str) -> Any:
+        """[n, H, S, d / H]"""
         return xp.transpose(xp.reshape(xp.matmul(x, weights[name]), (n, count, heads, width // heads)), (0, 2, 1, 3))
 
     attended = pooled_attention(split("query"), split("key"), shown, xp=xp)
+    # [n, H, S, 1] * [n, H, S, d / H], then the heads of a token side by side again: [n, S, H, d / H] → [n, S, d]
     values = xp.transpose(xp.expand_dims(attended, 3) * split("value"), (0, 2, 1, 3))
     return xp.matmul(xp.reshape(values, (n, count, width)), weights["out"])
 
 
-def parts(weights: Arrays, tokens: Any, shown: Any, *, heads: int, xp: Any) -> Any:
-    """[n, S, d]: t_k + s_k, exactly 0 where not shown."""
-    return (tokens + shares(weights, tokens, shown, heads=heads, xp=xp)) * xp.expand_dims(shown, 2)
+def pooled_attention(query: Any, key: Any, shown: Any, *, xp: Any) -> Any:
+    """[n, H, S]: the attention that each token receives, a mean over the present tokens; sums to 1 for each head.
+
+    Scaled dot-product attention softmax(Q Kᵀ / sqrt(d_k)) (Vaswani et al. 2017, eq. 1) among the present tokens.
+
+    Args:
+        query, key: [n, H, S, d / H].
+        shown: [n, S], 1 or 0.
+    """
+    logits = xp.matmul(query, xp.swapaxes(key, 2, 3)) / float(np.sqrt(query.shape[3]))
+    attention = masked_softmax(logits, shown[:, None, None, :], xp=xp)  # [n, H, S queries, S keys]
+    present = xp.expand_dims(xp.expand_dims(shown, 1), 2)
+    count = xp.maximum(xp.sum(shown, axis=1), 1.0)
+    # [n, 1, 1, S] @ [n, H, S, S] sums over the present queries
+    return xp.matmul(present, attention)[:, :, 0] / count[:, None, None]
 
 
-def item_vectors(parts: Any, bias: Any, *, xp: Any) -> Any:
-    """[n, S d + 1]: the history part and the bias, then the parts of modalities, side by side.
+def normalised(x: Any, *, xp: Any) -> Any:
+    """Layer normalisation (Ba, Kiros and Hinton 2016) over the last axis, without gain or bias."""
+    centred = x - xp.mean(x, axis=-1, keepdims=True)
+    return centred / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + 1e-6)
+
+
+def join_parts(parts: Any, bias: Any, *, xp: Any) -> Any:
+    """[n, S d + 1]: an item's vector: the history part and the bias, then the parts of modalities, side by side.
 
     Args:
         parts: [n, S, d].
@@ -328,11 +340,11 @@ def item_vectors(parts: Any, bias: Any, *, xp: Any) -> Any:
     return xp.concatenate([parts[:, 0], bias, xp.reshape(parts[:, 1:], (n, (count - 1) * width))], axis=1)
 
 
-def users_of(weights: Arrays, profiles: Any, *, xp: Any) -> Any:
+def map_profiles(weights: Arrays, profiles: Any, *, xp: Any) -> Any:
     """Profiles [n, P] → users [n, d]."""
     return xp.matmul(profiles, weights["user"]) + weights["user_bias"]
 
 
-def user_vectors(users: Any, modalities: int, *, xp: Any) -> Any:
-    """[n, S d + 1], what meets an item's vector: u for every part, and 1 for the bias."""
+def repeat_user(users: Any, modalities: int, *, xp: Any) -> Any:
+    """[n, S d + 1]: a user's vector, in the layout of `join_parts`: u for every part, and 1 for the bias."""
     return xp.concatenate([users, xp.ones_like(users[:, :1]), *[users] * modalities], axis=1)

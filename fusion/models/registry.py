@@ -1,4 +1,4 @@
-"""The strategies by name, and their models as folders of JSON and NumPy arrays."""
+"""The strategies by name; fitted models are saved as folders of a JSON file and NumPy arrays."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ STRATEGIES = {
     "sequence": "fusion.models.linear.sequence:SequenceFusion",
     "weighted": "fusion.models.linear.weighted:Weighted",
 }
-"""Name → module:class. The module is imported when the strategy is asked for."""
+"""Name → module:class. The module is imported when the strategy is first used."""
 
 _DESCRIPTION, _ARRAYS = "strategy.json", "arrays.npz"
 
@@ -46,7 +46,7 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
 
 
 def save(model: Strategy, folder: Path) -> None:
-    """Writes a fitted model into `folder`, which is made if need be."""
+    """Writes a fitted model into `folder`, which is created if needed."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
@@ -55,7 +55,7 @@ def save(model: Strategy, folder: Path) -> None:
 
 
 def load(folder: Path) -> Strategy:
-    """The model that `save` wrote. Nothing in it is unpickled.
+    """Returns the model that `save` wrote. Nothing is unpickled.
 
     Raises:
         ValueError: the folder holds no model, or one whose strategy is not known.

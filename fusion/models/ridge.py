@@ -1,8 +1,23 @@
-"""Linear scores: likes regressed on items' features, and scores made comparable between scorers, without computing
-them."""
+"""Ridge regression of likes on items' features, and scores brought to unit variance without computing them."""
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def ridge_map(
+    gram: NDArray[np.float64], *, ridge: float, gains: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """float64 [p, p], K = D (D G D + ridge I)⁻¹ D: with G = Φᵀ Φ of items' features Φ and D the roots of the columns'
+    gains, K Φᵀ x are the weights of the ridge regression of a user's likes x on the features D φ (Hoerl and Kennard
+    1970, eq. 2.1), with the same matrix K for every user.
+
+    Args:
+        gram: float64 [p, p].
+        gains: float64 [p], 0 or more; None for 1 everywhere.
+    """
+    root = np.ones(len(gram)) if gains is None else np.sqrt(gains)
+    regularised = root[:, None] * gram * root + ridge * np.eye(len(root))
+    return root[:, None] * np.linalg.solve(regularised, np.diag(root))
 
 
 def covariance(items: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -12,27 +27,12 @@ def covariance(items: NDArray[np.floating]) -> NDArray[np.float64]:
     return rows.T @ rows / max(1, len(rows))
 
 
-def of_unit_spread(users: NDArray[np.floating], covariance: NDArray[np.float64]) -> NDArray[np.float32]:
+def with_unit_variance(users: NDArray[np.floating], covariance: NDArray[np.float64]) -> NDArray[np.float32]:
     """User vectors float32 [n, D]: those given, each divided by the standard deviation of its scores over the catalog.
 
-    The scores u · v of items v with covariance C have the variance uᵀ C u. A user all of whose scores are equal stays.
+    The scores u · v of items v with covariance C have the variance uᵀ C u. A user all of whose scores are equal is
+    returned unchanged.
     """
     variance = np.einsum("nd,nd->n", users @ covariance, users)
-    spread = np.sqrt(np.maximum(variance, 0))
-    return (users / np.where(spread > 1e-9, spread, 1)[:, None]).astype(np.float32)
-
-
-def ridge_map(
-    gram: NDArray[np.float64], *, ridge: float, gains: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
-    """float64 [p, p], K = D (D G D + ridge I)⁻¹ D: with G = Φᵀ Φ of items' features Φ and D the roots of the columns'
-    gains, K Φᵀ x are the weights of the ridge regression of a user's likes x on the features D φ (Hoerl and Kennard
-    1970, eq. 2.1), for every user the same matrix.
-
-    Args:
-        gram: float64 [p, p].
-        gains: float64 [p], 0 or more; None for 1 everywhere.
-    """
-    root = np.ones(len(gram)) if gains is None else np.sqrt(gains)
-    regularised = root[:, None] * gram * root + ridge * np.eye(len(root))
-    return root[:, None] * np.linalg.solve(regularised, np.diag(root))
+    deviation = np.sqrt(np.maximum(variance, 0))
+    return (users / np.where(deviation > 1e-9, deviation, 1)[:, None]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A fitted model as something to ask for scores."""
+"""The scores of a fitted model for any users over the whole catalog."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,12 @@ from fusion.models.base import Strategy
 from fusion.ranking.rank_aggregation import SUM, nonzero_items, points, total
 
 CELLS = 4_000_000
-"""How many scores of a block may be held at once."""
+"""Maximum number of scores of a block that are held at once."""
 
 
 def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
-    """Users int64 [B] → scores float32 [B, N] of the catalog's items, from what `history` says of the users.
+    """A function from users int64 [B], positions in `history.user_ids`, to float32 [B, N], their scores of the
+    catalog's items by their likes in `history`.
 
     Where the model combines rankings, the items that the user has had, liked or only seen, are not ranked.
     """
@@ -22,10 +23,10 @@ def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
     had = seen_matrix(history, len(catalog))
     size = max(1, CELLS // max(1, len(catalog)))
 
-    def scores(asked: NDArray[np.int64]) -> NDArray[np.float32]:
-        found = np.zeros((len(asked), len(catalog)), np.float32)
-        for start in range(0, len(asked) if blocks else 0, size):
-            batch = asked[start : start + size]
+    def scores(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        found = np.zeros((len(rows), len(catalog)), np.float32)
+        for start in range(0, len(rows) if blocks else 0, size):
+            batch = rows[start : start + size]
             given = points(
                 users[batch],
                 items,

@@ -1,4 +1,4 @@
-"""What strategies share whose weights are learnt by gradients: when to stop, what to keep, and how vectors are made."""
+"""The base class of strategies whose weights are learnt by gradients: fitting, stopping, vectors and saved arrays."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -10,31 +10,32 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History, positions
 from fusion.data.projection import Projection, fit_projections, modality_masks, projections_from, projections_state
-from fusion.models.base import FitContext, Strategy, side_by_side
+from fusion.models.base import FitContext, Strategy, block_slices
 from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.loop import Learner, train
-from fusion.training.trainer import Ranking, Vectors, Weights
+from fusion.training.trainer import RankingLearner, Vectors, Weights
 from schemas.table import MODALITIES
 
 _WEIGHTS, _LEARNT = "weights/", "learnt/"
 
 
 class Trained(Strategy):
-    """Begins at weights that already rank, lets a learner improve them, and keeps those of the epoch that validates
-    best. A network makes vectors of items and users from the weights, the same in training and in use.
+    """Starts at closed-form weights that already rank, trains them with a learner, and keeps those of the epoch that
+    validates best. One network makes the vectors of items and users from the weights, in training and after it.
 
     Attributes:
-        config: how it is trained; a class's `defaults`, changed by the constructor's arguments of the same names.
-        idle: settings of a config that mean nothing to the class, and that it therefore refuses.
+        config: the settings of the training: the class's `defaults`, changed by the constructor's arguments of the same
+            names.
+        unused_settings: settings of a config that have no effect on the class, and that it therefore refuses.
     """
 
     defaults: ClassVar[TrainingConfig] = TrainingConfig()
-    idle: ClassVar[frozenset[str]] = frozenset()
+    unused_settings: ClassVar[frozenset[str]] = frozenset()
 
     dims: int
     """Columns that a modality's vectors are projected onto before learning."""
     _item_ids: NDArray[np.str_]
-    """Items that somebody likes, ascending: only their likes can speak for them."""
+    """The known items, which somebody likes in training, ascending: the others have no history block."""
     _projections: Mapping[str, Projection]
     _learnt: Mapping[str, NDArray[Any]]
     """What was learnt beside the weights, by name."""
@@ -46,61 +47,63 @@ class Trained(Strategy):
             arguments: a constructor's `locals()`: its own settings, and under `training` those of the config.
 
         Raises:
-            TypeError: there is no such setting of a config, or it means nothing here.
+            TypeError: a config has no such setting, or the class does not use it.
             ValueError: a setting is out of its range.
         """
-        self._own = {k: v for k, v in arguments.items() if k not in ("self", "__class__", "training")}
+        self._arguments = {k: v for k, v in arguments.items() if k not in ("self", "__class__", "training")}
         training = arguments["training"]
-        if refused := sorted(self.idle & set(training)):
-            raise TypeError(f"{', '.join(refused)}: means nothing to it")
+        if refused := sorted(self.unused_settings & set(training)):
+            raise TypeError(f"{', '.join(refused)}: not used by {self.name}")
         self.config = replace(self.defaults, **training)
 
     def parameters(self) -> dict[str, Any]:
-        return self._own | {name: value for name, value in vars(self.config).items() if name not in self.idle}
+        return self._arguments | {n: value for n, value in vars(self.config).items() if n not in self.unused_settings}
 
-    def _learn(self, context: FitContext) -> FitLog:
+    def _fit(self, context: FitContext) -> FitLog:
         catalog, likes = context.catalog, context.train.likes()
         self._projections = fit_projections(catalog, dims=self.dims)
         self._item_ids = catalog.item_ids[np.bincount(likes.item, minlength=len(catalog)) > 0]
-        network, start = self._begin(context)
-        self._keep(context, network, start)
+        network, initial = self._initialise(context)
+        self._set_weights(context, network, initial)
         if not len(likes):
             return FitLog()
-        weights, log = self._train(context, network, start)
-        self._keep(context, network, weights)
-        return self._told(context, network, log)
+        weights, log = self._train(context, network, initial)
+        self._set_weights(context, network, weights)
+        return self._extend_log(context, network, log)
 
     @abstractmethod
-    def _begin(self, context: FitContext) -> tuple[Any, Weights]:
-        """The network that makes vectors of the context's items and users, and the weights to begin with."""
+    def _initialise(self, context: FitContext) -> tuple[Any, Weights]:
+        """The network over the context's catalog, and the initial weights; sets `_learnt`."""
 
     @abstractmethod
     def _network(self, catalog: Catalog) -> Vectors:
-        """What makes vectors of a catalog's items."""
+        """The network over a catalog's items, as it is used after training."""
 
     @property
     @abstractmethod
     def _widths(self) -> dict[str, int]:
-        """Every name of `BLOCKS` → its columns."""
+        """Every name of `BLOCKS` → its number of columns."""
 
-    def _learner(self, context: FitContext, network: Any, start: Weights) -> Learner:
-        return Ranking(start, network, context.train.likes(), config=self._config(context), seed=context.seed)
+    def _learner(self, context: FitContext, network: Any, initial: Weights) -> Learner:
+        return RankingLearner(
+            initial, network, context.train.likes(), config=self._run_config(context), seed=context.seed
+        )
 
-    def _keep(self, context: FitContext, network: Any, weights: Weights) -> None:
-        """Sets what use needs of the weights."""
+    def _set_weights(self, context: FitContext, network: Any, weights: Weights) -> None:
+        """Sets the weights that vectors are made from, given those of the learner."""
         self._weights = weights
 
-    def _told(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
-        """The log, with what else is to be told of the fit."""
+    def _extend_log(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
+        """The log, with the entries of the class beside those of the loop."""
         return log
 
     @property
     def blocks(self) -> dict[str, slice]:
-        return side_by_side(self._widths)
+        return block_slices(self._widths)
 
     @property
     def neighbour_blocks(self) -> dict[str, slice]:
-        """`blocks` without the popularity bias, the last of history's columns, which says nothing of likeness."""
+        """`blocks` without the popularity bias, the last of history's columns, which is no sign of likeness."""
         blocks = self.blocks
         return {**blocks, "history": slice(0, max(0, blocks["history"].stop - 1))}
 
@@ -112,8 +115,8 @@ class Trained(Strategy):
         return self._network(catalog).item_vectors(self._weights)
 
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
-        everyone = np.arange(len(history.user_ids))
-        return self._network(catalog).user_vectors(self._weights, history.likes(), users=everyone)
+        all_users = np.arange(len(history.user_ids))
+        return self._network(catalog).user_vectors(self._weights, history.likes(), users=all_users)
 
     def state(self) -> dict[str, NDArray[Any]]:
         learnt = {_LEARNT + name: array for name, array in self._learnt.items()}
@@ -128,24 +131,24 @@ class Trained(Strategy):
 
     @property
     def _modalities(self) -> list[str]:
-        """Those of which something was learnt."""
+        """The modalities whose projection has a column, that is, of which the fit saw vectors that vary."""
         return [m for m in MODALITIES if self._projections[m].dims]
 
     def _content(self, catalog: Catalog, modalities: list[str]) -> dict[str, NDArray[np.float32]]:
         """Modality → float32 [N, p_m], projected, 0 where missing."""
         return {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in modalities}
 
-    def _shown(self, catalog: Catalog, modalities: list[str]) -> NDArray[np.bool_]:
-        """bool [N, 1 + M]: whether history and each of the modalities speak for an item."""
+    def _block_masks(self, catalog: Catalog, modalities: list[str]) -> NDArray[np.bool_]:
+        """bool [N, 1 + M]: whether an item has history and each of the modalities."""
         masks = self.masks(catalog)
         return np.stack([masks[name] for name in ("history", *modalities)], axis=1)
 
-    def _config(self, context: FitContext) -> TrainingConfig:
-        """With as many epochs as there may be."""
+    def _run_config(self, context: FitContext) -> TrainingConfig:
+        """The config, with the number of epochs of this fit: the best of an earlier fit, else the maximum."""
         epochs = self.config.epochs if context.holdout else self.config.untuned_epochs
         return replace(self.config, epochs=context.tuned.best_epoch if context.tuned else epochs)
 
-    def _train(self, context: FitContext, network: Any, start: Weights) -> tuple[Weights, FitLog]:
+    def _train(self, context: FitContext, network: Any, initial: Weights) -> tuple[Weights, FitLog]:
         likes, holdout = context.train.likes(), context.holdout
 
         def ndcg(weights: Weights) -> float:
@@ -154,9 +157,9 @@ class Trained(Strategy):
             return holdout.ndcg(users, network.item_vectors(weights))
 
         return train(
-            self._learner(context, network, start),
-            start,
-            config=self._config(context),
+            self._learner(context, network, initial),
+            initial,
+            config=self._run_config(context),
             seed=context.seed,
             validate=ndcg if holdout else None,
             progress=context.progress,

@@ -1,4 +1,4 @@
-"""Which weights make a combination of scorers rank best: coordinate search on validation likes."""
+"""Coordinate search, on validation likes, for the weights with which a combination of scorers ranks best."""
 
 from collections.abc import Mapping
 
@@ -9,17 +9,17 @@ from fusion.models.base import Validation
 from fusion.ranking.rank_aggregation import SUM, BlockRankings, block_scores, nonzero_items, total, weighted
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-"""Never 0: what adds little for items with history may be all there is to know of a new one."""
+"""Never 0: a block that adds little for items with history may be all that a new item has."""
 ROUNDS = 3
-"""Times that every weight is gone through, at most."""
+"""Maximum number of passes over all weights."""
 CELLS = 4_000_000
-"""How many scores of a block may be held at once."""
+"""Maximum number of scores of a block that are held at once."""
 
 Weights = dict[str, float]
 
 
-def search(
-    start: Mapping[str, float],
+def search_weights(
+    initial: Mapping[str, float],
     holdout: Validation,
     *,
     users: NDArray[np.float32],
@@ -27,37 +27,38 @@ def search(
     blocks: Mapping[str, slice],
     combination: str,
 ) -> tuple[Weights, float]:
-    """The best weights found and their mean validation ndcg@10.
+    """The best weights found, and their mean validation ndcg@10.
 
-    One weight after another is set to whichever value of `GRID` ranks best while the others stay, until a round changes
-    nothing. What is as good as the present value does not replace it, and the smallest of equals wins. Weights of
-    blocks without columns stay as they are.
+    One weight after another is set to the value of `GRID` that ranks best while the others stay, until a round changes
+    nothing. A value as good as the present one does not replace it; of equally good ones the smallest is taken. The
+    weights of blocks without columns stay as they are.
 
     Args:
-        start: block → weight.
+        initial: block → weight.
         users: float32 [V, D], of the holdout's users.
         items: float32 [N, D].
         combination: one of `fusion.ranking.rank_aggregation.COMBINATIONS`.
     """
-    open_ = {name: columns for name, columns in blocks.items() if columns.stop > columns.start}
-    judge = _Judge(holdout, users, items, open_, combination)
-    best = dict(start)
-    (reached,) = judge.ndcg([best])
-    for _ in range(ROUNDS if len(open_) > 1 else 0):
+    searched = {name: columns for name, columns in blocks.items() if columns.stop > columns.start}
+    evaluator = _Evaluator(holdout, users, items, searched, combination)
+    best = dict(initial)
+    (best_ndcg,) = evaluator.ndcg([best])
+    for _ in range(ROUNDS if len(searched) > 1 else 0):
         before = dict(best)
-        for name in open_:
-            tried = [best | {name: value} for value in GRID if value != best[name]]
-            figures = judge.ndcg(tried)
+        for name in searched:
+            # GRID ascends and argmax takes the first of equals: the smallest value wins
+            trials = [best | {name: value} for value in GRID if value != best[name]]
+            figures = evaluator.ndcg(trials)
             at = int(np.argmax(figures))
-            if figures[at] > reached:
-                best, reached = tried[at], figures[at]
+            if figures[at] > best_ndcg:
+                best, best_ndcg = trials[at], figures[at]
         if best == before:
             break
-    return best, reached
+    return best, best_ndcg
 
 
-class _Judge:
-    """Mean ndcg of weights, many at a time, so that scores and rankings are made once for all of them."""
+class _Evaluator:
+    """Mean ndcg of several trials of weights at once, so that scores and rankings are computed once for all of them."""
 
     def __init__(
         self,
@@ -72,15 +73,17 @@ class _Judge:
         self._nonzero = nonzero_items(items, blocks)
         self._size = max(1, CELLS // max(1, len(items)))
 
-    def ndcg(self, tried: list[Weights]) -> list[float]:
-        per_user: list[list[NDArray[np.float64]]] = [[] for _ in tried]
-        for held in self._holdout.batches(self._size):
-            scores = block_scores(self._users[held.rows], self._items, self._blocks)
+    def ndcg(self, trials: list[Weights]) -> list[float]:
+        """The mean ndcg@10 of each trial."""
+        per_user: list[list[NDArray[np.float64]]] = [[] for _ in trials]
+        for batch in self._holdout.batches(self._size):
+            # block → [B, N]; a ranking of a block's scores is of the candidates that have the block
+            scores = block_scores(self._users[batch.rows], self._items, self._blocks)
             rankings = None
             if self._combination != SUM:
-                ranked = {name: held.candidates & self._nonzero[name] for name in self._blocks}
+                ranked = {name: batch.candidates & self._nonzero[name] for name in self._blocks}
                 rankings = BlockRankings.of(scores, ranked)
-            for figures, weights in zip(per_user, tried, strict=True):
+            for figures, weights in zip(per_user, trials, strict=True):
                 given = rankings.points(self._combination, weights) if rankings else weighted(scores, weights)
-                figures.append(held.ndcg(total(given)))
+                figures.append(batch.ndcg(total(given)))
         return [float(np.concatenate(figures).mean()) for figures in per_user]

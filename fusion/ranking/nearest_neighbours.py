@@ -120,11 +120,11 @@ def similar_items(
         masks: block → bool [N], whether the row has that block; an all-zero block counts as missing too.
         blocks: block → its columns.
 
-    >>> vectors = np.array([[1, 0], [2, 0], [1, 1], [0, 5]], np.float32)
-    >>> masks, blocks = {"text": np.ones(4, bool)}, {"text": slice(0, 2)}
+    >>> vectors = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [0, 5, 0, 0], [2, 0, 0, 0]], np.float32)
+    >>> masks, blocks = {"text": np.ones(4, bool)}, {"text": slice(0, 4)}
     >>> indices, scores = similar_items(np.array([0]), vectors, masks=masks, blocks=blocks, k=2)
-    >>> indices.tolist(), scores.round(2).tolist()  # cosines 1 and .71 of one block, over 1 + 1
-    ([[1, 2]], [[0.5, 0.35]])
+    >>> indices.tolist(), scores.tolist()  # the cosines 1 and 1/2 of one block, over 1 + 1
+    ([[3, 1]], [[0.5, 0.25]])
     """
     rows = [np.where(masks[name][:, None], matrix[:, columns], np.float32(0)) for name, columns in blocks.items()]
     return nearest_rows([part[queries] for part in rows], rows, k=k, own=queries, shrink=SHRINK)

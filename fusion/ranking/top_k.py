@@ -25,9 +25,9 @@ def top_k(scores: NDArray[np.float32], k: int, *, exclude: Any = None) -> tuple[
         ValueError: `k` is below 1, `scores` does not have two axes, or `exclude` has another shape.
 
     >>> exclude = np.array([[False, True, False, False]])
-    >>> indices, scores = top_k(np.array([[0.5, 0.9, 0.9, -np.inf]]), 3, exclude=exclude)
-    >>> indices.tolist(), scores.round(1).tolist()
-    ([[2, 0, -1]], [[0.9, 0.5, -inf]])
+    >>> indices, scores = top_k(np.array([[0.5, 0.75, 0.75, -np.inf]]), 3, exclude=exclude)
+    >>> indices.tolist(), scores.tolist()
+    ([[2, 0, -1]], [[0.75, 0.5, -inf]])
     """
     if k < 1 or scores.ndim != 2:
         raise ValueError(f"k {k} and scores of shape {scores.shape}: expected k of at least 1 and shape [B, N]")

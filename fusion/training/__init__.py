@@ -1,1 +1,1 @@
-"""What the Keras models share: losses, batches, epochs, checkpoints."""
+"""What the Keras models share: losses, batches, epochs, early stopping, checkpoints."""

@@ -16,19 +16,20 @@ class TrainingConfig:
 
     Attributes:
         epochs: maximum number of epochs.
-        untuned_epochs: number of epochs of a fit without validation data and without an earlier fit's choice.
-        patience: epochs without a better validation figure before stopping.
+        untuned_epochs: number of epochs of a fit that has neither validation data nor an earlier fit's choice.
+        patience: number of epochs without a better validation figure before stopping.
         batch_size: users a step.
         learning_rate: of the optimizer.
-        item_dropout: share of known items that a step shows by content alone (Volkovs et al. 2017, DropoutNet).
-        modality_dropout: share of items whose modality a step hides, drawn for each modality alone.
-        items_per_step: the softmax runs over the whole catalog up to this size, beyond it over the batch's targets and
-            this many items drawn uniformly.
+        item_dropout: share of known items whose history a step hides, so that they are scored by content alone
+            (Volkovs et al. 2017, DropoutNet).
+        modality_dropout: share of items whose modality a step hides, drawn for each modality separately.
+        items_per_step: a step's candidates are the whole catalog up to this size; beyond it they are the batch's
+            targets and this many items drawn uniformly.
         steps_per_epoch: minimum and maximum; an epoch between them visits every user once.
         optimizer: `adam` (Kingma and Ba 2015) or `sgd`, with Nesterov momentum.
         loss: see `fusion.training.trainer.softmax` and `fusion.training.trainer.bpr`.
         precision: `auto`, or `float32` everywhere, see `fusion.training.trainer.compute_dtype`.
-        devices: number of GPUs, or CPU devices where there is no GPU, over which a batch's users are spread; 0 for all
+        devices: number of GPUs, or CPU devices where there is no GPU, over which a batch's users are divided; 0 for all
             GPUs.
 
     Raises:
@@ -59,16 +60,16 @@ class TrainingConfig:
 
 @plain_dataclass(frozen=True)
 class FitLog:
-    """How a fit went.
+    """The log of a fit.
 
     Attributes:
         epochs: number of epochs that were run.
-        best_epoch: the one whose weights were kept, counted from 1; 0 where nothing was trained.
+        best_epoch: the epoch whose weights were kept, counted from 1; 0 for the initial weights.
         seconds: wall-clock time.
         valid_ndcg: mean validation ndcg@10 after each epoch; empty without validation data.
-        choices: what else validation data chose, by name.
-        tasks: of a multi-task model, task → its final `weight` and, where there is something to validate it on, its
-            `valid_loss`; a task without data is left out.
+        choices: other values chosen on validation data, by name.
+        tasks: of a multi-task model, task → its final `weight` and, where it can be validated, its `valid_loss`; a task
+            without data is left out.
         weights: of a model that weighs modalities, modality → its weight, a mean over the items that have it.
     """
 

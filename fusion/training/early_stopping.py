@@ -1,4 +1,4 @@
-"""How well vectors rank what users liked next: the figure that stops a training."""
+"""Validation likes in the form that a fit needs: the ndcg of a model's vectors, by which a training stops."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ BATCH = 256
 
 
 class Holdout:
-    """Validation likes as questions (`fusion.evaluation.protocol.Judgements`) to at most `MAX_USERS` users.
+    """Validation likes as relevance judgements (`fusion.evaluation.protocol.Judgements`) of at most `MAX_USERS` users.
 
     Args:
-        train: what is known of the users.
+        train: the training history of the users.
         valid: later events of the same users.
-        candidates: bool [N], the items that may be ranked; None for all. Likes of others ask nothing.
-        seed: draws the users where there are more.
+        candidates: bool [N], the items that may be ranked; None for all. Likes of other items are ignored.
+        seed: draws the users where there are more than `MAX_USERS`.
 
     Attributes:
         valid: as given.
-        users: int64 [V], ascending places in `user_ids`: those with a validation like that is not in train.
+        users: int64 [V], ascending positions in `user_ids`: those with a validation like that is not in train.
     """
 
     def __init__(
@@ -38,37 +38,37 @@ class Holdout:
         candidates: NDArray[np.bool_] | None = None,
         seed: int,
     ) -> None:
-        asked = Judgements.between(train, valid, n_items=n_items, candidates=candidates)
-        relevant = asked.relevant(np.ones(len(asked.test), np.bool_))
+        judgements = Judgements.between(train, valid, n_items=n_items, candidates=candidates)
+        relevant = judgements.relevant(np.ones(len(judgements.test), np.bool_))
         users = np.flatnonzero(np.diff(relevant.indptr))
         if len(users) > MAX_USERS:
             users = np.sort(np.random.default_rng(seed).choice(users, MAX_USERS, replace=False))
         self.valid, self.users = valid, users
-        self._asked, self._relevant = asked, relevant[users]
+        self._judgements, self._relevant = judgements, relevant[users]
 
     @classmethod
     def of(cls, split: Split, n_items: int, *, seed: int) -> "Holdout":
-        """The validation likes of a split, asked of whoever knows its train."""
+        """The validation likes of a split, for a model fitted on its train."""
         return cls(split.train, split.valid, n_items=n_items, candidates=split.valid_candidates, seed=seed)
 
-    def batches(self, size: int = BATCH) -> Iterator["Held"]:
+    def batches(self, size: int = BATCH) -> Iterator["HoldoutBatch"]:
         """The users, `size` at a time."""
         for start in range(0, len(self.users), size):
             rows = slice(start, start + size)
-            yield Held(rows, self._asked.candidates(self.users[rows]), self._relevant[rows])
+            yield HoldoutBatch(rows, self._judgements.candidates(self.users[rows]), self._relevant[rows])
 
     def ndcg(self, user_vectors: NDArray[np.float32], item_vectors: NDArray[np.float32], *, k: int = 10) -> float:
         """Mean ndcg@k over `users`, given their vectors float32 [V, D] and those of the items float32 [N, D]."""
-        per_user = [held.ndcg(user_vectors[held.rows] @ item_vectors.T, k=k) for held in self.batches()]
+        per_user = [batch.ndcg(user_vectors[batch.rows] @ item_vectors.T, k=k) for batch in self.batches()]
         return float(np.concatenate(per_user).mean())
 
 
 @dataclass(frozen=True)
-class Held:
+class HoldoutBatch:
     """Some of a holdout's users.
 
     Attributes:
-        rows: their places in `Holdout.users`.
+        rows: their positions in `Holdout.users`.
         candidates: bool [B, N], the items that may be ranked for each of them.
         relevant: bool CSR [B, N], what they liked next.
     """

@@ -1,4 +1,4 @@
-"""Epochs: a learner goes through its examples until validation says that it no longer gets better."""
+"""The epochs of a training: a learner is updated batch by batch until validation no longer improves."""
 
 import hashlib
 import json
@@ -22,23 +22,68 @@ Arrays = Mapping[str, NDArray[Any]]
 _PROGRESS = "progress.json"
 
 
-class Resumable(Protocol):
-    """What is trained: its weights and its optimiser, as named arrays."""
+class Learner(Protocol):
+    """A model in training, updated one batch of examples at a time.
 
-    def state(self) -> dict[str, NDArray[Any]]: ...
+    Attributes:
+        variables: what is trained.
+        history: the events that examples are drawn from; its items are below `n_items`.
+    """
 
-    def restore(self, state: Arrays) -> None: ...
+    variables: Variables
+    history: History
+    n_items: int
+
+    def step(self, example: Example, random: np.random.Generator) -> float:
+        """One update; returns the batch's mean loss."""
+
+
+def train(
+    learner: Learner,
+    initial: Weights,
+    *,
+    config: TrainingConfig,
+    seed: int,
+    validate: Callable[[Weights], float] | None,
+    progress: bool,
+    checkpoint: Path | None = None,
+    settings: object = None,
+) -> tuple[Weights, FitLog]:
+    """Trains a learner; returns the weights of the best epoch, or without `validate` of the last.
+
+    Args:
+        initial: the weights that the learner begins with.
+        validate: weights → their validation figure, where more is better.
+        checkpoint: folder in which every epoch is saved, and from which a killed training is resumed; None for none.
+        settings: what, beside config, seed, history and initial weights, distinguishes this training, by its `repr`.
+    """
+    random = np.random.default_rng(seed)
+    examples = Examples(learner.history, learner.n_items)
+
+    def epoch() -> tuple[Weights, float]:
+        losses = [
+            learner.step(examples.draw(users, random), random)
+            for users in batches(examples.users, random, config=config)
+        ]
+        return learner.variables.weights(), float(np.mean(losses))
+
+    store = None
+    if checkpoint:
+        arrays = {f"history/{name}": array for name, array in vars(learner.history).items()}
+        made_from = identity(settings, config, seed, arrays=arrays | {f"start/{n}": a for n, a in initial.items()})
+        store = Checkpoint(checkpoint, identity=made_from, trained=learner.variables, random=random)
+    return best_epoch(epoch, initial, config=config, validate=validate, progress=progress, checkpoint=store)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands.
+    """How far a training has come.
 
     Attributes:
-        epoch: how many were run.
-        best_epoch: the one whose weights are the best so far, counted from 1; 0 for those at the start.
+        epoch: number of epochs that were run.
+        best_epoch: the one whose weights are the best so far, counted from 1; 0 for the initial weights.
         seconds: wall-clock time so far.
-        valid_ndcg: of the weights at the start and after each epoch; empty without validation.
+        valid_ndcg: of the initial weights and after each epoch; empty without validation.
     """
 
     epoch: int
@@ -47,31 +92,83 @@ class Progress:
     valid_ndcg: tuple[float, ...]
 
 
-class Checkpoint:
-    """A folder with an epoch's arrays in one file of NumPy's and a JSON file that names it.
+def best_epoch(
+    run: Callable[[], tuple[Weights, float]],
+    initial: Weights,
+    *,
+    config: TrainingConfig,
+    validate: Callable[[Weights], float] | None,
+    progress: bool,
+    checkpoint: "Checkpoint | None" = None,
+) -> tuple[Weights, FitLog]:
+    """Runs epochs and keeps the weights that validate best, the initial ones among them; without `validate`, the last.
 
-    The arrays are written first, then the JSON file is put in place of the last one by a rename: whoever reads sees one
-    epoch or the other, whole.
+    With a checkpoint, it continues after the last epoch saved there, and returns the same weights and figures as a
+    training that was never interrupted.
+
+    Args:
+        run: one epoch; returns the weights after it and its mean loss.
+    """
+    started = time.monotonic()
+    first = Progress(0, 0, 0.0, () if validate is None else (validate(initial),))
+    current, best = (checkpoint.read(first) if checkpoint else None) or (first, initial)
+    started -= current.seconds  # the seconds of a resumed training include those before it was killed
+    bar = tqdm(total=config.epochs, initial=current.epoch, desc="train", unit="epoch", disable=not progress)
+    with bar:
+        while current.epoch < config.epochs and not _out_of_patience(current, config, validated=validate is not None):
+            weights, loss = run()
+            figures = current.valid_ndcg if validate is None else (*current.valid_ndcg, validate(weights))
+            better = validate is None or figures[-1] > max(figures[:-1])
+            epoch = current.epoch + 1
+            best, best_at = (weights, epoch) if better else (best, current.best_epoch)
+            current = Progress(epoch, best_at, time.monotonic() - started, figures)
+            if checkpoint:
+                checkpoint.write(current, best)
+            bar.set_postfix({"loss": f"{loss:.4f}"} | ({"ndcg": f"{figures[-1]:.4f}"} if figures else {}))
+            bar.update()
+    return best, FitLog(current.epoch, current.best_epoch, time.monotonic() - started, list(current.valid_ndcg[1:]))
+
+
+def _out_of_patience(current: Progress, config: TrainingConfig, *, validated: bool) -> bool:
+    """Whether `patience` epochs have passed since the best one."""
+    return validated and current.epoch > 0 and current.epoch - current.best_epoch >= config.patience
+
+
+class Resumable(Protocol):
+    """Weights and optimizer that can be saved and restored as named arrays."""
+
+    def state(self) -> dict[str, NDArray[Any]]: ...
+
+    def restore(self, state: Arrays) -> None: ...
+
+
+class Checkpoint:
+    """A folder with the arrays of one epoch in an npz file, and a JSON file that names it.
+
+    The arrays are written first; then the JSON file replaces the previous one by a rename. A reader, at any moment,
+    finds one epoch or the other, whole.
 
     Args:
         folder: holds the checkpoints of any number of trainings, each in a folder of its own by `identity`.
-        identity: what the training is made from, see `identity`. Another training's checkpoint is never read.
+        identity: of the training, see `identity`. Another training's checkpoint is never read.
         trained: its state is saved and restored.
-        random: its state too.
+        random: its state is saved and restored too.
     """
 
     def __init__(self, folder: Path, *, identity: str, trained: Resumable, random: np.random.Generator) -> None:
         self.folder = Path(folder) / identity
         self._trained, self._random = trained, random
 
-    def read(self, start: Progress) -> tuple[Progress, dict[str, NDArray[Any]]] | None:
-        """Puts the training where it stood, and returns its progress and the best weights; None where nothing was
-        saved, or where the figure at the start was another than that of `start`, for then it was validated on other
-        data. Then nothing is changed."""
+    def read(self, first: Progress) -> tuple[Progress, dict[str, NDArray[Any]]] | None:
+        """Restores the saved training; returns its progress and the best weights.
+
+        Returns None, and changes nothing, where nothing was saved, or where the saved figure of the initial weights is
+        not that of `first`: then the saved training was validated on other data.
+        """
         if not (self.folder / _PROGRESS).is_file():
             return None
         saved = json.loads((self.folder / _PROGRESS).read_text("utf-8"))
-        if saved["progress"]["valid_ndcg"][:1] != list(start.valid_ndcg):
+        if saved["progress"]["valid_ndcg"][:1] != list(first.valid_ndcg):
             return None
         with np.load(self.folder / saved["arrays"], allow_pickle=False) as arrays:
             parts: dict[str, dict[str, NDArray[Any]]] = {"state": {}, "best": {}}
@@ -84,7 +181,7 @@ class Checkpoint:
         return Progress(**{**progress, "valid_ndcg": tuple(progress["valid_ndcg"])}), parts["best"]
 
     def write(self, progress: Progress, best: Arrays) -> None:
-        """Saves the training as it stands."""
+        """Saves the training as it is now, and deletes the arrays of earlier epochs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"epoch-{progress.epoch}.npz"
         arrays = {f"state/{k}": v for k, v in self._trained.state().items()} | {f"best/{k}": v for k, v in best.items()}
@@ -111,92 +208,3 @@ def identity(*settings: object, arrays: Arrays) -> str:
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-class Learner(Protocol):
-    """What learns from examples, a batch at a time.
-
-    Attributes:
-        variables: what it learns.
-        history: what examples are drawn from; its items are places below `n_items`.
-    """
-
-    variables: Variables
-    history: History
-    n_items: int
-
-    def step(self, example: Example, random: np.random.Generator) -> float:
-        """One update; returns the batch's mean loss."""
-
-
-def train(
-    learner: Learner,
-    start: Weights,
-    *,
-    config: TrainingConfig,
-    seed: int,
-    validate: Callable[[Weights], float] | None,
-    progress: bool,
-    checkpoint: Path | None = None,
-    settings: object = None,
-) -> tuple[Weights, FitLog]:
-    """Teaches a learner; with `validate`, gives the weights of the best epoch.
-
-    Args:
-        start: the weights that the learner begins with.
-        checkpoint: folder in which every epoch leaves what is needed to go on from it; None for none.
-        settings: what, beside config, seed, history and start, tells this training from others, by its `repr`.
-    """
-    random = np.random.default_rng(seed)
-    examples = Examples(learner.history, learner.n_items)
-
-    def epoch() -> tuple[Weights, float]:
-        losses = [
-            learner.step(examples.draw(users, random), random)
-            for users in batches(examples.users, random, config=config)
-        ]
-        return learner.variables.weights(), float(np.mean(losses))
-
-    kept = None
-    if checkpoint:
-        arrays = {f"history/{name}": array for name, array in vars(learner.history).items()}
-        made_from = identity(settings, config, seed, arrays=arrays | {f"start/{n}": a for n, a in start.items()})
-        kept = Checkpoint(checkpoint, identity=made_from, trained=learner.variables, random=random)
-    return best_epoch(epoch, start, config=config, validate=validate, progress=progress, checkpoint=kept)
-
-
-def best_epoch(
-    run: Callable[[], tuple[Weights, float]],
-    start: Weights,
-    *,
-    config: TrainingConfig,
-    validate: Callable[[Weights], float] | None,
-    progress: bool,
-    checkpoint: Checkpoint | None = None,
-) -> tuple[Weights, FitLog]:
-    """Runs epochs, each of which gives the weights after it and its loss, and keeps the weights that validate best,
-    those at the start among them; without `validate`, the last. With a checkpoint, it goes on after the last epoch
-    that it holds, to the same end as if it had never stopped."""
-    began = time.monotonic()
-    first = Progress(0, 0, 0.0, () if validate is None else (validate(start),))
-    stands, best = (checkpoint.read(first) if checkpoint else None) or (first, start)
-    began -= stands.seconds
-    bar = tqdm(total=config.epochs, initial=stands.epoch, desc="train", unit="epoch", disable=not progress)
-    with bar:
-        while stands.epoch < config.epochs and not _waited(stands, config, validated=validate is not None):
-            weights, loss = run()
-            figures = stands.valid_ndcg if validate is None else (*stands.valid_ndcg, validate(weights))
-            better = validate is None or figures[-1] > max(figures[:-1])
-            epoch = stands.epoch + 1
-            best, best_at = (weights, epoch) if better else (best, stands.best_epoch)
-            stands = Progress(epoch, best_at, time.monotonic() - began, figures)
-            if checkpoint:
-                checkpoint.write(stands, best)
-            bar.set_postfix({"loss": f"{loss:.4f}"} | ({"ndcg": f"{figures[-1]:.4f}"} if figures else {}))
-            bar.update()
-    return best, FitLog(stands.epoch, stands.best_epoch, time.monotonic() - began, list(stands.valid_ndcg[1:]))
-
-
-def _waited(stands: Progress, config: TrainingConfig, *, validated: bool) -> bool:
-    """Whether so many epochs have passed without a better one that no more are run."""
-    return validated and stands.epoch > 0 and stands.epoch - stands.best_epoch >= config.patience

@@ -1,10 +1,8 @@
-"""Named weights trained by Keras to rank: what a network has to offer, the losses, the variables, and a step.
+"""Training of a network of named weights with Keras: the interfaces, the losses, the variables and the update step.
 
-TensorFlow is imported only while fitting. A loss takes `xp`, which is NumPy or `keras.ops`; it compares what a user
-liked next with C candidates, item j of which was drawn with probability p_j: dividing by p_j keeps its sums those over
-the
-    whole
-catalog (Horvitz and Thompson 1952).
+TensorFlow is imported only while fitting. A loss takes `xp`: NumPy or `keras.ops`. It compares what a user liked next
+with C candidates, item j of which was drawn with probability p_j; dividing by p_j makes a sum over the candidates an
+unbiased estimate of the sum over the whole catalog (Horvitz and Thompson 1952).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,47 +18,47 @@ from fusion.training.examples import Candidates, Example
 
 Weights = Mapping[str, NDArray[Any]]
 MOMENTUM = 0.9
-LIKED = 4
-"""Of a user's targets so many are drawn, by their shares and with replacement, to be paired with what was not liked."""
+LIKED_PER_USER = 4
+"""S of `bpr`: so many of a user's targets are drawn, by their shares and with replacement."""
 _OPTIMIZER = "optimizer/"
 
 
 class Vectors(Protocol):
-    """What named weights make of a catalog's items, and of users by what they like; in bounded memory."""
+    """Makes vectors of items and users from named weights, in bounded memory."""
 
     def item_vectors(self, weights: Weights) -> NDArray[np.float32]:
         """float32 [N, D], blocks side by side."""
 
     def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [len(users), D], of `users`, places in the history's `user_ids`."""
+        """float32 [len(users), D], of `users`, positions in the history's `user_ids`."""
 
 
 class Network(Protocol):
-    """What can be trained: how named weights make vectors of users and items whose dot product is the logit of a
-    like."""
+    """A network that can be trained: it makes vectors of users and items from named weights; their dot product is the
+    logit of a like."""
 
     @property
     def masks(self) -> NDArray[np.bool_]:
-        """bool [N, 1 + M], whether each block speaks for the item, history first."""
+        """bool [N, 1 + M]: whether the item has each block, history first."""
 
     @property
     def compiled(self) -> bool:
-        """Whether an update may run as one graph. It may where no tensor has more than two gradients: a graph adds up
-        three or more in the order in which they happen to be ready (`AddN` takes over whichever input's memory is
-        free), and so not to the same bits every time."""
+        """Whether an update may run as one graph: only where no tensor has more than two gradients. A graph adds up
+        three or more in the order in which they become ready (`AddN` reuses the memory of whichever input is free), so
+        their sum has not the same bits every time."""
 
     def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
-        """What the users are known by, by name; float32 [B, ...] each."""
+        """The inputs of the user side by name, float32 [B, ...] each: row i is user i of the history."""
 
-    def given(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """What is known of the items at `rows` and not learnt, by name. `place` are their rows in the weights'
-        `history`, any one for an item that has none."""
+    def item_inputs(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The inputs of the item side, which are not trained, by name, for the items at `rows`. Among them `place`
+        [C], the items' rows in the weights' `history`; any row for an item without one, whose mask is False."""
 
     def vectors(
         self,
         weights: Mapping[str, Any],
         profiles: Mapping[str, Any],
-        given: Mapping[str, Any],
+        inputs: Mapping[str, Any],
         shown: Any,
         *,
         xp: Any,
@@ -68,8 +66,8 @@ class Network(Protocol):
         """Users [B, D] and items [C, D].
 
         Args:
-            profiles, given: as the functions of these names made them.
-            shown: [C, 1 + M], 1 or 0: whether each block plays.
+            profiles, inputs: as `profiles` and `item_inputs` return them.
+            shown: [C, 1 + M], 1 for the blocks that the item has and that are not hidden for this step, else 0.
         """
 
 
@@ -82,9 +80,9 @@ def softmax(logits: Any, targets: Any, log_p: Any, *, xp: Any) -> Any:
         log_p: [C].
     """
     corrected = logits - log_p
-    top = xp.max(corrected, axis=1, keepdims=True)
-    partition = xp.log(xp.sum(xp.exp(corrected - top), axis=1)) + top[:, 0]
-    return xp.mean(partition - xp.sum(targets * logits, axis=1))
+    largest = xp.max(corrected, axis=1, keepdims=True)
+    log_partition = xp.log(xp.sum(xp.exp(corrected - largest), axis=1)) + largest[:, 0]
+    return xp.mean(log_partition - xp.sum(targets * logits, axis=1))
 
 
 def bpr(logits: Any, liked: Any, shares: Any, *, xp: Any) -> Any:
@@ -93,16 +91,17 @@ def bpr(logits: Any, liked: Any, shares: Any, *, xp: Any) -> Any:
 
     Args:
         logits: [B, C].
-        liked: int [B, S], places among the candidates.
+        liked: int [B, S], columns of the candidates.
         shares: [B, C], see `negative_shares`.
     """
+    # [B, S, 1] - [B, 1, C] → [B, S, C]
     margins = xp.expand_dims(xp.take_along_axis(logits, liked, axis=1), 2) - xp.expand_dims(logits, 1)
     return xp.mean(xp.sum(xp.logaddexp(-margins, 0.0) * xp.expand_dims(shares, 1), axis=2))
 
 
 def negative_shares(had: Any, log_p: Any, *, xp: Any) -> Any:
-    """[B, C]: 1 / p_j for items that the user has not had, made to sum to 1 a row (all 0 where nothing is left), so
-    that popular items, which are candidates more often, are negatives no more often than others.
+    """[B, C]: 1 / p_j for items that the user has not had, normalised to sum to 1 a row (all 0 where nothing is left),
+    so that popular items, which are candidates more often, are negatives no more often than others.
 
     Args:
         had: [B, C], above 0 where the item was liked before or is a target.
@@ -114,15 +113,16 @@ def negative_shares(had: Any, log_p: Any, *, xp: Any) -> Any:
 
 
 class Variables:
-    """Named weights as Keras variables under an optimiser.
+    """Named weights as Keras variables under an optimizer.
 
     Args:
-        scope: what the variables are made in, as that of a `tf.distribute` strategy.
+        initial: the weights before training.
+        scope: the context in which the variables are made, as that of a `tf.distribute` strategy.
     """
 
     def __init__(
         self,
-        start: Weights,
+        initial: Weights,
         *,
         config: TrainingConfig,
         seed: int,
@@ -132,7 +132,7 @@ class Variables:
 
         deterministic(seed)
         with scope or nullcontext():
-            self.named = {name: keras.Variable(array) for name, array in start.items()}
+            self.named = {name: keras.Variable(array) for name, array in initial.items()}
             if config.optimizer == "adam":
                 self._optimizer = keras.optimizers.Adam(config.learning_rate)
             else:
@@ -144,6 +144,7 @@ class Variables:
         return list(self.named.values())
 
     def weights(self) -> dict[str, NDArray[Any]]:
+        """A copy of the weights as they are now."""
         return {name: variable.numpy().copy() for name, variable in self.named.items()}
 
     def gradients(self, tape: Any, loss: Any) -> list[Any]:
@@ -154,13 +155,13 @@ class Variables:
         return [tf.zeros_like(v) if g is None else tf.convert_to_tensor(g) for g, v in found]
 
     def apply(self, gradients: Sequence[Any]) -> None:
-        """One step along what `gradients` gave."""
+        """One step of the optimizer, given the gradients of `all`."""
         self._optimizer.apply(list(gradients), self.all)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The weights, and under names of their own what the optimiser remembers."""
-        remembered = {f"{_OPTIMIZER}{k}": v.numpy().copy() for k, v in enumerate(self._optimizer.variables)}
-        return self.weights() | remembered
+        """The weights, and the optimizer's variables as `optimizer/<number>`."""
+        optimizer = {f"{_OPTIMIZER}{k}": v.numpy().copy() for k, v in enumerate(self._optimizer.variables)}
+        return self.weights() | optimizer
 
     def restore(self, state: Weights) -> None:
         """The inverse of `state`."""
@@ -171,8 +172,8 @@ class Variables:
 
 
 def deterministic(seed: int) -> None:
-    """Seeds TensorFlow, NumPy and Python; operations without chance; products in full single precision on GPUs too,
-    which would round their factors to 10 bits (TensorFloat-32)."""
+    """Seeds TensorFlow, NumPy and Python, and makes operations deterministic; products are computed in full single
+    precision on GPUs too, where TensorFloat-32 would round their factors to 10 bits."""
     import keras
     import tensorflow as tf
 
@@ -181,94 +182,104 @@ def deterministic(seed: int) -> None:
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-class Ranking:
-    """Teaches a network to rank what users liked next above other items (`fusion.training.loop.Learner`)."""
+class RankingLearner:
+    """Trains a network to rank what users liked next above other items (`fusion.training.loop.Learner`).
 
-    def __init__(self, start: Weights, network: Network, likes: History, *, config: TrainingConfig, seed: int) -> None:
+    Args:
+        initial: the weights before training.
+        likes: the history that examples are drawn from; its items are rows of `network.masks`.
+    """
+
+    def __init__(
+        self, initial: Weights, network: Network, likes: History, *, config: TrainingConfig, seed: int
+    ) -> None:
         import tensorflow as tf
 
-        self._mirrored = mirrored(min(config.devices, config.batch_size))
-        scope = self._mirrored.scope() if self._mirrored else None
-        self.variables = Variables(start, config=config, seed=seed, scope=scope)
+        self._strategy = mirrored_strategy(min(config.devices, config.batch_size))
+        scope = self._strategy.scope() if self._strategy else None
+        self.variables = Variables(initial, config=config, seed=seed, scope=scope)
         self.history, self.n_items = likes, len(network.masks)
         self._network, self._config = network, config
         self._candidates = Candidates(likes, self.n_items, config=config)
         self._dtype = compute_dtype(config.precision, gpus=len(tf.config.list_physical_devices("GPU")))
-        self._whole: dict[str, Any] = {}
+        self._catalog_inputs: dict[str, Any] = {}
         self._apply = tf.function(self.variables.apply)
-        update = self._spread_update if self._mirrored else self._update
-        self._run = tf.function(update, reduce_retracing=True) if network.compiled or self._mirrored else update
+        update = self._distributed_update if self._strategy else self._update
+        self._run = tf.function(update, reduce_retracing=True) if network.compiled or self._strategy else update
 
     def step(self, example: Example, random: np.random.Generator) -> float:
-        """One update; returns the batch's mean loss."""
+        """One update on B users and C candidate items; returns the batch's mean loss."""
         rows, log_p = self._candidates.draw(example.targets, random)
         shown = self._shown(rows, random)
-        users = {"targets": example.targets[:, rows].toarray()}
+        users = {"targets": example.targets[:, rows].toarray()}  # [B, N] → [B, C]
         if self._config.loss == "bpr":
-            users |= _pairs(example, rows, users["targets"], log_p, random)
+            users |= _pairwise_targets(example, rows, users["targets"], log_p, random)
         profiles = self._network.profiles(example.past)
         items = {"shown": shown, "log_p": log_p}
-        return float(self._run(self._given(rows), self._parted(profiles), self._parted(users), tensors(items)))
+        # arrays with a row a user are split over the devices; every device has all items
+        return float(self._run(self._inputs(rows), self._per_device(profiles), self._per_device(users), tensors(items)))
 
     def _shown(self, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
-        """float32 [C, 1 + M]: 0 where the item lacks the block, and where it is hidden for this step."""
+        """float32 [C, 1 + M]: 0 where the item lacks the block, and where dropout hides it for this step."""
         shown = self._network.masks[rows].astype(np.float32)
         shown[:, 0] *= random.random(len(rows)) >= self._config.item_dropout
         if self._config.modality_dropout:
             shown[:, 1:] *= random.random((len(rows), shown.shape[1] - 1)) >= self._config.modality_dropout
         return shown
 
-    def _given(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Tensors; those of a catalog that every step ranks whole are made once."""
+    def _inputs(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """The item inputs as tensors; made once where every step takes the whole catalog."""
         if len(rows) < self.n_items:
-            return tensors(self._network.given(rows))
-        if not self._whole:
-            self._whole = tensors(self._network.given(rows))
-        return self._whole
+            return tensors(self._network.item_inputs(rows))
+        if not self._catalog_inputs:
+            self._catalog_inputs = tensors(self._network.item_inputs(rows))
+        return self._catalog_inputs
 
     def _update(
-        self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
+        self, inputs: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
     ) -> Any:
-        """What `step` makes → loss []."""
+        """One update on the tensors that `step` makes; returns the loss []."""
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = self._loss(given, profiles, users, items)
+            loss = self._loss(inputs, profiles, users, items)
         self._apply(self.variables.gradients(tape, loss))
         return loss
 
-    def _parted(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        """Tensors of arrays [B, ...]; with several devices every one has its share of the rows."""
-        if not self._mirrored:
+    def _per_device(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """Tensors of arrays [B, ...]; with R devices the i-th of them has the i-th of R nearly equal parts."""
+        if not self._strategy:
             return tensors(arrays)
-        replicas = self._mirrored.num_replicas_in_sync
+        replicas = self._strategy.num_replicas_in_sync
         parts = {name: np.array_split(array, replicas) for name, array in arrays.items()}
         return dict(
-            self._mirrored.experimental_distribute_values_from_function(
+            self._strategy.experimental_distribute_values_from_function(
                 lambda context: tensors({n: p[context.replica_id_in_sync_group] for n, p in parts.items()})
             )
         )
 
-    def _spread_update(
-        self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
+    def _distributed_update(
+        self, inputs: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
     ) -> Any:
-        """As `_update`, every device with its share of the users: gradients of a mean over users are the sum of those
-        of the shares, each weighing its number of users. Keras sums them over the devices when it applies them."""
+        """As `_update`, on several devices, each with its part of the users."""
         import tensorflow as tf
 
-        def on_one(given: Any, profiles: Any, users: Any, items: Any) -> Any:
+        def on_replica(inputs: Any, profiles: Any, users: Any, items: Any) -> Any:
+            # the mean over all B users is the sum over devices of (b / B) times the mean over the device's b users;
+            # Keras adds up the devices' gradients when it applies them
             weight = tf.cast(tf.shape(users["targets"])[0], "float32") / self._config.batch_size
             with tf.GradientTape() as tape:
-                loss = weight * self._loss(given, profiles, users, items)
+                loss = weight * self._loss(inputs, profiles, users, items)
             self.variables.apply(self.variables.gradients(tape, loss))
             return loss
 
-        found = self._mirrored.run(on_one, args=(given, profiles, users, items))
-        return self._mirrored.reduce(tf.distribute.ReduceOp.SUM, found, axis=None)
+        losses = self._strategy.run(on_replica, args=(inputs, profiles, users, items))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
     def _loss(
-        self, given: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
+        self, inputs: Mapping[str, Any], profiles: Mapping[str, Any], users: Mapping[str, Any], items: Mapping[str, Any]
     ) -> Any:
+        """The mean loss [] of the given users. Vectors and logits are computed in `_dtype`, the loss in float32."""
         from keras import ops
 
         def cast(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -277,62 +288,68 @@ class Ranking:
             return {n: ops.cast(a, self._dtype) if "float" in str(a.dtype) else a for n, a in arrays.items()}
 
         shown = cast({"shown": items["shown"]})["shown"]
-        made = self._network.vectors(cast(self.variables.named), cast(profiles), cast(given), shown, xp=ops)
-        logits = ops.cast(ops.matmul(made[0], ops.transpose(made[1])), "float32")
+        user_vectors, item_vectors = self._network.vectors(
+            cast(self.variables.named), cast(profiles), cast(inputs), shown, xp=ops
+        )
+        logits = ops.cast(ops.matmul(user_vectors, ops.transpose(item_vectors)), "float32")
         if self._config.loss == "bpr":
             return bpr(logits, users["liked"], users["shares"], xp=ops)
         return softmax(logits, users["targets"], items["log_p"], xp=ops)
 
 
-def _pairs(
+def _pairwise_targets(
     example: Example,
     rows: NDArray[np.int64],
     targets: NDArray[np.float32],
     log_p: NDArray[np.float32],
     random: np.random.Generator,
 ) -> dict[str, NDArray[Any]]:
-    """`liked` int32 [B, S] and `shares` float32 [B, C], as in `bpr`."""
+    """`liked` int32 [B, S] and `shares` float32 [B, C], as in `bpr`, given the candidates' `rows` [C], ascending, and
+    the `targets` [B, C]."""
+    # inverse transform sampling: uniform points [B, S] on the cumulative target shares [B, C]
     ends = np.cumsum(targets, axis=1)
-    drawn = random.random((len(targets), LIKED)).astype(np.float32) * ends[:, -1:]
-    liked = np.stack([np.searchsorted(end, point, side="right") for end, point in zip(ends, drawn, strict=True)])
-    last = targets.shape[1] - 1 - (targets[:, ::-1] > 0).argmax(axis=1)  # where rounding ran past the end
+    points = random.random((len(targets), LIKED_PER_USER)).astype(np.float32) * ends[:, -1:]
+    liked = np.stack([np.searchsorted(end, point, side="right") for end, point in zip(ends, points, strict=True)])
+    # rounding can put a point at the very end, past the last target: such a draw is the last target
+    last = targets.shape[1] - 1 - (targets[:, ::-1] > 0).argmax(axis=1)
+    # had: the targets, and the past likes that are among the candidates (`rows` is sorted, so searchsorted finds them)
     had = targets.copy()
     column = np.minimum(np.searchsorted(rows, example.past.item), len(rows) - 1)
-    among = rows[column] == example.past.item
-    had[example.past.user[among], column[among]] = 1
+    is_candidate = rows[column] == example.past.item
+    had[example.past.user[is_candidate], column[is_candidate]] = 1
     shares = negative_shares(had, log_p, xp=np)
     return {"liked": np.minimum(liked, last[:, None]).astype(np.int32), "shares": shares.astype(np.float32)}
 
 
 def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The same names, with tensors."""
+    """The arrays as tensors, under the same names."""
     import tensorflow as tf
 
     return {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
 
 
-def mirrored(devices: int) -> Any:
+def mirrored_strategy(devices: int) -> Any:
     """A `tf.distribute.MirroredStrategy` over so many GPUs, or CPU devices where there is no GPU; over all GPUs if 0.
     None where that is one device.
 
     Raises:
-        ValueError: there are not so many.
+        ValueError: there are fewer devices.
     """
     import tensorflow as tf
 
     gpus = tf.config.list_logical_devices("GPU")
-    there = gpus or tf.config.list_logical_devices("CPU")
+    available = gpus or tf.config.list_logical_devices("CPU")
     wanted = devices or max(1, len(gpus))
-    if wanted > len(there):
-        raise ValueError(f"devices {devices}: there are {len(there)}; expected so many at most, or 0 for all GPUs")
+    if wanted > len(available):
+        raise ValueError(f"devices {devices}: there are {len(available)}; expected so many at most, or 0 for all GPUs")
     if wanted == 1:
         return None
-    names = [device.name for device in there[:wanted]]
-    together = None if gpus else tf.distribute.ReductionToOneDevice()
-    return tf.distribute.MirroredStrategy(names, cross_device_ops=together)
+    names = [device.name for device in available[:wanted]]
+    reduction = None if gpus else tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction)
 
 
 def compute_dtype(precision: str, *, gpus: int) -> str:
-    """What products are computed in: bfloat16 (Kalamkar et al. 2019; its range needs no loss scaling) where there is a
-    GPU and the precision is "auto", else float32. Weights and losses are float32 either way."""
+    """The dtype of products: bfloat16 (Kalamkar et al. 2019; its range needs no loss scaling) where there is a GPU and
+    the precision is "auto", else float32. Weights and losses are float32 either way."""
     return "bfloat16" if precision == "auto" and gpus else "float32"

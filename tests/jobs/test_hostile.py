@@ -1,6 +1,6 @@
 """What a whole night does with media that nobody vouches for: each case the only medium of one item, all in one night.
 
-What the decoders do with many more files stands in `tests/features/test_*_hostile.py`.
+What the decoders do with many more files stands in `tests/features/<modality>/test_hostile.py`.
 """
 
 import json

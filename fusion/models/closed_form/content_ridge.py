@@ -1,4 +1,4 @@
-"""What users like about content: a ridge regression of their likes on the items' features, for all users at once."""
+"""Ridge regression of users' likes on the items' content features, for all users at once."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,13 +13,13 @@ SMOOTHING_RANK, SMOOTHING_RIDGE = 64, 100.0
 
 
 @dataclass(frozen=True)
-class Taste:
-    """The user of a row x of likes is u = K Zᵀ x and an item's score u · φ, with K as in
+class ContentRidge:
+    """score = u · φ with u = K Zᵀ x, for a user's row x of likes and an item's features φ; K is that of
     `fusion.models.ridge.ridge_map`.
 
-    With Z = Φ, the known items' features, u · φ is the prediction of a ridge regression of x, whose columns count by
-    their modality's gain. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ has it predict not only what a user likes
-    but also what the linear autoencoder of the history expects them to like
+    With Z = Φ, the features of the known items, u · φ is the prediction of a ridge regression of x on the features,
+    each column scaled by the root of its modality's gain. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ makes it
+    predict not only what a user likes but also what the linear autoencoder of the history expects them to like
     (`fusion.data.history_features.autoencoder_factors`), which matters for users with few likes.
 
     Attributes:
@@ -44,12 +44,13 @@ class Taste:
         Args:
             features: float32 [N, p].
             likes: CSR float32 [U, N].
-            axes, values: principal axes of the likes (`fusion.data.history_features.principal_axes`), of which the
-                first `SMOOTHING_RANK` play a part.
+            axes, values: V float64 [N, r] and s [r] of the likes (`fusion.data.history_features.principal_axes`), of
+                which the first `SMOOTHING_RANK` are used.
         """
         known = np.diff(likes.tocsc().indptr) > 0
         own = np.where(known[:, None], features, 0).astype(np.float64)
         axes, values = axes[:, :SMOOTHING_RANK], values[:SMOOTHING_RANK]
+        # V (diag(...) (Vᵀ Φ)) through r columns, never the [N, N] matrix of the autoencoder
         expected = (axes * (values**2 / (values**2 + SMOOTHING_RIDGE))) @ (axes.T @ own)
         return cls((own + smoothing * expected).astype(np.float32), own.T @ own)
 

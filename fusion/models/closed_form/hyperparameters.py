@@ -1,4 +1,5 @@
-"""What data decides about the closed-form models: gains and ridges by hiding items, the mixture by validation likes."""
+"""Choices of the closed-form models made by data: content's gains and ridge by hiding items, the transition ridge and
+the mixture's weights by validation likes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
@@ -11,7 +12,7 @@ from fusion.data.history_features import principal_axes
 from fusion.evaluation.promotion import clearly_best
 from fusion.evaluation.protocol import ndcg_at_k
 from fusion.models.base import Validation
-from fusion.models.closed_form.content_ridge import SMOOTHING_RANK, Taste
+from fusion.models.closed_form.content_ridge import SMOOTHING_RANK, ContentRidge
 from schemas.table import MODALITIES
 
 DEFAULTS = {
@@ -25,29 +26,25 @@ DEFAULTS = {
     "trend": 0.1,
     "own_moment": 1.0,
 }
-"""Choices by name: the two ridges, how much each modality's kernel counts, the weights of the content and the trend
-beside the transitions, and whether a user's trend is that of their last like (1) or of the newest like of all (0)."""
+"""Choices by name: the ridges of transitions and of content, the gain of each modality's kernel, the weights of content
+and trend (transitions have weight 1), and the moment of a user's trend: the user's last like (1) or the newest event of
+all (0)."""
 TRANSITION_RIDGES = tuple({"transition_ridge": ridge} for ridge in (400.0, 100.0, 25.0, 1600.0))
-TASTE_RIDGES = (10.0, 5.0, 20.0)
+CONTENT_RIDGES = (10.0, 5.0, 20.0)
 GAINS = (0.2, 0.0, 0.05, 0.5, 1.0)
 MIXTURES = tuple(
     {"content": content, "trend": trend, "own_moment": own}
     for content, trend, own in product((1.0, 0.5, 1.5, 2.0), (0.1, 0.0, 0.3, 1.0), (1.0, 0.0))
     if trend or own
 )
-"""The defaults come first, for others must be clearly better. Content never weighs 0: what adds little for items with
-history may be all there is to know of a new one."""
+"""The defaults come first: another trial is taken only if it is clearly better. Content never has weight 0: a block
+that adds little for items with history may be all that a new item has."""
 FOLDS, HIDDEN_SHARE = 3, 0.1
 MIN_USERS, MAX_USERS = 30, 1000
-"""Fewer users than the first choose nothing; more than the second are not asked."""
+"""With fewer users than the first nothing is chosen; of more than the second a sample is ranked."""
 
 
-def columns(gains: Mapping[str, float], widths: Mapping[str, int]) -> NDArray[np.float64]:
-    """float64 [p]: every column's gain, from `gain_<modality>` and the modalities' widths."""
-    return np.concatenate([np.full(widths[m], gains[f"gain_{m}"], np.float64) for m in MODALITIES])
-
-
-def choose_taste(
+def choose_content_ridge(
     features: NDArray[np.float32],
     likes: sp.csr_matrix,
     *,
@@ -55,37 +52,85 @@ def choose_taste(
     smoothing: float,
     seed: int,
 ) -> dict[str, float]:
-    """The gains and the ridge under which content best tells who likes items whose likes are hidden.
+    """The gains and the ridge with which content best predicts who likes items whose likes are hidden.
 
-    Three times a share of the liked items is hidden, and users who like any of them rank the hidden ones. One
-    coordinate after the other takes its best value by ndcg@10 if it is clearly better, and the ridge once more at the
-    end.
+    Each of `FOLDS` folds hides a share of the liked items; users who like any of them rank the hidden items. Coordinate
+    search by ndcg@10: each coordinate takes its best value if that is clearly better, and the ridge is searched once
+    more at the end.
 
     Args:
         features: float32 [N, p], modalities side by side.
         likes: CSR float32 [U, N].
-        widths: modality → its columns.
+        widths: modality → its number of columns.
     """
     chosen = {name: DEFAULTS[name] for name in ("taste_ridge", *(f"gain_{m}" for m in MODALITIES))}
     present = [m for m in MODALITIES if widths[m]]
     folds = list(_folds(features, likes, smoothing=smoothing, seed=seed))
     if not present or sum(len(fold.users) for fold in folds) < MIN_USERS:
         return chosen
+    # only ratios of gains and ridge matter: the first modality's gain is fixed
     chosen[f"gain_{present[0]}"] = 1.0
-    coordinates = [("taste_ridge", TASTE_RIDGES), *((f"gain_{m}", GAINS) for m in present[1:])]
+    coordinates = [("taste_ridge", CONTENT_RIDGES), *((f"gain_{m}", GAINS) for m in present[1:])]
     for name, values in [*coordinates, coordinates[0]]:
+        # the present value first: `clearly_best` prefers it
         values = (chosen[name], *(value for value in values if value != chosen[name]))
-        found = []
+        per_user = []  # for each value the ndcg [users of all folds]
         for value in values:
             trial = chosen | {name: value}
-            gains = columns(trial, widths)
-            found.append(np.concatenate([fold.ndcg(gains, ridge=trial["taste_ridge"]) for fold in folds]))
-        chosen[name] = values[clearly_best(found)]
+            gains = column_gains(trial, widths)
+            per_user.append(np.concatenate([fold.ndcg(gains, ridge=trial["taste_ridge"]) for fold in folds]))
+        chosen[name] = values[clearly_best(per_user)]
     return chosen
 
 
-class _Fold:
-    """Some items hidden, and the users who like them and others besides."""
+def choose_best(
+    holdout: Validation,
+    trials: Sequence[Mapping[str, float]],
+    scores: Callable[[slice], Callable[[Mapping[str, float]], NDArray[np.float32]]],
+) -> tuple[dict[str, float], float]:
+    """The trial with the best ndcg@10 on the validation likes if it is clearly better than the first, else the first;
+    and its ndcg, NaN where there are too few users to choose.
+
+    Args:
+        scores: rows of `holdout.users` → (a trial → their scores float32 [B, N]).
+    """
+    if len(holdout.users) < MIN_USERS:
+        return dict(trials[0]), float("nan")
+    figures: list[list[NDArray[np.float64]]] = [[] for _ in trials]
+    for batch in holdout.batches():
+        scores_of = scores(batch.rows)
+        for found, trial in zip(figures, trials, strict=True):
+            found.append(batch.ndcg(scores_of(trial)))
+    per_user = [np.concatenate(found) for found in figures]
+    best = clearly_best(per_user)
+    return dict(trials[best]), float(per_user[best].mean())
+
+
+def column_gains(gains: Mapping[str, float], widths: Mapping[str, int]) -> NDArray[np.float64]:
+    """float64 [p]: every column's gain, given `gain_<modality>` and the modalities' widths."""
+    return np.concatenate([np.full(widths[m], gains[f"gain_{m}"], np.float64) for m in MODALITIES])
+
+
+def _folds(
+    features: NDArray[np.float32], likes: sp.csr_matrix, *, smoothing: float, seed: int
+) -> "Iterator[_HiddenItems]":
+    liked = np.unique(likes.indices)
+    drawn = liked[np.random.default_rng(seed).permutation(len(liked))]
+    size = int(HIDDEN_SHARE * len(drawn))
+    for number in range(FOLDS if size else 0):
+        hidden = np.sort(drawn[number * size : (number + 1) * size]).astype(np.int64)
+        yield _HiddenItems(features, likes, hidden, smoothing=smoothing, seed=seed)
+
+
+class _HiddenItems:
+    """A fold: a content ridge fitted without the likes of some items, and the users who like both those and others.
+
+    Args:
+        hidden: int64 [h], rows of the hidden items, ascending.
+
+    Attributes:
+        users: int64 [B], rows of `likes`, at most `MAX_USERS`.
+    """
 
     def __init__(
         self,
@@ -96,6 +141,7 @@ class _Fold:
         smoothing: float,
         seed: int,
     ) -> None:
+        # `rest` has the shape of `likes`, without those of the hidden items; `wanted` is [U, h]
         shown = np.ones(likes.shape[1], np.float32)
         shown[hidden] = 0
         rest = (likes @ sp.diags(shown)).tocsr()
@@ -106,43 +152,11 @@ class _Fold:
             users = np.sort(np.random.default_rng(seed).choice(users, MAX_USERS, replace=False))
         self.users = users
         axes, values = principal_axes(rest, rank=SMOOTHING_RANK, seed=seed)
-        self._taste = Taste.fit(features, rest, axes, values, smoothing=smoothing)
-        self._profiles = rest[users] @ self._taste.sources
+        self._ridge = ContentRidge.fit(features, rest, axes, values, smoothing=smoothing)
+        self._profiles = rest[users] @ self._ridge.sources  # [B, p]
         self._hidden, self._wanted = features[hidden], wanted[users].toarray() > 0
 
     def ndcg(self, gains: NDArray[np.float64], *, ridge: float) -> NDArray[np.float64]:
-        """Of each of `users`, ndcg@10 of the hidden items."""
-        scores = self._profiles @ self._taste.kernel(gains, ridge=ridge) @ self._hidden.T
+        """float64 [B]: ndcg@10 of the hidden items for each of `users`."""
+        scores = self._profiles @ self._ridge.kernel(gains, ridge=ridge) @ self._hidden.T
         return ndcg_at_k(scores, self._wanted, k=10)
-
-
-def _folds(features: NDArray[np.float32], likes: sp.csr_matrix, *, smoothing: float, seed: int) -> Iterator[_Fold]:
-    liked = np.unique(likes.indices)
-    drawn = liked[np.random.default_rng(seed).permutation(len(liked))]
-    size = int(HIDDEN_SHARE * len(drawn))
-    for number in range(FOLDS if size else 0):
-        hidden = np.sort(drawn[number * size : (number + 1) * size]).astype(np.int64)
-        yield _Fold(features, likes, hidden, smoothing=smoothing, seed=seed)
-
-
-def choose_best(
-    holdout: Validation,
-    trials: Sequence[Mapping[str, float]],
-    scores: Callable[[slice], Callable[[Mapping[str, float]], NDArray[np.float32]]],
-) -> tuple[dict[str, float], float]:
-    """The trial with the best ndcg@10 on the validation likes if it is clearly better than the first, else the first;
-    and its ndcg, NaN where too few users are asked to choose.
-
-    Args:
-        scores: rows of `holdout.users` → (a trial → their scores float32 [B, N]).
-    """
-    if len(holdout.users) < MIN_USERS:
-        return dict(trials[0]), float("nan")
-    figures: list[list[NDArray[np.float64]]] = [[] for _ in trials]
-    for held in holdout.batches():
-        scores_of = scores(held.rows)
-        for found, trial in zip(figures, trials, strict=True):
-            found.append(held.ndcg(scores_of(trial)))
-    per_user = [np.concatenate(found) for found in figures]
-    best = clearly_best(per_user)
-    return dict(trials[best]), float(per_user[best].mean())

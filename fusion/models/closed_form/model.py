@@ -1,4 +1,4 @@
-"""Decision-level fusion of linear models in closed form: what follows, what is liked at the time, and content."""
+"""Decision-level fusion of three closed-form linear models: item transitions, recent popularity and content ridge."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,42 +11,44 @@ from optuna.distributions import FloatDistribution
 
 from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_at
 from fusion.data.history_features import principal_axes
-from fusion.models.base import FitContext, Space, Strategy, Validation
+from fusion.models.base import FitContext, Space, Strategy, Validation, block_slices
 from fusion.models.closed_form import hyperparameters
-from fusion.models.closed_form.content_ridge import Taste
-from fusion.models.closed_form.item_transitions import Transitions
+from fusion.models.closed_form.content_ridge import ContentRidge
+from fusion.models.closed_form.item_transitions import ItemTransitions
 from fusion.models.closed_form.kernel_features import KernelFeatures
-from fusion.models.closed_form.recent_popularity import BINS, Trend
+from fusion.models.closed_form.recent_popularity import BINS, RecentPopularity
 from fusion.models.closed_form.scorers import Scorers
 from fusion.models.ridge import covariance
 from fusion.training.config import FitLog
 from schemas.table import MODALITIES, Modality
 
 DEGREES = {"text": 3, "image": 1, "audio": 1, "video": 1}
+"""Degree of each modality's kernel."""
 Choices = Mapping[str, float]
 
 
 class ClosedForm(Strategy):
-    """score(u, i) = following(u, i) + w_trend trend(u, i) + w_content content(u, i), each of the three brought to unit
-    spread over the catalog for every user, so that the weights mean the same for all.
+    """score(u, i) = transition(u, i) + w_trend trend(u, i) + w_content content(u, i), each of the three brought to unit
+    variance over the catalog for every user, so that the weights mean the same for all.
 
-    - following: what users like after what this user liked last (`fusion.models.closed_form.item_transitions`);
-    - trend: what is liked around the user's moment (`fusion.models.closed_form.recent_popularity`), alone where a user
-      has no like;
+    - transition: what users like after what this user liked last (`fusion.models.closed_form.item_transitions`);
+    - trend: what is liked around the user's moment (`fusion.models.closed_form.recent_popularity`), with a weight of at
+      least 1 for a user without a like;
     - content: a ridge regression of the user's likes on kernel features of all modalities side by side
-      (`fusion.models.closed_form.content_ridge`, `fusion.models.closed_form.kernel_features`), which speaks for new
-      items as well.
+      (`fusion.models.closed_form.content_ridge`, `fusion.models.closed_form.kernel_features`), the only one of the
+      three that scores new items.
 
-    Nothing is trained by gradients; a fit takes seconds. Ridges, the modalities' gains and the weights are the data's
-    choice: the content's by hiding items, the others by validation likes (`fusion.models.closed_form.hyperparameters`).
+    Nothing is trained by gradients; a fit takes seconds. Ridges, the modalities' gains and the weights are chosen from
+    data: those of content by hiding items, the others by validation likes
+    (`fusion.models.closed_form.hyperparameters`).
 
     Args:
-        rank: principal axes of the history that a user's past is described by.
-        decay: likes after which a like weighs 1/e, for what follows and for the recent taste.
-        horizon: likes ahead after which a like weighs 1/e as what followed.
-        smoothing: see `fusion.models.closed_form.content_ridge.Taste`.
+        rank: number of principal axes of the history that describe a user's past.
+        decay: likes after which a like weighs 1/e, in a user's past and in the recent part of content.
+        horizon: likes ahead after which a like weighs 1/e in a moment's future.
+        smoothing: see `fusion.models.closed_form.content_ridge.ContentRidge`.
         dims, text_dims: features that a modality, and the text, has at most.
-        terms_gain: how much shared terms count beside the vectors in the text's kernel.
+        terms_gain: weight of shared terms beside the vectors in the text's kernel.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -85,7 +87,7 @@ class ClosedForm(Strategy):
     def parameters(self) -> dict[str, Any]:
         return dict(self._parameters)
 
-    def _learn(self, context: FitContext) -> FitLog:
+    def _fit(self, context: FitContext) -> FitLog:
         started = time.monotonic()
         catalog, train, validation, seed = context.catalog, context.train, context.validation, context.seed
         self._kernels = {m: self._kernel(catalog, m, seed=seed) for m in MODALITIES}
@@ -93,11 +95,11 @@ class ClosedForm(Strategy):
         matrix = like_matrix(likes, len(catalog))
         features = self._features(catalog)
         axes, values = principal_axes(matrix, rank=self.rank, seed=seed)
-        transitions = Transitions(likes, axes, decay=self.decay, horizon=self.horizon, seed=seed)
-        taste = Taste.fit(features, matrix, axes, values, smoothing=self.smoothing)
-        trend = Trend.fit(likes, n_items=len(catalog))
+        transitions = ItemTransitions(likes, axes, decay=self.decay, horizon=self.horizon, seed=seed)
+        content = ContentRidge.fit(features, matrix, axes, values, smoothing=self.smoothing)
+        popularity = RecentPopularity.fit(likes, n_items=len(catalog))
         known = np.bincount(likes.item, minlength=len(catalog)) > 0
-        popularity = np.bincount(likes.item, weights=likes.weight, minlength=len(catalog))
+        weight = np.bincount(likes.item, weights=likes.weight, minlength=len(catalog))
 
         def scorers(choices: Choices) -> Scorers:
             following = transitions.solve(choices["transition_ridge"])
@@ -106,20 +108,22 @@ class ClosedForm(Strategy):
                 axes=axes[known].astype(np.float32),
                 following=following[known],
                 following_spread=covariance(following),
-                trend=trend.counts[known],
-                clock=np.array([trend.start, trend.width], np.float64),
-                trend_spread=covariance(trend.counts),
-                sources=taste.sources[known],
-                kernel=taste.kernel(hyperparameters.columns(choices, self._widths), ridge=choices["taste_ridge"]),
+                trend=popularity.counts[known],
+                clock=np.array([popularity.start, popularity.width], np.float64),
+                trend_spread=covariance(popularity.counts),
+                sources=content.sources[known],
+                kernel=content.kernel(
+                    hyperparameters.column_gains(choices, self._widths), ridge=choices["taste_ridge"]
+                ),
                 content_spread=covariance(features),
-                crowd=(popularity @ taste.sources / max(popularity.sum(), 1e-9)).astype(np.float32),
+                crowd=(weight @ content.sources / max(weight.sum(), 1e-9)).astype(np.float32),
             )
 
         self._choices, reached = dict(hyperparameters.DEFAULTS), float("nan")
         if context.tuned is not None:
             self._choices |= context.tuned.choices
         elif validation is not None and len(validation.valid.likes()):
-            self._choices |= hyperparameters.choose_taste(
+            self._choices |= hyperparameters.choose_content_ridge(
                 features, matrix, widths=self._widths, smoothing=self.smoothing, seed=seed
             )
             if context.holdout:
@@ -134,16 +138,12 @@ class ClosedForm(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        first = self._scorers.following.shape[1] + BINS
-        blocks = {"history": slice(0, first)}
-        for modality, width in self._widths.items():
-            blocks[modality] = slice(first, first + width)
-            first += width
-        return blocks
+        """History's columns are those of the transitions, then those of the trend."""
+        return block_slices({"history": self._scorers.following.shape[1] + BINS, **self._widths})
 
     @property
     def neighbour_blocks(self) -> dict[str, slice]:
-        """`blocks` without the trend, which says nothing of likeness."""
+        """`blocks` without the trend, which is no sign of likeness."""
         return {**self.blocks, "history": slice(0, self._scorers.following.shape[1])}
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
@@ -156,11 +156,11 @@ class ClosedForm(Strategy):
         return np.hstack([*history, self._features(catalog)])
 
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
-        everyone = np.arange(len(history.user_ids))
+        all_users = np.arange(len(history.user_ids))
         own = bool(self._choices["own_moment"])
-        follow, moment, taste, liked = self._parts(self._scorers, catalog, history, everyone, own_moment=own)
-        content = np.float32(self._choices["content"])
-        return np.hstack([follow, _trend_weight(self._choices, liked) * moment, content * taste])
+        past, moment, content, liked = self._user_parts(self._scorers, catalog, history, all_users, own_moment=own)
+        weight = np.float32(self._choices["content"])
+        return np.hstack([past, _trend_weight(self._choices, liked) * moment, weight * content])
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = {f"{m}/{name}": array for m, kernel in self._kernels.items() for name, array in kernel.state().items()}
@@ -199,56 +199,62 @@ class ClosedForm(Strategy):
         terms = {"text": catalog.terms}
         return np.hstack([k(catalog.vectors[m], catalog.masks[m], terms.get(m)) for m, k in self._kernels.items()])
 
-    def _parts(
+    def _user_parts(
         self, scorers: Scorers, catalog: Catalog, history: History, users: NDArray[np.integer], *, own_moment: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-        """What follows [n, r], the trend [n, BINS] and the taste [n, p] of users, and who has a like, bool [n]."""
+        """The users' vectors for transitions [n, r], trend [n, BINS] and content [n, p], without the weights of the
+        mixture; and whether each has a like of a known item, bool [n]."""
         likes = history.likes()
         place = positions(scorers.item_ids, catalog.item_ids)[likes.item]
         known = replace(likes.where(place >= 0), item=place[place >= 0].astype(np.int32))
         moment = np.full(len(history.user_ids), history.timestamp.max() if len(history) else 0)
         if own_moment:
+            # assigned in the order of time, so that a user's last like stays
             in_time = np.argsort(likes.timestamp, kind="stable")
             moment[likes.user[in_time]] = likes.timestamp[in_time]
         return (
-            scorers.follow(known, users, decay=self.decay),
-            scorers.moment(moment[users]),
-            scorers.taste(known, users, decay=self.decay),
+            scorers.transition_users(known, users, decay=self.decay),
+            scorers.trend_users(moment[users]),
+            scorers.content_users(known, users, decay=self.decay),
             np.bincount(known.user, minlength=len(history.user_ids))[users] > 0,
         )
 
     def _choose_weights(
         self, catalog: Catalog, train: History, holdout: Validation, scorers: Callable[[Choices], Scorers]
     ) -> tuple[Choices, float]:
-        """What the validation likes choose: the ridge of what follows, then the weights; and the ndcg@10 reached."""
+        """Chooses the ridge of the transitions, then the weights; returns them and the validation ndcg@10 reached."""
         place = positions(scorers(self._choices).item_ids, catalog.item_ids)
-        followers: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        # ridge → vectors of the users [V, r] and of the items [N, r]
+        by_ridge: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         for trial in hyperparameters.TRANSITION_RIDGES:
             model = scorers({**self._choices, **trial})
-            users, *_ = self._parts(model, catalog, train, holdout.users, own_moment=True)
-            followers[trial["transition_ridge"]] = users, rows_at(model.following, place)
+            users, *_ = self._user_parts(model, catalog, train, holdout.users, own_moment=True)
+            by_ridge[trial["transition_ridge"]] = users, rows_at(model.following, place)
 
-        def followed(rows: slice) -> Callable[[Choices], NDArray[np.float32]]:
-            return lambda trial: _dot(*followers[trial["transition_ridge"]], rows)
+        def transition_scores(rows: slice) -> Callable[[Choices], NDArray[np.float32]]:
+            return lambda trial: _dot(*by_ridge[trial["transition_ridge"]], rows)
 
-        ridge, _ = hyperparameters.choose_best(holdout, hyperparameters.TRANSITION_RIDGES, followed)
+        ridge, _ = hyperparameters.choose_best(holdout, hyperparameters.TRANSITION_RIDGES, transition_scores)
         model, features = scorers({**self._choices, **ridge}), self._features(catalog)
         trend = rows_at(model.trend, place)
-        parts = {own: self._parts(model, catalog, train, holdout.users, own_moment=bool(own)) for own in (0.0, 1.0)}
+        parts = {
+            own: self._user_parts(model, catalog, train, holdout.users, own_moment=bool(own)) for own in (0.0, 1.0)
+        }
 
-        def mixed(rows: slice) -> Callable[[Choices], NDArray[np.float32]]:
-            following = followed(rows)(ridge)
-            timely = {own: _dot(moment, trend, rows) for own, (_, moment, _, _) in parts.items()}
-            _, _, taste, liked = parts[1.0]
-            content = _dot(taste, features, rows)
+        def mixture_scores(rows: slice) -> Callable[[Choices], NDArray[np.float32]]:
+            # the three scores [B, N] once a batch; a trial only weighs and adds them
+            transition = transition_scores(rows)(ridge)
+            trend_by_moment = {own: _dot(moment, trend, rows) for own, (_, moment, _, _) in parts.items()}
+            _, _, content_users, liked = parts[1.0]
+            content = _dot(content_users, features, rows)
 
             def scores(trial: Choices) -> NDArray[np.float32]:
-                weight = _trend_weight(trial, liked[rows])
-                return following + weight * timely[trial["own_moment"]] + np.float32(trial["content"]) * content
+                weighted_trend = _trend_weight(trial, liked[rows]) * trend_by_moment[trial["own_moment"]]
+                return transition + weighted_trend + np.float32(trial["content"]) * content
 
             return scores
 
-        weights, reached = hyperparameters.choose_best(holdout, hyperparameters.MIXTURES, mixed)
+        weights, reached = hyperparameters.choose_best(holdout, hyperparameters.MIXTURES, mixture_scores)
         return {**ridge, **weights}, reached
 
 
@@ -257,5 +263,5 @@ def _dot(users: NDArray[np.float32], items: NDArray[np.float32], rows: slice) ->
 
 
 def _trend_weight(choices: Choices, liked: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """float32 [n, 1]: at least 1 for who has no like, since nothing else speaks."""
+    """float32 [n, 1]: at least 1 for a user without a like, for whom the transitions are 0."""
     return np.where(liked, choices["trend"], max(1.0, choices["trend"])).astype(np.float32)[:, None]

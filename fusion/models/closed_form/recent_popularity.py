@@ -1,4 +1,4 @@
-"""What is liked at the time: popularity by when it was, as a dot product."""
+"""Popularity at a moment as a dot product: likes counted by bins of time, and weights of the bins."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,17 +10,17 @@ from fusion.data.catalog import History
 
 BINS = 64
 MEMORY = 1 / 8
-"""Share of the history's span after which a like tells 1/e of what it told."""
+"""Distance in time at which a like weighs 1/e, as a share of the history's span."""
 
 
 @dataclass(frozen=True)
-class Trend:
-    """An item's vector counts its likes by bins of time; a moment's weighs the bins by e^(-|distance| / memory).
+class RecentPopularity:
+    """popularity(i, t) = sum over bins b of counts_ib e^(-|t - centre of b| / memory).
 
     Attributes:
         start: of the first bin, microseconds.
         width: of a bin, microseconds, at least 1.
-        counts: float32 [N, BINS].
+        counts: float32 [N, BINS], an item's likes in each bin.
     """
 
     start: int
@@ -29,15 +29,19 @@ class Trend:
 
     @classmethod
     def fit(cls, likes: History, *, n_items: int) -> Self:
+        """Bins of equal width over the span of the likes' timestamps."""
         start = int(likes.timestamp.min()) if len(likes) else 0
         span = int(likes.timestamp.max()) - start + 1 if len(likes) else BINS
         width = max(1.0, span / BINS)
         bins = np.minimum(BINS - 1, (likes.timestamp - start) // width).astype(np.int64)
+        # one count over the flat index item * BINS + bin gives the table [N, BINS]
         flat = np.bincount(likes.item.astype(np.int64) * BINS + bins, minlength=n_items * BINS)
         return cls(start, width, flat.reshape(n_items, BINS).astype(np.float32))
 
     def at(self, moments: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 [n, BINS] of moments int64 [n], microseconds; one after the last bin's is as one in it."""
+        """float32 [n, BINS]: the weights of the bins at moments int64 [n], microseconds. A moment after the last bin is
+        taken as the end of it."""
+        # in units of bins, from the centre of the first: the centre of bin b is at b
         place = np.clip((moments - self.start) / self.width, 0, BINS) - 0.5
         distance = np.abs(place[:, None] - np.arange(BINS))
         return np.exp(-distance / (MEMORY * BINS)).astype(np.float32)

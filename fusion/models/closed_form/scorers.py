@@ -1,4 +1,4 @@
-"""The three closed-form scorers over one set of items: user vectors for each, of unit spread."""
+"""The three closed-form scorers over one set of items: user vectors of each, with scores of unit variance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,27 +9,27 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import History
 from fusion.data.history_features import recency_matrix
-from fusion.models.closed_form.recent_popularity import Trend
-from fusion.models.ridge import of_unit_spread
+from fusion.models.closed_form.recent_popularity import RecentPopularity
+from fusion.models.ridge import with_unit_variance
 
 RECENT_SHARE = 0.1
-"""How much the taste of a user's recent likes counts beside that of all of them."""
+"""Weight of the content vector of a user's recent likes beside that of all their likes."""
 
 
 @dataclass(frozen=True)
 class Scorers:
-    """What was learnt. K is the number of items with a like, r of principal axes, p of content features.
+    """The learnt arrays. K is the number of items with a like, r of principal axes, p of content features.
 
     Attributes:
         item_ids: str [K], ascending.
-        axes: float32 [K, r], what a like tells of what follows.
-        following: float32 [K, r], where an item stands among what follows.
+        axes: float32 [K, r], principal axes; a user's weighted likes times them are the user's past.
+        following: float32 [K, r], the items' vectors as what follows (`ItemTransitions.solve`).
         following_spread: float64 [r, r], covariance of `following` over the catalog.
         trend: float32 [K, BINS], the items' likes by bins of time.
         clock: float64 [2], start and width of the bins, microseconds.
-        trend_spread: float64 [BINS, BINS].
-        sources: float32 [K, p], what a like tells of taste.
-        kernel: float32 [p, p], profile of sources → taste.
+        trend_spread: float64 [BINS, BINS], covariance of `trend` over the catalog.
+        sources: float32 [K, p]; a user's weighted likes times them are the user's profile.
+        kernel: float32 [p, p], profile → weights of the content features.
         content_spread: float64 [p, p], covariance of the features over the catalog.
         crowd: float32 [p], the mean source of all likes.
     """
@@ -51,29 +51,35 @@ class Scorers:
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
-        """The inverse of `state`; other entries are passed over."""
+        """The inverse of `state`; other entries are ignored."""
         return cls(**{field.name: state[field.name] for field in fields(cls)})
 
-    def follow(self, known: History, users: NDArray[np.integer], *, decay: float) -> NDArray[np.float32]:
-        """float32 [len(users), r]; 0 for who has no like.
+    def transition_users(self, known: History, users: NDArray[np.integer], *, decay: float) -> NDArray[np.float32]:
+        """float32 [len(users), r]: the past of each user, to be multiplied with `following`; 0 without a like.
 
         Args:
-            known: likes of items by their place in `item_ids`.
+            known: likes of known items, by their position in `item_ids`.
+            users: positions in `user_ids`.
+            decay: likes after which a like weighs 1/e.
         """
         weights = recency_matrix(known, len(self.item_ids), decay=decay)[users]
-        return of_unit_spread(weights @ self.axes, self.following_spread)
+        return with_unit_variance(weights @ self.axes, self.following_spread)
 
-    def moment(self, moments: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 [n, BINS] of moments int64 [n], microseconds."""
-        clock = Trend(int(self.clock[0]), float(self.clock[1]), self.trend)
-        return of_unit_spread(clock.at(moments), self.trend_spread)
+    def trend_users(self, moments: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 [n, BINS] of moments int64 [n], microseconds, to be multiplied with `trend`."""
+        popularity = RecentPopularity(int(self.clock[0]), float(self.clock[1]), self.trend)
+        return with_unit_variance(popularity.at(moments), self.trend_spread)
 
-    def taste(self, known: History, users: NDArray[np.integer], *, decay: float) -> NDArray[np.float32]:
-        """float32 [len(users), p]; who has no like has everyone's."""
+    def content_users(self, known: History, users: NDArray[np.integer], *, decay: float) -> NDArray[np.float32]:
+        """float32 [len(users), p], to be multiplied with the content features; without a like, that of `crowd`.
+
+        Args:
+            known, users, decay: as in `transition_users`; recent likes count `RECENT_SHARE`.
+        """
         both = []
         for how in (None, decay):
             weights = recency_matrix(known, len(self.item_ids), decay=how)[users]
             profile = np.where(np.diff(weights.indptr)[:, None] > 0, weights @ self.sources, self.crowd)
-            both.append(of_unit_spread((profile @ self.kernel).astype(np.float32), self.content_spread))
+            both.append(with_unit_variance((profile @ self.kernel).astype(np.float32), self.content_spread))
         overall, recent = both
-        return of_unit_spread((1 - RECENT_SHARE) * overall + RECENT_SHARE * recent, self.content_spread)
+        return with_unit_variance((1 - RECENT_SHARE) * overall + RECENT_SHARE * recent, self.content_spread)

@@ -1,1 +1,1 @@
-"""Decision-level fusion of scorers that are learnt alone."""
+"""Decision-level fusion of scorers that are each fitted alone."""

@@ -1,4 +1,4 @@
-"""Decision-level fusion: history and every modality score alone, and their decisions are combined."""
+"""Decision-level fusion: history and every modality score alone, and their scores or rankings are combined."""
 
 import time
 from collections.abc import Mapping
@@ -11,27 +11,28 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_at
 from fusion.data.history_features import autoencoder_factors, recency_matrix
 from fusion.data.projection import fit_projections, modality_masks, projections_from, projections_state
-from fusion.models.base import BLOCKS, FitContext, Space, Strategy, Validation
+from fusion.models.base import BLOCKS, FitContext, Space, Strategy, Validation, block_slices
 from fusion.models.decision.scorers import LinearScorer
-from fusion.models.weight_search import search
+from fusion.models.weight_search import search_weights
 from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
 from fusion.training.config import FitLog
 from schemas.table import MODALITIES
 
 AVERAGE = "average"
 WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video": 0.125}
-"""What counts how much where validation data has not said."""
+"""The weights where validation data has chosen none."""
 
 
 class Decision(Strategy):
-    """One scorer for history and one a modality, each learnt alone in closed form, then combined.
+    """score(u, i) = sum over blocks b of w_b score_b(u, i), or the same sum of each block's ranking points; the blocks
+    are history and the modalities, each with a scorer fitted alone in closed form.
 
     History scores by the factors of a linear autoencoder (`fusion.data.history_features.autoencoder_factors`); a
     modality by ridge regression of the user's likes on its projected features. Recent likes weigh more. Every scorer's
     scores are standardised per user (`fusion.models.decision.scorers.LinearScorer`).
 
-    The weights of the scorers are chosen by ndcg@10 on validation data. An item that a scorer knows nothing of gets
-    exactly 0 from it: the mean of the standardised scores and of the symmetric Borda count.
+    The weights of the scorers are chosen by ndcg@10 on validation data. An item that lacks a block gets exactly 0 from
+    its scorer: the mean of the standardised scores and of the symmetric Borda count.
 
     Args:
         combination: `average`, the weighted sum of standardised scores; or of each scorer's ranking `borda`, its
@@ -42,7 +43,7 @@ class Decision(Strategy):
         ridge: of the history factors.
         content_ridge: of the regressions on content.
         decay: likes after which a like weighs 1/e.
-        weights: block → weight, where validation data has not chosen; one left out counts as in `WEIGHTS`.
+        weights: block → weight, where validation data has not chosen; one left out has that of `WEIGHTS`.
 
     Raises:
         ValueError: there is no such combination or block, a weight is negative, or a number is out of its range.
@@ -71,13 +72,13 @@ class Decision(Strategy):
         _check(self._parameters)
         self.rank, self.dims, self.ridge, self.content_ridge, self.decay = rank, dims, ridge, content_ridge, decay
         self._combination = combination
-        self._start = {**WEIGHTS, **(weights or {})}
+        self._initial_weights = {**WEIGHTS, **(weights or {})}
 
     def parameters(self) -> dict[str, Any]:
         return dict(self._parameters)
 
-    def _learn(self, context: FitContext) -> FitLog:
-        """The scorers, then their weights."""
+    def _fit(self, context: FitContext) -> FitLog:
+        """Fits the scorers, then chooses their weights."""
         started = time.monotonic()
         catalog, likes, tuned = context.catalog, context.train.likes(), context.tuned
         self._projections = fit_projections(catalog, dims=self.dims)
@@ -92,16 +93,17 @@ class Decision(Strategy):
             )
             for name, features in self._features(catalog).items()
         }
-        self._weights = {name: (tuned.choices if tuned else {}).get(name, self._start[name]) for name in BLOCKS}
+        choices = tuned.choices if tuned else {}
+        self._weights = {name: choices.get(name, self._initial_weights[name]) for name in BLOCKS}
         figures = []
         if not tuned and len(likes) and context.holdout:
-            figures = [self._choose(catalog, context.train, context.holdout)]
+            figures = [self._choose_weights(catalog, context.train, context.holdout)]
         return FitLog(seconds=time.monotonic() - started, valid_ndcg=figures, choices=dict(self._weights))
 
-    def _choose(self, catalog: Catalog, train: History, holdout: Validation) -> float:
-        """Sets the weights; returns the ndcg that they reach."""
-        users = np.hstack(list(self._tastes(catalog, train, users=holdout.users).values()))
-        self._weights, reached = search(
+    def _choose_weights(self, catalog: Catalog, train: History, holdout: Validation) -> float:
+        """Sets the weights; returns the validation ndcg@10 that they reach."""
+        users = np.hstack(list(self._block_users(catalog, train, users=holdout.users).values()))
+        self._weights, reached = search_weights(
             self._weights,
             holdout,
             users=users,
@@ -122,12 +124,7 @@ class Decision(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        blocks, start = {}, 0
-        for name in BLOCKS:
-            stop = start + len(self._scorers[name].mean)
-            blocks[name] = slice(start, stop)
-            start = stop
-        return blocks
+        return block_slices({name: len(self._scorers[name].mean) for name in BLOCKS})
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._item_ids, catalog.item_ids) >= 0
@@ -138,10 +135,10 @@ class Decision(Strategy):
         return np.hstack([self._scorers[b].items(v, masks[b]) for b, v in self._features(catalog).items()])
 
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
-        tastes = self._tastes(catalog, history, users=np.arange(len(history.user_ids)))
+        blocks = self._block_users(catalog, history, users=np.arange(len(history.user_ids)))
         if self.combination != SUM:
-            return np.hstack(list(tastes.values()))
-        return np.hstack([np.float32(self._weights[name]) * taste for name, taste in tastes.items()])
+            return np.hstack(list(blocks.values()))
+        return np.hstack([np.float32(self._weights[name]) * users for name, users in blocks.items()])
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = projections_state(self._projections) | {"item_ids": self._item_ids, "factors": self._factors}
@@ -160,7 +157,7 @@ class Decision(Strategy):
         features = {"history": rows_at(self._factors, positions(self._item_ids, catalog.item_ids))}
         return features | {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in MODALITIES}
 
-    def _tastes(
+    def _block_users(
         self, catalog: Catalog, history: History, *, users: NDArray[np.integer]
     ) -> dict[str, NDArray[np.float32]]:
         """Block → float32 [len(users), p], standardised, not weighted."""

@@ -1,4 +1,4 @@
-"""One scorer a part, each learnt alone: what a user's likes say of every item, in closed form."""
+"""A linear scorer of one block, fitted alone and in closed form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,15 +8,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.models.ridge import covariance, of_unit_spread, ridge_map
+from fusion.models.ridge import covariance, ridge_map, with_unit_variance
 
 
 @dataclass(frozen=True)
 class LinearScorer:
     """score(x, i) = (x V A) · (v_i - m) / sqrt(u' C u) with u = x V A, for a user's likes x [N] and features V [N, p].
 
-    m and C are the mean and the covariance of the features of the items fitted on, so that the scores of a user over
-    those items have mean 0 and variance 1, whoever the user is: u' C u is the variance of u · v_i.
+    m and C are the mean and the covariance of the features of the items fitted on, so that every user's scores over
+    those items have mean 0 and variance 1: u' C u is the variance of u · v_i.
 
     Attributes:
         mean: float32 [p].
@@ -39,7 +39,7 @@ class LinearScorer:
         *,
         ridge: float | None,
     ) -> "LinearScorer":
-        """Learns from the items that `mask` marks.
+        """Fits on the items where `mask` is True.
 
         With `ridge` λ, A = (V'V + λI)⁻¹ over the centred features of those items: u is then the ridge regression of x
         on them (`fusion.models.ridge.ridge_map`). Without, A is the identity.
@@ -52,12 +52,13 @@ class LinearScorer:
         width = features.shape[1]
         rows = features[mask].astype(np.float64)
         mean = rows.mean(axis=0) if len(rows) else np.zeros(width)
-        spread = covariance(rows)
-        solve = np.eye(width) if ridge is None else ridge_map(len(rows) * spread, ridge=ridge)
-        own = cls(mean.astype(np.float32), spread, solve, np.zeros(width, np.float32))
+        item_covariance = covariance(rows)
+        solve = np.eye(width) if ridge is None else ridge_map(len(rows) * item_covariance, ridge=ridge)
+        own = cls(mean.astype(np.float32), item_covariance, solve, np.zeros(width, np.float32))
+        # the mean user's likes [1, N] as the likes of one user
         users = np.diff(likes.indptr) > 0
-        everyone = sp.csr_matrix(likes.sum(axis=0) / max(1, users.sum()))
-        return cls(own.mean, own.covariance, solve, own._tastes(features, mask, everyone)[0].astype(np.float32))
+        mean_user = sp.csr_matrix(likes.sum(axis=0) / max(1, users.sum()))
+        return cls(own.mean, own.covariance, solve, own._users(features, mask, mean_user)[0].astype(np.float32))
 
     def items(self, features: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """float32 [N, p], exactly 0 where masked out."""
@@ -66,15 +67,15 @@ class LinearScorer:
     def users(
         self, features: NDArray[np.float32], mask: NDArray[np.bool_], likes: sp.csr_matrix
     ) -> NDArray[np.float32]:
-        """float32 [U, p]: standardised tastes; 0 for a user whose likes say nothing here."""
-        tastes = self._tastes(features, mask, likes)
-        tastes[np.diff(likes.indptr) == 0] = self.prior
-        return of_unit_spread(tastes, self.covariance)
+        """float32 [U, p], standardised; 0 for a user none of whose liked items has the features."""
+        users = self._users(features, mask, likes)
+        users[np.diff(likes.indptr) == 0] = self.prior
+        return with_unit_variance(users, self.covariance)
 
-    def _tastes(
+    def _users(
         self, features: NDArray[np.float32], mask: NDArray[np.bool_], likes: sp.csr_matrix
     ) -> NDArray[np.float64]:
-        """float64 [U, p]."""
+        """float64 [U, p], u, not standardised."""
         return np.asarray(likes @ (self.items(features, mask).astype(np.float64) @ self.solve))
 
     def state(self, prefix: str) -> dict[str, NDArray[Any]]:
@@ -82,4 +83,5 @@ class LinearScorer:
 
     @classmethod
     def from_state(cls, prefix: str, state: Mapping[str, NDArray[Any]]) -> "LinearScorer":
+        """The inverse of `state`."""
         return cls(**{field.name: state[f"{prefix}/{field.name}"] for field in fields(cls)})

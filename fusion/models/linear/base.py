@@ -1,4 +1,4 @@
-"""What strategies share whose items are closed-form history factors beside linear maps of their modalities."""
+"""The base class of strategies whose items are closed-form history factors beside linear maps of their modalities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,21 +17,22 @@ SOURCE_SCALE = 1 / 64
 """Root mean square of the history factors of known items, so that one learning rate suits any size of catalog."""
 NOISE = 0.003
 GAIN = 200.0
-"""How sharply the untrained model prefers what the closed-form factors prefer."""
+"""Factor from the history factors of a user's profile to the user's initial vector."""
 
 
 class LinearModel(Trained):
-    """F_i = [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i].
+    """score(u, i) = u · F_i with F_i = [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i]. Subclasses
+    compute u.
 
-    q starts from a linear autoencoder's factors, b from popularity and W from a whitening; users start as what prefers
-    what those factors prefer, plus the likeness of content.
+    Before training q are a linear autoencoder's factors, b the log popularity, W a whitening, and u such that items are
+    ranked by those factors, by popularity and by similarity of content.
 
     Args:
         arguments: a constructor's `locals()`, among them
             rank: history factors;
             dims: columns that a modality's vectors are projected onto before learning;
             width: columns that a modality has in the item's vector, at most;
-            content_gain: how much likeness of content counts before training;
+            content_gain: weight of the similarity of content before training;
             ridge: of the closed-form factors;
             decay: likes after which a like weighs 1/e where recent ones weigh more.
 
@@ -55,11 +56,10 @@ class LinearModel(Trained):
             **{m: self._weights[f"item/{m}"].shape[1] for m in MODALITIES},
         }
 
-    def _start(
-        self, context: FitContext, *, readings: int, content_reading: int, random: np.random.Generator
+    def _initial_weights(
+        self, context: FitContext, *, means: int, content_mean: int, random: np.random.Generator
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-        """The items' first weights and the users' (`fusion.models.linear.base`); keeps the factors as
-        learnt."""
+        """The initial weights of the items and of the users (see `item_weights`, `user_weights`); sets `_learnt`."""
         likes, n_items = context.train.likes(), len(context.catalog)
         counts = np.bincount(likes.item, minlength=n_items)
         known = counts > 0
@@ -72,21 +72,21 @@ class LinearModel(Trained):
         )[known]
         self._learnt = {"factors": factors}
         items = item_weights(factors, counts[known], self._projections, width=self.width)
-        users = reader_weights(
+        users = user_weights(
             items,
-            readings=readings,
-            content_reading=content_reading,
+            means=means,
+            content_mean=content_mean,
             content_gain=self.content_gain,
             random=random,
         )
         return items, users
 
-    def _described(self, catalog: Catalog) -> dict[str, Any]:
-        """What a network is told of the catalog's items, as its constructor names it."""
+    def _item_arguments(self, catalog: Catalog) -> dict[str, Any]:
+        """The arguments of `fusion.models.linear.vectors.LinearItems` that describe the catalog's items."""
         place = positions(self._item_ids, catalog.item_ids)
         return {
             "content": self._content(catalog, list(MODALITIES)),
-            "masks": self._shown(catalog, list(MODALITIES)),
+            "masks": self._block_masks(catalog, list(MODALITIES)),
             "place": place,
             "factors": rows_at(self._learnt["factors"], place),
         }
@@ -95,8 +95,8 @@ class LinearModel(Trained):
 def item_weights(
     factors: NDArray[np.float32], counts: NDArray[np.integer], projections: Mapping[str, Projection], *, width: int
 ) -> dict[str, NDArray[np.float64]]:
-    """The items' weights: known ones are their factors and the centred log of their likes; a modality's columns are
-    its whitened main directions, `width` at most.
+    """The items' initial weights: `history` [K, f + 1], the factors and the centred log of the number of likes, and
+    `item/<modality>` [p, c], the whitened main directions, c at most `width`.
 
     Args:
         factors: float32 [K, f].
@@ -108,36 +108,41 @@ def item_weights(
     return {"history": history, **content}
 
 
-def reader_weights(
-    start: Mapping[str, NDArray[np.float64]],
+def user_weights(
+    items: Mapping[str, NDArray[np.float64]],
     *,
-    readings: int,
-    content_reading: int,
+    means: int,
+    content_mean: int,
     content_gain: float,
     random: np.random.Generator,
 ) -> dict[str, NDArray[np.float64]]:
-    """The users' linear map from readings of their likes: known items are ranked by the factors in the last reading and
-    by popularity, and every item by how near its content is to that of one reading.
+    """The initial linear map from weighted means of a user's likes to the user's vector.
+
+    It takes the factors of the last mean and the content of one mean, so that known items are ranked by factors and by
+    popularity, and every item by the similarity of its content. All other entries are noise.
 
     Args:
-        start: the items' weights.
-        readings: how often a user's likes are read, each time by all sources: factors, then modalities.
-        content_reading: the reading that content is to be like.
-        content_gain: how much that counts.
+        items: the items' weights.
+        means: number of weighted means, each over all P columns: factors, then modalities.
+        content_mean: which of them, counted from 0, gives the content.
+        content_gain: weight of the similarity of content.
 
     Returns:
-        `kernel` [readings * P, D] and `bias` [D].
+        `kernel` [means * P, D] and `bias` [D].
     """
-    rank = start["history"].shape[1] - 1
-    content = [array for name, array in start.items() if name.startswith("item/")]
-    sources = rank + sum(len(part) for part in content)
-    columns = rank + 1 + sum(part.shape[1] for part in content)
-    kernel = random.normal(0, NOISE, (readings * sources, columns))
-    kernel[(readings - 1) * sources + np.arange(rank), np.arange(rank)] += GAIN
-    row, column = content_reading * sources + rank, rank + 1
+    rank = items["history"].shape[1] - 1
+    content = [array for name, array in items.items() if name.startswith("item/")]
+    inputs = rank + sum(len(part) for part in content)  # P
+    columns = rank + 1 + sum(part.shape[1] for part in content)  # D
+    kernel = random.normal(0, NOISE, (means * inputs, columns))
+    # factors of the last mean → columns of q
+    kernel[(means - 1) * inputs + np.arange(rank), np.arange(rank)] += GAIN
+    # content [p] of one mean → columns of W x [c], by the items' own W: u · F has the dot product of whitened contents
+    row, column = content_mean * inputs + rank, rank + 1
     for part in content:
         kernel[row : row + part.shape[0], column : column + part.shape[1]] += content_gain * part
         row, column = row + part.shape[0], column + part.shape[1]
+    # every user has 1 in the column of the items' bias
     bias = np.zeros(columns)
     bias[rank] = 1.0
     return {"kernel": kernel, "bias": bias}

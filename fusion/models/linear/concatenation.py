@@ -16,18 +16,18 @@ from fusion.training.trainer import Weights
 class Concatenation(LinearModel):
     """score(u, i) = u · F_i with F_i = [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i] and u linear
     in the user's profile: the means, over the items they like, of closed-form history factors and projected modalities,
-    once over all likes alike and once with recent ones weighing more.
+    once with equal weights and once with recent likes weighing more.
 
     q starts from a linear autoencoder's factors and W from a whitening, so that training begins at a good collaborative
-    model plus the likeness of content; everything is then trained together by softmax cross-entropy on what users liked
-    next. Hiding q and b of random items in training teaches the content columns to speak for items that nobody has
-    liked yet.
+    model plus the similarity of content; everything is then trained together by softmax cross-entropy on what users
+    liked next. In training, q and b of random items are hidden (dropout), so that the content columns learn to score
+    items that nobody has liked yet.
 
     Args:
         rank: history factors.
         dims: columns that a modality's vectors are projected onto before learning.
         width: columns that a modality has in the item's vector, at most.
-        content_gain: how much likeness of content counts before training.
+        content_gain: weight of the similarity of content before training.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the recent part of the profile.
         training: see `fusion.training.config.TrainingConfig`.
@@ -61,11 +61,12 @@ class Concatenation(LinearModel):
     ) -> None:
         super().__init__(locals())
 
-    def _begin(self, context: FitContext) -> tuple[ConcatenatedItems, Weights]:
+    def _initialise(self, context: FitContext) -> tuple[ConcatenatedItems, Weights]:
         random = np.random.default_rng(context.seed)
-        items, users = self._start(context, readings=2, content_reading=0, random=random)
+        # two means, as in `_network`: with equal weights, then with recent likes weighing more
+        items, users = self._initial_weights(context, means=2, content_mean=0, random=random)
         weights = items | {"user": users["kernel"], "user_bias": users["bias"]}
         return self._network(context.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
 
     def _network(self, catalog: Catalog) -> ConcatenatedItems:
-        return ConcatenatedItems(**self._described(catalog), decays=(None, self.decay))
+        return ConcatenatedItems(**self._item_arguments(catalog), decays=(None, self.decay))

@@ -1,4 +1,5 @@
-"""Model-level fusion over time: a user is an attentive reading of what they liked last, by history and content."""
+"""Model-level fusion over time: a user's vector is computed by attention over their last likes, from history and
+content."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,36 +14,35 @@ from pydantic import PositiveFloat, PositiveInt, validate_call
 from fusion.data.catalog import Catalog, History
 from fusion.models.base import FitContext, Space
 from fusion.models.linear.base import LinearModel
-from fusion.models.linear.self_attention import RecentLikes, read, recent_likes
+from fusion.models.linear.self_attention import RecentLikes, attend, recent_likes
 from fusion.models.linear.vectors import LinearItems
 from fusion.training.trainer import Weights
 
 BATCH = 512
-"""Users whose last likes are held at once."""
-
-
+"""Number of users whose last likes are held at once."""
 HEADS = 2
-"""One that begins heeding all places alike, and one that begins heeding the latest."""
+"""One that starts with equal attention to all places, and one that starts with more attention to later likes."""
 
 
 class SequenceFusion(LinearModel):
-    """score(u, i) = u · [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i], where u is read off the
-    user's last likes by self-attention, in the manner of SASRec (Kang and McAuley 2018;
-    `fusion.models.linear.self_attention.read`).
+    """score(u, i) = u · [q_i, b_i ; W_text x_i ; W_image x_i ; W_audio x_i ; W_video x_i], where u is computed from the
+    user's last likes by self-attention, as in SASRec (Kang and McAuley 2018;
+    `fusion.models.linear.self_attention.attend`).
 
-    A like is known by its item's closed-form history factors and projected modalities. Attention begins as a plain mean
-    and as one that weighs recent likes more, q at the factors and W at a whitening, so that training begins at a good
-    model; everything is then trained together by softmax cross-entropy on what users liked next. Hiding q and b of
-    random items in training teaches the content columns to speak for items that nobody has liked yet.
+    The features of a like are its item's closed-form history factors and projected modalities. Before training the
+    heads are a plain mean and a mean that weighs recent likes more, q are the factors and W a whitening, so that
+    training begins at a good model; everything is then trained together by softmax cross-entropy on what users liked
+    next. In training, q and b of random items are hidden (dropout), so that the content columns learn to score items
+    that nobody has liked yet.
 
     Args:
-        length: likes that are read, at most.
+        length: number of last likes that are used, at most.
         rank: history factors.
         dims: columns that a modality's vectors are projected onto before learning.
         width: columns that a modality has in the item's vector, at most.
         key: columns of a head's queries and keys.
-        hidden: units of the layer above the readings.
-        content_gain: how much likeness of content counts before training.
+        hidden: units of the hidden layer above the heads' means.
+        content_gain: weight of the similarity of content before training.
         ridge: of the closed-form factors.
         decay: likes after which a like weighs 1/e in the second head, before training.
         training: see `fusion.training.config.TrainingConfig`.
@@ -78,16 +78,17 @@ class SequenceFusion(LinearModel):
         super().__init__(locals())
         self.length, self.key, self.hidden = length, key, hidden
 
-    def _begin(self, context: FitContext) -> "tuple[SequenceItems, Weights]":
+    def _initialise(self, context: FitContext) -> "tuple[SequenceItems, Weights]":
         random = np.random.default_rng(context.seed)
-        items, users = self._start(context, readings=HEADS, content_reading=HEADS - 1, random=random)
-        readings, columns = users["kernel"].shape
-        sources = readings // HEADS
+        items, users = self._initial_weights(context, means=HEADS, content_mean=HEADS - 1, random=random)
+        inputs, columns = users["kernel"].shape  # HP, D
+        sources = inputs // HEADS  # P
         attention = {
+            # queries of 0: attention depends on the places alone
             "query": np.zeros((sources, HEADS * self.key)),
             "key": random.normal(0, 1 / np.sqrt(max(1, sources)), (sources, HEADS * self.key)),
             "place": np.stack([np.zeros(self.length), -np.arange(self.length) / self.decay]),
-            "hidden": random.normal(0, 1 / np.sqrt(max(1, readings)), (readings, self.hidden)),
+            "hidden": random.normal(0, 1 / np.sqrt(max(1, inputs)), (inputs, self.hidden)),
             "hidden_bias": np.zeros(self.hidden),
             "out": np.zeros((self.hidden, columns)),
         }
@@ -95,15 +96,15 @@ class SequenceFusion(LinearModel):
         return self._network(context.catalog), {name: array.astype(np.float32) for name, array in weights.items()}
 
     def _network(self, catalog: Catalog) -> "SequenceItems":
-        return SequenceItems(**self._described(catalog), length=self.length)
+        return SequenceItems(**self._item_arguments(catalog), length=self.length)
 
 
 @dataclass(frozen=True)
 class SequenceItems(LinearItems):
-    """Linear items, whose users are read off their last likes by `fusion.models.linear.self_attention.read`.
+    """Linear items, with users computed from their last likes by `fusion.models.linear.self_attention.attend`.
 
     Attributes:
-        length: likes that are read, at most.
+        length: number of last likes that are used, at most.
     """
 
     length: int = 50
@@ -122,38 +123,38 @@ class SequenceItems(LinearItems):
         return self.masks.astype(np.float32)
 
     def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
-        """As `fusion.models.linear.self_attention.read` asks for them, of everyone in the history."""
-        return self._read(recent_likes(likes, self.length, users=np.arange(len(likes.user_ids))))
+        """The arrays that `fusion.models.linear.self_attention.attend` takes, for all users of the history."""
+        return self._profiles(recent_likes(likes, self.length, users=np.arange(len(likes.user_ids))))
 
     def vectors(
         self,
         weights: Mapping[str, Any],
         profiles: Mapping[str, Any],
-        given: Mapping[str, Any],
+        inputs: Mapping[str, Any],
         shown: Any,
         *,
         xp: Any,
     ) -> tuple[Any, Any]:
-        return self._users(weights, profiles, xp=xp), self.columns(weights, given, shown, xp=xp)
+        return self._users(weights, profiles, xp=xp), self.columns(weights, inputs, shown, xp=xp)
 
     def user_vectors(self, weights: Weights, likes: History, *, users: NDArray[np.integer]) -> NDArray[np.float32]:
         vectors = np.empty((len(users), len(weights["bias"])), np.float32)
         for start in range(0, len(users), BATCH):
-            profiles = self._read(recent_likes(likes, self.length, users=users[start : start + BATCH]))
+            profiles = self._profiles(recent_likes(likes, self.length, users=users[start : start + BATCH]))
             vectors[start : start + BATCH] = self._users(weights, profiles, xp=np)
         return vectors
 
     def _users(self, weights: Mapping[str, Any], profiles: Mapping[str, Any], *, xp: Any) -> Any:
-        given = (profiles[name] for name in ("sources", "source_masks", "weights"))
-        return read(weights, *given, widths=self.widths, xp=xp)
+        arrays = (profiles[name] for name in ("sources", "source_masks", "like_weights"))
+        return attend(weights, *arrays, widths=self.widths, xp=xp)
 
-    def _read(self, past: RecentLikes) -> dict[str, NDArray[np.float32]]:
+    def _profiles(self, past: RecentLikes) -> dict[str, NDArray[np.float32]]:
         """The sources [B, n, P] and their masks [B, n, S] of likes, 0 where there is none; and the likes' weights."""
         if not len(self._sources):
             shape = past.items.shape
             sources = np.zeros((*shape, sum(self.widths)), np.float32)
             masks = np.zeros((*shape, len(self.widths)), np.float32)
         else:
-            here = (past.weights > 0)[:, :, None]
-            sources, masks = self._sources[past.items] * here, self._source_masks[past.items] * here
-        return {"sources": sources, "source_masks": masks, "weights": past.weights}
+            present = (past.weights > 0)[:, :, None]
+            sources, masks = self._sources[past.items] * present, self._source_masks[past.items] * present
+        return {"sources": sources, "source_masks": masks, "like_weights": past.weights}

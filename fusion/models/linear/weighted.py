@@ -1,4 +1,4 @@
-"""Feature-level fusion by weighting: concatenation with a factor for every modality, given, learnt, or each item's."""
+"""Feature-level fusion by weighting: concatenation with a factor a modality, given, learnt, or learnt for each item."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,9 +24,9 @@ class Weighted(Concatenation):
     w_video W_video x_i]; all but the factors w is as in `Concatenation`.
 
     Args:
-        weighting: where w comes from: `fixed`, `learned` (one scalar a modality) or `gated` (a small network of what
-            the item has). See `fusion.models.linear.modality_weights`.
-        weights: modality → w, if fixed; 1 for a modality that is not there.
+        weighting: the source of w: `fixed`, `learned` (one scalar a modality) or `gated` (a small network over the
+            item's modalities). See `fusion.models.linear.modality_weights`.
+        weights: modality → w, if fixed; 1 for a modality that is left out.
         gate_units: of the gate's hidden layer.
         concatenation: the arguments of `Concatenation`.
 
@@ -56,7 +56,7 @@ class Weighted(Concatenation):
             raise ValueError(f"weights {given}: only a fixed weighting takes them, and this one is {weighting}")
         if set(given) - set(MODALITIES) or not all(np.isfinite(w) and w >= 0 for w in given.values()):
             raise ValueError(f"weights {given}: expected some of {', '.join(MODALITIES)}, each 0 or more")
-        self._own |= {"weighting": weighting, "weights": given, "gate_units": gate_units}
+        self._arguments |= {"weighting": weighting, "weights": given, "gate_units": gate_units}
         self._weighting: Weighting
         if weighting == "fixed":
             self._weighting = Fixed(tuple(float(given.get(m, 1.0)) for m in MODALITIES))
@@ -64,20 +64,21 @@ class Weighted(Concatenation):
             self._weighting = Learned() if weighting == "learned" else Gated(gate_units)
 
     def weights(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
-        """Modality → float32 [N]: how much it counts in each item; 0 where the item lacks it."""
+        """Modality → float32 [N]: its weight in each item; 0 where the item lacks it."""
         items = self._network(catalog)
         shown = items.masks[:, 1:].astype(np.float32)
         factors = items.weighting(self._weights, list(items.content.values()), shown, xp=np)
         return {m: factors[:, place].astype(np.float32) for place, m in enumerate(MODALITIES)}
 
-    def _begin(self, context: FitContext) -> tuple[ConcatenatedItems, Weights]:
-        items, weights = super()._begin(context)
+    def _initialise(self, context: FitContext) -> tuple[ConcatenatedItems, Weights]:
+        items, weights = super()._initialise(context)
         widths = [len(weights[f"item/{m}"]) for m in MODALITIES]
-        return items, {**weights, **self._weighting.start(widths, seed=context.seed)}
+        return items, {**weights, **self._weighting.initial_weights(widths, seed=context.seed)}
 
     def _network(self, catalog: Catalog) -> ConcatenatedItems:
         return replace(super()._network(catalog), weighting=self._weighting)
 
-    def _told(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
+    def _extend_log(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
+        """Adds the mean weight of each modality."""
         factors, masks = self.weights(context.catalog), self.masks(context.catalog)
         return replace(log, weights={m: float(factors[m][masks[m]].mean()) for m in MODALITIES if masks[m].any()})

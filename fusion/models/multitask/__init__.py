@@ -1,1 +1,1 @@
-"""One trunk, learnt for several tasks at once."""
+"""One trunk, trained for several tasks at once."""

@@ -12,11 +12,11 @@ from fusion.data.catalog import like_matrix
 from fusion.data.history_features import principal_axes
 from fusion.models import registry
 from fusion.models.closed_form import hyperparameters
-from fusion.models.closed_form.content_ridge import Taste
-from fusion.models.closed_form.item_transitions import Transitions, moments, past_and_future
-from fusion.models.closed_form.kernel_features import KernelFeatures, Terms
-from fusion.models.closed_form.recent_popularity import BINS, Trend
-from fusion.models.ridge import covariance, of_unit_spread
+from fusion.models.closed_form.content_ridge import ContentRidge
+from fusion.models.closed_form.item_transitions import ItemTransitions, moments, past_and_future
+from fusion.models.closed_form.kernel_features import KernelFeatures, TfIdf
+from fusion.models.closed_form.recent_popularity import BINS, RecentPopularity
+from fusion.models.ridge import covariance, with_unit_variance
 from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import catalog_of, history_of, tastes
@@ -51,10 +51,10 @@ def test_shared_terms_add_to_the_kernel():
     np.testing.assert_allclose(added[0], [0.25, -0.25, -0.25, 0.25], atol=1e-5)
 
 
-def test_terms_are_weighed_by_tf_idf():
+def test_terms_are_weighted_by_tf_idf():
     """df 2 of 2 gives idf 1; df 1 gives 1 + ln(3/2). The first row is [1 + ln 2, idf] over its length."""
     counts = sp.csr_matrix(np.array([[2, 1, 0], [1, 0, 0]]))
-    terms = Terms.fit(counts)
+    terms = TfIdf.fit(counts)
     np.testing.assert_array_equal(terms.vocabulary, [0, 1])
     row = np.array([1 + np.log(2), 1 + np.log(1.5)])
     np.testing.assert_allclose(terms(counts).toarray(), [row / np.linalg.norm(row), [1, 0]], rtol=1e-6)
@@ -71,7 +71,7 @@ def test_hidden_rows_have_no_features_and_an_empty_modality_none():
         fitted(np.ones((4, 3), np.float32), np.ones(4, bool))
 
 
-def test_landmarks_stand_for_many_rows(monkeypatch):
+def test_few_landmarks_approximate_many_rows(monkeypatch):
     monkeypatch.setattr("fusion.models.closed_form.kernel_features.MAX_LANDMARKS", 40)
     random = np.random.default_rng(0)
     vectors = (random.normal(size=(300, 3)) @ random.normal(size=(3, 8))).astype(np.float32)
@@ -101,7 +101,7 @@ def test_moments_stay_within_a_user():
 def test_transitions_are_the_ridge_regression_of_the_future_on_the_past():
     """One moment, item 0 before item 1, axes as they are: W = 1 / (1 + ridge) at (0, 1)."""
     two = history_of([(0, 0, 1), (0, 1, 2)])
-    following = Transitions(two, np.eye(2), decay=10.0, horizon=3.0, seed=0).solve(3.0)
+    following = ItemTransitions(two, np.eye(2), decay=10.0, horizon=3.0, seed=0).solve(3.0)
     np.testing.assert_allclose(following, [[0, 0], [0.25, 0]], atol=1e-7)
 
 
@@ -109,74 +109,74 @@ def test_transitions_are_the_ridge_regression_of_the_future_on_the_past():
 def test_transitions_do_not_depend_on_the_order_of_rows(order):
     _, history = tastes(users=3, items=8, likes=4)
     axes = np.eye(8)
-    expected = Transitions(history, axes, decay=5.0, horizon=2.0, seed=0).solve(1.0)
+    expected = ItemTransitions(history, axes, decay=5.0, horizon=2.0, seed=0).solve(1.0)
     assert expected.any()
-    found = Transitions(history.where(np.array(order)), axes, decay=5.0, horizon=2.0, seed=0).solve(1.0)
+    found = ItemTransitions(history.where(np.array(order)), axes, decay=5.0, horizon=2.0, seed=0).solve(1.0)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_the_trend_counts_likes_by_time_and_fades_with_distance():
+def test_recent_popularity_counts_likes_by_time_and_fades_with_distance():
     """Likes at 0 and 6399 over bins of 100: a moment in the first bin's middle sees the last one 63 bins away."""
     rows = history_of([(0, 0, 0), (1, 0, 10), (0, 1, 6399)])
-    trend = Trend.fit(rows, n_items=3)
-    assert (trend.start, trend.width) == (0, 100)
-    assert trend.counts.shape == (3, BINS)
-    assert trend.counts[0, 0] == 2 and trend.counts[1, 63] == 1 and trend.counts.sum() == 3
-    popularity = trend.at(np.array([50, 6350])) @ trend.counts.T
+    popularity = RecentPopularity.fit(rows, n_items=3)
+    assert (popularity.start, popularity.width) == (0, 100)
+    assert popularity.counts.shape == (3, BINS)
+    assert popularity.counts[0, 0] == 2 and popularity.counts[1, 63] == 1 and popularity.counts.sum() == 3
+    found = popularity.at(np.array([50, 6350])) @ popularity.counts.T
     far = np.exp(-63 / 8)
-    np.testing.assert_allclose(popularity, [[2, far, 0], [2 * far, 1, 0]], rtol=1e-5)
+    np.testing.assert_allclose(found, [[2, far, 0], [2 * far, 1, 0]], rtol=1e-5)
 
 
 def test_later_than_the_last_bin_is_as_its_end():
-    trend = Trend.fit(history_of([(0, 0, 0), (0, 1, 6399)]), n_items=2)
-    np.testing.assert_array_equal(trend.at(np.array([6400, 10**9]))[0], trend.at(np.array([10**9]))[0])
+    popularity = RecentPopularity.fit(history_of([(0, 0, 0), (0, 1, 6399)]), n_items=2)
+    np.testing.assert_array_equal(popularity.at(np.array([6400, 10**9]))[0], popularity.at(np.array([10**9]))[0])
 
 
-def test_taste_is_the_ridge_regression_of_likes_on_features():
+def test_content_ridge_is_the_regression_of_likes_on_features():
     """One feature, items 1 and 2, both liked by someone: Φ'Φ = 5; gain 2 and ridge 10 give K = 2 / (2 * 5 + 10)."""
     features, likes = np.array([[1.0], [2.0]], np.float32), sp.csr_matrix(np.eye(2, dtype=np.float32))
-    taste = Taste.fit(features, likes, *principal_axes(likes, rank=2, seed=0), smoothing=0.0)
-    np.testing.assert_allclose(taste.sources, [[1], [2]])
-    np.testing.assert_allclose(taste.kernel(np.array([2.0]), ridge=10.0), [[0.1]], rtol=1e-6)
+    content = ContentRidge.fit(features, likes, *principal_axes(likes, rank=2, seed=0), smoothing=0.0)
+    np.testing.assert_allclose(content.sources, [[1], [2]])
+    np.testing.assert_allclose(content.kernel(np.array([2.0]), ridge=10.0), [[0.1]], rtol=1e-6)
 
 
 def test_smoothing_adds_what_the_autoencoder_expects():
     """Two users like both items: V = (1, 1)/√2, s² = 4, so each source gains 4/104 of the mean of both."""
     features, likes = np.array([[1.0], [3.0]], np.float32), sp.csr_matrix(np.ones((2, 2), np.float32))
-    taste = Taste.fit(features, likes, *principal_axes(likes, rank=2, seed=0), smoothing=1.0)
-    np.testing.assert_allclose(taste.sources, [[1 + 2 * 4 / 104], [3 + 2 * 4 / 104]], rtol=1e-5)
+    content = ContentRidge.fit(features, likes, *principal_axes(likes, rank=2, seed=0), smoothing=1.0)
+    np.testing.assert_allclose(content.sources, [[1 + 2 * 4 / 104], [3 + 2 * 4 / 104]], rtol=1e-5)
 
 
 def test_items_that_nobody_likes_teach_nothing():
     features, likes = np.array([[1.0], [5.0]], np.float32), sp.csr_matrix(np.array([[1, 0]], np.float32))
-    taste = Taste.fit(features, likes, *principal_axes(likes, rank=1, seed=0), smoothing=0.0)
-    assert taste.sources.tolist() == [[1], [0]] and taste.gram.tolist() == [[1]]
+    content = ContentRidge.fit(features, likes, *principal_axes(likes, rank=1, seed=0), smoothing=0.0)
+    assert content.sources.tolist() == [[1], [0]] and content.gram.tolist() == [[1]]
 
 
-def test_users_are_brought_to_unit_spread():
+def test_users_are_brought_to_unit_variance():
     items = np.array([[1.0, 0], [3, 0], [1, 4], [3, 4]], np.float32)
     users = np.array([[2.0, 0], [0, 1], [0, 0]], np.float32)
-    spread = of_unit_spread(users, covariance(items))
-    np.testing.assert_allclose(spread, [[1, 0], [0, 0.5], [0, 0]])
-    np.testing.assert_allclose((spread @ items.T).std(axis=1), [1, 1, 0], atol=1e-6)
+    scaled = with_unit_variance(users, covariance(items))
+    np.testing.assert_allclose(scaled, [[1, 0], [0, 0.5], [0, 0]])
+    np.testing.assert_allclose((scaled @ items.T).std(axis=1), [1, 1, 0], atol=1e-6)
 
 
-@pytest.mark.parametrize("telling", ["text", "image"])
-def test_hiding_items_tells_which_modality_speaks(telling):
-    """One modality tells the groups, the other is noise: noise gains nothing, and what speaks loses nothing."""
+@pytest.mark.parametrize("informative", ["text", "image"])
+def test_hiding_items_finds_the_informative_modality(informative):
+    """One modality has the groups, the other is noise: the gain of noise does not rise, nor does the other's fall."""
     _, history = tastes(users=60, items=120, likes=12, groups=4, seed=3)
     random, mask = np.random.default_rng(0), np.ones(120, bool)
     signal = (np.eye(4)[np.arange(120) % 4] + random.normal(size=(120, 4)) * 0.2).astype(np.float32)
     noise = random.normal(size=(120, 24)).astype(np.float32)
     parts = [
         KernelFeatures.fit(vectors, degree=1, dims=24, terms_gain=0, seed=0)(vectors, mask)
-        for vectors in ((signal, noise) if telling == "text" else (noise, signal))
+        for vectors in ((signal, noise) if informative == "text" else (noise, signal))
     ]
     widths = {"text": parts[0].shape[1], "image": parts[1].shape[1], "audio": 0, "video": 0}
     likes = like_matrix(history, 120)
-    chosen = hyperparameters.choose_taste(np.hstack(parts), likes, widths=widths, smoothing=1.0, seed=1)
+    chosen = hyperparameters.choose_content_ridge(np.hstack(parts), likes, widths=widths, smoothing=1.0, seed=1)
     assert chosen["gain_text"] == 1.0 and chosen["gain_audio"] == hyperparameters.DEFAULTS["gain_audio"]
-    if telling == "text":
+    if informative == "text":
         assert chosen["gain_image"] <= hyperparameters.DEFAULTS["gain_image"]
     else:
         assert chosen["gain_image"] >= hyperparameters.DEFAULTS["gain_image"]
@@ -186,7 +186,7 @@ def test_too_few_users_choose_nothing():
     catalog, history = tastes(users=10)
     likes = like_matrix(history, len(catalog))
     widths = {"text": 4, "image": 0, "audio": 0, "video": 0}
-    chosen = hyperparameters.choose_taste(catalog.vectors["text"], likes, widths=widths, smoothing=1.0, seed=1)
+    chosen = hyperparameters.choose_content_ridge(catalog.vectors["text"], likes, widths=widths, smoothing=1.0, seed=1)
     assert chosen == {name: hyperparameters.DEFAULTS[name] for name in chosen}
 
 
@@ -208,7 +208,7 @@ def test_what_was_chosen_is_kept_by_a_fit_without_validation():
     np.testing.assert_array_equal(first.user_vectors(catalog, history), second.user_vectors(catalog, history))
 
 
-def test_who_has_no_like_is_shown_the_trend_and_what_the_crowd_likes():
+def test_a_user_without_a_like_is_scored_by_the_trend_and_the_mean_content():
     catalog, history = tastes(users=40)
     stranger = replace(history, user_ids=np.append(history.user_ids, "u9999"))
     model = fitted(catalog, history, trend=0.0, content=0.5)
@@ -222,7 +222,7 @@ def test_who_has_no_like_is_shown_the_trend_and_what_the_crowd_likes():
 
 
 def test_own_moment_looks_at_the_users_last_like():
-    """An item of old times is the trend for who was last here then, and not for who is here now."""
+    """An item that was liked long ago is the trend for a user whose last like is as old, and not for the others."""
     rows = [(u, 0, 100 + u) for u in range(5)] + [(u, 1, 10**6 + u) for u in range(5, 10)]
     history = history_of(rows)
     catalog = catalog_of(np.eye(2))
@@ -243,9 +243,9 @@ def test_a_later_history_needs_no_new_fit():
     assert np.abs(model.user_vectors(catalog, less)[0] - more).max() > 1e-3
 
 
-@pytest.mark.parametrize(("wrong", "told"), [({"rank": 0}, "rank 0"), ({"terms_gain": -1}, "terms_gain -1")])
-def test_wrong_parameters_are_named(wrong, told):
-    with pytest.raises(ValueError, match=f"{told}: expected"):
+@pytest.mark.parametrize(("wrong", "message"), [({"rank": 0}, "rank 0"), ({"terms_gain": -1}, "terms_gain -1")])
+def test_wrong_parameters_are_named(wrong, message):
+    with pytest.raises(ValueError, match=f"{message}: expected"):
         registry.create("closed_form", wrong)
 
 

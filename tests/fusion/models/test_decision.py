@@ -6,12 +6,12 @@ import scipy.sparse as sp
 
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
-from fusion.models import weight_search as searching
+from fusion.models import weight_search
 from fusion.models.base import BLOCKS
 from fusion.models.decision.scorers import LinearScorer
 from fusion.models.registry import create
 from fusion.models.scorer import scorer
-from fusion.models.weight_search import search
+from fusion.models.weight_search import search_weights
 from fusion.ranking.rank_aggregation import COMBINATIONS, points, total
 from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
@@ -46,7 +46,7 @@ def test_scores_over_the_items_fitted_on_are_standardised():
     np.testing.assert_allclose(scores.std(axis=1), 1, rtol=1e-4)
 
 
-def test_the_search_finds_which_block_tells_the_truth():
+def test_the_search_finds_the_block_that_ranks_right():
     """The second block puts each user's next item first, the first puts it last."""
     train = history_of([(0, 0, 1), (1, 0, 1)])
     valid = history_of([(0, 1, 2), (1, 2, 2)])
@@ -57,7 +57,7 @@ def test_the_search_finds_which_block_tells_the_truth():
     users = np.array([[1, 0, 1, 0], [0, 1, 0, 1]], np.float32)
     blocks = {"history": slice(0, 2), "text": slice(2, 4)}
     for combination in ("sum", "borda"):
-        weights, reached = search(
+        weights, reached = search_weights(
             {"history": 1.0, "text": 0.5}, holdout, users=users, items=items, blocks=blocks, combination=combination
         )
         assert reached == 1.0
@@ -69,7 +69,7 @@ def test_the_search_is_the_same_in_small_batches(monkeypatch):
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
     logs = []
     for cells in (10, 10**6):
-        monkeypatch.setattr(searching, "CELLS", cells)
+        monkeypatch.setattr(weight_search, "CELLS", cells)
         logs.append(
             create("decision", {"rank": 4}).fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
         )
@@ -124,7 +124,7 @@ def test_every_combination_finds_planted_tastes(combination):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "says"),
+    ("parameters", "message"),
     [
         ({"combination": "mean"}, "'mean': expected one of average, borda"),
         ({"weights": {"smell": 1.0}}, "smell"),
@@ -133,6 +133,6 @@ def test_every_combination_finds_planted_tastes(combination):
         ({"rank": 0}, "rank 0: expected 1 or more"),
     ],
 )
-def test_what_cannot_be_is_refused(parameters, says):
-    with pytest.raises(ValueError, match=says):
+def test_what_cannot_be_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
         create("decision", parameters)

@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 
 from fusion.models.base import BLOCKS
-from fusion.models.graph.learner import Graph, _gradients, _one_each, read_weights
+from fusion.models.graph.learner import LikeGraph, _gradients, _one_each, like_weights
 from fusion.models.registry import create
 from fusion.training.config import FitLog
 from tests.fusion.worlds import catalog_of, history_of, tastes
@@ -15,7 +15,7 @@ LIKES = sp.csr_matrix(np.array([[1, 1, 0], [0, 1, 0]], np.float32))
 
 def test_edges_by_hand():
     """1 / sqrt(likes of the user * likes of the item): user 0 has two, item 1 has two."""
-    edges = Graph.of(LIKES, layers=1).edges.toarray()
+    edges = LikeGraph.of(LIKES, layers=1).edges.toarray()
     np.testing.assert_allclose(edges, [[HALF, 1 / 2, 0], [0, HALF, 0]], rtol=1e-6)
 
 
@@ -23,41 +23,43 @@ def test_two_layers_by_hand():
     """e⁰ = (2, 4, 6). u⁰ = A e⁰ = (√2 + 2, 2√2); e¹ = A'u⁰ = (1 + √2, √2/2 + 1 + 2, 0); u¹ = A e⁰ = u⁰, so e² = e¹, and
     u² = A e¹. Means over the three steps."""
     embeddings = np.array([[2], [4], [6]], np.float32)
-    graph = Graph.of(LIKES, layers=2)
+    graph = LikeGraph.of(LIKES, layers=2)
     first = np.array([1 + np.sqrt(2), 3 + HALF, 0])
     items = (embeddings[:, 0] + 2 * first) / 3
-    np.testing.assert_allclose(graph.items(embeddings)[:, 0], items, rtol=1e-6)
+    np.testing.assert_allclose(graph.item_embeddings(embeddings)[:, 0], items, rtol=1e-6)
     np.testing.assert_allclose(items, [2.276142, 3.804738, 2], rtol=1e-6)
     edges = graph.edges.toarray()
     u0 = np.array([np.sqrt(2) + 2, 2 * np.sqrt(2)])
     np.testing.assert_allclose(edges @ embeddings[:, 0], u0, rtol=1e-6)
-    np.testing.assert_allclose(edges @ graph.read_out(embeddings)[:, 0], (2 * u0 + edges @ first) / 3, rtol=1e-6)
+    np.testing.assert_allclose(edges @ graph.messages(embeddings)[:, 0], (2 * u0 + edges @ first) / 3, rtol=1e-6)
 
 
 def test_one_layer_and_none_by_hand():
     embeddings = np.array([[2], [4], [6]], np.float32)
-    graph = Graph.of(LIKES, layers=1)
-    np.testing.assert_allclose(graph.items(embeddings)[:, 0], [(3 + np.sqrt(2)) / 2, (7 + HALF) / 2, 3], rtol=1e-6)
-    np.testing.assert_allclose(graph.read_out(embeddings), embeddings)
-    alone = Graph.of(LIKES, layers=0)
-    np.testing.assert_allclose(alone.items(embeddings), embeddings)
-    np.testing.assert_allclose(alone.read_out(embeddings), embeddings)
+    graph = LikeGraph.of(LIKES, layers=1)
+    np.testing.assert_allclose(
+        graph.item_embeddings(embeddings)[:, 0], [(3 + np.sqrt(2)) / 2, (7 + HALF) / 2, 3], rtol=1e-6
+    )
+    np.testing.assert_allclose(graph.messages(embeddings), embeddings)
+    alone = LikeGraph.of(LIKES, layers=0)
+    np.testing.assert_allclose(alone.item_embeddings(embeddings), embeddings)
+    np.testing.assert_allclose(alone.messages(embeddings), embeddings)
 
 
 @pytest.mark.parametrize("layers", [0, 1, 2, 3])
 def test_the_graph_carries_gradients_back(layers):
     """Both maps are their own adjoints: x · (P y) = (P x) · y."""
     random = np.random.default_rng(layers)
-    graph = Graph.of(sp.csr_matrix((random.random((7, 5)) < 0.5).astype(np.float32)), layers=layers)
+    graph = LikeGraph.of(sp.csr_matrix((random.random((7, 5)) < 0.5).astype(np.float32)), layers=layers)
     x, y = random.normal(size=(2, 5, 1)).astype(np.float32)
-    for through in (graph.items, graph.read_out):
+    for through in (graph.item_embeddings, graph.messages):
         np.testing.assert_allclose((x * through(y)).sum(), (through(x) * y).sum(), rtol=1e-4)
 
 
-def test_users_are_read_off_their_likes_by_hand():
+def test_like_weights_by_hand():
     """Weights 1 and e⁻¹ for the latest and the like before, times the items' scale, summing to 1."""
     likes = history_of([(0, 0, 1), (0, 1, 2)], users=2)
-    found = read_weights(likes, np.array([1, 0.5], np.float32), decay=1.0).toarray()
+    found = like_weights(likes, np.array([1, 0.5], np.float32), decay=1.0).toarray()
     older, latest = np.exp(-1), 0.5
     np.testing.assert_allclose(found, [[older / (older + latest), latest / (older + latest)], [0, 0]], rtol=1e-6)
 
@@ -119,9 +121,9 @@ def test_weights_chosen_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "says"),
+    ("parameters", "message"),
     [({"layers": -1}, "layers -1"), ({"neighbours": 0}, "neighbours 0"), ({"decay": 0.0}, "decay 0.0")],
 )
-def test_what_cannot_be_is_refused(parameters, says):
-    with pytest.raises(ValueError, match=says):
+def test_what_cannot_be_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
         create("graph", parameters)

@@ -8,7 +8,7 @@ QUICK = {"width": 8, "heads": 2, "units": 4, "epochs": 4, "steps_per_epoch": [4,
 
 def test_attention_with_masks_by_hand():
     """One head, keys 0, ln 2 and 5, queries 1, 2 and 1 (d_k is 1). Where the third token is absent, the first attends
-    by odds 1 : 2, the second by 1 : 4, and the third plays no part; alone, a token attends to itself."""
+    by odds 1 : 2, the second by 1 : 4, and the third is ignored; alone, a token attends to itself."""
     query = np.array([1.0, 2, 1]).reshape(1, 1, 3, 1).repeat(3, axis=0)
     key = np.array([0, np.log(2), 5]).reshape(1, 1, 3, 1).repeat(3, axis=0)
     shown = np.array([[1.0, 1, 0], [0, 1, 0], [0, 0, 0]])
@@ -22,12 +22,12 @@ def random_weights(width, count, rng):
     return {name: rng.normal(size=(width, width)) for name in names}, rng.normal(size=(5, count, width))
 
 
-def test_shares_are_of_what_textbook_attention_puts_out():
+def test_attention_parts_sum_to_the_output_of_textbook_attention():
     """For every item: softmax(Q Kᵀ / sqrt(d_k)) V for each head, side by side, times W_out, averaged over tokens."""
     rng = np.random.default_rng(0)
     weights, tokens = random_weights(4, 3, rng)
     shown = np.array([[1.0, 1, 1], [1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
-    found = joint.shares(weights, tokens, shown, heads=2, xp=np)
+    found = joint.attention_parts(weights, tokens, shown, heads=2, xp=np)
     for item, mask in enumerate(shown > 0):
         x = tokens[item][mask]
         x = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-6)
@@ -41,13 +41,13 @@ def test_shares_are_of_what_textbook_attention_puts_out():
         assert not found[item][~mask].any()
 
 
-def test_what_an_absent_token_holds_means_nothing():
+def test_the_numbers_of_an_absent_token_are_ignored():
     rng = np.random.default_rng(1)
     weights, tokens = random_weights(4, 3, rng)
     shown = np.array([[1.0, 0, 1]] * 5)
     other = tokens.copy()
     other[:, 1] = 1000 * rng.normal(size=(5, 4))
-    one, two = (joint.parts(weights, t, shown, heads=2, xp=np) for t in (tokens, other))
+    one, two = (joint.token_parts(weights, t, shown, heads=2, xp=np) for t in (tokens, other))
     np.testing.assert_array_equal(one, two)
     assert not one[:, 1].any()
 
@@ -79,8 +79,8 @@ def test_numpy_and_keras_compute_the_same():
     history = tokens[:, 0].astype(np.float32)
     found = []
     for xp in (np, ops):
-        made = joint.tokens(weights, history, given, ("text", "video"), xp=xp)
-        found.append(np.array(joint.parts(weights, made, shown, heads=2, xp=xp)))
+        made = joint.item_tokens(weights, history, given, ("text", "video"), xp=xp)
+        found.append(np.array(joint.token_parts(weights, made, shown, heads=2, xp=xp)))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
@@ -92,9 +92,9 @@ def test_a_token_without_a_sequence_is_its_mean_vector_alone():
     means = rng.normal(size=(2, 2))
     given = {"video": means, "video/values": np.array([[[2.0]]]), "video/lengths": np.array([1])}
     given["video/at"] = np.array([0, 1])
-    found = joint.tokens(weights, np.zeros((2, 2)), given, ("video",), xp=np)
-    course = (1 - 1 / (1 + np.exp(-2))) * np.tanh(2)
-    np.testing.assert_allclose(found[:, 1] - means, [[1, -1], [1 + course, -1 + course]])
+    found = joint.item_tokens(weights, np.zeros((2, 2)), given, ("video",), xp=np)
+    added = (1 - 1 / (1 + np.exp(-2))) * np.tanh(2)
+    np.testing.assert_allclose(found[:, 1] - means, [[1, -1], [1 + added, -1 + added]])
 
 
 @pytest.mark.parametrize(

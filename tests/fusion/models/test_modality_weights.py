@@ -31,7 +31,7 @@ def test_softmax_sums_to_1_or_nothing_is_there(entries):
 
 
 def test_fixed_by_hand():
-    assert Fixed((2.0, 0.5)).start([2, 1], seed=0) == {}
+    assert Fixed((2.0, 0.5)).initial_weights([2, 1], seed=0) == {}
     np.testing.assert_allclose(Fixed((2.0, 0.5))({}, CONTENT, SHOWN, xp=np), [[2, 0.5], [0, 0.5], [2, 0]])
     assert EVEN({}, CONTENT, SHOWN, xp=np) is SHOWN
 
@@ -39,7 +39,7 @@ def test_fixed_by_hand():
 def test_learned_by_hand():
     """a = ln 1 and ln 3: of two modalities the shares are 1/4 and 3/4, and the factors twice that."""
     weighting = Learned()
-    assert weighting.start([2, 1], seed=0)["weighting/logits"].tolist() == [0, 0]
+    assert weighting.initial_weights([2, 1], seed=0)["weighting/logits"].tolist() == [0, 0]
     weights = {"weighting/logits": np.log(np.array([1.0, 3]))}
     np.testing.assert_allclose(weighting(weights, CONTENT, SHOWN, xp=np), [[0.5, 1.5], [0, 1.5], [0.5, 0]])
     nothing_of_the_second = [CONTENT[0], np.zeros((3, 0))]
@@ -62,7 +62,7 @@ def test_gates_by_hand():
 
 
 def test_gates_are_even_before_training_and_see_nothing_of_what_is_hidden():
-    weights = Gated(3).start([2, 1], seed=0)
+    weights = Gated(3).initial_weights([2, 1], seed=0)
     np.testing.assert_allclose(Gated(3)(weights, CONTENT, SHOWN, xp=np), SHOWN)
     weights["weighting/gate"] += 1 + np.arange(6.0).reshape(3, 2).astype(np.float32)
     others = [CONTENT[0], CONTENT[1] + 5]
@@ -75,7 +75,7 @@ def test_gates_are_even_before_training_and_see_nothing_of_what_is_hidden():
 def test_numpy_and_keras_compute_the_same():
     from keras import ops
 
-    weights = Gated(3).start([2, 1], seed=0)
+    weights = Gated(3).initial_weights([2, 1], seed=0)
     weights["weighting/gate"] += np.arange(6.0).reshape(3, 2).astype(np.float32)
     content, shown = [x.astype(np.float32) for x in CONTENT], SHOWN.astype(np.float32)
     np.testing.assert_allclose(
@@ -100,7 +100,7 @@ def test_a_modality_of_weight_0_adds_nothing(parts):
 
 
 @pytest.mark.parametrize("weighting", ["learned", "gated"])
-def test_weights_are_learnt_told_and_kept(weighting, parts, tmp_path):
+def test_weights_are_learnt_logged_and_saved(weighting, parts, tmp_path):
     catalog, history = parts
     model = registry.create("weighted", QUICK | {"weighting": weighting, "learning_rate": 0.02, "patience": 9})
     log = model.fit(catalog, history.train, Holdout.of(history, len(catalog), seed=1), seed=1)

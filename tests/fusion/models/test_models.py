@@ -188,7 +188,7 @@ def test_learning_from_samples_of_the_catalog_works_too(name, world):
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_the_log_speaks_of_every_epoch(name, world):
+def test_the_log_has_every_epoch(name, world):
     _, log = fitted(name, *world)
     assert len(log.valid_ndcg) == log.epochs >= log.best_epoch
     assert json.loads(json.dumps(asdict(log)))["epochs"] == log.epochs
@@ -206,7 +206,7 @@ def ndcg(models, parts, catalog, segment):
 
 @pytest.mark.parametrize("name", USING_CONTENT)
 def test_content_that_explains_taste_is_used(name):
-    """Half the items are new at the test: only their content tells who will like them."""
+    """Half the items are new at the test: only their content shows who will like them."""
     catalog, history = tastes(users=120, items=80, likes=12, seed=1)
     new = np.arange(len(catalog)) % 8 >= 4
     parts = split(history.where(~new[history.item]), kind="per_user", test_share=0.2, valid_share=0.1)
@@ -232,7 +232,7 @@ def test_registry_refuses_what_it_does_not_know(tmp_path):
 def movielens() -> tuple[Catalog, History]:
     folder = Path(os.environ.get("NIGHTWEAVE_TEST_DATA", "../shared/data")) / "movielens-small"
     if not (folder / "ratings.csv").is_file():
-        pytest.skip(f"{folder}: MovieLens small is not here; NIGHTWEAVE_TEST_DATA says where to look")
+        pytest.skip(f"{folder}: MovieLens small is not here; set NIGHTWEAVE_TEST_DATA to its folder")
     rows = np.genfromtxt(folder / "ratings.csv", delimiter=",", skip_header=1)
     users, user = np.unique(rows[:, 0], return_inverse=True)
     items, item = np.unique(rows[:, 1], return_inverse=True)

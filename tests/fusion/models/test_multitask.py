@@ -57,7 +57,7 @@ def weights_by_hand() -> dict[str, np.ndarray]:
 
 def parts_by_hand(shown) -> list[np.ndarray]:
     history, x = np.array([[0.25, 7.0]]), np.array([[2.0, 1.0]])
-    return network.parts_of(weights_by_hand(), history, {"text": x}, ["text"], np.array([shown]), xp=np)
+    return network.item_parts(weights_by_hand(), history, {"text": x}, ["text"], np.array([shown]), xp=np)
 
 
 def test_the_trunk_and_the_heads_by_hand():
@@ -107,7 +107,7 @@ def model(world):
     return model
 
 
-def test_categories_are_learnt_and_told_of_items_that_named_none(model, world):
+def test_categories_are_learnt_and_predicted_for_items_that_named_none(model, world):
     catalog, history = world
     truth = np.array([f"group {k % 4}" for k in range(len(catalog))])
     guessed = model.predictions(catalog, history).category
@@ -138,7 +138,7 @@ def held_out(history):
     return train, Holdout(train, history.where(last), n_items=48, seed=5)
 
 
-def test_the_log_tells_weight_and_validation_loss_of_every_task(world):
+def test_the_log_has_weight_and_validation_loss_of_every_task(world):
     catalog, history = world
     log = registry.create("multitask", SMALL | {"epochs": 4}).fit(catalog, *held_out(history), seed=5)
     assert list(log.tasks) == list(network.TASKS)
@@ -184,7 +184,7 @@ def test_a_task_without_data_is_absent(world, change, missing):
     assert (predicted.category == "").all() == (missing == "category")
 
 
-def test_validation_says_when_to_stop_and_nothing_else(world):
+def test_validation_decides_when_to_stop_and_nothing_else(world):
     """Nothing of what validates is learnt: the weights are those of as many epochs without it."""
     catalog, history = without_categories(*world)
     train, valid = held_out(history)

@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion.models.linear.self_attention import read, recent_likes
+from fusion.models.linear.self_attention import attend, recent_likes
 from fusion.models.registry import create
 from fusion.training.config import FitLog
 from tests.fusion.worlds import history_of, tastes
 
 
-def reader(**arrays):
-    """One head over two sources of one column, with a vector of two columns: the readings as they are."""
+def weights_of(**arrays):
+    """One head over two sources of one column, with a vector of two columns: the means as they are."""
     weights = {
         "query": np.zeros((2, 1)),
         "key": np.zeros((2, 1)),
@@ -29,48 +29,50 @@ ALL = np.array([[[1, 1], [1, 1], [0, 0]]], np.float32)
 WEIGHTS = np.array([[1, 1, 0]], np.float32)
 
 
-def reading(given, masks=ALL, weights=WEIGHTS, xp=np):
-    return np.asarray(read(given, SOURCES, masks, weights, widths=[1, 1], xp=xp))
+def attended(given, masks=ALL, weights=WEIGHTS, xp=np):
+    return np.asarray(attend(given, SOURCES, masks, weights, widths=[1, 1], xp=xp))
 
 
-def test_without_questions_likes_are_averaged():
-    np.testing.assert_allclose(reading(reader()), [[3, 2]])
-    np.testing.assert_allclose(reading(reader(), weights=np.array([[3, 1, 0]], np.float32)), [[3.5, 1.5]])
+def test_with_queries_of_0_likes_are_averaged():
+    np.testing.assert_allclose(attended(weights_of()), [[3, 2]])
+    np.testing.assert_allclose(attended(weights_of(), weights=np.array([[3, 1, 0]], np.float32)), [[3.5, 1.5]])
 
 
-def test_a_like_without_a_source_does_not_speak_of_it():
+def test_a_like_without_a_source_is_left_out_of_its_mean():
     masks = np.array([[[1, 0], [1, 1], [0, 0]]], np.float32)
     sources = SOURCES * masks
-    found = read(reader(), sources, masks, WEIGHTS, widths=[1, 1], xp=np)
+    found = attend(weights_of(), sources, masks, WEIGHTS, widths=[1, 1], xp=np)
     np.testing.assert_allclose(found, [[3, 3]])
 
 
 def test_attention_by_hand():
     """Query 4 from the latest like; keys 1 and 3 from the second source; places ln 2 and 0: logits 4 + ln 2 and 12."""
-    given = reader(query=[[1], [0]], key=[[0], [1]], place=[[np.log(2), 0, 0]])
+    given = weights_of(query=[[1], [0]], key=[[0], [1]], place=[[np.log(2), 0, 0]])
     first = 2 * np.exp(-8) / (1 + 2 * np.exp(-8))
-    np.testing.assert_allclose(reading(given), [[2 + 2 * first, 3 - 2 * first]], rtol=1e-5)
+    np.testing.assert_allclose(attended(given), [[2 + 2 * first, 3 - 2 * first]], rtol=1e-5)
 
 
 def test_the_hidden_layer_by_hand():
     """Readings 3 and 2: hidden max(0, 3 - 1) = 2 adds (2, -2) to the linear part; with the sign turned, nothing."""
-    given = reader(hidden=[[1], [0]], hidden_bias=[-1], out=[[1, -1]], bias=[10, 0])
-    np.testing.assert_allclose(reading(given), [[15, 0]])
-    np.testing.assert_allclose(reading(given | {"hidden": -given["hidden"]}), [[13, 2]])
+    given = weights_of(hidden=[[1], [0]], hidden_bias=[-1], out=[[1, -1]], bias=[10, 0])
+    np.testing.assert_allclose(attended(given), [[15, 0]])
+    np.testing.assert_allclose(attended(given | {"hidden": -given["hidden"]}), [[13, 2]])
 
 
 def test_keras_reads_what_numpy_reads():
     import keras
 
     random = np.random.default_rng(0)
-    given = reader(**{name: random.normal(size=array.shape) for name, array in reader().items()})
-    np.testing.assert_allclose(reading(given, xp=keras.ops), reading(given), rtol=1e-5)
+    given = weights_of(**{name: random.normal(size=array.shape) for name, array in weights_of().items()})
+    np.testing.assert_allclose(attended(given, xp=keras.ops), attended(given), rtol=1e-5)
 
 
-def test_nothing_liked_reads_as_the_bias():
+def test_a_user_without_a_like_is_the_bias():
     nothing = np.zeros((1, 3), np.float32)
-    given = reader(bias=[5, 6])
-    found = read(given, np.zeros((1, 3, 2), np.float32), np.zeros((1, 3, 2), np.float32), nothing, widths=[1, 1], xp=np)
+    given = weights_of(bias=[5, 6])
+    found = attend(
+        given, np.zeros((1, 3, 2), np.float32), np.zeros((1, 3, 2), np.float32), nothing, widths=[1, 1], xp=np
+    )
     np.testing.assert_allclose(found, [[5, 6]])
 
 
@@ -115,9 +117,9 @@ def test_it_learns_what_follows_what():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "says"),
+    ("parameters", "message"),
     [({"length": 0}, "length 0"), ({"item_dropout": 1.0}, "item_dropout 1.0"), ({"decay": -1.0}, "decay -1.0")],
 )
-def test_what_cannot_be_is_refused(parameters, says):
-    with pytest.raises(ValueError, match=says):
+def test_what_cannot_be_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
         create("sequence", parameters)

@@ -1,11 +1,11 @@
-"""What validation asks, and among which items."""
+"""The figure that stops a training: which likes it counts, and among which items."""
 
 import numpy as np
 import pytest
 
 from fusion.data.splits import split
 from fusion.models import registry
-from fusion.training.early_stopping import Held, Holdout
+from fusion.training.early_stopping import Holdout, HoldoutBatch
 from tests.fusion.worlds import history_of, tastes
 
 TRAIN = history_of([(0, 0, 1), (1, 1, 1)])
@@ -38,13 +38,13 @@ def test_cold_items_validate_among_themselves(name, parameters, monkeypatch):
     """Every figure that a strategy chooses by ranks the items held out for it, and no others."""
     catalog, history = tastes(users=60)
     parts = split(history, kind="cold_items", test_share=0.2, valid_share=0.2, item_ids=catalog.item_ids, seed=1)
-    asked, ndcg = [], Held.ndcg
+    asked, ndcg = [], HoldoutBatch.ndcg
 
     def recorded(self, scores, *, k=10):
         asked.append(self.candidates)
         return ndcg(self, scores, k=k)
 
-    monkeypatch.setattr(Held, "ndcg", recorded)
+    monkeypatch.setattr(HoldoutBatch, "ndcg", recorded)
     model = registry.create(name, parameters)
     model.fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
     assert asked

@@ -1,4 +1,4 @@
-"""Films and sounds read step by step, and what that is worth to the models that do."""
+"""The GRU over sequences of audio and video, and what it adds to the models that use it."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from fusion.data.catalog import Sequences
 from fusion.data.splits import split
 from fusion.models import registry
 from fusion.training.early_stopping import Holdout
-from fusion.training.layers import Scale, recur
+from fusion.training.layers import Scale, gru
 from tests.fusion.worlds import contributions, courses
 
 QUICK = {
@@ -31,11 +31,11 @@ def test_recurrence_by_hand():
     first = 0.5 * np.tanh(2 + 0.5)
     reset, update = 1 / (1 + np.e), 1 / (1 + np.exp(-first))
     second = update * first + (1 - update) * np.tanh(-2 + 0.5 + reset * first)
-    found = recur(weights, "video", values, np.array([2, 1]), xp=np)
+    found = gru(weights, "video", values, np.array([2, 1]), xp=np)
     np.testing.assert_allclose(found, [[second], [first]])
 
 
-def test_scales_speak_of_real_steps_alone():
+def test_scales_ignore_padding():
     values = np.array([[[1.0, 5], [3, 5]], [[5, 5], [99, 99]]], np.float32)
     sequences = Sequences(values, np.array([2, 1], np.int32), np.array([0, 1]))
     scale = Scale.fit(sequences)
@@ -49,7 +49,7 @@ def test_scales_speak_of_real_steps_alone():
 
 @pytest.mark.parametrize("name", READING)
 def test_the_order_of_frames_is_learnt_from(name):
-    """Items that nobody in training knows: means tell nothing of who will like them, courses do."""
+    """Items without a like in training: their mean vectors do not show who will like them, their sequences do."""
     catalog, history = courses()
     new = np.arange(len(catalog)) % 8 >= 4
     train = history.where(~new[history.item])
@@ -66,8 +66,8 @@ def test_the_order_of_frames_is_learnt_from(name):
 
 
 @pytest.mark.parametrize("name", READING)
-def test_with_sequences_the_contract_holds(name, tmp_path):
-    """Saved, loaded, twice the same bits; of items without a film nothing comes from films; and a catalog without
+def test_models_with_sequences_keep_the_interface(name, tmp_path):
+    """Saved, loaded, twice the same bits; an item without video gets nothing from the video block; a catalog without
     sequences is scored too."""
     catalog, history = courses()
     mask = np.arange(len(catalog)) % 3 > 0

@@ -7,7 +7,7 @@ from fusion.training.config import TrainingConfig
 from fusion.training.examples import Candidates, Examples
 from tests.fusion.worlds import history_of, tastes
 
-RECIPE = TrainingConfig(
+CONFIG = TrainingConfig(
     epochs=1, patience=1, batch_size=4, learning_rate=0.1, item_dropout=0.0, items_per_step=6, steps_per_epoch=(1, 1)
 )
 
@@ -42,7 +42,7 @@ def test_factors_are_the_same_by_lanczos_and_in_full():
     np.testing.assert_allclose(few @ few.T, full @ full.T, atol=1e-4)
 
 
-def test_examples_ask_for_what_came_next():
+def test_targets_are_what_came_next():
     examples = Examples(history_of([(0, k, k) for k in range(8)] + [(2, 5, 1)], users=4), 9)
     assert examples.users.tolist() == [0, 2]
     random = np.random.default_rng(0)
@@ -59,7 +59,7 @@ def test_examples_ask_for_what_came_next():
         assert later.user_ids.tolist() == ["2", "0"]
 
 
-def test_what_followed_holds_what_was_not_liked():
+def test_later_events_include_those_without_a_like():
     """Seen, liked, seen, liked: the moment is one of the likes, and what was seen before it is past."""
     examples = Examples(history_of([(0, k, k, k % 2) for k in range(4)]), 4)
     random = np.random.default_rng(0)
@@ -70,7 +70,7 @@ def test_what_followed_holds_what_was_not_liked():
 def test_sampled_partition_is_unbiased():
     """The mean over draws of sum z_i / p_i is the sum over the catalog, targets included by their own chance."""
     likes = history_of([(u, u % 10, 1) for u in range(40)])
-    candidates = Candidates(likes, 30, config=RECIPE)
+    candidates = Candidates(likes, 30, config=CONFIG)
     random = np.random.default_rng(0)
     values = np.arange(30.0)
     none = like_matrix(history_of([], users=1), 30)
@@ -88,7 +88,7 @@ def test_sampled_partition_is_unbiased():
 
 
 def test_a_small_catalog_is_ranked_whole():
-    rows, log_p = Candidates(history_of([(0, 0, 1)]), 5, config=RECIPE).draw(
+    rows, log_p = Candidates(history_of([(0, 0, 1)]), 5, config=CONFIG).draw(
         like_matrix(history_of([(0, 0, 1)]), 5), np.random.default_rng(0)
     )
     assert rows.tolist() == [0, 1, 2, 3, 4]

@@ -6,7 +6,7 @@ from fusion.models.linear.vectors import ConcatenatedItems
 from fusion.training import trainer
 from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.examples import Example
-from fusion.training.trainer import LIKED, Ranking, compute_dtype
+from fusion.training.trainer import LIKED_PER_USER, RankingLearner, compute_dtype
 from tests.fusion.worlds import courses, history_of
 
 LOGITS = np.log(np.array([[1.0, 2, 5], [4, 4, 4]]))
@@ -27,7 +27,7 @@ def test_softmax_by_hand():
     assert in_keras(trainer.softmax, LOGITS, targets, np.zeros(3)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_what_is_seldom_drawn_stands_for_more_in_the_partition():
+def test_items_that_are_seldom_drawn_count_more_in_the_partition():
     """Item 2 is a candidate every other time: its odds of 5 count twice, in the partition alone."""
     targets = np.array([[1.0, 0, 0], [0, 0, 1]])
     log_p = np.log(np.array([1, 1, 0.5]))
@@ -59,15 +59,15 @@ def config(**more):
     return TrainingConfig(**given | {"items_per_step": 9, "steps_per_epoch": (1, 1)} | more)
 
 
-def begun(**more) -> Ranking:
+def begun(**more) -> RankingLearner:
     """Two users' worth of profile over three items with one history column and no bias: logits 1, 0 and 0."""
     three = np.arange(3)
     content = {"text": np.zeros((3, 0), np.float32)}
     items = ConcatenatedItems(content, np.ones((3, 2), bool), three, np.eye(3, dtype=np.float32))
-    start = {"user": np.zeros((3, 1), np.float32), "user_bias": np.ones(1, np.float32)}
-    start["item/text"] = np.zeros((0, 0), np.float32)
-    start["history"] = np.array([[1.0], [0], [0]], np.float32)
-    return Ranking(start, items, history_of([(0, 2, 1), (0, 0, 2)]), config=config(**more), seed=0)
+    initial = {"user": np.zeros((3, 1), np.float32), "user_bias": np.ones(1, np.float32)}
+    initial["item/text"] = np.zeros((0, 0), np.float32)
+    initial["history"] = np.array([[1.0], [0], [0]], np.float32)
+    return RankingLearner(initial, items, history_of([(0, 2, 1), (0, 0, 2)]), config=config(**more), seed=0)
 
 
 def example() -> Example:
@@ -86,10 +86,10 @@ def test_a_step_by_hand(loss, expected):
     trainer = begun(loss=loss, optimizer="sgd")
     found = trainer.step(example(), np.random.default_rng(0))
     assert found == pytest.approx(expected, rel=1e-6)
-    assert LIKED > 1
+    assert LIKED_PER_USER > 1
 
 
-def test_sgd_takes_the_step_that_nesterov_says():
+def test_sgd_takes_the_step_of_nesterov():
     """v = -lr g and the weights move by 0.9 v - lr g = -1.9 lr g at first; the user's bias has the gradient
     sum of (p - t) q = p_0 - 1 = e / (e + 2) - 1."""
     trainer = begun(optimizer="sgd")
