@@ -12,9 +12,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from fusion.baselines.registry import BASELINES
-from fusion.data.catalog import Catalog
+from fusion.data.catalog import Catalog, Split
 from fusion.data.reviews import Reviews
-from fusion.data.splits import Kind, Split, split_as
+from fusion.data.splits import Kind, split_as
 from fusion.data.standardise import prepare
 from fusion.data.subsets import k_core
 from fusion.missing.registry import POLICIES

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from features.registry import fingerprints
 from fusion.baselines.history import ItemKNN, Popularity
+from fusion.data.catalog import Split
 from fusion.data.reviews import with_reviews
-from fusion.data.splits import Split, split_as
+from fusion.data.splits import split_as
 from fusion.data.subsets import without_modality
 from fusion.evaluation.calibration import calibration
 from fusion.evaluation.curves import curves
@@ -119,7 +120,7 @@ def _figures(
     )
     own = {made.strategy: scorer(model, catalog, known)}
     figures = figures_of(own)
-    figures += curves(own, split=parts, split_name=name, n_items=n_items)
+    figures += curves(own, split=parts, split_name=name, n_items=n_items, seed=seed)
     figures += calibration(own, split=parts, split_name=name, n_items=n_items, seed=seed)
     for reference, baseline in ((POPULARITY, Popularity()), (ITEM_KNN, ItemKNN())):
         fitted = baseline.fit(known, n_items)

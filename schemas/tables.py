@@ -253,7 +253,8 @@ class Metrics(Table):
             "metric",
             pa.string(),
             "Finding what is held out: `recall`, `precision`, `f1`, `ndcg`, `map`, `mrr`, `hit_rate`, `accuracy`, "
-            "`auc`, and over all users together `roc`, `pr`, `pooled_auc`, `average_precision`. What lists show: "
+            "`auc`, and over the pooled pairs of users and items, of a sample of users beyond 8 million pairs, `roc`, "
+            "`pr`, `pooled_auc`, `average_precision`. What lists show: "
             "`novelty` (bits), `diversity`, `popularity_bias`, `coverage`, `exposure_gini`. Scores as probabilities: "
             "`platt_*`, `isotonic_*`. `parameter NAME`: a trial's parameter that is a number.",
         ),

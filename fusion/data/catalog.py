@@ -136,3 +136,33 @@ def rows_at(table: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.f
     if not len(table):
         return np.zeros((len(rows), table.shape[1]), np.float32)
     return np.where(rows[:, None] >= 0, table[rows], 0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A history in three parts, which together hold every row once, under the same `user_ids`.
+
+    Attributes:
+        valid_candidates, test_candidates: bool [N], the items of the catalog that may be ranked in validation and in
+            the test; None for all.
+    """
+
+    train: History
+    valid: History
+    test: History
+    valid_candidates: NDArray[np.bool_] | None = None
+    test_candidates: NDArray[np.bool_] | None = None
+
+    def known(self) -> History:
+        """Train and valid together, in the order of a `History`: what a model in the test may have learnt from."""
+        parts = (self.train, self.valid)
+        names = ("user", "item", "timestamp", "weight", "rating")
+        both = History(self.train.user_ids, *(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+        return both.where(np.lexsort((both.item, both.timestamp, both.user)))
+
+    def tuning(self) -> "Split":
+        """The split on which choices are made: the validation likes are the test, and only train is known."""
+        nothing = self.train.where(np.zeros(len(self.train), np.bool_))
+        return replace(
+            self, valid=nothing, test=self.valid, valid_candidates=None, test_candidates=self.valid_candidates
+        )

@@ -1,13 +1,12 @@
 """Splits of a history into train, validation and test: by time, by each user's time, or by items (cold start)."""
 
-from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History
+from fusion.data.catalog import History, Split
 from schemas.config import Fusion
 
 Kind = Literal["global_time", "per_user", "cold_items"]
@@ -15,36 +14,6 @@ MIN_LIKES_PER_USER = 3
 """A user with fewer likes cannot have one in each of train, valid and test, and stays wholly in train (`per_user`)."""
 MIN_LIKED_ITEMS = 3
 """With fewer liked items, train, valid and test cannot have one each, and everything is train (`cold_items`)."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """A history in three parts, which together hold every row once, under the same `user_ids`.
-
-    Attributes:
-        valid_candidates, test_candidates: bool [N], the items of the catalog that may be ranked in validation and in
-            the test; None for all.
-    """
-
-    train: History
-    valid: History
-    test: History
-    valid_candidates: NDArray[np.bool_] | None = None
-    test_candidates: NDArray[np.bool_] | None = None
-
-    def known(self) -> History:
-        """Train and valid together, in the order of a `History`: what a model in the test may have learnt from."""
-        parts = (self.train, self.valid)
-        names = ("user", "item", "timestamp", "weight", "rating")
-        both = History(self.train.user_ids, *(np.concatenate([getattr(p, name) for p in parts]) for name in names))
-        return both.where(np.lexsort((both.item, both.timestamp, both.user)))
-
-    def tuning(self) -> "Split":
-        """The split on which choices are made: the validation likes are the test, and only train is known."""
-        nothing = self.train.where(np.zeros(len(self.train), np.bool_))
-        return replace(
-            self, valid=nothing, test=self.valid, valid_candidates=None, test_candidates=self.valid_candidates
-        )
 
 
 def split(

@@ -9,8 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fusion.data.catalog import Scorer
-from fusion.data.splits import Split
+from fusion.data.catalog import Scorer, Split
 from fusion.evaluation.evaluate import Figure
 from fusion.evaluation.protocol import Judgements, pooled_pairs
 

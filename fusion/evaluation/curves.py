@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
-from fusion.data.catalog import Scorer
-from fusion.data.splits import Split
+from fusion.data.catalog import Scorer, Split
 from fusion.evaluation.evaluate import Figure
 from fusion.evaluation.protocol import Judgements, pooled_pairs
 
@@ -20,7 +19,7 @@ WORST, BEST = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
 
 
 def curves(
-    scorers: Mapping[str, Scorer], *, split: Split, split_name: str, n_items: int, seed: int = 0
+    scorers: Mapping[str, Scorer], *, split: Split, split_name: str, n_items: int, seed: int
 ) -> list[Figure]:
     """Every model's curves over `fusion.evaluation.protocol.pooled_pairs`: `roc`, the true positive rate at `k` percent
     false positives; `pr`, the interpolated precision at `k` percent recall; both for k from 0 to 100; `pooled_auc`,

@@ -7,8 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Scorer
-from fusion.data.splits import Split
+from fusion.data.catalog import Scorer, Split
 from fusion.evaluation import beyond_accuracy, metrics
 from fusion.evaluation.protocol import Judgements, batches, hits
 from fusion.evaluation.segments import segment_rows

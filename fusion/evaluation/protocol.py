@@ -9,8 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, Scorer, like_matrix, pair_codes, seen_matrix
-from fusion.data.splits import Split
+from fusion.data.catalog import History, Scorer, Split, like_matrix, pair_codes, seen_matrix
 from fusion.evaluation.metrics import ndcg
 from fusion.ranking.top_k import top_k
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog
-from fusion.data.splits import Split
+from fusion.data.catalog import Catalog, Split
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import clearly_best

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.baselines.registry import BASELINES
-from fusion.data.catalog import Catalog, History, Scorer
-from fusion.data.splits import Split
+from fusion.data.catalog import Catalog, History, Scorer, Split
 from fusion.data.subsets import without_modality, without_share
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.intervals import Interval, intervals, sign_flip_p

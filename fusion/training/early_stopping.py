@@ -7,8 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History
-from fusion.data.splits import Split
+from fusion.data.catalog import History, Split
 from fusion.evaluation.protocol import Judgements, ndcg_at_k
 
 MAX_USERS = 2000

@@ -14,7 +14,7 @@ from typing import Any
 
 from optuna.distributions import distribution_to_json
 
-from fusion.data.splits import Split
+from fusion.data.catalog import Split
 from fusion.missing.fill import model_input
 from fusion.models import registry
 from fusion.selection.bench import Bench, Trial, best_trial, select_trial

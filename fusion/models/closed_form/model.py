@@ -16,8 +16,7 @@ from fusion.models.closed_form import hyperparameters
 from fusion.models.closed_form.content_ridge import ContentRidge
 from fusion.models.closed_form.item_transitions import ItemTransitions
 from fusion.models.closed_form.kernel_features import KernelFeatures
-from fusion.models.closed_form.recent_popularity import BINS, RecentPopularity
-from fusion.models.closed_form.scorers import Scorers
+from fusion.models.closed_form.scorers import BINS, RecentPopularity, Scorers
 from fusion.models.ridge import covariance
 from fusion.training.config import FitLog
 from schemas.table import MODALITIES, Modality
@@ -32,7 +31,7 @@ class ClosedForm(Strategy):
     variance over the catalog for every user, so that the weights mean the same for all.
 
     - transition: what users like after what this user liked last (`fusion.models.closed_form.item_transitions`);
-    - trend: what is liked around the user's moment (`fusion.models.closed_form.recent_popularity`), with a weight of at
+    - trend: what is liked around the user's moment (`fusion.models.closed_form.scorers`), with a weight of at
       least 1 for a user without a like;
     - content: a ridge regression of the user's likes on kernel features of all modalities side by side
       (`fusion.models.closed_form.content_ridge`, `fusion.models.closed_form.kernel_features`), the only one of the

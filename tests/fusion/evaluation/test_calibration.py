@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from fusion.data.splits import Split
+from fusion.data.catalog import Split
 from fusion.evaluation.calibration import calibration, isotonic, platt, reliability
 from tests.fusion.worlds import history_of
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.data.splits import Split
+from fusion.data.catalog import Split
 from fusion.evaluation.curves import curves
 from tests.fusion.worlds import history_of
 

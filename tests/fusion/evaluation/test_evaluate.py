@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.data.splits import Split
+from fusion.data.catalog import Split
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.segments import popularity_thirds
 from tests.fusion.worlds import history_of

@@ -15,7 +15,7 @@ from fusion.models.closed_form import hyperparameters
 from fusion.models.closed_form.content_ridge import ContentRidge
 from fusion.models.closed_form.item_transitions import ItemTransitions, moments, past_and_future
 from fusion.models.closed_form.kernel_features import KernelFeatures, TfIdf
-from fusion.models.closed_form.recent_popularity import BINS, RecentPopularity
+from fusion.models.closed_form.scorers import BINS, RecentPopularity
 from fusion.models.ridge import covariance, with_unit_variance
 from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion.data.splits import Split, split
+from fusion.data.catalog import Split
+from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
 from fusion.evaluation.promotion import clearly_best
 from fusion.models import registry
