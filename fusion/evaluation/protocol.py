@@ -139,7 +139,7 @@ def pooled_pairs(
     users as fit.
 
     Returns:
-        float32 [n], scores; bool [n], whether the candidate is relevant; int64 [n], the user's place in the order in
+        float32 [n], scores; bool [n], whether the candidate is relevant; int64 [n], the user's index in the order in
         which users are shuffled by the seed.
 
     Raises:
