@@ -4,6 +4,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -62,4 +63,4 @@ def items(root: Path) -> Iterator[dict[str, Any]]:
         for path in raw.files("items", night):
             for _, record in raw.records(path):
                 if not isinstance(record, Refusal):
-                    yield records.item(record, config=settings)
+                    yield records.item(record, night=date.fromisoformat(night), config=settings)

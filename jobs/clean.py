@@ -1,7 +1,9 @@
 """Clean a night: raw partitions in, the night's `items` and `interactions` out, what is refused in `quarantine`."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -16,10 +18,10 @@ from jobs.landing import records
 from jobs.landing.raw import Raw, Refusal
 from jobs.runtime.completeness import reopen
 from jobs.runtime.ledger import Account, check_share, close
-from jobs.runtime.night import Night
+from jobs.runtime.night import Night, NightError
 from jobs.runtime.spark_session import spark_session
 from schemas.table import Table
-from schemas.tables import STRINGS, Interactions, Items, Quarantine
+from schemas.tables import COUNTS_AS_OF, STRINGS, Interactions, Items, Quarantine
 
 log = logging.getLogger("nightweave.clean")
 
@@ -32,12 +34,31 @@ ORIGIN = pa.schema(
         pa.field("record_id", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
+        pa.field("rows", pa.int64()),
+        pa.field("counted", pa.int64()),
         pa.field("digest", pa.string()),
         pa.field("unknown", STRINGS),
     ]
 )
+_REFUSED = ("source", "position", "record_id", "reason", "detail", "rows")
 MEDIA_REFUSALS = pa.list_(pa.struct([("uri", pa.string()), ("reason", pa.string()), ("detail", pa.string())]))
 Normalise = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """The files of one kind that a night brought: paths of those that are read, and why others are not."""
+
+    paths: list[str]
+    unread: list[tuple[str, Refusal]]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of a step by their fate, and how many there are, counted apart from the parser."""
+
+    by_fate: Counter[str]
+    rows_in: int
 
 
 def parse(
@@ -45,7 +66,8 @@ def parse(
 ) -> DataFrame:
     """Every record of `files` (column `path`) as one row: the table's columns, or the reason why it is refused.
 
-    Beside them stand the columns of `ORIGIN`. Columns that a later step fills are null.
+    Beside them stand the columns of `ORIGIN`. Columns that a later step fills are null. Each file has one row more, its
+    account: see `read_rows`.
     """
     schema = pa.schema([*(f.with_nullable(True) for f in table.schema), *ORIGIN])
 
@@ -61,33 +83,47 @@ def parse(
 def read_rows(
     path: str, *, raw: Raw, fields: frozenset[str], record_id: str, normalise: Normalise
 ) -> Iterator[dict[str, Any]]:
-    """Every record of one file as `parse` gives it; columns that are not there are null."""
-    for position, record in raw.records(path):
-        row: dict[str, Any] = {"source": path, "position": position}
+    """Every record of one file as `parse` gives it; columns that are not there are null.
+
+    `rows` is how many records of the file a row stands for, null where that is not known. The last row is the account
+    of the file: it has only `source` and `counted`, the number of records in the file, counted apart from the parser;
+    null where that cannot be known.
+    """
+    found = raw.records(path, known=fields)
+    for position, record in found:
+        row: dict[str, Any] = {"source": path, "position": position, "rows": 1}
         if isinstance(record, Refusal):
-            yield row | {"reason": record.reason, "detail": record.detail}
+            yield row | {"reason": record.reason, "detail": record.detail, "rows": record.rows}
             continue
-        row["record_id"] = str(record.get(record_id) or "")[:200] or None
-        row["unknown"] = sorted(str(name)[:100] for name in record.keys() - fields)
+        row["record_id"] = _encodable(record.get(record_id) or "")[:200] or None
+        row["unknown"] = sorted(_encodable(name)[:100] for name in record.keys() - fields)
         try:
             values = normalise(record)
         except Refusal as refusal:
             yield row | {"reason": refusal.reason, "detail": refusal.detail}
         else:
             yield row | values | {"digest": records.digest(values)}
+    yield {"source": path, "counted": found.counted}
+
+
+def _encodable(value: Any) -> str:
+    """The value as text without halves of surrogate pairs, which no table can hold."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def resolve(parsed: DataFrame, *, key: tuple[str, ...], newest: tuple[Column, ...] = ()) -> DataFrame:
-    """Mark what became of each row in a new column `fate`: kept, refused, duplicate or superseded.
+    """Mark what became of each row in a new column `fate`: kept, refused, duplicate or superseded; `file` for the
+    account of a file.
 
     Of the rows with one key the first under `newest` is kept, then the last in file order. Of the others, those that
     are equal to it are duplicates; the rest are superseded.
     """
-    refused = F.col("reason").isNotNull()
-    same_key = Window.partitionBy(refused, *key).orderBy(*newest, F.desc("source"), F.desc("position"))
+    refused, account = F.col("reason").isNotNull(), F.col("position").isNull()
+    same_key = Window.partitionBy(refused, account, *key).orderBy(*newest, F.desc("source"), F.desc("position"))
     return parsed.withColumn(
         "fate",
-        F.when(refused, "refused")
+        F.when(account, "file")
+        .when(refused, "refused")
         .when(F.row_number().over(same_key) == 1, "kept")
         .when(F.col("digest") == F.first("digest").over(same_key), "duplicate")
         .otherwise("superseded"),
@@ -120,16 +156,19 @@ def with_media_keys(items: DataFrame, *, raw: Raw, max_bytes: int) -> DataFrame:
 
 def clean_items(spark: SparkSession, night: Night) -> None:
     """Bring the night's items into the lake."""
+    arrived = _arrived(night, "items")
     parsed = parse(
-        _files(spark, night, "items"),
+        _files(spark, arrived),
         raw=night.raw,
         table=Items,
         fields=records.ITEM_FIELDS,
         record_id="item_id",
-        normalise=lambda record: records.item(record, config=night.config.clean) | {"date": night.date},
+        normalise=lambda record: (
+            records.item(record, night=night.date, config=night.config.clean) | {"date": night.date}
+        ),
     )
-    fates = resolve(parsed, key=("item_id",), newest=(F.desc_nulls_last("updated_at"),)).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, "clean_items", fates)
+    fates = resolve(parsed, key=("item_id",), newest=(F.expr(COUNTS_AS_OF).desc(),)).persist(StorageLevel.DISK_ONLY)
+    counts = _refuse(night, "clean_items", arrived, fates)
     kept = fates.filter("fate = 'kept'").repartition(spark.sparkContext.defaultParallelism, "item_id")
     items = with_media_keys(kept, raw=night.raw, max_bytes=night.config.clean.max_media_bytes)
     items = items.persist(StorageLevel.DISK_ONLY)
@@ -143,6 +182,7 @@ def clean_items(spark: SparkSession, night: Night) -> None:
             F.col("item_id").alias("record_id"),
             "refusal.reason",
             "refusal.detail",
+            F.lit(None).cast("long").alias("rows"),
         ),
     )
     _publish(items.drop("media_refusals"), night, Items)
@@ -152,13 +192,14 @@ def clean_items(spark: SparkSession, night: Night) -> None:
     ).first()
     hashed, refused = (media["kept"] or 0, media["refused"] or 0) if media else (0, 0)
     close(night, "clean_media", Account(rows_in=hashed + refused, kept=hashed, refused=refused))
-    close(night, "clean_items", _account(night, Items, counts, fates))
+    close(night, "clean_items", _account(night, Items, arrived, counts, fates))
 
 
 def clean_interactions(spark: SparkSession, night: Night) -> None:
     """Bring the night's interactions into the lake."""
+    arrived = _arrived(night, "interactions")
     parsed = parse(
-        _files(spark, night, "interactions"),
+        _files(spark, arrived),
         raw=night.raw,
         table=Interactions,
         fields=records.INTERACTION_FIELDS,
@@ -169,16 +210,24 @@ def clean_interactions(spark: SparkSession, night: Night) -> None:
         ),
     )
     fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, "clean_interactions", fates)
+    counts = _refuse(night, "clean_interactions", arrived, fates)
     _publish(fates.filter("fate = 'kept'"), night, Interactions)
-    close(night, "clean_interactions", _account(night, Interactions, counts, fates))
+    close(night, "clean_interactions", _account(night, Interactions, arrived, counts, fates))
 
 
-def _files(spark: SparkSession, night: Night, kind: str) -> DataFrame:
-    paths = night.raw.files(kind, night.ds)
-    log.info("%s: %d files in ds=%s", kind, len(paths), night.ds)
-    files = spark.createDataFrame([(path,) for path in paths], "path string")
-    return files.repartition(max(1, len(paths)))
+def _arrived(night: Night, kind: str) -> Arrived:
+    arrived = Arrived(night.raw.files(kind, night.ds), night.raw.unread(kind, night.ds))
+    log.info("%s: %d files in ds=%s", kind, len(arrived.paths), night.ds)
+    for path, refusal in arrived.unread:
+        log.warning("%s is not read: %s", path, refusal.detail)
+    if strays := night.raw.strays(kind):
+        log.warning("%s: not read, as they are no nights (ds=YYYY-MM-DD): %s", kind, ", ".join(strays))
+    return arrived
+
+
+def _files(spark: SparkSession, arrived: Arrived) -> DataFrame:
+    files = spark.createDataFrame([(path,) for path in arrived.paths], "path string")
+    return files.repartition(max(1, len(arrived.paths)))
 
 
 def in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -193,18 +242,59 @@ def in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa
         yield pa.RecordBatch.from_pylist(batch, schema=schema)
 
 
-def _refuse(night: Night, step: str, fates: DataFrame) -> dict[str, int]:
-    """Write what was refused, then stop the night if that is too much; returns rows by fate."""
-    counts = {row["fate"]: row["count"] for row in fates.groupBy("fate").count().collect()}
-    _quarantine(night, step, fates.filter("fate = 'refused'"))
+def _refuse(night: Night, step: str, arrived: Arrived, fates: DataFrame) -> Counts:
+    """Write what was refused, then stop the night if that is too much, or if it does not add up.
+
+    Raises:
+        NightError: rows are missing, or too many were refused.
+    """
+    refused = fates.filter("fate = 'refused'").select(*_REFUSED)
+    unread = [(path, 0, None, refusal.reason, refusal.detail, 0) for path, refusal in arrived.unread]
+    _quarantine(night, step, refused.union(fates.sparkSession.createDataFrame(unread, refused.schema)))
+    counts = _counted(night, step, arrived, fates)
     check_share(
         night,
         step,
-        refused=counts.get("refused", 0),
-        rows_in=sum(counts.values()),
+        refused=counts.by_fate["refused"],
+        rows_in=counts.rows_in,
         limit=night.config.clean.max_refused_share,
     )
     return counts
+
+
+def _counted(night: Night, step: str, arrived: Arrived, fates: DataFrame) -> Counts:
+    """Rows by fate, held against how many records each file has, as counted apart from its parser.
+
+    Raises:
+        NightError: they differ, a file cannot be read to its end, or none of the files is one that is read.
+    """
+    unknown = F.count_if(F.col("rows").isNull()).alias("unknown")
+    groups = fates.groupBy("source", "fate").agg(F.sum("rows").alias("rows"), F.sum("counted"), unknown).collect()
+    accounts = {row["source"]: row["sum(counted)"] for row in groups if row["fate"] == "file"}
+    found, by_fate = Counter[str](), Counter[str]()
+    for row in groups:
+        if row["fate"] != "file":
+            found[row["source"]] += row["rows"] or 0
+            by_fate[row["fate"]] += row["rows"] or 0
+    if broken := sorted(row["source"] for row in groups if row["fate"] == "refused" and row["unknown"]):
+        raise _lost(night, step, f"{', '.join(broken)} cannot be read whole, and nobody knows how many rows are lost")
+    if arrived.unread and not arrived.paths:
+        raise _lost(night, step, f"none of its {len(arrived.unread)} files is read")
+    wrong = [path for path in arrived.paths if path not in accounts or accounts[path] not in (None, found[path])]
+    if wrong:
+        differ = "; ".join(f"{path} has {accounts.get(path)} records, {found[path]} accounted for" for path in wrong)
+        raise _lost(night, step, differ)
+    return Counts(by_fate, sum(counted or 0 for counted in accounts.values()))
+
+
+def _lost(night: Night, step: str, what: str) -> NightError:
+    return NightError(
+        f"{step} of {night.ds}: {what} (law 3). Put the files into RAW anew or take them out, then run the night "
+        f"again; the causes: nightweave query \"SELECT source, reason, detail FROM quarantine WHERE stage = '{step}' "
+        f"AND date = '{night.ds}'\"",
+        law=3,
+        partition=f"date={night.ds}/step={step}",
+    )
 
 
 def _quarantine(night: Night, step: str, refused: DataFrame) -> None:
@@ -220,15 +310,17 @@ def _publish(rows: DataFrame, night: Night, table: type[Table]) -> None:
     tables.replace(rows.select(columns).sortWithinPartitions(*key), night.lake, table, {"date": night.ds})
 
 
-def _account(night: Night, table: type[Table], counts: dict[str, int], fates: DataFrame) -> Account:
+def _account(night: Night, table: type[Table], arrived: Arrived, counts: Counts, fates: DataFrame) -> Account:
     """The step's account; what was kept is counted in the table itself, not where it was decided."""
     unknown = fates.select(F.explode("unknown").alias("name")).groupBy("name").count().collect()
     return Account(
-        rows_in=sum(counts.values()),
+        rows_in=counts.rows_in,
         kept=night.lake.count(table, {"date": night.ds}),
-        refused=counts.get("refused", 0),
-        duplicates=counts.get("duplicate", 0),
-        superseded=counts.get("superseded", 0),
+        refused=counts.by_fate["refused"],
+        duplicates=counts.by_fate["duplicate"],
+        superseded=counts.by_fate["superseded"],
+        files=len(arrived.paths),
+        unread_files=len(arrived.unread),
         unknown_columns={row["name"]: row["count"] for row in unknown},
     )
 

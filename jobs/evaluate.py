@@ -2,6 +2,7 @@
 model that serves the night."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -28,6 +29,7 @@ from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, stored_choice
 from jobs.runtime.night import Night
+from lake import provenance
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
@@ -48,6 +50,7 @@ def run(night: Night, *, publish: bool = True) -> None:
     """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures."""
     last = _last_promoted(night)
     own = fingerprints(night.config.extract.encoders)
+    read = provenance.now(night.lake)
     # The last promoted model may have been made with other encoders. It lacks what those have not encoded.
     theirs = artifacts.encoders_of(night, last.path) if last else own
     dataset, before = load(night, own, theirs)
@@ -78,9 +81,9 @@ def run(night: Night, *, publish: bool = True) -> None:
     }
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     if verdict.may_serve:
-        _embed(night, dataset, Stored(made.model_version, made.path))
+        _embed(night, dataset, Stored(made.model_version, made.path), read=read)
     else:
-        _embed(night, before, last)
+        _embed(night, before, last, read=read)
 
 
 def _last_promoted(night: Night) -> Stored | None:
@@ -169,10 +172,13 @@ def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: ar
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
 
 
-def _embed(night: Night, dataset: Dataset, serving: Stored | None) -> None:
+def _embed(night: Night, dataset: Dataset, serving: Stored | None, *, read: Mapping[str, int]) -> None:
     """Write the vectors of every item and every user under the model that serves the night.
 
     Before any model was promoted, item vectors are of content alone, and there are no user vectors.
+
+    Args:
+        read: name → version of the tables that the data set was read from.
     """
     history, config = dataset.history, night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, history, config)
@@ -202,7 +208,7 @@ def _embed(night: Night, dataset: Dataset, serving: Stored | None) -> None:
             **_predicted(model.predictions(catalog, history), len(catalog)),
         }
     )
-    night.lake.write(ItemEmbeddings, items, {"date": night.ds})
+    night.lake.write(ItemEmbeddings, items, {"date": night.ds}, made_from=read)
     ids = history.user_ids[: len(users)].tolist()
     embedded = pa.table(
         {

@@ -3,6 +3,7 @@
 import sys
 
 import duckdb
+import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
@@ -37,14 +38,33 @@ def check_format(format_: str) -> None:
 
 
 def show(result: duckdb.DuckDBPyRelation, *, format_: str) -> None:
-    """Write rows to standard output."""
+    """Write rows to standard output. In CSV a list, a map or a struct is one cell, JSON text."""
     if format_ == "table":
         result.show(max_width=240, max_rows=1000)
         return
     rows = result.to_arrow_table()
     if format_ == "csv":
-        pacsv.write_csv(rows, sys.stdout.buffer)
+        pacsv.write_csv(_flat(rows), sys.stdout.buffer)
     elif format_ == "parquet":
         pq.write_table(rows, sys.stdout.buffer, compression="zstd")
     else:
         sys.stdout.write(rows.to_pandas().to_json(orient="records", lines=True, date_format="iso", force_ascii=False))
+
+
+def _flat(rows: pa.Table) -> pa.Table:
+    """The same rows with nested columns as JSON text, and bytes and intervals as text in DuckDB's notation.
+
+    A column is taken by its place, for names may repeat.
+    """
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_nested(field.type):
+            text = "CAST(to_json(cell) AS VARCHAR)"
+        elif pa.types.is_interval(field.type) or pa.types.is_binary(field.type):
+            text = "CAST(cell AS VARCHAR)"
+        else:
+            continue
+        cells = connection.from_arrow(pa.table({"cell": rows.column(place)})).project(f"{text} AS cell")
+        rows = rows.set_column(place, field.name, cells.to_arrow_table()["cell"])
+    return rows

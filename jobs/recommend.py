@@ -1,7 +1,7 @@
 """Recommend: every user's shelves and every item's neighbours, scored in Spark with the item matrix broadcast."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from fusion.ranking.top_k import top_k
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night
 from jobs.runtime.spark_session import spark_session
+from lake.provenance import made_from
 from schemas.table import MODALITIES, Table
 from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
 
@@ -192,7 +193,8 @@ def recommend_night(spark: SparkSession, night: Night) -> None:
     )
     embedded = tables.read(spark, night.lake, UserEmbeddings, ("date", "=", night.ds))
     users = embedded.join(seen, "user_id", "left").repartition(parallelism, "user_id").sortWithinPartitions("user_id")
-    _publish(recommendations(users, shelves, night=night), night, Recommendations)
+    read = made_from(night.lake, ItemEmbeddings, night.ds)
+    _publish(recommendations(users, shelves, night=night), night, Recommendations, read=read)
 
     placed = night.lake.count(UserEmbeddings, {"date": night.ds})
     shelved = tables.read(spark, night.lake, Recommendations, ("date", "=", night.ds), columns=["user_id"])
@@ -201,6 +203,6 @@ def recommend_night(spark: SparkSession, night: Night) -> None:
     close(night, "recommend", Account(rows_in=placed, kept=served, superseded=placed - served))
 
 
-def _publish(rows: DataFrame, night: Night, table: type[Table]) -> None:
+def _publish(rows: DataFrame, night: Night, table: type[Table], *, read: Mapping[str, int] | None = None) -> None:
     key = [column for column in table.key if column != "date"]
-    tables.replace(rows.sortWithinPartitions(*key), night.lake, table, {"date": night.ds})
+    tables.replace(rows.sortWithinPartitions(*key), night.lake, table, {"date": night.ds}, made_from=read)

@@ -14,6 +14,7 @@ from jobs.runtime.night import Night, NightError
 from lake import views
 from lake.damage import damaged
 from lake.lake import Lake
+from lake.provenance import REPLACED_SINCE, replaced_since
 from schemas.table import Check, Table
 from schemas.tables import TABLES
 
@@ -44,11 +45,13 @@ class Finding:
 def findings(lake: Lake) -> tuple[int, list[Finding]]:
     """How many promises were looked at, and the partitions that do not keep them.
 
-    Rows are asked for only of tables whose files are whole: a promise about another table is not looked at.
+    Rows are asked for only of tables whose files are whole: a promise about another table is not looked at. A night is
+    held against what it was made from: an earlier night that was made again since proves nothing about its shelves.
     """
     broken = [finding for table in TABLES.values() for finding in _damages(lake, table)]
     looked, torn = len(TABLES), {finding.table for finding in broken}
     connection = views.connect(lake, without=torn)
+    connection.register(REPLACED_SINCE, replaced_since(lake, without=torn))
     for table in TABLES.values():
         for check in table.all_checks():
             if torn.isdisjoint(connection.get_table_names(check.sql)):

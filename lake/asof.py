@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from lake import views
 from lake.lake import Lake
+from schemas.tables import COUNTS_AS_OF
 
 EXPLICIT = ("like", "dislike", "rating", "review")
 """Events that state an opinion; if the latest is negative, the pair's weight is 0 whatever its other events."""
@@ -17,11 +18,9 @@ REVIEWS = """
     GROUP BY ALL ORDER BY ALL
 """
 
-LATEST_VERSION = """
+LATEST_VERSION = f"""
     SELECT * FROM items WHERE date <= $night
-    QUALIFY row_number() OVER (
-        PARTITION BY item_id ORDER BY coalesce(updated_at, date::TIMESTAMPTZ) DESC, date DESC
-    ) = 1
+    QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY {COUNTS_AS_OF} DESC, date DESC) = 1
 """
 
 KNOWN = "CREATE TEMP TABLE known_{column}s AS SELECT DISTINCT {column} FROM interactions WHERE date <= $night"
@@ -36,7 +35,7 @@ HISTORY = """
         WHERE date <= $night
     )
     SELECT user_id, item_id, max(timestamp) AS timestamp,
-        CASE WHEN arg_max(weight, timestamp) FILTER (explicit) = 0 THEN 0 ELSE max(weight) END AS weight,
+        CASE WHEN arg_max(weight, (timestamp, weight)) FILTER (explicit) = 0 THEN 0 ELSE max(weight) END AS weight,
         arg_max(rating, (timestamp, rating)) FILTER (rating IS NOT NULL) AS rating
     FROM weighed GROUP BY user_id, item_id ORDER BY user_id, timestamp, item_id
 """
@@ -50,7 +49,7 @@ def create_latest(connection: duckdb.DuckDBPyConnection, night: date) -> None:
 def items(lake: Lake, night: date) -> pa.Table:
     """Return the latest version of every item that is not deleted, ascending by `item_id`.
 
-    The version with the latest `updated_at` wins, whichever night it arrived on; one without counts as of its night.
+    Which version is the latest is defined by `schemas.tables.COUNTS_AS_OF`.
     """
     connection = views.connect(lake)
     create_latest(connection, night)
@@ -61,8 +60,9 @@ def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_thr
     """Return one row a (user, item) pair: `user_id`, `item_id`, `timestamp` of its latest event, `weight`, `rating`.
 
     `weight` is that of the pair's strongest event; 0 where the last explicit one was negative (a dislike, or a rating
-    below the threshold). `rating` is the value of the pair's latest rating or review that has one (the highest where
-    several came at once), null where none has. Ascending by user, timestamp, item.
+    below the threshold), of several at once all of them. `rating` is the value of the pair's latest rating or review
+    that has one (the highest where several came at once), null where none has. Ascending by user, timestamp, item: of
+    rows with one timestamp none is the later.
 
     Ids are dictionary-encoded, the dictionaries ascending: a row of strings would cost more than all else in it.
 

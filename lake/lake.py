@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -65,7 +65,7 @@ class Lake:
     uri: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "uri", storage.as_uri(self.uri))
+        object.__setattr__(self, "uri", storage.lake_uri(self.uri))
 
     def table_uri(self, table: type[Table]) -> str:
         return f"{self.uri}/{table.name}"
@@ -76,6 +76,11 @@ class Lake:
             return DeltaTable(self.table_uri(table), storage_options=storage.delta_options(self.uri))
         except TableNotFoundError:
             return None
+
+    def version(self, table: type[Table]) -> int:
+        """Return the table's version as of now, 0 before its first commit."""
+        delta = self.delta(table)
+        return delta.version() if delta else 0
 
     def dataset(self, table: type[Table]) -> "Dataset":
         """Return the table as of now as a lazy Arrow dataset, an empty one before its first commit."""
@@ -128,8 +133,18 @@ class Lake:
         """Return a context manager that writes rows of one partition, batch by batch, to one Parquet file."""
         return FileWriter(self, table, partition)
 
-    def replace(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
+    def replace(
+        self,
+        table: type[Table],
+        files: Iterable[StagedFile],
+        partition: Mapping[str, str],
+        *,
+        made_from: Mapping[str, int] | None = None,
+    ) -> int:
         """Make `files` the whole content of a partition, in one commit.
+
+        Args:
+            made_from: name → version of tables that the rows were made from; `lake.provenance` finds them again.
 
         Returns: the table's new version.
 
@@ -141,13 +156,15 @@ class Lake:
         for _ in attempts():
             try:
                 delta = self.current(table)
+                marks = [Transaction(mark(partition), delta.version() + 1)]
+                marks += [Transaction(mark(partition, source), read) for source, read in (made_from or {}).items()]
                 delta.create_write_transaction(
                     actions,
                     "overwrite",
                     delta.schema(),
                     list(table.partition_by),
                     filters,
-                    commit_properties=CommitProperties(max_commit_retries=0),
+                    commit_properties=CommitProperties(max_commit_retries=0, app_transactions=marks),
                 )
             except CommitFailedError:
                 continue
@@ -223,8 +240,18 @@ class Lake:
             return sum(file.rows for file in files)
         raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
 
-    def write(self, table: type[Table], rows: pa.Table, partition: Mapping[str, date | str]) -> int:
+    def write(
+        self,
+        table: type[Table],
+        rows: pa.Table,
+        partition: Mapping[str, date | str],
+        *,
+        made_from: Mapping[str, int] | None = None,
+    ) -> int:
         """Replace a partition by `rows`, sorted by the table's key.
+
+        Args:
+            made_from: as in `replace`.
 
         Returns: the table's new version.
 
@@ -234,7 +261,7 @@ class Lake:
         values = {column: str(value) for column, value in partition.items()}
         rows = rows.cast(table.schema).sort_by([(column, "ascending") for column in table.key])
         file = self.stage(table, rows.to_batches(), values)
-        return self.replace(table, [file] if file else [], values)
+        return self.replace(table, [file] if file else [], values, made_from=made_from)
 
     def filesystem(self, table: type[Table]) -> tuple[pafs.FileSystem, str]:
         """Return the file system of the table's files, and the table's folder in it."""
@@ -310,6 +337,17 @@ def _with_later_columns(table: type[Table], delta: DeltaTable) -> pa.Schema | No
     if later := _later_columns(table, delta):
         return pa.schema([*pa.schema(delta.schema().to_arrow()), *later])
     return None
+
+
+def mark(partition: Mapping[str, str], source: str | None = None) -> str:
+    """Return the name under which the log keeps the version that last replaced a partition, or, of a `source`, the
+    version that the partition was made from. Log entries of this kind (`txn`) outlive checkpoints and compaction.
+
+    >>> mark({"date": "2026-11-01"}), mark({"date": "2026-11-01"}, "items")
+    ('date=2026-11-01', 'date=2026-11-01 from items')
+    """
+    place = "/".join(f"{column}={value}" for column, value in partition.items())
+    return f"{place} from {source}" if source else place
 
 
 def attempts() -> Iterator[int]:

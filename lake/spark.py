@@ -52,9 +52,20 @@ def read(
     return listed.mapInArrow(read_files, from_arrow_schema(schema))
 
 
-def replace(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
-    """Make `rows` the whole content of a partition, in one commit."""
-    lake.replace(table, _stage(rows, lake, table, partition), partition)
+def replace(
+    rows: DataFrame,
+    lake: Lake,
+    table: type[Table],
+    partition: Mapping[str, str],
+    *,
+    made_from: Mapping[str, int] | None = None,
+) -> None:
+    """Make `rows` the whole content of a partition, in one commit.
+
+    Args:
+        made_from: as in `Lake.replace`.
+    """
+    lake.replace(table, _stage(rows, lake, table, partition), partition, made_from=made_from)
 
 
 def _stage(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> list[StagedFile]:

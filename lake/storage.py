@@ -6,13 +6,16 @@ Credentials come from the environment as every client of the store reads them (`
 """
 
 import os
+import re
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import pyarrow as pa
-import pyarrow.fs as pafs
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from schemas.errors import NightweaveError
+
+if TYPE_CHECKING:
+    # DAG files import `as_uri` and are parsed over and over: Arrow is imported where it is used.
+    import pyarrow.fs as pafs
 
 SCHEMES = ("file", "s3", "gs", "hdfs")
 
@@ -22,32 +25,62 @@ class StorageError(NightweaveError):
 
 
 def as_uri(place: str) -> str:
-    """Return a local path or a URI as a URI, without a slash at its end.
+    """Return a local path or a URI as a URI, percent-encoded, without a slash at its end.
+
+    A place has no query and no fragment: `?` and `#` are characters of its path. In a path `%20` is three characters,
+    in a URI it is a space.
 
     >>> as_uri("/srv/lake/"), as_uri("s3://bucket/lake/")
     ('file:///srv/lake', 's3://bucket/lake')
+    >>> as_uri("/srv/50% #2"), as_uri("s3://bucket/50%25 #2")
+    ('file:///srv/50%25%20%232', 's3://bucket/50%25%20%232')
 
     Raises:
-        StorageError: the scheme is none of `SCHEMES`, or the URI holds a name or a password.
+        StorageError: the scheme is none of `SCHEMES`, the URI holds a name or a password, a `file` URI a host, or
+            another URI a host that cannot be one.
     """
     if "://" not in place:
         return Path(place).resolve().as_uri().rstrip("/")
-    parts = urlsplit(place)
-    if parts.scheme not in SCHEMES:
+    scheme, _, rest = place.partition("://")
+    host, slash, path = rest.partition("/")
+    credentials, _, host = host.rpartition("@")
+    if scheme not in SCHEMES:
         raise StorageError(f"{place}: expected a path, or a URI that begins with {', '.join(SCHEMES)}")
-    if parts.username or parts.password:
-        where = place.replace(parts.netloc, parts.hostname or "")
-        raise StorageError(f"{where}: leave credentials out of the URI; they come from the environment")
-    return place.rstrip("/")
+    if credentials:
+        raise StorageError(
+            f"{scheme}://{host}{slash}{path}: leave credentials out of the URI; they come from the environment"
+        )
+    if scheme == "file" and host:
+        raise StorageError(f"{place}: expected file:///PATH, without a host, got the host {host!r}")
+    if set("?#") & set(host):
+        raise StorageError(f"{place}: expected {scheme}://NAME/PATH, got the name {host!r}")
+    return f"{scheme}://{host}{slash}{quote(unquote_to_bytes(os.fsencode(path)))}".rstrip("/")
 
 
-def filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+def lake_uri(place: str) -> str:
+    """Return LAKE, a local path or a URI, as a URI that Delta's client reads as well.
+
+    Raises:
+        StorageError: as `as_uri`; or its path has characters that Delta's client decodes once too often.
+    """
+    uri = as_uri(place)
+    if found := re.search(r"%25[0-9A-Fa-f]{2}|%5C", uri):
+        raise StorageError(
+            f"{place}: LAKE cannot lie in a folder with {unquote(found.group())!r} in its name, which Delta's client "
+            "takes for another character; rename the folder, or choose another one"
+        )
+    return uri
+
+
+def filesystem(uri: str) -> "tuple[pafs.FileSystem, str]":
     """Return the file system of a URI, and the path in it.
 
     >>> filesystem("file:///srv/lake/")[1]
     '/srv/lake'
     """
-    found, root = pafs.FileSystem.from_uri(uri)
+    from pyarrow.fs import FileSystem
+
+    found, root = FileSystem.from_uri(uri)
     return found, root.rstrip("/")
 
 
@@ -70,12 +103,15 @@ def check(uri: str) -> None:
     """
     if urlsplit(uri).scheme == "file":
         return
+    from pyarrow import ArrowException
+    from pyarrow.fs import FileType
+
     try:
         store, root = filesystem(uri)
         bucket = root.partition("/")[0]
-        absent = urlsplit(uri).scheme != "hdfs" and store.get_file_info(bucket).type == pafs.FileType.NotFound
+        absent = urlsplit(uri).scheme != "hdfs" and store.get_file_info(bucket).type == FileType.NotFound
         store.get_file_info(root)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ArrowException) as error:
         raise StorageError(
             f"{uri}: {' '.join(str(error).split())}; look at the address and the credentials in the environment"
         ) from None

@@ -19,7 +19,8 @@ def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConn
     """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty.
 
     SQL can read those views and nothing else: no file, no network, no extension, no variable of this program, no
-    change of settings. A temporary table can be made; it goes with the connection.
+    change of settings. A temporary table can be made; it goes with the connection. Times are in UTC, whatever the zone
+    of the machine.
 
     Args:
         without: names of tables that are to be empty.
@@ -32,6 +33,7 @@ def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConn
     for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
         empty = table.name in without
         connection.register(table.name, table.schema.empty_table() if empty else lake.dataset(table))
+    connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

@@ -8,6 +8,18 @@ from schemas.table import BLOCKS, MODALITIES, STRINGS, TIMESTAMP, VECTOR, WEIGHT
 
 _MEDIA = tuple(modality for modality in MODALITIES if modality != "text")
 
+FUTURE_DAYS = 2
+"""A time is believed if it is before midnight UTC, this many days after the start of its night: up to the end of the
+day after the night, since clocks and time zones differ."""
+
+COUNTS_AS_OF = (
+    f"CASE WHEN updated_at < date + INTERVAL {FUTURE_DAYS} DAY THEN updated_at ELSE date + INTERVAL 1 DAY END"
+)
+"""When a version of an item counts as written, in SQL that DuckDB and Spark both read, in sessions whose zone is UTC:
+at its `updated_at`; at the end of its night's day where it has none, or one too late to be believed. Of the versions of
+an item the latest is current; of equally late ones that of the later `date`, and within a night the last in the order
+of files and rows. A version without a time is thus later than all that earlier nights brought."""
+
 
 class Items(Table):
     """An item's version that arrived on a night."""
@@ -40,8 +52,9 @@ class Items(Table):
         Column(
             "updated_at",
             TIMESTAMP,
-            "When the source changed the item. Of the versions known as of a night the one with the latest is current; "
-            "null where none was given, and the version then counts as of its night.",
+            "When the source changed the item, at the latest on the day after `date`. Of the versions known as of a "
+            "night the one with the latest is current, of equally late ones that of the later `date`; null where none "
+            "was given, and the version then counts as of the end of its night's day.",
             nullable=True,
         ),
         Column("deleted", pa.bool_(), "The item leaves the catalog with this version; its lists of files are empty."),
@@ -156,6 +169,13 @@ class Quarantine(Table):
             pa.string(),
             "What arrived, and what was expected instead. That of an extraction begins with the encoder's fingerprint.",
         ),
+        Column(
+            "rows",
+            pa.int64(),
+            "How many rows of the step's account it stands for: 0 for a file that is not read, more than 1 where rows "
+            "were lost together; null for one, and for a file of which nobody knows how many it had: its night failed.",
+            nullable=True,
+        ),
     )
     partition_by = ("date", "stage")
     key = ("date", "stage", "source", "position", "record_id")
@@ -180,7 +200,8 @@ class Ledger(Table):
         Column(
             "rows_in",
             pa.int64(),
-            "What the step was given: records of RAW (`clean_items`, `clean_interactions`), files of the night's items "
+            "What the step was given: records of RAW, counted apart from their parser (`clean_items`, "
+            "`clean_interactions`), files of the night's items "
             "(`clean_media`), different contents of the night's rows (`extract_*`) or of all known as of it "
             "(`reextract_*`), users in `user_embeddings` (`recommend`).",
         ),
@@ -190,7 +211,12 @@ class Ledger(Table):
             "How many of `rows_in` came out: rows in `items` or `interactions`, files with a key, contents that the "
             "feature store has under `encoder`, users with a recommendation.",
         ),
-        Column("refused", pa.int64(), "How many of `rows_in` went into `quarantine`, with the step as `stage`."),
+        Column(
+            "refused",
+            pa.int64(),
+            "How many of `rows_in` went into `quarantine`, with the step as `stage`; `rows` there has how many each "
+            "stands for.",
+        ),
         Column("duplicates", pa.int64(), "How many of `rows_in` equal a row that was kept."),
         Column(
             "superseded",
@@ -209,6 +235,19 @@ class Ledger(Table):
             pa.string(),
             "Fingerprint under which contents were extracted, as in `encoder` of the feature stores; null for other "
             "steps, and in rows of versions that did not record it.",
+            nullable=True,
+        ),
+        Column(
+            "files",
+            pa.int64(),
+            "Files of RAW that the rows came from (`clean_items`, `clean_interactions`); null for other steps.",
+            nullable=True,
+        ),
+        Column(
+            "unread_files",
+            pa.int64(),
+            "Files beside them that are not read, such as of an unknown format; they stand in `quarantine`, and in no "
+            "other count; null for other steps than `clean_items` and `clean_interactions`.",
             nullable=True,
         ),
     )
@@ -382,8 +421,8 @@ class ItemEmbeddings(Table):
         Column(
             "predicted_category",
             pa.string(),
-            "The category that the model predicts from the item's content, one of `items.category`; null where the item "
-            "has no content, or the model that serves learns no categories.",
+            "The category that the model predicts from the item's content, one of `items.category`; null where the "
+            "item has no content, or the model that serves learns no categories.",
             nullable=True,
         ),
     )
@@ -456,7 +495,10 @@ class Recommendations(Table):
         Check("scores are finite", query("recommendations/scores_are_finite.sql")),
         Check("scores fall with rank", query("recommendations/scores_fall_with_rank.sql")),
         Check("contributions add up to the score", query("recommendations/contributions_add_up.sql")),
-        Check("no deleted item is recommended", query("recommendations/no_deleted_item.sql")),
+        Check(
+            "no deleted item is recommended",
+            query("recommendations/no_deleted_item.sql", counts_as_of=COUNTS_AS_OF, future_days=str(FUTURE_DAYS)),
+        ),
         Check("no seen item is recommended", query("recommendations/no_seen_item.sql")),
     )
 

@@ -1,5 +1,5 @@
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +8,14 @@ import pyarrow as pa
 import pytest
 
 import schemas
-from lake import views
+from lake import provenance, views
 from lake.lake import Lake
 from schemas.config import PROFILES, ConfigError, load
 from schemas.describe import page
 from schemas.table import Column, Table, query
 from schemas.tables import TABLES, Metrics
 
-NIGHT, NEXT = date(2026, 11, 1), date(2026, 11, 2)
+NIGHT, NEXT, THIRD = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3)
 UNITS = {"_s": "second", "_hz": "hz", "_px": "pixels", "_db": "db", "_lufs": "lufs", "_bpm": "beats a minute"}
 
 
@@ -79,6 +79,7 @@ def test_every_sql_file_is_that_of_a_check() -> None:
 
 def test_every_promise_can_be_asked_of_an_empty_lake(lake: Lake) -> None:
     connection = views.connect(lake)
+    connection.register(provenance.REPLACED_SINCE, provenance.replaced_since(lake))
     for table in TABLES.values():
         for check in table.all_checks():
             assert connection.sql(check.sql).fetchall() == [], check.name
@@ -143,6 +144,9 @@ def found(table: str, promise: str, rows: dict[str, list[dict[str, Any]]]) -> in
     for name, other in TABLES.items():
         given = [a_row(other, values) for values in rows.get(name, [])]
         connection.register(name, pa.Table.from_pylist(given, schema=other.schema))
+    replaced = pa.Table.from_pylist(rows.get(provenance.REPLACED_SINCE, []), schema=provenance.SCHEMA)
+    connection.register(provenance.REPLACED_SINCE, replaced)
+    connection.execute("SET TimeZone = 'UTC'")
     checks = [check for check in TABLES[table].all_checks() if check.name == promise]
     assert checks
     return sum(len(connection.sql(check.sql).fetchall()) for check in checks)
@@ -151,6 +155,11 @@ def found(table: str, promise: str, rows: dict[str, list[dict[str, Any]]]) -> in
 ON_SHELF = {"user_id": "u", "item_id": "a", "rank": 1, "score": 0.5, "contribution_history": 0.5}
 KNOWN_TEXT = {"items": [{"item_id": "a", "text_key": "k"}, {"item_id": "b", "date": NEXT, "text_key": "l"}]}
 TWO_REVIEWS = {"interactions": [{"text_key": "r"}, {"date": NEXT, "text_key": "r"}]}
+
+
+def at(day: int) -> datetime:
+    """Noon of a day counted from 31 October 2026, UTC."""
+    return datetime(2026, 10, 31, 12, tzinfo=UTC) + timedelta(days=day)
 
 
 def of_texts(step: str, **counts: int) -> list[dict[str, Any]]:
@@ -224,6 +233,74 @@ def of_texts(step: str, **counts: int) -> list[dict[str, Any]]:
                 "interactions": [{"user_id": "u", "item_id": "a"}, {"user_id": "u", "item_id": "b", "date": NEXT}],
             },
             1,
+        ),
+        # An earlier night's partition that was replaced since proves nothing; the night's own always counts.
+        (
+            "recommendations",
+            "no seen item is recommended",
+            {
+                "recommendations": [ON_SHELF | {"date": NEXT}, ON_SHELF | {"item_id": "b", "date": NEXT, "rank": 2}],
+                "interactions": [{"user_id": "u", "item_id": "a"}, {"user_id": "u", "item_id": "b", "date": NEXT}],
+                "replaced_since": [{"date": NEXT, "source": "interactions", "arrived": NIGHT}],
+            },
+            1,
+        ),
+        (
+            "recommendations",
+            "no seen item is recommended",
+            {
+                "recommendations": [ON_SHELF | {"date": NEXT}],
+                "interactions": [{"user_id": "u", "item_id": "a"}],
+                "replaced_since": [{"date": NEXT, "source": "items", "arrived": NIGHT}],
+            },
+            1,
+        ),
+        (
+            "recommendations",
+            "no deleted item is recommended",
+            {
+                "recommendations": [ON_SHELF | {"date": THIRD}],
+                "items": [{"item_id": "a", "date": NEXT, "deleted": True}],
+                "replaced_since": [{"date": THIRD, "source": "items", "arrived": NEXT}],
+            },
+            0,
+        ),
+        # 4 Nov is later than any version of the night of 1 Nov, replaced since, can be; 2 Nov is not.
+        (
+            "recommendations",
+            "no deleted item is recommended",
+            {
+                "recommendations": [ON_SHELF | {"date": THIRD}, ON_SHELF | {"date": THIRD, "item_id": "b", "rank": 2}],
+                "items": [
+                    {"item_id": "a", "date": THIRD, "deleted": True, "updated_at": at(4)},
+                    {"item_id": "b", "date": NEXT, "deleted": True, "updated_at": at(2)},
+                ],
+                "replaced_since": [{"date": THIRD, "source": "items", "arrived": NIGHT}],
+            },
+            1,
+        ),
+        *(
+            (
+                "recommendations",
+                "no deleted item is recommended",
+                {
+                    "recommendations": [ON_SHELF | {"date": NEXT}],
+                    "items": [
+                        {"item_id": "a", "updated_at": there},
+                        {"item_id": "a", "date": NEXT, "deleted": True, "updated_at": gone},
+                    ],
+                },
+                breaking,
+            )
+            for there, gone, breaking in (
+                (at(1), at(2), 1),
+                (at(1), at(-6), 0),  # a tombstone that is older than what is there
+                (at(2), None, 1),  # one without a time counts as of the end of its night's day
+                (at(2), at(900), 1),  # as does one of a time that cannot be
+                (at(900), at(2), 1),
+                (None, at(1), 0),
+                (None, None, 1),
+            )
         ),
         (
             "similar_items",

@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset
+
+from lake.storage import as_uri
 
 MODALITIES = ("text", "image", "audio", "video")
 
@@ -58,5 +61,6 @@ def extra(lake: Any, kind: Any, night: str | None) -> dict[str, Any]:
 def _asset(base: str | None, name: str, *, otherwise: str = "nightweave.") -> Asset:
     if not base:
         return Asset(name=f"{otherwise}{name}")
-    uri = base if "://" in base else f"file://{os.path.abspath(base)}"
-    return Asset(uri=f"{uri.rstrip('/')}/{name}", group="nightweave")
+    # A link is not followed: it may lead elsewhere on another machine, and an asset has one name on all of them.
+    place = base if "://" in base else Path(os.path.abspath(base)).as_uri()
+    return Asset(uri=f"{as_uri(place)}/{name}", group="nightweave")

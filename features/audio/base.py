@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from features.arrays import feature_batch
 from features.audio.decode import SAMPLE_RATE, Clip, decode_audio
+from features.audio.downmix import CANCELLED
 from features.audio.loudness import integrated_loudness
 from features.audio.preprocessing import (
     DENOISE,
@@ -101,6 +102,7 @@ class AudioEncoder(Encoder):
             "trim_db": self.trim_db,
             "target_lufs": TARGET_LUFS,
             "sample_rate": SAMPLE_RATE,
+            "cancelled": CANCELLED,
             "window": WINDOW,
             "hop": HOP,
             "floor_db": FLOOR_DB,

@@ -34,7 +34,7 @@ class MelMfcc(AudioEncoder):
     """
 
     name = "mel-mfcc"
-    version = 2
+    version = 3
 
     @property
     def dim(self) -> int:

@@ -18,7 +18,7 @@ class Mfcc(AudioEncoder):
     """
 
     name = "mfcc"
-    version = 1
+    version = 2
 
     @property
     def dim(self) -> int:

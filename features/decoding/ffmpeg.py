@@ -31,15 +31,28 @@ _FIRST_LINES = 2
 
 
 @dataclass(frozen=True)
+class AudioTrack:
+    """An audio stream that FFmpeg has a decoder for.
+
+    `position` is its place among all audio streams of the file, from 0; `sample_rate` is in Hz; it and the number of
+    `channels` are 0 where unknown.
+    """
+
+    position: int
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class AudioHeader:
     """What the header of a media file claims; it may be wrong.
 
-    `duration_s` is the file's length in seconds, None where it has none. `sample_rate` is that of the first audio
-    stream that can be decoded, in Hz, 0 where unknown; None where there is no such stream.
+    `duration_s` is the file's length in seconds, None where it has none. `tracks` are the audio streams that have a
+    decoder, in the file's order.
     """
 
     duration_s: float | None
-    sample_rate: int | None
+    tracks: tuple[AudioTrack, ...]
 
 
 @cache
@@ -84,8 +97,12 @@ def audio_header(path: Path) -> AudioHeader:
     """The header of a media file; raises as `open_media`."""
     with open_media(path) as container:
         duration = container.duration / 1e6 if container.duration and container.duration > 0 else None
-        audio = next((stream for stream in container.streams.audio if stream.codec_context), None)
-        return AudioHeader(duration, None if audio is None else audio.codec_context.sample_rate or 0)
+        tracks = tuple(
+            AudioTrack(position, stream.codec_context.sample_rate or 0, stream.codec_context.channels or 0)
+            for position, stream in enumerate(container.streams.audio)
+            if stream.codec_context
+        )
+        return AudioHeader(duration, tracks)
 
 
 def video_stream(container: Any) -> Any:

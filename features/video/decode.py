@@ -10,7 +10,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from features.base import MediaError
 from features.decoding.ffmpeg import open_media, video_stream
 from features.video.frame_reader import FrameReader
-from features.video.motion.codec_vectors import MotionVectors
+from features.video.motion.codec_vectors import CELLS, MotionVectors
+from features.video.orientation import FrameTurner, Orientation, frame_orientation, side_data
 from features.video.shot_detection import CutDetector, select_frames
 
 SIDE = 224
@@ -26,17 +27,18 @@ class Film:
     """A decoded film.
 
     Attributes:
-        pairs: uint8 [n, 2, side, side, 3], RGB, upright, squashed to a square: n frames that represent the film, each
+        pairs: uint8 [n, 2, side, side, 3], RGB, as shown, squashed to a square: n frames that represent the film, each
             with the first frame of the same scene that is shown `GAP_S` seconds later or more.
         times: [n], when the frames are shown, in seconds after the film's first frame.
         gaps: [n], seconds between the two frames of a pair; 0 where a frame has no partner and stands twice.
         cuts: seconds at which one scene ends and another begins, also where parts of a long film meet.
-        fields: float32 [m, 8, 8, 2], motion of a grid of cells by the codec's motion vectors, right and down in pixels
-            a frame, NaN where unknown; m is 0 for codecs without any.
+        fields: float32 [m, 8, 8, 2], motion of a grid of cells by the codec's motion vectors, right and down as shown,
+            in pixels a frame, NaN where unknown; m is 0 for codecs without any.
         frame_s: [m], seconds between the frames of each field.
         duration_s: the end of the last frame that was read, in seconds.
         width, height: pixels, as stored in the file.
-        aspect: width over height, as displayed.
+        sideways: the film is shown with a quarter turn, so that width and height change places.
+        aspect: width over height, as shown.
         fps: mean frame rate of what was read.
         has_audio: the file has an audio stream.
         truncated: a part of the film wasn't read.
@@ -52,6 +54,7 @@ class Film:
     duration_s: float
     width: int
     height: int
+    sideways: bool
     aspect: float
     fps: float
     has_audio: bool
@@ -119,7 +122,8 @@ def _film(reader: FrameReader, sampler: "FrameSampler", container: Any, stream: 
         duration_s=reader.end,
         width=width,
         height=height,
-        aspect=1 / aspect if sampler.turns % 2 else aspect,
+        sideways=sampler.orientation.sideways,
+        aspect=1 / aspect if sampler.orientation.sideways else aspect,
         fps=reader.frames / max(reader.seconds, _TOLERANCE_S),
         has_audio=len(container.streams.audio) > 0,
         truncated=reader.truncated,
@@ -143,7 +147,7 @@ class FrameSampler:
     are selected.
 
     Attributes:
-        turns: quarter turns, counterclockwise, that make the film upright.
+        orientation: how the last frame is shown.
     """
 
     def __init__(self, *, rate: float, moments: int, side: int) -> None:
@@ -154,7 +158,8 @@ class FrameSampler:
         self._moments: list[_Moment] = []
         self._unpaired: list[_Moment] = []
         self._due = 0.0
-        self.turns = 0
+        self.orientation = Orientation()
+        self._turner = FrameTurner()
 
     def add_frame(self, time: float, frame: Any, *, follows: bool) -> None:
         """Processes the next frame.
@@ -165,8 +170,9 @@ class FrameSampler:
             follows: the frame comes directly after the one before it, with no part left out between them.
         """
         begins = self._cuts.add_frame(time, _scaled(self._small_scaler, frame, _SMALL, Interpolation.AREA))
-        self._vectors.add_frame(time, frame, follows=follows)
-        self.turns = round(frame.rotation / 90)
+        attached = side_data(frame)
+        self.orientation = frame_orientation(frame, attached)
+        self._vectors.add_frame(time, frame, attached=attached, orientation=self.orientation, follows=follows)
         # No pair crosses a cut or a gap.
         if begins or not follows:
             self._unpaired.clear()
@@ -175,7 +181,7 @@ class FrameSampler:
         # Most frames are neither a candidate nor a partner: they aren't scaled.
         if not due and not ready:
             return
-        pixels = _scaled(self._scaler, frame, self._side, _FINE)
+        pixels = _scaled(self._scaler, self._turner.turned(frame, self.orientation), self._side, _FINE)
         for moment in ready:
             moment.partner, moment.gap_s = pixels, time - moment.time
             self._unpaired.remove(moment)
@@ -186,7 +192,7 @@ class FrameSampler:
             self._due = (np.floor(time * self._rate + _TOLERANCE_S) + 1) / self._rate
 
     def result(self) -> dict[str, Any]:
-        """The selected frames and the motion, upright, by the names of the fields of `Film`.
+        """The selected frames and the motion, as shown, by the names of the fields of `Film`.
 
         Raises:
             MediaError: "undecodable" where there was no frame.
@@ -196,13 +202,12 @@ class FrameSampler:
         self._cuts.finish()
         selected = select_frames([moment.time for moment in self._moments], self._cuts.cuts, most=self._most)
         moments = [self._moments[index] for index in selected]
-        pairs = np.array([(moment.pixels, moment.partner) for moment in moments])
         return {
-            "pairs": np.ascontiguousarray(np.rot90(pairs, self.turns, axes=(2, 3))),
+            "pairs": np.array([(moment.pixels, moment.partner) for moment in moments]),
             "times": np.array([moment.time for moment in moments]),
             "gaps": np.array([moment.gap_s for moment in moments]),
             "cuts": np.array(self._cuts.cuts),
-            "fields": self._vectors.rotated(self.turns),
+            "fields": np.array(self._vectors.fields, np.float32).reshape(-1, CELLS, CELLS, 2),
             "frame_s": np.array(self._vectors.frame_s),
         }
 

@@ -19,7 +19,7 @@ class FrameSequence(VideoEncoder):
     """
 
     name = "frame-sequence"
-    version = 2
+    version = 3
 
     @property
     def dim(self) -> int:

@@ -43,7 +43,7 @@ class FrameRnn(VideoEncoder):
     """
 
     name = "frame-rnn"
-    version = 1
+    version = 2
     untrained = True
 
     def __init__(self, *, units: int = 512, batch: int = 8, precision: Precision = "float32", **reading: Any) -> None:

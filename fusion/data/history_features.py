@@ -17,15 +17,19 @@ BLOCK = 4096
 def recency_matrix(likes: History, n_items: int, *, decay: float | None) -> sp.csr_matrix:
     """CSR float32 [U, n_items]: each like's weight times e^(-p / decay), p the number of the user's later likes.
 
-    With `decay` None, the weight alone.
+    Likes with one timestamp have the same p. With `decay` None, the weight alone.
     """
     weight = likes.weight.astype(np.float32)
-    if decay is not None:
-        order = np.lexsort((likes.item, likes.timestamp, likes.user))
-        count = np.bincount(likes.user, minlength=len(likes.user_ids))
-        # The running total of counts is where a user's rows end in `order`; from there back, p counts 0, 1, 2, ...
+    if decay is not None and len(likes):
+        order = np.lexsort((likes.timestamp, likes.user))
+        user, time = likes.user[order], likes.timestamp[order]
+        # Rows of one user and timestamp are neighbours in `order`, and end where either changes.
+        ends = np.append((user[1:] != user[:-1]) | (time[1:] != time[:-1]), True)
+        last = np.flatnonzero(ends)[np.cumsum(ends) - ends]
+        count = np.bincount(user, minlength=len(likes.user_ids))
+        # The running total of counts is where a user's rows end in `order`.
         later = np.empty(len(likes), np.int64)
-        later[order] = np.cumsum(count)[likes.user[order]] - 1 - np.arange(len(likes))
+        later[order] = np.cumsum(count)[user] - 1 - last
         weight = weight * np.exp(-later / decay).astype(np.float32)
     return sp.csr_matrix((weight, (likes.user, likes.item)), shape=(len(likes.user_ids), n_items))
 

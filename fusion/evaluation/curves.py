@@ -18,9 +18,7 @@ PERCENT = np.arange(101)
 WORST, BEST = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
 
 
-def curves(
-    scorers: Mapping[str, Scorer], *, split: Split, split_name: str, n_items: int, seed: int
-) -> list[Figure]:
+def curves(scorers: Mapping[str, Scorer], *, split: Split, split_name: str, n_items: int, seed: int) -> list[Figure]:
     """Every model's curves over `fusion.evaluation.protocol.pooled_pairs`: `roc`, the true positive rate at `k` percent
     false positives; `pr`, the interpolated precision at `k` percent recall; both for k from 0 to 100; `pooled_auc`,
     the area under the ROC curve by the trapezoidal rule (Fawcett 2006); and `average_precision` (Manning et al. 2008,

@@ -1,41 +1,39 @@
 """Reading a landing zone: a night's record files, the records in them, and media files within RAW."""
 
-import csv
 import errno
 import hashlib
 import io
-import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
+from jobs.landing.confinement import HIDDEN, files_under, inside, opened
+from jobs.landing.csv_rows import csv_rows
+from jobs.landing.formats import Reader, json_lines, json_text, parquet_rows
+from jobs.landing.refusal import Refusal
+from jobs.landing.text import blocks
 from lake import storage
 from schemas.errors import NightweaveError
 
-FORMATS = (".jsonl", ".csv", ".parquet")
-MAX_RECORD_BYTES = 16 * 2**20
+TEXTS = {
+    ".jsonl": json_lines, ".ndjson": json_lines, ".jl": json_lines, ".json": json_text, ".csv": csv_rows,
+    ".tsv": csv_rows,
+}  # fmt: skip
+PARQUET = (".parquet", ".parq", ".pq")
+COMPRESSED = (".gz", ".gzip", ".zst", ".zstd", ".bz2")
 MEDIA_ATTEMPTS = 3
 _REFUSED_ERRORS = {errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
 """Reason of a refusal by the system's error number; any other error is not the file's fault and is raised."""
-
-
-class Refusal(Exception):
-    """A record, a file or a field is refused. `reason` is a stable slug, `detail` names what arrived."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail[:500]
 
 
 class LandingZoneError(NightweaveError):
@@ -57,9 +55,11 @@ class Raw:
 
     def nights(self, kind: str) -> list[str]:
         """Return the nights, ISO dates ascending, that have a partition of `items` or `interactions`."""
-        filesystem, root = self._root()
-        found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{kind}", allow_not_found=True))
-        return sorted(info.base_name[3:] for info in found if info.base_name.startswith("ds="))
+        return sorted(name[3:] for name, is_folder in self._entries(kind) if is_folder and _is_night(name))
+
+    def strays(self, kind: str) -> list[str]:
+        """Return the names in the folder of `items` or `interactions` that are no night and are not read."""
+        return sorted(name for name, is_folder in self._entries(kind) if not (is_folder and _is_night(name)))
 
     def files(self, kind: str, night: str) -> list[str]:
         """Return the record files of a night, relative to RAW, in the order in which they are read.
@@ -67,33 +67,74 @@ class Raw:
         Raises:
             LandingZoneError: RAW itself does not exist.
         """
-        filesystem, root = self._root()
-        if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
-            raise LandingZoneError(
-                f"--raw {self.uri}: no such folder; expected a landing zone with items/ds=YYYY-MM-DD/"
-            )
-        selector = pafs.FileSelector(f"{root}/{kind}/ds={night}", recursive=True, allow_not_found=True)
-        paths = (info.path for info in filesystem.get_file_info(selector) if info.is_file)
-        return sorted(path[len(root) + 1 :] for path in paths if path.endswith(FORMATS))
+        return [path for path in self._night_files(kind, night)[0] if _format(path)]
 
-    def records(self, path: str) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
-        """Yield the records of a file with their position: the line of a text file, the row of a Parquet file, from 1.
+    def unread(self, kind: str, night: str) -> list[tuple[str, Refusal]]:
+        """Return the files of a night that are not read, relative to RAW, each with the reason.
 
-        What cannot be read as a record is yielded as a `Refusal` in its place; a file that cannot be read at all is
-        one refusal at position 0.
+        Raises:
+            LandingZoneError: RAW itself does not exist.
+        """
+        files, outside = self._night_files(kind, night)
+        known = ", ".join((*TEXTS, *PARQUET))
+        other = Refusal("unknown_format", f"its name ends in none of {known}, with .gz, .zst or .bz2", rows=0)
+        link = Refusal("outside_raw", "a link that leads out of RAW or nowhere", rows=0)
+        return [(path, other) for path in files if not _format(path)] + [(path, link) for path in outside]
+
+    def records(self, path: str, *, known: frozenset[str] | None = None) -> "Records":
+        """Return the records of a file with their positions: the line of a text file, the row of a Parquet file,
+        from 1.
+
+        What cannot be read as a record is a `Refusal` in its place. A file that cannot be read at all is one refusal
+        at position 0, and so is what is left of a file that cannot be read to its end.
+
+        Args:
+            known: columns of which a value that Python cannot hold costs its row, in formats that have types; None
+                for all.
+        """
+        return Records(self.read(path, known=known))
+
+    def read(self, path: str, *, known: frozenset[str] | None) -> Reader:
+        """As `records`, as a generator that returns `Records.counted`.
 
         Raises:
             RawChangedError: the file changed meanwhile; records yielded until then are to be discarded.
         """
         filesystem, root = self._root()
-        reader = {".jsonl": _json_lines, ".csv": _csv_rows, ".parquet": _parquet_rows}[PurePosixPath(path).suffix]
+        rows = None
         before = _stamp(filesystem, f"{root}/{path}")
-        with filesystem.open_input_file(f"{root}/{path}") as file:
-            yield from reader(file)
+        try:
+            with opened(filesystem, root, path) as file:
+                if _format(path) in PARQUET:
+                    rows = yield from parquet_rows(file, known=known)
+                else:
+                    text = blocks(file, compressed=path.lower().endswith(COMPRESSED))
+                    rows = yield from TEXTS[_format(path)](text)
+        except Refusal as refusal:
+            yield 0, refusal
+        except PermissionError:
+            yield 0, Refusal("unreadable_file", "it may not be read", rows=None)
+        except FileNotFoundError:
+            raise _changed(path) from None
         if _stamp(filesystem, f"{root}/{path}") != before:
-            raise RawChangedError(
-                f"{path} changed while it was read; put files into RAW whole, then run the step again"
+            raise _changed(path)
+        return rows
+
+    def _entries(self, kind: str) -> list[tuple[str, bool]]:
+        """Name of everything in a folder of RAW that is not hidden, and whether it is a folder."""
+        filesystem, root = self._root()
+        found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{kind}", allow_not_found=True))
+        kinds = [(info.base_name, info.type == pafs.FileType.Directory) for info in found]
+        return [(name, is_folder) for name, is_folder in kinds if not name.startswith(HIDDEN)]
+
+    def _night_files(self, kind: str, night: str) -> tuple[list[str], list[str]]:
+        """As `files_under`."""
+        filesystem, root = self._root()
+        if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
+            raise LandingZoneError(
+                f"--raw {self.uri}: no such folder; expected a landing zone with items/ds=YYYY-MM-DD/"
             )
+        return files_under(filesystem, root, f"{kind}/ds={night}")
 
     def media(self, uri: str, *, max_bytes: int) -> str:
         """Return the SHA-256 of the file that an item points to, hex.
@@ -102,7 +143,8 @@ class Raw:
             Refusal: the path leaves RAW, nothing is there, it is no file, it may not be read, it is empty or larger
                 than `max_bytes`, or it changed during each of `MEDIA_ATTEMPTS` readings.
         """
-        filesystem, path = self._media_path(uri)
+        filesystem, root, relative = self._media_path(uri)
+        path = f"{root}/{relative}"
         try:
             for _ in range(MEDIA_ATTEMPTS):
                 info = filesystem.get_file_info(path)
@@ -110,8 +152,8 @@ class Raw:
                     raise Refusal("media_missing", uri)
                 if not 0 < info.size <= max_bytes:
                     raise Refusal("media_size", f"{uri}: {info.size} bytes; expected 1 to {max_bytes}")
-                with filesystem.open_input_stream(path) as stream:
-                    digest = hashlib.file_digest(io.BufferedReader(stream), "sha256").hexdigest()
+                with opened(filesystem, root, relative, reason="media_outside_raw") as file:
+                    digest = hashlib.file_digest(io.BufferedReader(file), "sha256").hexdigest()
                 if _stamp(filesystem, path) == (info.size, info.mtime_ns):
                     return digest
             raise Refusal("media_changed", f"{uri}: it changed each of the {MEDIA_ATTEMPTS} times that it was read")
@@ -128,7 +170,8 @@ class Raw:
         Raises:
             Refusal: the path leaves RAW.
         """
-        return _stamp(*self._media_path(uri))
+        filesystem, root, relative = self._media_path(uri)
+        return _stamp(filesystem, f"{root}/{relative}")
 
     @contextmanager
     def local(self, uri: str) -> Iterator[Path]:
@@ -137,7 +180,8 @@ class Raw:
         Raises:
             Refusal: the path leaves RAW.
         """
-        filesystem, path = self._media_path(uri)
+        filesystem, root, relative = self._media_path(uri)
+        path = f"{root}/{relative}"
         if isinstance(filesystem, pafs.LocalFileSystem):
             yield Path(path)
             return
@@ -147,18 +191,59 @@ class Raw:
                 shutil.copyfileobj(source, target)
             yield copy
 
-    def _media_path(self, uri: str) -> tuple[pafs.FileSystem, str]:
-        """File system and path of a media file: relative to RAW, without scheme or `..`, and no link out of RAW."""
+    def _media_path(self, uri: str) -> tuple[pafs.FileSystem, str, str]:
+        """File system, RAW in it, and the path of a media file in RAW, without scheme or `..`; no link out of RAW."""
         pure = PurePosixPath(uri)
         if not uri or "\0" in uri or "\\" in uri or pure.is_absolute() or ".." in pure.parts:
             raise Refusal("media_outside_raw", f"{uri!r}: expected a path relative to RAW without '..'")
         if _names_a_host(uri) or "://" in unquote(uri):
             raise Refusal("media_outside_raw", f"{uri!r}: expected a path relative to RAW, not a URL")
         filesystem, root = self._root()
-        path = f"{root}/{pure}"
-        if isinstance(filesystem, pafs.LocalFileSystem) and not _inside(path, root):
+        if isinstance(filesystem, pafs.LocalFileSystem) and not inside(f"{root}/{pure}", root):
             raise Refusal("media_outside_raw", f"{uri!r}: a link that leads out of RAW")
-        return filesystem, path
+        return filesystem, root, str(pure)
+
+
+class Records:
+    """The records of one file, an iterator.
+
+    Attributes:
+        counted: how many records the file holds, counted apart from the parser, once all were read; None where that
+            cannot be known.
+    """
+
+    def __init__(self, rows: Reader) -> None:
+        self.counted: int | None = None
+        self._rows = self._all(rows)
+
+    def _all(self, rows: Reader) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
+        self.counted = yield from rows
+
+    def __iter__(self) -> "Records":
+        return self
+
+    def __next__(self) -> tuple[int, dict[str, Any] | Refusal]:
+        return next(self._rows)
+
+
+def _changed(path: str) -> RawChangedError:
+    return RawChangedError(f"{path} changed while it was read; put files into RAW whole, then run the step again")
+
+
+def _is_night(name: str) -> bool:
+    try:
+        return re.fullmatch(r"ds=\d{4}-\d\d-\d\d", name, re.ASCII) is not None and bool(date.fromisoformat(name[3:]))
+    except ValueError:
+        return False
+
+
+def _format(path: str) -> str:
+    """The format that a file's name ends in, a key of `TEXTS` or one of `PARQUET`; empty where it is not read."""
+    name = PurePosixPath(path.lower())
+    if name.suffix in PARQUET:
+        return name.suffix
+    plain = PurePosixPath(name.stem if name.suffix in COMPRESSED else name.name)
+    return plain.suffix if plain.suffix in TEXTS else ""
 
 
 def _stamp(filesystem: pafs.FileSystem, path: str) -> tuple[int | None, int | None]:
@@ -166,102 +251,8 @@ def _stamp(filesystem: pafs.FileSystem, path: str) -> tuple[int | None, int | No
     return info.size, info.mtime_ns
 
 
-def _inside(path: str, root: str) -> bool:
-    return os.path.realpath(path).startswith(os.path.realpath(root) + os.sep)
-
-
 def _names_a_host(uri: str) -> bool:
     try:
         return bool(urlsplit(uri).netloc)
     except ValueError:  # brackets that hold no address
         return True
-
-
-def _json_lines(file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
-    lines = io.BufferedReader(file, 2**20)
-    position = 0
-    while line := lines.readline(MAX_RECORD_BYTES):
-        position += 1
-        if len(line) == MAX_RECORD_BYTES and not line.endswith(b"\n"):
-            yield position, Refusal("record_too_long", f"more than {MAX_RECORD_BYTES} bytes without a line end")
-            while (rest := lines.readline(MAX_RECORD_BYTES)) and not rest.endswith(b"\n"):
-                continue
-        elif line.strip():
-            yield position, _json_record(line)
-
-
-def _json_record(line: bytes) -> dict[str, Any] | Refusal:
-    try:
-        record = _json_value(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        return Refusal("not_json", f"{error}: {line[:200].decode('utf-8', 'replace').strip()}")
-    if not isinstance(record, dict):
-        return Refusal("not_an_object", f"expected a JSON object, got {type(record).__name__}")
-    return record
-
-
-def _json_value(text: str) -> Any:
-    """The value of a JSON text; an unpaired surrogate, as of an emoji cut in two, is left out, for it is no Unicode.
-
-    Raises:
-        ValueError: it is no JSON, or has a number of more digits than Python reads.
-        RecursionError: it is nested too deeply.
-    """
-    value = json.loads(text)
-    if "\\ud" in text.lower():
-        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "ignore"))
-    return value
-
-
-def _csv_rows(file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
-    rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=""), strict=True)
-    try:
-        # A name that is no UTF-8 is that of an unknown column; the others can be read.
-        header = [name.encode("utf-8", "replace").decode() for name in next(rows, [])]
-    except csv.Error as error:
-        yield 0, Refusal("not_csv", f"its header cannot be read: {error}")
-        return
-    while True:
-        position = rows.line_num + 1
-        try:
-            values = next(rows, None)
-        except csv.Error as error:
-            yield position, Refusal("not_csv", str(error))
-            continue
-        if values is None:
-            return
-        if not values:
-            continue
-        yield position, _csv_record(header, values)
-
-
-def _csv_record(header: list[str], values: list[str]) -> dict[str, Any] | Refusal:
-    if len(values) != len(header):
-        return Refusal("not_csv", f"{len(values)} fields where the header names {len(header)}")
-    try:
-        "".join(values).encode()
-    except UnicodeEncodeError:
-        return Refusal("not_utf8", repr(values)[:200])
-    return {name: _csv_value(value) for name, value in zip(header, values, strict=True) if value != ""}
-
-
-def _csv_value(value: str) -> Any:
-    """A list or an object travels in CSV as JSON text; anything else is the string that it is."""
-    if value[0] in "[{" and value[-1] in "]}":
-        try:
-            return _json_value(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def _parquet_rows(file: pa.NativeFile) -> Iterator[tuple[int, dict[str, Any] | Refusal]]:
-    try:
-        batches = pq.ParquetFile(file).iter_batches(batch_size=4096)
-        position = 0
-        for batch in batches:
-            for record in batch.to_pylist():
-                position += 1
-                yield position, {name: value for name, value in record.items() if value is not None}
-    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
-        yield 0, Refusal("not_parquet", str(error))

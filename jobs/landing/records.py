@@ -4,31 +4,46 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from features.text.nlp.language import detect_language
 from features.text.nlp.normalise import clean_text
-from jobs.landing.raw import Refusal
+from jobs.landing.refusal import Refusal
+from jobs.landing.values import MISSING, is_missing, listed, mapped, number
 from schemas.config import Clean, Events
+from schemas.tables import FUTURE_DAYS
 
 ITEM_FIELDS = frozenset(
     {"item_id", "title", "description", "category", "tags", "language", "price", "attributes"}
     | {"image_uris", "audio_uris", "video_uris", "updated_at", "deleted"}
 )
 INTERACTION_FIELDS = frozenset({"user_id", "item_id", "timestamp", "event", "value", "text"})
+TYPED_FIELDS = frozenset({"price", "value", "deleted", "updated_at", "timestamp", "attributes"})
+"""Fields that are no text, in which a text that stands for a missing value is one."""
+FLAGS = {**dict.fromkeys(("true", "1", "yes", "t", "y"), True), **dict.fromkeys(("false", "0", "no", "f", "n"), False)}
+NO_ID = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of characters that no identifier has: controls, halves of surrogate pairs, separators of lines."""
 MAX_ID_CHARS = 512
-FUTURE_LIMIT = timedelta(days=2)
-"""A timestamp may be as late as the end of the day after its night, since clocks and time zones differ."""
+MAX_WHOLE_FLOAT = 2**53 - 1
+FUTURE_LIMIT = timedelta(days=FUTURE_DAYS)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+STAMP = re.compile(r"(\d{8})(?:(\d{4}|\d{6})(\d{3})?)?", re.ASCII)
+"""Digits that are a date and a time of day: YYYYMMDD, then HHMM or HHMMSS, then milliseconds."""
 
 
-def item(record: Mapping[str, Any], *, config: Clean) -> dict[str, Any]:
+def item(record: Mapping[str, Any], *, night: date, config: Clean) -> dict[str, Any]:
     """Return the row of `items` for a raw record, without media keys.
 
     Raises:
-        Refusal: `item_id` is missing, or a field has a value of a wrong type.
+        Refusal: `item_id` is missing, a field has a value of a wrong type, or `updated_at` is after the night.
     """
+    record = _present(record)
     title = _text(record, "title", config)
     description = _text(record, "description", config)
     category = _text(record, "category", config)
@@ -43,7 +58,7 @@ def item(record: Mapping[str, Any], *, config: Clean) -> dict[str, Any]:
         "language": _language(record, f"{title} {description}"),
         "price": _price(record.get("price")),
         "attributes": _attributes(record.get("attributes")),
-        "updated_at": _timestamp(record["updated_at"], "updated_at") if record.get("updated_at") is not None else None,
+        "updated_at": _updated_at(record.get("updated_at"), night),
         "deleted": _flag(record.get("deleted", False)),
         "text": text or None,
         "text_key": _key(text),
@@ -59,14 +74,14 @@ def interaction(record: Mapping[str, Any], *, night: date, events: Events, confi
     Raises:
         Refusal: a required field is missing, the event is unknown, or the time is unreadable or after the night.
     """
+    record = _present(record)
     event = str(record.get("event") or "").strip().lower()
     event = events.aliases.get(event, event)
     if event not in events.weights:
-        raise Refusal("unknown_event", f"event {record.get('event')!r}; expected one of {', '.join(events.weights)}")
+        expected = ", ".join(events.weights)
+        raise Refusal("unknown_event", f"event {record.get('event')!r:.100}; expected one of {expected}")
     text = _text(record, "text", config)
-    timestamp = _timestamp(record.get("timestamp"), "timestamp")
-    if timestamp.date() >= night + FUTURE_LIMIT:
-        raise Refusal("timestamp_in_future", f"{timestamp.isoformat()} in the night of {night}")
+    timestamp = _timestamp(record.get("timestamp"), "timestamp", night)
     return {
         "user_id": _identifier(record, "user_id"),
         "item_id": _identifier(record, "item_id"),
@@ -88,22 +103,56 @@ def _key(text: str) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest() if text else None
 
 
+def _present(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record without fields whose value is absent."""
+    return {
+        name: value
+        for name, value in record.items()
+        if not (name in TYPED_FIELDS and value.strip() in MISSING if isinstance(value, str) else is_missing(value))
+    }
+
+
 def _identifier(record: Mapping[str, Any], field: str) -> str:
-    value = record.get(field)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise Refusal(f"{field}_missing", f"{field} is {value!r}; expected a string or a whole number")
-    identifier = clean_text(str(value))
+    """An identifier, character for character; a whole number of any type is its digits."""
+    value = _plain(record.get(field))
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Refusal(f"{field}_missing", f"{field} is {value!r:.100}; expected a string or a whole number")
+    identifier = str(value)
+    if not identifier.isprintable() and (wrong := [c for c in identifier if unicodedata.category(c) in NO_ID]):
+        raise Refusal(f"{field}_characters", f"{field} has the character {wrong[0]!r}; expected none of its kind")
+    if all(c.isspace() or unicodedata.category(c) == "Cf" for c in identifier):
+        raise Refusal(f"{field}_missing", f"{field} is {value!r:.100}; expected a character that can be seen")
     if len(identifier) > MAX_ID_CHARS:
         raise Refusal(f"{field}_too_long", f"{len(identifier)} characters; at most {MAX_ID_CHARS}")
     return identifier
+
+
+def _plain(value: Any) -> Any:
+    """A whole number as an int, a UUID and text in bytes as a string; anything else as it is.
+
+    A float that is too large to tell whole numbers apart stays one: it may stand for either of two.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (float, Decimal)) and math.isfinite(value) and value == int(value):
+        return int(value) if isinstance(value, Decimal) or abs(value) <= MAX_WHOLE_FLOAT else value
+    if isinstance(value, bytes):
+        with suppress(UnicodeDecodeError):
+            return value.decode()
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _unicode(text: str) -> str:
+    """The text without halves of surrogate pairs, as of an emoji cut in two, which are no Unicode."""
+    return text if text.isascii() else text.encode("utf-8", "ignore").decode()
 
 
 def _text(record: Mapping[str, Any], field: str, config: Clean) -> str:
     value = record.get(field)
     if value is None:
         return ""
+    if isinstance(value, bytes | UUID | Decimal):
+        value = str(_plain(value)) if isinstance(value, Decimal) else _plain(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Refusal(f"{field}_type", f"{field} is a {type(value).__name__}; expected a string")
     return clean_text(str(value))[: config.max_text_chars]
@@ -111,12 +160,29 @@ def _text(record: Mapping[str, Any], field: str, config: Clean) -> str:
 
 def _strings(record: Mapping[str, Any], field: str, *, clean: bool = True) -> list[str]:
     """A list of strings, each once, in order; a bare string is a list of one."""
-    value = record.get(field)
-    values = [] if value is None else [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(v, str | int) for v in values):
+    if (value := record.get(field)) is None:
+        return []
+    try:
+        values = _values(value)
+    except ValueError as error:
+        raise Refusal(f"{field}_type", f"{field} is {value!r:.100}: {error}") from None
+    values = [_plain(v) for v in values if not is_missing(v)] if isinstance(values, list) else None
+    if values is None or not all(isinstance(v, str | int) for v in values):
         raise Refusal(f"{field}_type", f"{field} is {value!r:.100}; expected a list of strings")
-    cleaned = (clean_text(str(v)) if clean else str(v) for v in values)
+    cleaned = (clean_text(str(v)) if clean else _unicode(str(v)) for v in values)
     return list(dict.fromkeys(v for v in cleaned if v))
+
+
+def _values(value: Any) -> Any:
+    """The value as a list where it is a text.
+
+    Raises:
+        ValueError: a text in brackets that is no list.
+    """
+    if not isinstance(value, str):
+        return value
+    found = listed(value)
+    return [value] if found is None else found
 
 
 def _language(record: Mapping[str, Any], text: str) -> str:
@@ -127,27 +193,20 @@ def _language(record: Mapping[str, Any], text: str) -> str:
 
 
 def _number(value: Any, field: str) -> float | None:
-    if value is None or value == "":
+    """A number, or a text that `values.number` reads as one."""
+    if value is None:
         return None
     try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise Refusal(f"{field}_type", f"{field} is {value!r:.100}; expected a number") from None
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise Refusal(f"{field}_type", f"{field} is {value!r}; expected a finite number")
-    return number
+        found = number(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        cause = f": {error}" if isinstance(value, str) else ""
+        raise Refusal(f"{field}_type", f"{field} is {value!r:.100}; expected a number{cause}") from None
+    if isinstance(value, bool) or not math.isfinite(found):
+        raise Refusal(f"{field}_type", f"{field} is {value!r:.100}; expected a finite number")
+    return found
 
 
 def _price(value: Any) -> float | None:
-    """A price as a number: `1299`, `"1,299.00"`, `"1.299,00 €"`, `"¥ 59"`; 1 or 2 digits at the end are decimals."""
-    if isinstance(value, str):
-        found = re.search(r"\d[\d.,'\s]*", value)
-        if not found:
-            raise Refusal("price_type", f"price is {value!r:.100}; expected a number")
-        digits = re.sub(r"[\s']", "", found.group()).rstrip(".,")
-        decimal = re.search(r"[.,](\d{1,2})$", digits)
-        whole = re.sub(r"[.,]", "", digits[: decimal.start()] if decimal else digits)
-        value = f"{'-' if value.strip().startswith('-') else ''}{whole}.{decimal.group(1) if decimal else 0}"
     price = _number(value, "price")
     if price is not None and price < 0:
         raise Refusal("price_negative", f"price is {price}")
@@ -155,46 +214,94 @@ def _price(value: Any) -> float | None:
 
 
 def _attributes(value: Any) -> dict[str, str]:
-    """A flat map of strings; a value that is no string is kept as its JSON text."""
+    """A flat map of strings; a value that is no string is kept as its JSON text, an absent one is left out."""
     if value is None:
         return {}
+    if isinstance(value, str) and (found := mapped(value)) is not None:
+        value = found
     if isinstance(value, list):
         value = dict(value) if all(isinstance(pair, tuple) and len(pair) == 2 for pair in value) else value
     if not isinstance(value, dict):
         raise Refusal("attributes_type", f"attributes is a {type(value).__name__}; expected an object")
     pairs = (
-        (str(k), v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str)) for k, v in value.items()
+        (_unicode(str(k)), _unicode(v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str)))
+        for k, v in value.items()
+        if not is_missing(v)
     )
     return dict(sorted(pairs))
 
 
 def _flag(value: Any) -> bool:
-    flags = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
     try:
-        return flags[str(value).strip().lower()]
+        return FLAGS[str(_plain(value)).strip().lower()]
     except KeyError:
         raise Refusal("deleted_type", f"deleted is {value!r:.100}; expected true or false") from None
 
 
-def _timestamp(value: Any, field: str) -> datetime:
-    """A time in UTC: ISO 8601 (UTC where it names no offset), or seconds or milliseconds since 1970."""
+def _updated_at(value: Any, night: date) -> datetime | None:
+    return None if value is None else _timestamp(value, "updated_at", night)
+
+
+def _timestamp(value: Any, field: str, night: date) -> datetime:
+    """A moment in UTC, from 1970 to the end of the day after the night; what bears no zone is in UTC."""
     try:
-        if isinstance(value, datetime):
-            parsed = value
-        elif isinstance(value, date):
-            parsed = datetime(value.year, value.month, value.day)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            parsed = _epoch(value)
-        elif isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value.strip()) and len(value.strip()) > 8:
-            parsed = _epoch(float(value))
-        elif isinstance(value, str):
-            parsed = datetime.fromisoformat(value.strip())
-        else:
-            raise ValueError(value)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        raise Refusal(f"{field}_type", f"{field} is {value!r:.100}; expected ISO 8601 or seconds since 1970") from None
+        moment = _moment(value)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refusal(
+            f"{field}_type",
+            f"{field} is {value!r:.100}; expected ISO 8601, YYYYMMDD, YYYYMMDDHHMMSS or a number of seconds since 1970",
+        ) from None
+    if moment < EPOCH:
+        raise Refusal(f"{field}_before_1970", f"{field} is {value!r:.100}; expected a time since 1970")
+    if moment.date() >= night + FUTURE_LIMIT:
+        raise Refusal(f"{field}_in_future", f"{moment.isoformat()} in the night of {night}")
+    return moment
 
 
-def _epoch(value: float) -> datetime:
-    return datetime.fromtimestamp(value / 1000 if abs(value) >= 1e11 else value, UTC)
+def _moment(value: Any) -> datetime:
+    """The moment that a value is, without a zone where the value bears none.
+
+    Raises:
+        ValueError, OverflowError: it is none.
+    """
+    if isinstance(value, datetime):
+        return datetime.combine(value.date(), value.timetz())  # to microseconds, where it has nanoseconds
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    if isinstance(value, str):
+        text = value.strip()
+        if not re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+            return datetime.fromisoformat(text.removesuffix(" UTC"))
+        value = float(text) if "." in text else int(text)
+    if isinstance(value, float | Decimal):
+        value = int(value) if value == int(value) else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(value)
+    return _stamp(str(value)) or _since_1970(value)
+
+
+def _stamp(digits: str) -> datetime | None:
+    """The moment that digits spell as a calendar does, None where they are a count.
+
+    Of 12 digits only those that begin with 19 or 20 do: the others are milliseconds of the years 1973 to 2001.
+
+    Raises:
+        ValueError: they spell no date, or only a year or a month.
+    """
+    if re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])?", digits):
+        raise ValueError(digits)
+    found = STAMP.fullmatch(digits)
+    if not found or (len(digits) == 12 and not digits.startswith(("19", "20"))) or len(digits) == 15:
+        return None
+    day, clock, thousandths = found.groups()
+    return datetime.fromisoformat(f"{day}T{clock or '0000'}" + (f".{thousandths}" if thousandths else ""))
+
+
+def _since_1970(count: float) -> datetime:
+    """A count of seconds; from 10**11 on of milliseconds, from 10**14 of microseconds, from 10**17 of nanoseconds."""
+    if abs(count) < 1e11:
+        return EPOCH + timedelta(seconds=count)
+    if abs(count) < 1e14:
+        return EPOCH + timedelta(milliseconds=count)
+    return EPOCH + timedelta(microseconds=count if abs(count) < 1e17 else count // 1000)

@@ -14,7 +14,13 @@ log = logging.getLogger("nightweave.ledger")
 
 @dataclass(frozen=True)
 class Account:
-    """Counts of rows of one step; they must add up (law 3). `encoder` is the fingerprint of that of an extraction."""
+    """Counts of rows of one step; they must add up (law 3).
+
+    Attributes:
+        encoder: fingerprint of that of an extraction.
+        files: how many files of RAW the rows came from; None for steps that read none.
+        unread_files: how many files stood beside them that are not read, and so are in no other count.
+    """
 
     rows_in: int
     kept: int
@@ -23,6 +29,8 @@ class Account:
     superseded: int = 0
     unknown_columns: Mapping[str, int] = field(default_factory=dict)
     encoder: str | None = None
+    files: int | None = None
+    unread_files: int | None = None
 
 
 def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: float) -> None:

@@ -16,15 +16,19 @@ from schemas.tables import Items
 from tests import seaweed
 from tests.deploy.nights import NIGHT
 
-START_A_TASK = """
-import json, os, subprocess, sys
+START_TASKS = """
+import json, os, sys
 from types import SimpleNamespace
 from dags.nightly_recommendations import dag
-task = dag.get_task(sys.argv[1])
-context = {"task": task, "params": {"skip_publishing": False}, "ti": SimpleNamespace(id="one"), "ds": "2026-11-01"}
-task._pre_execute_hook(context)
-print(json.dumps(task.env_vars if sys.argv[1] == "clean" else {}))
-print(json.dumps({name: value for name, value in os.environ.items() if name.startswith("AWS_")}))
+before = dict(os.environ)
+for name in sys.argv[1:]:
+    os.environ.clear()
+    os.environ.update(before)
+    task = dag.get_task(name)
+    context = {"task": task, "params": {"skip_publishing": False}, "ti": SimpleNamespace(id="one"), "ds": "2026-11-01"}
+    task._pre_execute_hook(context)
+    found = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    print(json.dumps({"rendered": getattr(task, "env_vars", None), "found": found}))
 """
 CONNECTION = {
     "conn_type": "aws",
@@ -34,7 +38,8 @@ CONNECTION = {
 }
 
 
-def started(task: str, home: Path, connection: dict) -> subprocess.CompletedProcess[str]:
+def started(home: Path, connection: dict, *tasks: str) -> subprocess.CompletedProcess[str]:
+    """Runs what Airflow runs before each task, all in one process that starts each with the environment given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
     environment = kept | {
         "AIRFLOW_HOME": str(home),
@@ -43,32 +48,35 @@ def started(task: str, home: Path, connection: dict) -> subprocess.CompletedProc
         "NIGHTWEAVE_RAW": str(home),
         "NIGHTWEAVE_LAKE": str(home),
     }
-    command = [sys.executable, "-c", START_A_TASK, task]
+    command = [sys.executable, "-c", START_TASKS, *tasks]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("task", ["clean", "earlier_nights", "evaluate"])
-def test_a_task_gets_what_the_connection_says(task: str, tmp_path: Path) -> None:
-    told = started(task, tmp_path, CONNECTION)
-    assert told.returncode == 0, told.stderr
-    rendered, found = told.stdout.strip().splitlines()[-2:]
-    assert json.loads(found) == {
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "s3cret/+",
-        "AWS_REGION": "eu-central-1",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
-    }
-    assert "s3cret" not in rendered  # Airflow shows rendered fields to whoever may look
+def test_tasks_get_what_the_connection_holds(tmp_path: Path) -> None:
+    tasks = ("clean", "earlier_nights", "evaluate")
+    done = started(tmp_path, CONNECTION, *tasks)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.strip().splitlines()[-len(tasks) :]]
+    assert [line["found"] for line in lines] == [
+        {
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "s3cret/+",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9000",
+        }
+    ] * len(tasks)
+    assert lines[0]["rendered"]
+    assert "s3cret" not in json.dumps([line["rendered"] for line in lines])  # Airflow shows rendered fields to readers
 
 
 def test_a_connection_of_another_type_is_refused(tmp_path: Path) -> None:
-    told = started("clean", tmp_path, CONNECTION | {"conn_type": "postgres"})
-    assert told.returncode != 0 and "expected 'aws'" in told.stderr
+    done = started(tmp_path, CONNECTION | {"conn_type": "postgres"}, "clean")
+    assert done.returncode != 0 and "expected 'aws'" in done.stderr
 
 
 def test_it_is_the_region_alone_where_a_role_has_the_rest(tmp_path: Path) -> None:
-    told = started("clean", tmp_path, {"conn_type": "aws", "extra": {"region_name": "eu-central-1"}})
-    assert json.loads(told.stdout.strip().splitlines()[-1]) == {"AWS_REGION": "eu-central-1"}
+    done = started(tmp_path, {"conn_type": "aws", "extra": {"region_name": "eu-central-1"}}, "clean")
+    assert json.loads(done.stdout.strip().splitlines()[-1])["found"] == {"AWS_REGION": "eu-central-1"}
 
 
 def airflow(*arguments: str, environment: dict[str, str]) -> str:

@@ -1,10 +1,12 @@
 """`nightweave verify` finds what is planted into a copy of a real night's lake, and names table and partition."""
 
+import json
 import math
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,13 +16,15 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.reextract import reextract_modality
+from jobs.runtime.night import Night
 from jobs.verify import WHOLE, Finding, findings
 from lake.lake import Lake
+from lake.provenance import made_from
 from schemas.features import FeaturesAudio, FeaturesImage, FeaturesText
 from schemas.table import MODALITIES, Table
-from schemas.tables import ItemEmbeddings, Items, Ledger, Recommendations, SimilarItems, UserEmbeddings
+from schemas.tables import Interactions, ItemEmbeddings, Items, Ledger, Recommendations, SimilarItems, UserEmbeddings
 from tests.faults.night import NIGHTS, new_place
-from tests.jobs.nights import a_night, run_night
+from tests.jobs.nights import a_night, finish, run_night
 
 pytestmark = pytest.mark.night
 DATE = f"date={NIGHTS[0]}"
@@ -240,3 +244,87 @@ def test_the_command_names_table_and_partition_and_fails(copied: Lake) -> None:
     told = subprocess.run(command, capture_output=True, text=True)
     assert told.returncode == 1
     assert f"fail: recommendations/{DATE}: {WHOLE}" in told.stdout
+
+
+@dataclass(frozen=True)
+class Relanded:
+    """Two nights, and what the second recommends to one user: an item of each kind of change to the first night."""
+
+    raw: Path
+    config: Path
+    lake: Lake
+    user: str
+    seen: str
+    deleted: str
+
+    def night(self, date: str) -> Night:
+        return a_night(date, self.raw, self.lake, config=str(self.config))
+
+    def shelf(self) -> set[str]:
+        where = (pc.field("date") == pa.scalar(NIGHTS[1]).cast(pa.date32())) & (pc.field("user_id") == self.user)
+        return set(self.lake.read(Recommendations, where=where)["item_id"].to_pylist())
+
+    def failures(self) -> list[str]:
+        return sorted({f"{f.place()}: {f.promise}" for f in findings(self.lake)[1] if f.severity == "fail"})
+
+
+@pytest.fixture(scope="module")
+def two(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Relanded:
+    place = new_place(tmp_path_factory.mktemp("relanded"))
+    for night in NIGHTS:
+        run_night(spark, a_night(night, place.raw, place.tables(), config=str(place.config)))
+    made = Relanded(place.raw, place.config, place.tables(), "", "", "")
+    known = set(made.lake.read(Interactions)["user_id"].to_pylist())
+    rows = made.lake.read(Recommendations, where=pc.field("shelf") == "for_you").to_pylist()
+    mine = [row for row in rows if str(row["date"]) == NIGHTS[1] and row["user_id"] in known]
+    seen, deleted = [row["item_id"] for row in mine if row["user_id"] == mine[0]["user_id"]][:2]
+    return replace(made, user=mine[0]["user_id"], seen=seen, deleted=deleted)
+
+
+@pytest.fixture
+def relanded(two: Relanded, spark: SparkSession, tmp_path: Path) -> Relanded:
+    """The first night was landed again with one more event and one more tombstone, and made again."""
+    lake = Lake(str(shutil.copytree(two.lake.uri.removeprefix("file://"), tmp_path / "lake")))
+    made = replace(two, raw=shutil.copytree(two.raw, tmp_path / "raw"), lake=lake)
+    event = {"user_id": two.user, "item_id": two.seen, "timestamp": f"{NIGHTS[0]}T12:00:00Z", "event": "view"}
+    tombstone = {"item_id": two.deleted, "deleted": True, "updated_at": f"{NIGHTS[1]}T23:59:59Z"}
+    for kind, row in (("interactions", event), ("items", tombstone)):
+        (made.raw / kind / f"ds={NIGHTS[0]}" / "more.jsonl").write_text(json.dumps(row))
+    run_night(spark, made.night(NIGHTS[0]))
+    return made
+
+
+def test_an_earlier_night_that_was_landed_again_is_no_fault_of_a_later_one(
+    relanded: Relanded, spark: SparkSession
+) -> None:
+    assert {relanded.seen, relanded.deleted} <= relanded.shelf(), "the later night is as it was"
+    assert relanded.failures() == []
+    run_night(spark, relanded.night(NIGHTS[1]))
+    assert relanded.shelf().isdisjoint({relanded.seen, relanded.deleted})
+    assert relanded.failures() == []
+
+
+def test_what_a_night_did_read_is_held_against_it_all_the_same(relanded: Relanded) -> None:
+    """Its own rows are; made again, so are those of the night that was landed again."""
+    of_second = pc.field("date") == pa.scalar(NIGHTS[1]).cast(pa.date32())
+    (event,) = relanded.lake.read(Interactions, where=of_second).slice(0, 1).to_pylist()
+    show(relanded.lake, event["user_id"], event["item_id"])
+    assert relanded.failures() == [f"recommendations/date={NIGHTS[1]}: no seen item is recommended"]
+
+
+@pytest.mark.parametrize(("change", "promise"), [("seen", "seen"), ("deleted", "deleted")])
+def test_rows_of_an_earlier_night_are_held_against_a_later_one_that_read_them(
+    relanded: Relanded, spark: SparkSession, change: str, promise: str
+) -> None:
+    finish(spark, relanded.night(NIGHTS[1]))
+    show(relanded.lake, relanded.user, getattr(relanded, change))
+    assert f"recommendations/date={NIGHTS[1]}: no {promise} item is recommended" in relanded.failures()
+
+
+def show(lake: Lake, user: str, item: str) -> None:
+    """Put an item on the first place of a user's shelf of the second night, as a broken step would."""
+    read = made_from(lake, Recommendations, NIGHTS[1])
+    rows = [row for row in lake.read(Recommendations).to_pylist() if str(row["date"]) == NIGHTS[1]]
+    place = next(n for n, row in enumerate(rows) if row["user_id"] == user and row["rank"] == 1)
+    rows[place] |= {"item_id": item}
+    lake.write(Recommendations, pa.Table.from_pylist(rows, Recommendations.schema), {"date": NIGHTS[1]}, made_from=read)

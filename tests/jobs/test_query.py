@@ -1,16 +1,21 @@
 """The analyst's way in reads the tables, and can do nothing else."""
 
+import csv
+import json
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.query import answer
 from jobs.runtime.night import UserError
 from lake import views
 from lake.lake import Lake
-from schemas.tables import UserEmbeddings
+from schemas.tables import TABLES, UserEmbeddings
 from tests.lake.test_lake import NIGHT, embeddings
+from tests.test_schemas import a_row
 
 WRITES = [
     "INSERT INTO user_embeddings SELECT * FROM user_embeddings",
@@ -112,3 +117,34 @@ def test_what_analysts_write_is_answered(written: Lake, capsysbinary: pytest.Cap
     sql = "WITH u AS (FROM user_embeddings) SELECT user_id, count(*) AS n FROM u GROUP BY ALL ORDER BY 1"
     answer(sql, written, format_="csv")
     assert capsysbinary.readouterr().out == b'"user_id","n"\n"a",1\n'
+
+
+def test_lists_maps_and_structs_are_json_text_in_csv(written: Lake, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    sql = """SELECT user_id, vector, MAP {'k': [1]} AS tags, {'a': 1, 'b': 'x"y'} AS both, NULL::INTEGER[] AS none,
+             [TIMESTAMPTZ '2026-11-01 10:00:00+02'] AS times, INTERVAL 2 DAY AS span, '\\xFF'::BLOB AS bytes,
+             1 AS same, [2] AS same FROM user_embeddings"""
+    answer(sql, written, format_="csv")
+    header, row = csv.reader(capsysbinary.readouterr().out.decode().splitlines())
+    assert header == ["user_id", "vector", "tags", "both", "none", "times", "span", "bytes", "same", "same"]
+    assert [json.loads(cell) for cell in row[1:4]] == [[1.0, 0.0], {"k": [1]}, {"a": 1, "b": 'x"y'}]
+    assert row[4:] == ["", '["2026-11-01 08:00:00+00"]', "2 days", "\\xFF", "1", "[2]"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+def test_every_table_can_be_asked_for_in_every_format(
+    lake: Lake, table: str, format_: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    schema = TABLES[table].schema
+    row = a_row(TABLES[table], {"vector": [0.5, 1.0]} if "vector" in schema.names else {})
+    where = {column: str(row[column]) for column in TABLES[table].partition_by}
+    lake.write(TABLES[table], pa.Table.from_pylist([row], schema=schema), where)
+    answer(f"SELECT * FROM {table}", lake, format_=format_)
+    written = capsysbinary.readouterr().out
+    if format_ == "csv":
+        header, row = csv.reader(written.decode().splitlines())
+        assert header == schema.names and len(row) == len(header)
+    elif format_ == "json":
+        assert list(json.loads(written)) == schema.names
+    else:
+        assert pq.read_table(pa.BufferReader(written)).num_rows == 1

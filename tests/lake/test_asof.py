@@ -7,6 +7,9 @@ user u      rates x 5        dislikes x               likes y
 """
 
 import datetime as dt
+import os
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
@@ -90,3 +93,85 @@ def test_the_latest_rating_or_review_with_a_value_counts(lake: Lake, night: int,
         lake.write(Interactions, pa.Table.from_pylist(rows, schema=Interactions.schema), {"date": day(number)})
     (row,) = asof.history(lake, day(night), weights=Events().weights, rating_threshold=4.0).to_pylist()
     assert row["rating"] == expected
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("other", "weight"), [("like", 1.0), ("view", 0.0)])
+def test_of_explicit_events_at_one_time_the_strongest_counts(lake: Lake, other: str, weight: float, order: int) -> None:
+    """Times that are only dates make a like and a dislike equally late; none of the two was the last."""
+    rows = [event("x", "dislike", 1), event("x", other, 1)][::order]
+    files = [
+        lake.stage(
+            Interactions, pa.Table.from_pylist([row], schema=Interactions.schema).to_batches(), {"date": "2026-11-01"}
+        )
+        for row in rows
+    ]
+    lake.replace(Interactions, [file for file in files if file], {"date": "2026-11-01"})
+    (row,) = asof.history(lake, day(1), weights=Events().weights, rating_threshold=4.0).to_pylist()
+    assert row["weight"] == weight
+
+
+def moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(f"{text}+00:00")
+
+
+def versions(lake: Lake, *rows: tuple[int, str | None, str]) -> None:
+    """Versions of the item x: the night that each arrived on, its `updated_at` and its title, "gone" if deleted."""
+    for night in {night for night, _, _ in rows}:
+        here = [
+            item("x", title, night, deleted=title == "gone") | {"updated_at": at and moment(at)}
+            for arrived, at, title in rows
+            if arrived == night
+        ]
+        lake.write(Items, pa.Table.from_pylist(here, schema=Items.schema), {"date": day(night)})
+
+
+def current(lake: Lake, night: int) -> list[str]:
+    return asof.items(lake, day(night))["title"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (("2026-11-01T12:00", "there"), ("2026-11-02T09:00", "gone"), []),
+        (("2026-11-01T12:00", "there"), ("2026-10-25T12:00", "gone"), ["there"]),
+        (("2026-11-01T12:00", "there"), (None, "gone"), []),
+        # A version without a time is later than all that earlier nights brought.
+        (("2026-11-02T23:59:59.999999", "there"), (None, "gone"), []),
+        ((None, "there"), (None, "gone"), []),
+        ((None, "there"), ("2026-11-01T23:59", "gone"), ["there"]),
+        ((None, "there"), ("2026-11-02T00:00", "gone"), []),
+        # Equally late: the later night's.
+        (("2026-11-01T12:00", "there"), ("2026-11-01T12:00", "gone"), []),
+        # In lakes of versions that let them in: a time that cannot be counts as none.
+        (("9999-12-31T00:00", "there"), ("2026-11-02T09:00", "gone"), []),
+        (("2026-11-03T00:00", "there"), ("2026-11-02T00:00", "gone"), []),
+        (("2026-11-01T12:00", "there"), ("2036-11-01T00:00", "gone"), []),
+    ],
+)
+def test_the_current_version_of_two_nights(
+    lake: Lake, first: tuple[str | None, str], second: tuple[str | None, str], expected: list[str]
+) -> None:
+    versions(lake, (1, *first), (2, *second))
+    assert current(lake, 2) == expected
+
+
+ZONES = ("Pacific/Auckland", "America/Los_Angeles", "UTC")
+ASK = """
+import datetime as dt, sys
+from lake import asof, views
+from lake.lake import Lake
+lake = Lake(sys.argv[1])
+print(asof.items(lake, dt.date(2026, 11, 2))["title"].to_pylist())
+print(views.connect(lake).sql("SELECT max(updated_at)::VARCHAR, max(updated_at)::DATE::VARCHAR FROM items").fetchall())
+"""
+
+
+@pytest.mark.parametrize(("at", "current"), [("2026-11-01T23:30", "without"), ("2026-11-02T00:30", "dated")])
+@pytest.mark.parametrize("zone", ZONES)
+def test_no_answer_depends_on_the_zone_of_the_machine(lake: Lake, zone: str, at: str, current: str) -> None:
+    """Midnight of 2 Nov is at 11 h of 1 Nov (UTC) in Auckland, and at 7 h of 2 Nov in Los Angeles."""
+    versions(lake, (1, None, "without"), (2, at, "dated"))
+    command = [sys.executable, "-c", ASK, lake.uri]
+    answer = subprocess.run(command, env=os.environ | {"TZ": zone}, capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines() == [f"['{current}']", f"[('{at.replace('T', ' ')}:00+00', '{at[:10]}')]"]

@@ -46,15 +46,24 @@ def plain_line(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    """The character, or in its place a space (controls, separators) or nothing (formatting, private use, unassigned).
+    """The character, or in its place a space (controls, separators) or nothing (formatting, private use).
 
-    Zero-width joiners stay: they join several emoji to one, and shape letters of Persian and Hindi.
+    Zero-width joiners stay: they join several emoji to one, and shape letters of Persian and Hindi. So do characters
+    that are not assigned as far as this Python knows, since a later version of Unicode has assigned them; only those
+    that Unicode promises never to assign go.
     """
     category = unicodedata.category(character)
     if category in ("Cc", "Zl", "Zp", "Zs"):
         return " "
-    hidden = category in ("Cf", "Cs", "Co", "Cn") and character not in _JOINERS and not _is_tag(character)
+    if category == "Cn":
+        return "" if _is_noncharacter(character) else character
+    hidden = category in ("Cf", "Cs", "Co") and character not in _JOINERS and not _is_tag(character)
     return "" if hidden else character
+
+
+def _is_noncharacter(character: str) -> bool:
+    """Whether Unicode promises that the code point never is a character: the last two of each plane, U+FDD0 to FDEF."""
+    return ord(character) & 0xFFFE == 0xFFFE or "\ufdd0" <= character <= "\ufdef"
 
 
 def _is_tag(character: str) -> bool:

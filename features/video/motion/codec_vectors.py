@@ -1,17 +1,17 @@
 """Motion vectors that a decoder exports from a film's stream."""
 
-import gc
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from features.video.orientation import Orientation
 
 CELLS = 8
 # AVPictureType: P, and those that aren't predicted from both sides (I, P, S).
 _P = 2
 _ANCHORS = (1, 2, 4)
 _TYPE = "MOTION_VECTORS"
-_PIXELS_HELD = 100_000_000
 
 
 @dataclass
@@ -24,8 +24,8 @@ class MotionVectors:
     its present one, so that motion to the right has a positive x (`AVMotionVector.motion_x` has the other sign).
 
     Attributes:
-        fields: for each frame used float32 [8, 8, 2], right and down in pixels a frame, averaged over the blocks whose
-            centre lies in the cell, NaN where none does.
+        fields: for each frame used float32 [8, 8, 2], right and down as shown, in pixels a frame, averaged over the
+            blocks whose centre lies in the cell, NaN where none does.
         frame_s: for each the seconds between two frames.
     """
 
@@ -33,47 +33,28 @@ class MotionVectors:
     frame_s: list[float] = field(default_factory=list)
     _anchor: float | None = None
     _frames: int = 0
-    _held: int = 0
 
-    def add_frame(self, time: float, frame: Any, *, follows: bool) -> None:
+    def add_frame(
+        self, time: float, frame: Any, *, attached: dict[str, Any], orientation: Orientation, follows: bool
+    ) -> None:
         """Processes the next frame.
 
         Args:
             time: when the frame is shown, in seconds.
             frame: a decoded `av.VideoFrame`.
+            attached: its side data.
+            orientation: how it is shown.
             follows: the frame comes directly after the one before it.
         """
         # `_frames` counts the frames since the anchor: vectors cover so many frames.
         self._anchor = self._anchor if follows else None
         self._frames += 1
-        if frame.pict_type == _P and self._anchor is not None:
-            exported = self._exported(frame)
-            if exported is not None:
-                self.fields.append(_field(exported, frame.width, frame.height) / np.float32(self._frames))
-                self.frame_s.append((time - self._anchor) / self._frames)
+        if frame.pict_type == _P and self._anchor is not None and _TYPE in attached:
+            found = _field(attached[_TYPE].to_ndarray(), frame.width, frame.height)
+            self.fields.append(orientation.motion(found / np.float32(self._frames)))
+            self.frame_s.append((time - self._anchor) / self._frames)
         if frame.pict_type in _ANCHORS:
             self._anchor, self._frames = time, 0
-
-    def _exported(self, frame: Any) -> np.ndarray | None:
-        """The frame's array of `AVMotionVector`, None if it has none.
-
-        Reading side data puts a PyAV frame into a reference cycle, so pictures stay in memory until they are collected.
-        """
-        self._held += frame.width * frame.height
-        if self._held > _PIXELS_HELD:
-            gc.collect()
-            self._held = 0
-        found = next((data for data in frame.side_data if data.type.name == _TYPE), None)
-        return None if found is None else found.to_ndarray()
-
-    def rotated(self, turns: int) -> np.ndarray:
-        """All fields, float32 [n, 8, 8, 2], of the film rotated by `turns` quarters counterclockwise."""
-        fields = np.array(self.fields, np.float32).reshape(-1, CELLS, CELLS, 2)
-        for _ in range(turns % 4):
-            # The cells change places, and each vector turns: what went down goes right, what went right goes up.
-            right, down = np.moveaxis(np.rot90(fields, axes=(1, 2)), -1, 0)
-            fields = np.stack([down, -right], axis=-1)
-        return fields
 
 
 def _field(vectors: np.ndarray, width: int, height: int) -> np.ndarray:

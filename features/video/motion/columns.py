@@ -17,8 +17,8 @@ SPEEDS = (0.02, 0.1, 0.5)
 class Displacements:
     """Displacements of cells of the picture.
 
-    `pixels` is float32 [n, cells, 2], right and down in pixels of the file a frame, NaN where unknown; `frame_s` [n]
-    the seconds between two frames. `source` is "codec" or "frames".
+    `pixels` is float32 [n, cells, 2], right and down as shown, in pixels of the file a frame, NaN where unknown;
+    `frame_s` [n] the seconds between two frames. `source` is "codec" or "frames".
     """
 
     pixels: np.ndarray
@@ -43,8 +43,9 @@ def _between_frames(film: Film) -> Displacements:
     before, after = (tiles[:, when].reshape(-1, side, side) for when in (0, 1))
     shifts = phase_shifts(before, after).reshape(-1, len(starts) ** 2, 2)
     frames = np.maximum(np.round(film.gaps[apart] * film.fps), 1.0)
+    across, down = (film.height, film.width) if film.sideways else (film.width, film.height)
     # Shifts are shares of a tile, which is half the picture.
-    pixels = shifts * (film.width / 2, film.height / 2) / frames[:, None, None]
+    pixels = shifts * (across / 2, down / 2) / frames[:, None, None]
     return Displacements(pixels.astype(np.float32), film.gaps[apart] / frames, "frames")
 
 

@@ -66,6 +66,7 @@ def outcome(path: Path) -> Clip | MediaError:
         path.unlink()
 
 
+@pytest.mark.slow
 def test_broken_sounds_are_decoded_or_refused(sounds: list[bytes], tmp_path: Path) -> None:
     def attempt(number: int) -> Clip | MediaError:
         path = tmp_path / str(number)

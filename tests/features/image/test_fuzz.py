@@ -127,6 +127,7 @@ def outcome(path: Path) -> str:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_a_thousand_damaged_files(tmp_path: Path) -> None:
     rasters = list(seeds().items())
     path = tmp_path / "picture"

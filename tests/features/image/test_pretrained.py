@@ -75,6 +75,7 @@ def test_keras_home_is_in_the_users_home(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert pretrained.keras_home() == tmp_path / ".keras"
 
 
+@pytest.mark.slow
 def test_weights_from_files_are_the_same_vectors(files: Path, keras_home: Path, pictures: np.ndarray) -> None:
     (keras_home / "models" / CACHED).write_bytes((files / CACHED).read_bytes())
     wanted = np.load(files / "wanted.npy")

@@ -62,6 +62,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {name: film(folder / name, *options, seconds=0.5).read_bytes() for name, options in KINDS.items()}
 
 
+@pytest.mark.slow
 def test_every_damaged_film_is_read_or_refused(seeds: dict[str, bytes], tmp_path: Path) -> None:
     quick = {"sound": None, "detector": None}
     decoders = Decoders("features.video.frames:FrameSequence", quick, timeout_s=30.0, memory_bytes=2 << 30)

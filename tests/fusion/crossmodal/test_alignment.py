@@ -60,6 +60,7 @@ def test_both_directions_count():
 
 
 @pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.slow
 def test_an_item_s_other_modality_is_found_among_those_held_out(name):
     items = two_modalities(400)
     train, rest = items.where(np.arange(300)), items.where(np.arange(300, 400))
@@ -97,6 +98,7 @@ def test_too_little_to_learn_from(name):
     alignment.fit(ProjectedItems({}, {}), seed=0)
 
 
+@pytest.mark.slow
 def test_three_modalities_share_one_space():
     items = two_modalities(300)
     items = items_of(**items.x, audio=-items.x["text"][:, :4], masks={"audio": np.arange(300) % 2 == 0})

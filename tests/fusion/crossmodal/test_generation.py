@@ -121,6 +121,7 @@ def test_two_fits_give_the_same_bits(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.slow
 def test_a_modality_is_told_from_another(name):
     items = two_modalities(400)
     train_on, rest = items.where(np.arange(300)), items.where(np.arange(300, 400))

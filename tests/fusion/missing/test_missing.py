@@ -154,6 +154,7 @@ def test_regression_tells_a_modality_from_another():
     np.testing.assert_allclose(full.vectors["image"][~has], image[~has], atol=0.1)
 
 
+@pytest.mark.slow
 def test_what_is_generated_is_nearer_the_truth_than_the_mean_and_the_same_every_time():
     random = np.random.default_rng(0)
     text = random.normal(size=(150, 3))

@@ -48,6 +48,7 @@ def test_scales_ignore_padding():
 
 
 @pytest.mark.parametrize("name", READING)
+@pytest.mark.slow
 def test_the_order_of_frames_is_learnt_from(name):
     """Items without a like in training: their mean vectors do not show who will like them, their sequences do."""
     catalog, history = courses()

@@ -1,11 +1,16 @@
+import bz2
+import datetime as dt
+import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.landing.raw import LandingZoneError, Raw, Refusal
+from jobs.landing import text
+from jobs.landing.raw import LandingZoneError, Raw, RawChangedError, Refusal
 
 PARTITION = "items/ds=2026-11-01"
 
@@ -31,6 +36,35 @@ def test_the_files_of_a_night_in_order(raw: Raw) -> None:
     assert raw.nights("items") == ["2026-11-01"]
 
 
+def test_record_files_by_any_usual_name(raw: Raw) -> None:
+    read = ["a.jsonl", "b.ndjson", "c.JSON", "d.CSV", "e.tsv", "f.jsonl.gz", "g.csv.zst", "h.ndjson.bz2", "i.Parquet"]
+    other = ["j.xlsx", "k.parquet.gz", "l.jsonl.tmp", "m", "n.gz", "o.orc"]
+    for name in (*read, *other):
+        put(raw, f"{PARTITION}/{name}", "")
+    assert raw.files("items", "2026-11-01") == [f"{PARTITION}/{name}" for name in read]
+    unread = {path: refusal.reason for path, refusal in raw.unread("items", "2026-11-01")}
+    assert unread == {f"{PARTITION}/{name}": "unknown_format" for name in other}
+
+
+def test_hidden_names_are_left_out_at_any_depth(raw: Raw) -> None:
+    kept = ["a.jsonl", "deep/b.jsonl"]
+    for name in (*kept, "._a.jsonl", "_SUCCESS", "_temporary/0/part-0.jsonl", ".ipynb_checkpoints/a.jsonl",
+                 "deep/_x/c.jsonl", "deep/.c.jsonl.crc"):  # fmt: skip
+        (Path(raw.uri) / PARTITION / name).parent.mkdir(parents=True, exist_ok=True)
+        put(raw, f"{PARTITION}/{name}", '{"item_id": 1}')
+    assert raw.files("items", "2026-11-01") == [f"{PARTITION}/{name}" for name in kept]
+    assert raw.unread("items", "2026-11-01") == []
+
+
+def test_folders_that_are_no_night_are_named(raw: Raw) -> None:
+    strays = ["ds=2026-11-01.bak", "ds=20261102", "ds=2026-02-30", "2026-11-03", "ds=2026-11-4", "ds=", "notes"]
+    for name in (*strays, "_ds=2026-11-05", ".ds=2026-11-06", "ds=2026-11-07"):
+        (Path(raw.uri) / "items" / name).mkdir()
+    put(raw, "items/ds=2026-11-08", "a file")
+    assert raw.nights("items") == ["2026-11-01", "2026-11-07"]
+    assert raw.strays("items") == sorted([*strays, "ds=2026-11-08"])
+
+
 def test_a_missing_landing_zone_is_said(tmp_path: Path) -> None:
     with pytest.raises(LandingZoneError, match="expected a landing zone"):
         Raw(str(tmp_path / "nowhere")).files("items", "2026-11-01")
@@ -50,9 +84,9 @@ def test_json_that_python_does_not_read_is_refused(raw: Raw, hostile: str) -> No
     assert record == {"item_id": 2}
 
 
-def test_half_an_emoji_is_left_out(raw: Raw) -> None:
+def test_half_an_emoji_is_left_to_the_field_that_it_stands_in(raw: Raw) -> None:
     path = put(raw, f"{PARTITION}/a.jsonl", '{"title": "frog \\ud83d", "tags": ["\\ud83d\\udc38"], "\\udc38x": 1}')
-    assert list(raw.records(path)) == [(1, {"title": "frog ", "tags": ["🐸"], "x": 1})]
+    assert list(raw.records(path)) == [(1, {"title": "frog \ud83d", "tags": ["🐸"], "\udc38x": 1})]
 
 
 def test_bytes_that_are_no_utf8_are_refused(raw: Raw) -> None:
@@ -65,7 +99,7 @@ def test_csv_with_lists_quotes_and_short_rows(raw: Raw) -> None:
     path = put(raw, f"{PARTITION}/a.csv", 'item_id,title,tags\n1,"a, b","[""x"", ""y""]"\n2,only two\n3,,z\n')
     found = {n: r.reason if isinstance(r, Refusal) else r for n, r in raw.records(path)}
     assert found == {
-        2: {"item_id": "1", "title": "a, b", "tags": ["x", "y"]},
+        2: {"item_id": "1", "title": "a, b", "tags": '["x", "y"]'},
         3: "not_csv",
         4: {"item_id": "3", "tags": "z"},
     }
@@ -88,9 +122,154 @@ def test_parquet_rows(raw: Raw) -> None:
     assert found == [(1, {"item_id": "1", "title": "a"}), (2, {"item_id": "2"})]
 
 
-def test_a_parquet_file_that_is_none_is_one_refusal(raw: Raw) -> None:
-    ((position, record),) = raw.records(put(raw, f"{PARTITION}/a.parquet", "not parquet"))
-    assert position == 0 and isinstance(record, Refusal) and record.reason == "not_parquet"
+@pytest.mark.parametrize("content", [b"not parquet", b"", b"PAR1"])
+def test_a_parquet_file_that_is_none_is_refused_and_its_rows_are_not_known(raw: Raw, content: bytes) -> None:
+    records = raw.records(put(raw, f"{PARTITION}/a.parquet", content))
+    ((position, record),) = records
+    assert position == 0 and isinstance(record, Refusal)
+    assert (record.reason, record.rows, records.counted) == ("not_parquet", None, None)
+
+
+def test_a_row_group_that_is_damaged_costs_its_rows(raw: Raw) -> None:
+    path = Path(raw.uri) / PARTITION / "a.parquet"
+    rows = pa.table({"item_id": [f"item {number}" for number in range(30)]})
+    pq.write_table(rows, path, row_group_size=10, write_page_checksum=True, compression="none", use_dictionary=False)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"item 15", b"item 99"))
+    records = raw.records(f"{PARTITION}/a.parquet")
+    found = list(records)
+    assert [record["item_id"] for _, record in found if isinstance(record, dict)] == [
+        f"item {number}" for number in (*range(10), *range(20, 30))
+    ]
+    (refused,) = [(position, record) for position, record in found if isinstance(record, Refusal)]
+    assert refused[0] == 11 and refused[1].rows == 10 and "rows 11 to 20" in refused[1].detail
+    assert records.counted == 30
+
+
+def test_one_value_out_of_range_costs_one_row_named_by_row_and_column(raw: Raw) -> None:
+    far = 4_611_686_018_427_387_904  # microseconds: the year 148,108
+    times = pa.array([0, far, 0, far], pa.int64()).cast(pa.timestamp("us", "UTC"))
+    table = pa.table({"item_id": ["a", "b", "c", "d"], "updated_at": times, "note": times})
+    pq.write_table(table, Path(raw.uri) / PARTITION / "a.parquet")
+    for known, lost in ((frozenset({"item_id", "updated_at"}), [2, 4]), (frozenset({"item_id"}), [])):
+        found = list(raw.records(f"{PARTITION}/a.parquet", known=known))
+        refused = [(position, record) for position, record in found if isinstance(record, Refusal)]
+        assert [position for position, _ in refused] == lost
+        assert all(r.reason == "unreadable_value" and "updated_at" in r.detail for _, r in refused)
+        assert len(found) == 4
+
+
+def test_parquet_types_that_python_does_not_write_alike(raw: Raw) -> None:
+    nanoseconds = pa.array([1_793_527_200_123_456_789], pa.int64()).cast(pa.timestamp("ns", "Europe/Berlin"))
+    table = pa.table({"price": pa.array([29.99], pa.float32()), "updated_at": nanoseconds})
+    pq.write_table(table, Path(raw.uri) / PARTITION / "a.parquet")
+    ((_, record),) = raw.records(f"{PARTITION}/a.parquet")
+    assert isinstance(record, dict) and record["price"] == 29.99
+    assert record["updated_at"] == dt.datetime(2026, 11, 1, 10, 0, 0, 123456, tzinfo=dt.UTC)
+
+
+LINES = b"".join(b'{"item_id": %d}\n' % number for number in range(1000))
+CODECS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "zst": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
+}
+
+
+@pytest.mark.parametrize("ending", CODECS)
+def test_compressed_files_are_read_whatever_their_name_says(raw: Raw, ending: str) -> None:
+    packed = CODECS[ending](LINES) + CODECS[ending](LINES)
+    for name in (f"a.jsonl.{ending}", "b.jsonl"):
+        records = raw.records(put(raw, f"{PARTITION}/{name}", packed))
+        assert len(list(records)) == records.counted == 2000
+    unpacked = raw.records(put(raw, f"{PARTITION}/c.jsonl.{ending}", LINES))
+    assert len(list(unpacked)) == unpacked.counted == 1000
+
+
+@pytest.mark.parametrize("ending", CODECS)
+@pytest.mark.parametrize(
+    "damage", [lambda d: d[: len(d) // 2], lambda d: d[:-4], lambda d: d + b"\0more", lambda d: b""]
+)
+def test_rows_of_a_damaged_archive_are_not_known(raw: Raw, ending: str, damage: Callable[[bytes], bytes]) -> None:
+    records = raw.records(put(raw, f"{PARTITION}/a.jsonl.{ending}", damage(CODECS[ending](LINES))))
+    *_, (position, refusal) = records
+    assert position == 0 and isinstance(refusal, Refusal) and refusal.rows is None and records.counted is None
+
+
+def test_an_archive_that_expands_without_end_is_refused(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "FREE_BYTES", 1 << 20)
+    path = put(raw, f"{PARTITION}/a.jsonl.zst", CODECS["zst"](b"{}\n" * (1 << 20)))
+    *_, (_, refusal) = raw.records(path)
+    assert isinstance(refusal, Refusal) and refusal.reason == "expands_too_much"
+
+
+@pytest.mark.parametrize("begins", [b"PK\x03\x04", b"PAR1", b"\xfd7zXZ", bytes(range(256))])
+def test_what_is_no_text_is_refused_once(raw: Raw, begins: bytes) -> None:
+    ((position, refusal),) = raw.records(put(raw, f"{PARTITION}/a.csv", begins * 100))
+    assert position == 0 and isinstance(refusal, Refusal) and (refusal.reason, refusal.rows) == ("not_text", None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['[{"item_id": 1}, {"item_id": 2}]', '[\n{"item_id": 1},\n{"item_id": 2}\n]\n', '{"item_id": 1}\n{"item_id": 2}\n'],
+)
+def test_json_is_lines_or_one_array(raw: Raw, content: str) -> None:
+    records = raw.records(put(raw, f"{PARTITION}/a.json", content))
+    assert list(records) == [(1, {"item_id": 1}), (2, {"item_id": 2})] and records.counted == 2
+
+
+def test_json_may_be_one_object_over_many_lines(raw: Raw) -> None:
+    records = raw.records(put(raw, f"{PARTITION}/a.json", '{\n  "item_id": 1,\n  "tags": ["a,b]", "}"]\n}\n'))
+    assert list(records) == [(1, {"item_id": 1, "tags": ["a,b]", "}"]})] and records.counted == 1
+
+
+def test_a_json_array_that_is_damaged_is_not_read_in_part(raw: Raw) -> None:
+    records = raw.records(put(raw, f"{PARTITION}/a.json", '[{"item_id": 1}, {"item_id": "2}, {"item_id": 3}]'))
+    ((position, refusal),) = records
+    assert position == 0 and isinstance(refusal, Refusal) and refusal.rows is None and "item_id" not in refusal.detail
+
+
+@pytest.mark.parametrize("line", ['{"password": "hunter2"', "hunter2", '{"a": hunter2}'])
+def test_what_is_no_json_is_not_quoted(raw: Raw, line: str) -> None:
+    ((_, refusal),) = raw.records(put(raw, f"{PARTITION}/a.jsonl", line))
+    assert isinstance(refusal, Refusal) and refusal.reason == "not_json" and "hunter2" not in str(refusal)
+
+
+def test_a_record_file_that_links_out_of_raw_is_not_read(raw: Raw, tmp_path: Path) -> None:
+    (tmp_path / "secret.jsonl").write_text('{"item_id": "secret"}\n')
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "b.jsonl").write_text('{"item_id": "secret"}\n')
+    put(raw, f"{PARTITION}/good.jsonl", '{"item_id": "good"}\n')
+    night = Path(raw.uri) / PARTITION
+    (night / "a.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    (night / "gone.jsonl").symlink_to(tmp_path / "nothing")
+    (night / "linked").symlink_to(tmp_path / "folder")
+    (night / "root").symlink_to("/")
+    (night / "inside.jsonl").symlink_to("good.jsonl")
+    (night / "again").symlink_to(night)
+    assert raw.files("items", "2026-11-01") == [f"{PARTITION}/{name}.jsonl" for name in ("good", "inside")]
+    unread = {path: refusal.reason for path, refusal in raw.unread("items", "2026-11-01")}
+    assert unread == {f"{PARTITION}/{name}": "outside_raw" for name in ("a.jsonl", "gone.jsonl", "linked", "root")}
+
+
+@pytest.mark.parametrize("target", ["secret.jsonl", "fifo"])
+def test_a_link_is_judged_by_the_file_that_was_opened(
+    raw: Raw, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a link that is exchanged after the files were listed."""
+    (tmp_path / "secret.jsonl").write_text('{"item_id": "secret"}\n')
+    os.mkfifo(tmp_path / "fifo")
+    (Path(raw.uri) / PARTITION / "a.jsonl").symlink_to(tmp_path / target)
+    ((position, refusal),) = raw.records(f"{PARTITION}/a.jsonl")
+    assert position == 0 and isinstance(refusal, Refusal) and refusal.reason == "outside_raw"
+    monkeypatch.setattr("jobs.landing.raw.inside", lambda path, root: True)
+    with pytest.raises(Refusal, match=r"media_outside_raw|media_missing"):
+        raw.media(f"{PARTITION}/a.jsonl", max_bytes=100)
+
+
+def test_a_file_that_goes_away_is_a_change(raw: Raw) -> None:
+    with pytest.raises(RawChangedError):
+        list(raw.records(f"{PARTITION}/gone.jsonl"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import datetime as dt
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ EVENT = {"user_id": "u", "item_id": "x", "timestamp": "2026-11-01T10:00:00Z", "e
 
 
 def item(**fields: object) -> dict:
-    return records.item({"item_id": "x", **fields}, config=Clean())
+    return records.item({"item_id": "x", **fields}, night=NIGHT, config=Clean())
 
 
 def interaction(**fields: object) -> dict:
@@ -106,13 +108,102 @@ def test_items_are_refused_with_a_reason(fields: dict, reason: str) -> None:
         ({"event": "hover"}, "unknown_event"),
         ({"timestamp": None}, "timestamp_type"), ({"timestamp": "yesterday"}, "timestamp_type"),
         ({"timestamp": "2026-11-09T00:00:00Z"}, "timestamp_in_future"), ({"value": "five"}, "value_type"),
-        ({"value": float("nan")}, "value_type"), ({"value": 10**400}, "value_type"),
+        ({"value": float("inf")}, "value_type"), ({"value": 10**400}, "value_type"),
     ],
 )  # fmt: skip
 def test_interactions_are_refused_with_a_reason(fields: dict, reason: str) -> None:
     with pytest.raises(Refusal) as refused:
         interaction(**fields)
     assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize("absent", [None, float("nan")])
+def test_what_is_absent_is_absent_in_every_field(absent: object) -> None:
+    fields = records.ITEM_FIELDS - {"item_id"}
+    assert item(**dict.fromkeys(fields, absent)) == item()
+    assert interaction(value=absent, text=absent) == interaction()
+
+
+@pytest.mark.parametrize("text", ["", "nan", "None", "null", "\\N"])
+def test_a_text_for_what_is_absent_counts_where_no_text_is_meant(text: str) -> None:
+    assert item(price=text, deleted=text, updated_at=text, attributes=text) == item()
+    assert interaction(value=text) == interaction()
+    assert item(title=text)["title"] == text
+
+
+def test_absent_elements_are_left_out() -> None:
+    row = item(tags=["a", None, float("nan")], image_uris=[None, "a.png"], attributes={"a": None, "b": 1})
+    assert (row["tags"], row["image_uris"], row["attributes"]) == (["a"], ["a.png"], {"b": "1"})
+
+
+@pytest.mark.parametrize("deleted", [True, 1, 1.0, "true", "True", "1", "t", "yes"])
+def test_flags(deleted: object) -> None:
+    assert item(deleted=deleted)["deleted"] is True
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "<guest-1>",
+        "a&copy=1",
+        "a©=1",
+        "ann🩷",
+        " ann ",
+        "Cafe\u0301",
+        "Café",
+        "ＡＢ",
+        "a\u200bb",
+        "nan",
+        "None",
+        "01",
+        "1.0",
+    ],
+)
+def test_an_identifier_is_kept_character_for_character(identifier: str) -> None:
+    assert item(item_id=identifier)["item_id"] == identifier
+    assert interaction(user_id=identifier)["user_id"] == identifier
+
+
+@pytest.mark.parametrize("identifier", [12, 12.0, Decimal(12), Decimal("12.000"), "12", b"12"])
+def test_a_whole_number_of_any_type_is_one_identifier(identifier: object) -> None:
+    assert item(item_id=identifier)["item_id"] == "12"
+
+
+def test_a_uuid_is_its_text() -> None:
+    text = "12345678-1234-5678-1234-567812345678"
+    assert item(item_id=UUID(text))["item_id"] == text
+
+
+@pytest.mark.parametrize(
+    ("identifier", "reason"),
+    [
+        ("", "missing"), ("  ", "missing"), ("\u200b", "missing"), (float("nan"), "missing"), (True, "missing"),
+        (1.5, "missing"), (2.0**60, "missing"), (Decimal("1.5"), "missing"), ([1], "missing"), (b"\xff", "missing"),
+        ("a\nb", "characters"), ("a\0", "characters"), ("a\ud83d", "characters"), ("a\u2028", "characters"),
+    ],
+)  # fmt: skip
+def test_identifiers_that_are_refused(identifier: object, reason: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        item(item_id=identifier)
+    assert refused.value.reason == f"item_id_{reason}"
+
+
+def test_lists_that_travel_as_text() -> None:
+    row = item(tags="['a', 'b']", image_uris='["a.png"]', attributes="{'hue': 'red'}", title="[1, 2]")
+    assert (row["tags"], row["image_uris"]) == (["a", "b"], ["a.png"])
+    assert (row["attributes"], row["title"]) == ({"hue": "red"}, "[1, 2]")
+    with pytest.raises(Refusal, match="tags_type"):
+        item(tags="[a, b]")
+
+
+def test_half_an_emoji_is_left_out_of_texts() -> None:
+    row = item(title="frog \ud83d", tags=["x\ud83d"], image_uris=["\ud83da.png"], attributes={"\ud83da": "b\ud83d"})
+    assert (row["title"], row["tags"], row["image_uris"]) == ("frog", ["x"], ["a.png"])
+    assert row["attributes"] == {"a": "b"}
+
+
+def test_characters_that_this_python_does_not_know_are_kept() -> None:
+    assert item(title="Plush 🩷 heart 🫨 \U00031350字\ufdd0\U0001ffff")["title"] == "Plush 🩷 heart 🫨 \U00031350字"
 
 
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
@@ -122,9 +213,9 @@ JSON = SCALAR | st.lists(SCALAR, max_size=3) | st.dictionaries(st.text(max_size=
 @given(st.dictionaries(st.sampled_from(sorted(records.ITEM_FIELDS)), JSON, max_size=5))
 def test_any_json_object_is_a_row_or_refused(record: dict) -> None:
     try:
-        row = records.item(record, config=Clean())
+        row = records.item(record, night=NIGHT, config=Clean())
     except Refusal as refusal:
         assert refusal.reason
     else:
         assert row["item_id"]
-        assert records.digest(row) == records.digest(records.item(record, config=Clean()))
+        assert records.digest(row) == records.digest(records.item(record, night=NIGHT, config=Clean()))
