@@ -277,7 +277,7 @@ def _counted(night: Night, step: str, arrived: Arrived, fates: DataFrame) -> Cou
             found[row["source"]] += row["rows"] or 0
             by_fate[row["fate"]] += row["rows"] or 0
     if broken := sorted(row["source"] for row in groups if row["fate"] == "refused" and row["unknown"]):
-        raise _lost(night, step, f"{', '.join(broken)} cannot be read whole, and nobody knows how many rows are lost")
+        raise _lost(night, step, f"{', '.join(broken)} cannot be read whole; how many rows are lost is not known")
     if arrived.unread and not arrived.paths:
         raise _lost(night, step, f"none of its {len(arrived.unread)} files is read")
     wrong = [path for path in arrived.paths if path not in accounts or accounts[path] not in (None, found[path])]

@@ -23,7 +23,7 @@ PLACES_SHOWN = 5
 
 LEDGER = "SELECT step, rows_in, kept, refused, duplicates, superseded FROM ledger WHERE date = $night ORDER BY step"
 QUARANTINE = """
-    SELECT stage, reason, count(*) AS rows, any_value(detail ORDER BY source, position) AS example
+    SELECT stage, reason, sum(coalesce(rows, 1)) AS rows, any_value(detail ORDER BY source, position) AS example
     FROM quarantine WHERE date = $night GROUP BY 1, 2 ORDER BY 1, rows DESC
 """
 FEATURES = " UNION ALL ".join(
@@ -125,7 +125,7 @@ def write_report(lake: Lake, night: date) -> str:
                 ask("Validation figures of the strategies tried", TRIED),
                 _metrics(connection, night),
                 ask("ndcg by segment", SEGMENTS),
-                ask("How well scores tell probabilities", CALIBRATION, note=CALIBRATION_NOTE),
+                ask("Calibration: scores as probabilities", CALIBRATION, note=CALIBRATION_NOTE),
             ],
             shelves=_dicts(ask("Some shelves", SHELVES)),
             neighbours=_dicts(ask("Some neighbours", NEIGHBOURS)),

@@ -173,7 +173,7 @@ class Quarantine(Table):
             "rows",
             pa.int64(),
             "How many rows of the step's account it stands for: 0 for a file that is not read, more than 1 where rows "
-            "were lost together; null for one, and for a file of which nobody knows how many it had: its night failed.",
+            "were lost together; null for one, and for a file whose rows cannot be counted: its night failed.",
             nullable=True,
         ),
     )

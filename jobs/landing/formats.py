@@ -64,7 +64,7 @@ def json_document(source: Iterator[bytes]) -> Reader:
     try:
         value = json.loads(document.decode())
     except (ValueError, RecursionError) as error:
-        raise Refusal("not_json", f"{_cause(error)}; none of its records can be told apart", rows=None) from None
+        raise Refusal("not_json", f"{_cause(error)}; where its records begin and end is not known", rows=None) from None
     for position, record in enumerate(value if isinstance(value, list) else [value], 1):
         yield position, _object(record)
     return _elements(document) if isinstance(value, list) else 1
@@ -158,7 +158,7 @@ def _values(name: str, column: pa.Array, bad: dict[int, Refusal], known: frozens
     """The values of a column; rows whose value cannot be read are added to `bad` where the column is known."""
     kind = column.type
     try:
-        if pa.types.is_timestamp(kind):  # whatever the zone is called: the moments are UTC
+        if pa.types.is_timestamp(kind):  # the moments are UTC, whichever zone is named
             column = column.cast(pa.timestamp("us" if kind.unit == "ns" else kind.unit, kind.tz and "UTC"), safe=False)
         if pa.types.is_float16(kind) or pa.types.is_float32(kind):  # 29.99, not 29.989999771118164
             return [None if v is None else float(str(np.float32(v))) for v in column.to_pylist()]

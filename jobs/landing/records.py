@@ -130,7 +130,7 @@ def _identifier(record: Mapping[str, Any], field: str) -> str:
 def _plain(value: Any) -> Any:
     """A whole number as an int, a UUID and text in bytes as a string; anything else as it is.
 
-    A float that is too large to tell whole numbers apart stays one: it may stand for either of two.
+    A float that is too large for every whole number to have its own stays one: it may stand for either of two.
     """
     if isinstance(value, str):
         return value

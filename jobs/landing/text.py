@@ -56,7 +56,7 @@ def blocks(file: pa.NativeFile, *, compressed: bool) -> Iterator[bytes]:
     mark, UTF-16 also by the zeros between its letters. Bytes that are no UTF-8 are passed on.
 
     Args:
-        compressed: whether the file's name says that it is; then it is not empty.
+        compressed: whether its name is that of a compressed file; then it is not empty.
 
     Raises:
         Refusal: it is no text, it expands too much, or its compression or its UTF-16 is damaged or ends early.

@@ -77,7 +77,7 @@ def test_calibration_by_bins(lake: Lake) -> None:
             ("ndcg", 10): 0.3,
         },
     )
-    heads, *rows = section(lake, "How well scores tell probabilities")
+    heads, *rows = section(lake, "Calibration: scores as probabilities")
     assert heads == [
         "model",
         "bin",
@@ -98,4 +98,4 @@ def test_calibration_by_bins(lake: Lake) -> None:
 def test_without_calibration_its_section_is_empty(lake: Lake) -> None:
     account(lake)
     judge(lake, {("ndcg", 10): 0.3})
-    assert section(lake, "How well scores tell probabilities") == []
+    assert section(lake, "Calibration: scores as probabilities") == []
