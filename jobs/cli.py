@@ -29,6 +29,9 @@ ConfigOption = Annotated[
 ]
 DateOption = Annotated[str, typer.Option("--date", help="The night, YYYY-MM-DD")]
 ModalityOption = Annotated[Modality, typer.Option("--modality", help="The modality whose contents are extracted")]
+NewRawArgument = Annotated[Path, typer.Argument(help="Folder to write the landing zone to")]
+NightsOption = Annotated[int, typer.Option(help="Over how many nights the events arrive", min=1)]
+LastNightOption = Annotated[str, typer.Option(help="The last night, YYYY-MM-DD")]
 PublishOption = Annotated[bool, typer.Option(help="Whether readers of the night are to see what comes of it")]
 
 
@@ -52,10 +55,10 @@ def demo_data(
 
 @sources.command("movielens")
 def movielens(
-    source: Annotated[Path, typer.Argument(help="Folder with ratings.csv, movies.csv and, if there are any, posters/")],
-    raw: Annotated[Path, typer.Argument(help="Folder to write the landing zone to")],
-    nights: Annotated[int, typer.Option(help="Over how many nights the ratings arrive", min=1)] = 3,
-    last_night: Annotated[str, typer.Option(help="The last night, YYYY-MM-DD")] = "2026-11-07",
+    source: Annotated[Path, typer.Argument(help="Folder of any release, 100K to 32M, and, if there are any, posters/")],
+    raw: NewRawArgument,
+    nights: NightsOption = 3,
+    last_night: LastNightOption = "2026-11-07",
     tags: Annotated[bool, typer.Option(help="Take users' tags into the text: they leak what users like")] = False,
 ) -> None:
     """MovieLens: titles, genres, keywords and posters as items, ratings as interactions."""
@@ -63,6 +66,50 @@ def movielens(
 
     day = day_of(last_night, option="--last-night")
     typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day, tags=tags))
+
+
+@sources.command("amazon")
+def amazon(
+    source: Annotated[Path, typer.Argument(help="Folder with meta_*.jsonl, *.jsonl and, if there are any, images/")],
+    raw: NewRawArgument,
+    nights: NightsOption = 3,
+    last_night: LastNightOption = "2026-11-07",
+) -> None:
+    """Amazon Reviews 2023: products as items, reviews as interactions."""
+    from jobs.landing.amazon import write_landing_zone
+
+    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
+
+
+@sources.command("microlens")
+def microlens(
+    source: Annotated[Path, typer.Argument(help="Folder with MicroLens-*_pairs.csv, titles, covers, audios, videos")],
+    raw: NewRawArgument,
+    nights: NightsOption = 3,
+    last_night: LastNightOption = "2026-11-07",
+) -> None:
+    """MicroLens: films with title, cover, sound and picture as items, pairs as likes."""
+    from jobs.landing.microlens import write_landing_zone
+
+    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
+
+
+@sources.command("folder")
+def folder(
+    source: Annotated[Path, typer.Argument(help="Folder with one CSV of items, images/, audio/, video/")],
+    raw: NewRawArgument,
+    columns: Annotated[str, typer.Option(help="Columns of another name: source=contract,...")] = "",
+    nights: NightsOption = 1,
+    last_night: Annotated[
+        str | None, typer.Option(help="The last night; unless given, the day of the last event")
+    ] = None,
+) -> None:
+    """A CSV of items, media files named by item, and optionally interactions.csv."""
+    from jobs.landing.folder import parse_columns, write_landing_zone
+
+    day = None if last_night is None else day_of(last_night, option="--last-night")
+    renamed = parse_columns(columns)
+    typer.echo(write_landing_zone(source, raw, columns=renamed, nights=nights, last_night=day))
 
 
 @app.command()

@@ -1,32 +1,40 @@
-"""The importer of MovieLens (ml-latest-small, ml-25m and other releases in that format).
+"""The importer of MovieLens in the three layouts in which it is published.
 
-The source folder must hold `movies.csv` and `ratings.csv`; optional are `links.csv`, `tags.csv`,
-`imdb5000_movie_metadata.csv` (plot keywords by IMDb id) and `posters/<movieId>.jpg`.
+| release | files |
+| --- | --- |
+| ml-latest, ml-latest-small, 20M, 25M, 32M | `movies.csv`, `ratings.csv`; optional are `links.csv`, `tags.csv` |
+| 1M, 10M | `movies.dat`, `ratings.dat`, with `::` between cells; optional is `tags.dat` |
+| 100K | `u.item`, with bars, and `u.data`, with tabs; `u.genre` |
+
+Beside any of them may lie `posters/<movie>.jpg`, and `imdb5000_movie_metadata.csv` (plot keywords by IMDb id).
 """
 
-import os
+import csv
 import re
-import shutil
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from jobs.landing.raw import LandingZoneError
-from jobs.landing.writing import Summary, create_partition, create_raw, write_jsonl
+from jobs.landing.writing import LAST_NIGHT, Media, Summary, found_in, write_import
 
-LAST_NIGHT = date(2026, 11, 7)
-FIRST_NIGHT_SHARE = 0.96
-ROWS_PER_FILE = 1_000_000
-_NO_GENRE = "(no genres listed)"
-_KEYWORDS = ("plot_keywords", "movie_imdb_link")
-_TEXT_COLUMNS = {"title", "genres", "tag", *_KEYWORDS}
+SECOND = 1_000_000
+LAYOUTS = {"csv": ("ratings.csv", "movies.csv"), "dat": ("ratings.dat", "movies.dat"), "100k": ("u.data", "u.item")}
+_NO_GENRE = ("(no genres listed)", "unknown")
+_KEYWORDS = "imdb5000_movie_metadata.csv"
 _YEAR = re.compile(r"\s*\((\d{4})(?:[-\u2013]\d{0,4})?\)\s*$")
 _ARTICLES = "The|A|An|La|Le|Les|L'|Un|Une|El|Los|Las|Il|Lo|Gli|I|Der|Die|Das|Ein|Eine|Det|Den|De|O|Os|As"
 _TRAILING_ARTICLE = re.compile(rf"([^()]+), ({_ARTICLES})(?=\s*(?:[()]|$))")
+
+
+@dataclass(frozen=True)
+class _Movie:
+    identifier: str
+    title: str
+    genres: Sequence[str] = field(default_factory=list)
 
 
 def write_landing_zone(
@@ -40,12 +48,10 @@ def write_landing_zone(
 ) -> Summary:
     """Write `source` under `raw`: every movie as an item, every rating as an event `rating` with its own timestamp.
 
-    Ratings are assigned to nights in order of time: the first night gets 96% of them, the later ones equal parts of the
-    rest. A movie arrives on the night of its first rating, or on the first night if it has none.
-
     Args:
+        source: a folder in one of the `LAYOUTS`.
         raw: a folder that is new or empty.
-        last_night: the date of the last of `nights` consecutive partitions.
+        nights, last_night: as in `writing.write_import`, which assigns the ratings to nights.
         tags: add users' tags to the item tags. Off by default, because they leak: they were written by the users
             whose ratings are to be predicted, often after they had rated, so held-out figures come out too good.
         posters: `link` makes hard links (copies where the file system cannot), `copy` always copies.
@@ -53,29 +59,19 @@ def write_landing_zone(
     Raises:
         LandingZoneError: `source` is not MovieLens, `raw` is not empty, or an argument is out of range.
     """
-    if nights < 1:
-        raise LandingZoneError(f"nights is {nights}; give 1 or more")
     if posters not in ("link", "copy"):
         raise LandingZoneError(f'posters is "{posters}"; give "link" or "copy"')
-    ratings = _read(source, "ratings.csv", ["userId", "movieId", "rating", "timestamp"])
-    movies = _movies(source, tags=tags)
-    create_raw(raw)
-    ratings = ratings.sort_values(["timestamp", "userId", "movieId"], kind="stable", ignore_index=True)
-    ratings["night"] = _nights(len(ratings), nights)
-    arrival = movies["movieId"].map(ratings.groupby("movieId")["night"].min()).fillna(0).astype(int)
-    movies["poster"] = movies["movieId"].map(_copy_posters(source, raw, set(movies["movieId"]), how=posters))
-    days = tuple(last_night - timedelta(days=nights - 1 - night) for night in range(nights))
-    for night, day in enumerate(days):
-        rows = (_item(movie, day) for movie in movies[arrival == night].to_dict("records"))
-        write_jsonl(create_partition(raw, "items", day) / "part-00000.jsonl", rows)
-        _write_ratings(create_partition(raw, "interactions", day), ratings[ratings["night"] == night])
-    return Summary(
-        items=len(movies),
-        users=int(ratings["userId"].nunique()),
-        nights=days,
-        item_rows=len(movies),
-        interaction_rows=len(ratings),
-        media={"image": int(movies["poster"].notna().sum())},
+    layout = _layout(source)
+    left_out: Counter[str] = Counter()
+    media = Media(source / "posters", raw, kind="image", name="posters", how=posters)
+    return write_import(
+        raw,
+        items=_items(source, layout, tags=tags, posters=media),
+        events=_ratings(source, layout),
+        nights=nights,
+        last_night=last_night,
+        media=[media],
+        left_out=left_out,
     )
 
 
@@ -96,133 +92,158 @@ def _article_first(found: re.Match[str]) -> str:
     return f"{lead}{article}{'' if article.endswith(chr(39)) else ' '}{name.lstrip()}"
 
 
-def _read(source: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    path = source / name
-    if not path.is_file():
-        found = ", ".join(sorted(entry.name for entry in source.iterdir())[:8]) if source.is_dir() else "no such folder"
-        raise LandingZoneError(
-            f"{source} holds no {name} (found: {found or 'nothing'}); give a folder of MovieLens CSV files"
-        )
+def _layout(source: Path) -> str:
+    """The key in `LAYOUTS` of which `source` has the files."""
+    for layout, names in LAYOUTS.items():
+        present = [name for name in names if (source / name).is_file()]
+        if present:
+            for name in names:
+                if name not in present:
+                    raise LandingZoneError(
+                        f"{source} holds no {name} (found: {found_in(source)}); {present[0]} needs it beside it"
+                    )
+            return layout
+    expected = ", or ".join(" and ".join(names) for names in LAYOUTS.values())
+    raise LandingZoneError(f"{source} is no folder of MovieLens (found: {found_in(source)}); expected {expected}")
+
+
+def _rows(source: Path, name: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Line and cells of the rows of a file, those of `columns` in that order.
+
+    Args:
+        columns: names in the header of a CSV file; other formats have no header, and their cells stand in this order.
+    """
+    rows = _csv_rows(source / name, columns) if name.endswith(".csv") else _plain_rows(source / name, len(columns))
+    for line, cells in rows:
+        if len(cells) != len(columns):
+            raise LandingZoneError(
+                f"{source / name}, line {line}: {len(cells)} cells; expected {', '.join(columns)}; download it anew"
+            )
+        yield line, cells
+
+
+def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     try:
-        table = pd.read_csv(path)
-    except (ValueError, pd.errors.ParserError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, None)
+            if header is None:
+                raise LandingZoneError(f"{path} is not the CSV that MovieLens publishes: it is empty; download it anew")
+            if missing := [column for column in columns if column not in header]:
+                raise LandingZoneError(
+                    f"{path} lacks {', '.join(missing)} (found: {', '.join(header)}); "
+                    f"expected the columns {', '.join(columns)}"
+                )
+            places = [header.index(column) for column in columns]
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, [cells[p] for p in places] if len(cells) == len(header) else cells[:1]
+    except (csv.Error, UnicodeDecodeError) as error:
         raise LandingZoneError(f"{path} is not the CSV that MovieLens publishes: {error}; download it anew") from error
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise LandingZoneError(
-            f"{path} lacks {', '.join(missing)} (found: {', '.join(map(str, table.columns))}); "
-            f"expected the columns {', '.join(columns)}"
-        )
-    numbers = [column for column in columns if column not in _TEXT_COLUMNS]
-    wrong = [column for column in numbers if not pd.api.types.is_numeric_dtype(table[column])]
-    if wrong:
-        raise LandingZoneError(f"{path}: {', '.join(wrong)} should hold numbers only; repair it or download it anew")
-    return table[list(columns)]
 
 
-def _movies(source: Path, *, tags: bool) -> pd.DataFrame:
-    """One row a movie: movieId, title, year, genres (list), imdb_id, keywords (list), tags (list)."""
-    movies = _read(source, "movies.csv", ["movieId", "title", "genres"]).drop_duplicates("movieId", ignore_index=True)
-    titles = [natural_title(str(title)) for title in movies["title"]]
-    movies["title"], movies["year"] = [name for name, _ in titles], [year for _, year in titles]
-    movies["genres"] = movies["genres"].replace(_NO_GENRE, "").fillna("").map(_words)
-    movies["imdb_id"] = movies["movieId"].map(_imdb_ids(source))
-    movies["keywords"] = movies["imdb_id"].map(_keywords(source)).fillna("").map(_words)
-    tagged = _tags(source) if tags else pd.Series(dtype=object)
-    movies["tags"] = movies["movieId"].map(tagged).map(lambda words: words if isinstance(words, list) else [])
-    return movies
+def _plain_rows(path: Path, width: int) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a file without a header; UTF-8, or line by line Latin-1, as the older releases are."""
+    delimiter = {".dat": "::", ".data": "\t"}.get(path.suffix, "|")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                text = line.decode("latin-1")
+            if text := text.rstrip("\r\n"):
+                cells = text.split(delimiter)
+                if len(cells) > width and path.suffix == ".dat":  # a title or a tag, the last but one, may hold it
+                    cells = [*cells[: width - 2], delimiter.join(cells[width - 2 : -1]), cells[-1]]
+                yield number, cells
+
+
+def _ratings(source: Path, layout: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    columns = ["userId", "movieId", "rating", "timestamp"]
+    name = LAYOUTS[layout][0]
+    for line, (user, movie, rating, timestamp) in _rows(source, name, columns):
+        try:
+            time, value = int(timestamp) * SECOND, float(rating)
+        except ValueError:
+            raise LandingZoneError(
+                f"{source / name}, line {line}: rating should hold numbers only, and timestamp whole ones; "
+                "repair it or download it anew"
+            ) from None
+        yield time, {"user_id": user, "item_id": movie, "event": "rating", "value": value}
+
+
+def _movies(source: Path, layout: str) -> Iterator[_Movie]:
+    name = LAYOUTS[layout][1]
+    if layout == "100k":
+        genres = _genres(source)
+        columns = ["movieId", "title", "release date", "video release date", "IMDb URL", *genres]
+        for _, (movie, title, _, _, _, *flags) in _rows(source, name, columns):
+            yield _Movie(movie, title, [genre for genre, flag in zip(genres, flags, strict=True) if flag == "1"])
+    else:
+        for _, (movie, title, genres_) in _rows(source, name, ["movieId", "title", "genres"]):
+            yield _Movie(movie, title, _words(genres_))
+
+
+def _genres(source: Path) -> list[str]:
+    """The genres of 100K in the order of their columns in `u.item`."""
+    if not (source / "u.genre").is_file():
+        raise LandingZoneError(f"{source} holds no u.genre (found: {found_in(source)}); u.item needs it beside it")
+    return [name for _, (name, _) in _rows(source, "u.genre", ["genre", "column"])]
+
+
+def _items(source: Path, layout: str, *, tags: bool, posters: Media) -> Iterator[dict[str, Any]]:
+    imdb_ids = _imdb_ids(source)
+    keywords = _keywords(source)
+    tagged = _tags(source, layout) if tags else {}
+    for movie in _movies(source, layout):
+        title, year = natural_title(movie.title)
+        imdb_id = imdb_ids.get(movie.identifier)
+        attributes = {"year": str(year) if year else None, "imdb_id": f"tt{imdb_id:07d}" if imdb_id else None}
+        genres = [genre for genre in movie.genres if genre not in _NO_GENRE]
+        row = {
+            "item_id": movie.identifier,
+            "title": title,
+            "description": ", ".join(_words(keywords.get(imdb_id, ""))) if imdb_id else "",
+            "category": genres[0] if genres else None,
+            "tags": list(dict.fromkeys([*genres, *tagged.get(movie.identifier, [])])),
+            "language": "en",
+            "attributes": {name: value for name, value in attributes.items() if value},
+            "image_uris": posters.take(movie.identifier),
+        }
+        yield {name: value for name, value in row.items() if value not in (None, "", [], {})}
 
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split("|") if word.strip()]
 
 
-def _imdb_ids(source: Path) -> "pd.Series[float]":
-    """IMDb number by movieId; empty where links.csv is absent."""
+def _imdb_ids(source: Path) -> dict[str, int]:
+    """IMDb number by movie; empty where links.csv is absent."""
     if not (source / "links.csv").is_file():
-        return pd.Series(dtype=float)
-    return _read(source, "links.csv", ["movieId", "imdbId"]).drop_duplicates("movieId").set_index("movieId")["imdbId"]
+        return {}
+    rows = _rows(source, "links.csv", ["movieId", "imdbId"])
+    return {movie: int(imdb_id) for _, (movie, imdb_id) in rows if imdb_id.isdecimal()}
 
 
-def _keywords(source: Path) -> "pd.Series[str]":
+def _keywords(source: Path) -> dict[int, str]:
     """Plot keywords, separated by bars, by IMDb number; empty where the file is absent."""
-    name = "imdb5000_movie_metadata.csv"
-    if not (source / name).is_file():
-        return pd.Series(dtype=str)
-    table = _read(source, name, _KEYWORDS).dropna()
-    table["imdbId"] = table["movie_imdb_link"].str.extract(r"/tt(\d+)", expand=False).astype(float)
-    return table.dropna(subset=["imdbId"]).drop_duplicates("imdbId").set_index("imdbId")["plot_keywords"]
+    if not (source / _KEYWORDS).is_file():
+        return {}
+    found: dict[int, str] = {}
+    for _, (keywords, link) in _rows(source, _KEYWORDS, ["plot_keywords", "movie_imdb_link"]):
+        if keywords and (number := re.search(r"/tt(\d+)", link)):
+            found.setdefault(int(number[1]), keywords)
+    return found
 
 
-def _tags(source: Path) -> "pd.Series[Any]":
-    """Users' tags by movieId, each tag once in lower case, the most frequent first."""
-    tagged = _read(source, "tags.csv", ["movieId", "tag"]).dropna()
-    tagged["tag"] = tagged["tag"].astype(str).str.strip().str.lower()
-    counts = tagged.value_counts().reset_index()
-    counts = counts.sort_values(["movieId", "count", "tag"], ascending=[True, False, True])
-    return counts.groupby("movieId")["tag"].apply(list)
-
-
-def _nights(events: int, nights: int) -> np.ndarray:
-    """The night of each event, int [events], for events in order of time."""
-    first = round(events * FIRST_NIGHT_SHARE) if nights > 1 else events
-    later = [np.full(len(part), n) for n, part in enumerate(np.array_split(np.arange(events - first), nights - 1 or 1))]
-    return np.concatenate([np.zeros(first, int), *(part + 1 for part in later)])
-
-
-def _copy_posters(source: Path, raw: Path, known: set[int], *, how: str) -> dict[int, str]:
-    """Link or copy the posters of known movies to RAW/media/posters; returns their URIs by movieId."""
-    found = sorted((source / "posters").glob("*.jpg"))
-    wanted = {int(path.stem): path for path in found if path.stem.isdecimal() and int(path.stem) in known}
-    folder = raw / "media" / "posters"
-    if wanted:
-        folder.mkdir(parents=True)
-    for path in wanted.values():
-        _copy(path, folder / path.name, how=how)
-    return {movie: f"media/posters/{path.name}" for movie, path in wanted.items()}
-
-
-def _copy(source: Path, target: Path, *, how: str) -> None:
-    """A hard link or a copy; never a symbolic link, since media must lie within RAW."""
-    if how == "link":
-        try:
-            os.link(source.resolve(), target)
-            return
-        except OSError:
-            target.unlink(missing_ok=True)
-    shutil.copyfile(source, target)
-
-
-def _item(movie: Mapping[Any, Any], day: date) -> dict[str, Any]:
-    attributes = {}
-    if pd.notna(movie["year"]):
-        attributes["year"] = str(int(movie["year"]))
-    if pd.notna(movie["imdb_id"]):
-        attributes["imdb_id"] = f"tt{int(movie['imdb_id']):07d}"
-    row = {
-        "item_id": str(movie["movieId"]),
-        "title": movie["title"],
-        "description": ", ".join(movie["keywords"]),
-        "category": movie["genres"][0] if movie["genres"] else None,
-        "tags": list(dict.fromkeys(movie["genres"] + movie["tags"])),
-        "language": "en",
-        "attributes": attributes,
-        "image_uris": [movie["poster"]] if pd.notna(movie["poster"]) else [],
-        "updated_at": f"{day.isoformat()}T00:00:00Z",
-    }
-    return {name: value for name, value in row.items() if value not in (None, "", [], {})}
-
-
-def _write_ratings(folder: Path, ratings: pd.DataFrame) -> None:
-    for number, start in enumerate(range(0, max(1, len(ratings)), ROWS_PER_FILE)):
-        part = ratings.iloc[start : start + ROWS_PER_FILE]
-        rows = pd.DataFrame(
-            {
-                "user_id": part["userId"].astype(str),
-                "item_id": part["movieId"].astype(str),
-                "timestamp": pd.to_datetime(part["timestamp"], unit="s").dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "event": "rating",
-                "value": part["rating"].astype(float),
-            }
-        )
-        rows.to_json(folder / f"part-{number:05d}.jsonl", orient="records", lines=True, force_ascii=False)
+def _tags(source: Path, layout: str) -> dict[str, list[str]]:
+    """Users' tags by movie, each tag once in lower case, the most frequent first."""
+    name = {"csv": "tags.csv", "dat": "tags.dat"}.get(layout)
+    if name is None or not (source / name).is_file():
+        raise LandingZoneError(f"{source} holds no tags (found: {found_in(source)}); leave --tags out")
+    rows = _rows(source, name, ["userId", "movieId", "tag", "timestamp"])
+    counts = Counter((movie, tag.strip().lower()) for _, (_, movie, tag, _) in rows if tag.strip())
+    found: dict[str, list[str]] = {}
+    for movie, tag in sorted(counts, key=lambda key: (-counts[key], key[1])):
+        found.setdefault(movie, []).append(tag)
+    return found

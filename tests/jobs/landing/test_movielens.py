@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.landing import writing
 from jobs.landing.movielens import natural_title, write_landing_zone
 from jobs.landing.raw import LandingZoneError
 from tests.jobs.demo.reading import fingerprints, read_rows, seconds
+from tests.jobs.landing.test_folder import rows_that_a_night_accepts
 
 ROOT = Path(__file__).resolve().parents[3]
 PUBLISHED = Path(os.environ.get("NIGHTWEAVE_TEST_DATA", ROOT.parent / "shared" / "data")) / "movielens-small"
@@ -138,6 +140,95 @@ def test_other_mistakes(source: Path, tmp_path: Path) -> None:
         write_landing_zone(source, tmp_path / "raw", nights=0)
     with pytest.raises(LandingZoneError, match=r"already holds imdb5000\w+\.csv, links\.csv"):
         write_landing_zone(source, source)
+
+
+@pytest.fixture(params=["100k", "1m", "10m"])
+def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The three films, one with an accent, and three ratings in an older layout."""
+    folder = tmp_path / "ml-old"
+    folder.mkdir()
+    ratings = [("7", "1", "4", "880000100"), ("8", "2", "3", "880000000"), ("8", "9", "5", "880000200")]
+    if request.param == "100k":
+        genres = ["unknown", "Action", "Comedy", "Drama"]
+        (folder / "u.genre").write_text("".join(f"{name}|{n}\n" for n, name in enumerate(genres)) + "\n")
+        rows = ["1|Misérables, Les (1995)|01-Jan-1995||http://x|0|0|1|1", "2|Road: A::B (1999)|||http://y|1|0|0|0",
+                "3|unknown||||1|0|0|0"]  # fmt: skip
+        (folder / "u.item").write_text("\n".join(rows) + "\n", "latin-1")
+        (folder / "u.data").write_text("".join("\t".join(row) + "\n" for row in ratings))
+    else:
+        encoding = "latin-1" if request.param == "1m" else "utf-8"
+        movies = "1::Misérables, Les (1995)::Comedy|Drama\n2::Road: A::B (1999)::(no genres listed)\n3::unknown::\n"
+        (folder / "movies.dat").write_text(movies, encoding)
+        (folder / "ratings.dat").write_text("".join("::".join(row) + "\n" for row in ratings))
+        (folder / "tags.dat").write_text("7::1::Sad::880000100\n8::1::sad::880000100\n8::1::a::b::880000100\n")
+    return folder
+
+
+def test_older_layouts(older: Path, tmp_path: Path) -> None:
+    summary = write_landing_zone(older, tmp_path / "raw", nights=1)
+    movies, ratings = rows_that_a_night_accepts(tmp_path / "raw")
+    assert [(row["item_id"], row["title"], row["tags"], row["category"]) for row in movies] == [
+        ("1", "Les Misérables (1995)", ["Comedy", "Drama"], "Comedy"),
+        ("2", "Road: A::B (1999)", [], None),
+        ("3", "unknown", [], None),
+    ]
+    assert [(row["user_id"], row["item_id"], row["value"], row["timestamp"].timestamp()) for row in ratings] == [
+        ("8", "2", 3.0, 880000000),
+        ("7", "1", 4.0, 880000100),
+    ]
+    assert summary.left_out == {"events of unknown items": 1}
+    assert str(summary).endswith("left out:\n  1 events of unknown items")
+
+
+def test_tags_of_older_layouts(older: Path, tmp_path: Path) -> None:
+    if not (older / "tags.dat").exists():
+        with pytest.raises(LandingZoneError, match="holds no tags"):
+            write_landing_zone(older, tmp_path / "raw", tags=True)
+        return
+    write_landing_zone(older, tmp_path / "raw", tags=True)
+    assert items(tmp_path / "raw")["1"]["tags"] == ["Comedy", "Drama", "sad", "a::b"]
+
+
+def test_a_layout_that_is_none_and_one_that_is_not_whole(older: Path, tmp_path: Path) -> None:
+    ratings = next(path for path in older.iterdir() if path.name in ("u.data", "ratings.dat"))
+    ratings.write_text(ratings.read_text() + "cut\n")
+    with pytest.raises(LandingZoneError, match=r"line 4: 1 cells; expected userId, movieId, rating, timestamp"):
+        write_landing_zone(older, tmp_path / "raw")
+    ratings.unlink()
+    with pytest.raises(LandingZoneError, match=rf"holds no {ratings.name} \(found: "):
+        write_landing_zone(older, tmp_path / "raw")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/notes.txt").write_text("x")
+    expected = (
+        r"found: notes\.txt\); expected ratings\.csv and movies\.csv, or ratings\.dat and movies\.dat, or u\.data"
+    )
+    with pytest.raises(LandingZoneError, match=expected):
+        write_landing_zone(tmp_path / "other", tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_night_accepts_all_that_is_written(source: Path, tmp_path: Path) -> None:
+    write_landing_zone(source, tmp_path / "raw", tags=True)
+    movies, ratings = rows_that_a_night_accepts(tmp_path / "raw")
+    assert (len(movies), len(ratings)) == (4, 4)
+
+
+def test_rows_that_are_sorted_in_many_runs_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "ml"
+    source.mkdir()
+    (source / "movies.csv").write_text("movieId,title,genres\n" + "".join(f"{i},M{i},Drama\n" for i in range(50)))
+    rows = "".join(f"{i % 7},{i % 50},4,{1000000000 + i * 37 % 101}\n" for i in range(400))
+    (source / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + rows)
+    write_landing_zone(source, tmp_path / "once")
+    monkeypatch.setattr(writing, "RUN_CHARS", 2000)
+    write_landing_zone(source, tmp_path / "runs")
+    assert fingerprints(tmp_path / "once") == fingerprints(tmp_path / "runs")
+    times = [seconds(row["timestamp"]) for row in read_rows(tmp_path / "runs", "interactions")]
+    assert times == sorted(1000000000 + i * 37 % 101 for i in range(400))
+    monkeypatch.setattr(writing, "ROWS_PER_FILE", 100)
+    write_landing_zone(source, tmp_path / "parts", nights=1)
+    found = sorted((tmp_path / "parts/interactions/ds=2026-11-07").iterdir())
+    assert [len(path.read_text().splitlines()) for path in found] == [100, 100, 100, 100]
 
 
 @pytest.mark.parametrize(
