@@ -28,10 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start Spark as slow, and move files with tests that take minutes to the front, so that
-    neither of the processes of `make test` waits for one."""
+    """Mark the tests that start Spark or a server of S3 as slow, and move files with tests that take
+    minutes to the front, so that neither of the processes of `make test` waits for one."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
+        if not {"spark", "s3"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     services, nights = (
         {item.path for item in items if item.get_closest_marker(mark)} for mark in ("services", "night")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.dags.test_alerts import webhook
 
 MISS = """
@@ -51,6 +53,7 @@ with create_session() as session:
 """
 
 
+@pytest.mark.slow
 def test_a_night_past_its_deadline_is_told(tmp_path: Path) -> None:
     with webhook() as (port, posted):
         hook = {"conn_type": "http", "host": "127.0.0.1", "port": port, "schema": "http"}

@@ -16,6 +16,9 @@ from schemas.tables import Items
 from tests import seaweed
 from tests.deploy.nights import NIGHT
 
+# Each starts Airflow.
+pytestmark = pytest.mark.slow
+
 START_TASKS = """
 import json, os, sys
 from types import SimpleNamespace

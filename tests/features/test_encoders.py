@@ -121,6 +121,7 @@ def test_fingerprint_follows_what_changes_the_vectors(made: Encoder) -> None:
         assert make(made.name, made.modality, **{name: value}).fingerprint == made.fingerprint
 
 
+@pytest.mark.slow
 def test_batch_has_the_schema_and_its_companions_change_nothing(made: Encoder, decoded: list[Any]) -> None:
     together = made.encode(decoded)
     assert together.schema == made.schema()

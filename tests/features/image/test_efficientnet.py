@@ -48,6 +48,7 @@ PHOTOGRAPHS = {
 }
 
 
+@pytest.mark.slow
 def test_photographs_get_their_class(stamps: Path) -> None:
     pixels = np.stack([load_picture(stamps / "image" / name).pixels for name in PHOTOGRAPHS])
     found = dict(zip(PHOTOGRAPHS, efficientnet.classify(pixels).argmax(axis=1).tolist(), strict=True))

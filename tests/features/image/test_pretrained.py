@@ -101,6 +101,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
             made.embed(np.zeros((1, 224, 224, 3), np.uint8))
 
 
+@pytest.mark.slow
 def test_random_weights_are_marked_and_always_the_same(pictures: np.ndarray) -> None:
     made = resnet(weights="none", batch=2)
     assert made.untrained

@@ -38,6 +38,7 @@ def embedded(e5: E5Small, *texts: str) -> np.ndarray:
     return e5.vectors([Analysis(text, "und", [], []) for text in texts])
 
 
+@pytest.mark.slow
 def test_vectors_are_those_of_the_engine(e5: E5Small, engine: E5) -> None:
     assert len(set(TEXTS)) == 200
     ours = embedded(e5, *TEXTS)

@@ -75,6 +75,7 @@ def test_an_item_s_other_modality_is_found_among_those_held_out(name):
 
 
 @pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.slow
 def test_a_missing_modality_agrees_with_nothing_and_two_fits_give_the_same_bits(name):
     items = two_modalities(60)
     masks = {"text": np.arange(60) % 3 > 0, "image": np.arange(60) % 4 > 0}

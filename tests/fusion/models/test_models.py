@@ -251,6 +251,7 @@ def movielens() -> tuple[Catalog, History]:
 @pytest.mark.parametrize(
     ("name", "parameters"), [("concatenation", {"epochs": 5}), ("multitask", {"epochs": 3, "items_per_step": 1024})]
 )
+@pytest.mark.slow
 def test_history_alone_beats_the_baselines_on_movielens(name, parameters):
     from fusion.baselines.history import ItemKNN, Popularity
 

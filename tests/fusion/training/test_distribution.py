@@ -43,6 +43,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_does():
     """33 users a batch: 17 for one device and 16 for the other. Only the order of sums differs."""
     done = subprocess.run([sys.executable, "-c", CODE, json.dumps(MODELS)], capture_output=True, text=True, check=False)

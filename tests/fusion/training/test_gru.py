@@ -67,6 +67,7 @@ def test_the_order_of_frames_is_learnt_from(name):
 
 
 @pytest.mark.parametrize("name", READING)
+@pytest.mark.slow
 def test_models_with_sequences_keep_the_interface(name, tmp_path):
     """Saved, loaded, twice the same bits; an item without video gets nothing from the video block; a catalog without
     sequences is scored too."""
