@@ -5,6 +5,8 @@ promises that look at other tables are checks of their own for each step, so tha
 steps that do not read it to be checked.
 """
 
+from typing import Literal
+
 from schemas.table import MODALITIES, Check, Modality, query
 
 _KEPT = ("clean_items", "clean_interactions", "clean_media", "recommend")
@@ -31,8 +33,8 @@ def checks() -> tuple[Check, ...]:
 
 def _of_extraction(modality: Modality) -> tuple[Check, ...]:
     return (
-        Check("contents that arrive are extracted or refused", _of_modality("rows_in_of_extract", modality)),
-        Check("kept contents are in the store of their encoder", _of_modality("kept_by_extract", modality)),
+        Check("contents that arrive are extracted or refused", _given("rows_in_of_extraction", "extract", modality)),
+        Check("kept contents are in the store of their encoder", _given("kept_by_extraction", "extract", modality)),
     )
 
 
@@ -43,11 +45,22 @@ def _of_reextraction(modality: Modality) -> tuple[Check, ...]:
         Check(
             "kept contents are in the store of their encoder", query("ledger/kept_by_reextract.sql", modality=modality)
         ),
-        Check("all that is known was extracted again", _of_modality("rows_in_of_reextract", modality), severity="warn"),
-        Check("all that is known and stored was kept", _of_modality("stored_by_reextract", modality), severity="warn"),
+        Check(
+            "all that is known was extracted again",
+            _given("rows_in_of_extraction", "reextract", modality),
+            severity="warn",
+        ),
+        Check(
+            "all that is known and stored was kept",
+            _given("kept_by_extraction", "reextract", modality),
+            severity="warn",
+        ),
     )
 
 
-def _of_modality(check: str, modality: Modality) -> str:
-    """Texts are those of items and interactions; files are those of items alone."""
-    return query(f"ledger/{check}_{'text' if modality == 'text' else 'media'}.sql", modality=modality)
+def _given(check: str, kind: Literal["extract", "reextract"], modality: Modality) -> str:
+    """SQL over the contents that an extraction was given: texts of items and interactions, or files of items alone, so
+    that the accounts of files do not need the table of interactions; of its night, or of all nights until then."""
+    contents = query(f"ledger/contents_of_{'text' if modality == 'text' else 'media'}.sql", modality=modality)
+    nights = "=" if kind == "extract" else "<="
+    return query(f"ledger/{check}.sql", modality=modality, step=f"{kind}_{modality}", nights=nights, contents=contents)

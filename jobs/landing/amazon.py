@@ -15,9 +15,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from jobs.landing.importing import LAST_NIGHT, Media, found_in, read_records, write_import
 from jobs.landing.raw import LandingZoneError
 from jobs.landing.values import number
-from jobs.landing.writing import LAST_NIGHT, Media, Summary, found_in, read_records, write_import
+from jobs.landing.writing import Summary
 
 _META = re.compile(r"meta_.+\.jsonl(\.gz)?")
 _REVIEWS = re.compile(r".+\.jsonl(\.gz)?")

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from jobs.landing import records
+from jobs.landing.importing import Media, found_in, read_records, write_import
 from jobs.landing.raw import LandingZoneError
 from jobs.landing.refusal import Refusal
-from jobs.landing.writing import Media, Summary, found_in, read_records, write_import
+from jobs.landing.writing import Summary
 from schemas.config import Clean, Events
 from schemas.errors import did_you_mean
 

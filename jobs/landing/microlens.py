@@ -14,8 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from jobs.landing.importing import LAST_NIGHT, Media, found_in, write_import
 from jobs.landing.raw import LandingZoneError
-from jobs.landing.writing import LAST_NIGHT, Media, Summary, found_in, write_import
+from jobs.landing.writing import Summary
 
 _NAME = re.compile(
     r"(?:microlens-?(?P<size>[0-9a-z]+)_)?(?P<what>pairs\.csv|title_en\.csv|titles?\.csv|covers?|audios?|videos?)",

@@ -18,8 +18,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from jobs.landing.importing import LAST_NIGHT, Media, found_in, write_import
 from jobs.landing.raw import LandingZoneError
-from jobs.landing.writing import LAST_NIGHT, Media, Summary, found_in, write_import
+from jobs.landing.writing import Summary
 
 SECOND = 1_000_000
 LAYOUTS = {"csv": ("ratings.csv", "movies.csv"), "dat": ("ratings.dat", "movies.dat"), "100k": ("u.data", "u.item")}

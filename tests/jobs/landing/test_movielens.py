@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.landing import writing
+from jobs.landing import importing
 from jobs.landing.movielens import natural_title, write_landing_zone
 from jobs.landing.raw import LandingZoneError
 from tests.jobs.demo.reading import fingerprints, read_rows, seconds
@@ -220,12 +220,12 @@ def test_rows_that_are_sorted_in_many_runs_are_the_same(tmp_path: Path, monkeypa
     rows = "".join(f"{i % 7},{i % 50},4,{1000000000 + i * 37 % 101}\n" for i in range(400))
     (source / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + rows)
     write_landing_zone(source, tmp_path / "once")
-    monkeypatch.setattr(writing, "RUN_CHARS", 2000)
+    monkeypatch.setattr(importing, "RUN_CHARS", 2000)
     write_landing_zone(source, tmp_path / "runs")
     assert fingerprints(tmp_path / "once") == fingerprints(tmp_path / "runs")
     times = [seconds(row["timestamp"]) for row in read_rows(tmp_path / "runs", "interactions")]
     assert times == sorted(1000000000 + i * 37 % 101 for i in range(400))
-    monkeypatch.setattr(writing, "ROWS_PER_FILE", 100)
+    monkeypatch.setattr(importing, "ROWS_PER_FILE", 100)
     write_landing_zone(source, tmp_path / "parts", nights=1)
     found = sorted((tmp_path / "parts/interactions/ds=2026-11-07").iterdir())
     assert [len(path.read_text().splitlines()) for path in found] == [100, 100, 100, 100]

@@ -1,24 +1,23 @@
--- Accounts of extract_{modality} whose kept files are not those that the night's items point to and
--- features_{modality} has.
+-- Accounts of {step} whose kept contents are not those that it was given and that features_{modality} has. It was given
+-- those of its own night, or for a re-extraction of all nights until then.
 --
--- A file that the step itself has refused does not count, though another night may have extracted it since. One that
--- another night has refused since, when it extracted it again, has left the store and does count. An account without an
+-- A content that the step itself has refused does not count, though another night may have extracted it since. One that
+-- an extraction under the same encoder has refused since has left the store and does count. An account without an
 -- encoder is compared with the rows of all encoders.
 WITH contents AS (
-    SELECT date, unnest({modality}_keys) AS key FROM items WHERE NOT deleted
-),
+{contents}),
 given AS (
     SELECT DISTINCT l.date, l.encoder, c.key
     FROM ledger l
-    JOIN contents c ON c.date = l.date
-    WHERE l.step = 'extract_{modality}' AND c.key IS NOT NULL
+    JOIN contents c ON c.date {nights} l.date
+    WHERE l.step = '{step}' AND c.key IS NOT NULL
 ),
 counted AS (
     SELECT date, count(*) AS found
     FROM given g
     WHERE NOT EXISTS (
         SELECT 1 FROM quarantine q
-        WHERE q.date = g.date AND q.stage = 'extract_{modality}' AND q.record_id = g.key
+        WHERE q.date = g.date AND q.stage = '{step}' AND q.record_id = g.key
     )
     AND (
         EXISTS (
@@ -35,4 +34,4 @@ counted AS (
 SELECT date, step, kept, coalesce(counted.found, 0) AS found
 FROM ledger
 LEFT JOIN counted USING (date)
-WHERE step = 'extract_{modality}' AND kept != coalesce(counted.found, 0)
+WHERE step = '{step}' AND kept != coalesce(counted.found, 0)
