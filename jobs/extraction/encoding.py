@@ -128,17 +128,16 @@ class Encoding:
             MediaError: it cannot be decoded.
             Refusal: it is no longer there, or its bytes have changed.
         """
-        before = self.raw.stamp(row["content"])
-        found = self.raw.media(row["content"], max_bytes=self.max_media_bytes)
-        if found != row["content_key"]:
-            raise Refusal("media_changed", f"{row['content']}: its bytes are not those that were cleaned")
         limits = (self.settings.decode_timeout_s, self.settings.decode_memory_mib << 20)
         decoders = _decoders(self.modality, self.choice.name, _json(self.choice.parameters), *limits)
-        with self.raw.local(row["content"]) as path:
-            decoded = decoders.decode(path)
-        if self.raw.stamp(row["content"]) != before:
-            raise Refusal("media_changed", f"{row['content']}: it changed while it was decoded")
-        return decoded
+        with self.raw.local(row["content"], key=row["content_key"], max_bytes=self.max_media_bytes) as path:
+            try:
+                return decoders.decode(path)
+            except MediaError as error:
+                detail = error.detail  # the copy's name is another one in each run
+                for name in (str(path), path.name):
+                    detail = detail.replace(name, row["content"])
+                raise MediaError(error.reason, detail) from None
 
     def _encoded(self, good: list[tuple[Row, Any]]) -> Iterator[pa.RecordBatch | Refused]:
         """Features of decoded contents; where a batch fails, its contents are tried one by one."""

@@ -49,11 +49,6 @@ def opened(
         os.close(descriptor)
 
 
-def inside(path: str, root: str) -> bool:
-    """Return whether a local path, its links followed, lies under `root`."""
-    return _under(os.path.realpath(path), root)
-
-
 def files_under(filesystem: pafs.FileSystem, root: str, folder: str) -> tuple[list[str], list[str]]:
     """Return the files in a folder at any depth, and the links in it that lead out of `root` or nowhere.
 

@@ -2,26 +2,25 @@
 
 import errno
 import hashlib
-import io
 import os
 import re
-import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 import pyarrow.fs as pafs
 
-from jobs.landing.confinement import HIDDEN, files_under, inside, opened
+from jobs.landing.confinement import HIDDEN, files_under, opened
 from jobs.landing.csv_rows import csv_rows
 from jobs.landing.formats import Reader, json_lines, json_text, parquet_rows
 from jobs.landing.refusal import Refusal
-from jobs.landing.text import blocks
+from jobs.landing.text import BLOCK_BYTES, blocks
 from lake import storage
 from schemas.errors import NightweaveError
 
@@ -32,7 +31,8 @@ TEXTS = {
 PARQUET = (".parquet", ".parq", ".pq")
 COMPRESSED = (".gz", ".gzip", ".zst", ".zstd", ".bz2")
 MEDIA_ATTEMPTS = 3
-_REFUSED_ERRORS = {errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
+LONGEST_SUFFIX = 16
+_REFUSED_ERRORS = {errno.ENOENT: "media_missing", errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
 """Reason of a refusal by the system's error number; any other error is not the file's fault and is raised."""
 
 
@@ -144,63 +144,70 @@ class Raw:
                 than `max_bytes`, or it changed during each of `MEDIA_ATTEMPTS` readings.
         """
         filesystem, root, relative = self._media_path(uri)
-        path = f"{root}/{relative}"
-        try:
+        with _refused(uri):
             for _ in range(MEDIA_ATTEMPTS):
-                info = filesystem.get_file_info(path)
-                if info.type != pafs.FileType.File:
-                    raise Refusal("media_missing", uri)
-                if not 0 < info.size <= max_bytes:
-                    raise Refusal("media_size", f"{uri}: {info.size} bytes; expected 1 to {max_bytes}")
-                with opened(filesystem, root, relative, reason="media_outside_raw") as file:
-                    digest = hashlib.file_digest(io.BufferedReader(file), "sha256").hexdigest()
-                if _stamp(filesystem, path) == (info.size, info.mtime_ns):
+                before = _stamp(filesystem, f"{root}/{relative}")
+                digest = self._digest(uri, max_bytes=max_bytes)
+                if _stamp(filesystem, f"{root}/{relative}") == before:
                     return digest
-            raise Refusal("media_changed", f"{uri}: it changed each of the {MEDIA_ATTEMPTS} times that it was read")
-        except OSError as error:
-            if error.errno not in _REFUSED_ERRORS:
-                raise
-            raise Refusal(_REFUSED_ERRORS[error.errno], f"{uri:.200}: {os.strerror(error.errno)}") from None
-
-    def stamp(self, uri: str) -> tuple[int | None, int | None]:
-        """Return size in bytes and time of change in nanoseconds of the file that an item points to.
-
-        They differ where its content was changed.
-
-        Raises:
-            Refusal: the path leaves RAW.
-        """
-        filesystem, root, relative = self._media_path(uri)
-        return _stamp(filesystem, f"{root}/{relative}")
+        raise Refusal("media_changed", f"{uri}: it changed each of the {MEDIA_ATTEMPTS} times that it was read")
 
     @contextmanager
-    def local(self, uri: str) -> Iterator[Path]:
-        """Yield the file that an item points to as a local path: the file itself, or a copy for that time.
+    def local(self, uri: str, *, key: str, max_bytes: int) -> Iterator[Path]:
+        """Yield the content that an item points to as a local file, private and for that time; its suffix is kept.
+
+        The file in RAW is opened once: what is checked, hashed and yielded are the same bytes. They lie in a file
+        without a name in the folder for temporary files (TMPDIR), so that no kill leaves them behind; the path is a
+        link to it, which every process of the same user can follow.
+
+        Args:
+            key: the SHA-256 that the content must have, hex.
 
         Raises:
-            Refusal: the path leaves RAW.
+            Refusal: as `media`, or its bytes are others than those of `key`.
+        """
+        with tempfile.TemporaryFile() as copy:
+            if self._digest(uri, max_bytes=max_bytes, copy=copy) != key:
+                raise Refusal("media_changed", f"{uri}: its bytes are not those that were cleaned")
+            copy.flush()
+            suffix = PurePosixPath(uri).suffix[:LONGEST_SUFFIX]
+            path = Path(tempfile.gettempdir()) / f"nightweave-{uuid.uuid4().hex}{suffix}"
+            path.symlink_to(f"/proc/{os.getpid()}/fd/{copy.fileno()}")
+            try:
+                yield path
+            finally:
+                path.unlink()
+
+    def _digest(self, uri: str, *, max_bytes: int, copy: IO[bytes] | None = None) -> str:
+        """SHA-256 of a media file, hex; its bytes are written to `copy` too.
+
+        Raises:
+            Refusal: the path leaves RAW, it is no file of 1 to `max_bytes` bytes, or it may not be read.
         """
         filesystem, root, relative = self._media_path(uri)
-        path = f"{root}/{relative}"
-        if isinstance(filesystem, pafs.LocalFileSystem):
-            yield Path(path)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / f"media{PurePosixPath(path).suffix}"
-            with filesystem.open_input_stream(path) as source, copy.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            yield copy
+        digest = hashlib.sha256()
+        with _refused(uri):
+            if filesystem.get_file_info(f"{root}/{relative}").type != pafs.FileType.File:
+                raise Refusal("media_missing", uri)
+            with opened(filesystem, root, relative, reason="media_outside_raw") as file:
+                left = file.size()
+                if not 0 < left <= max_bytes:
+                    raise Refusal("media_size", f"{uri}: {left} bytes; expected 1 to {max_bytes}")
+                while block := file.read(min(left, BLOCK_BYTES)):
+                    digest.update(block)
+                    left -= len(block)
+                    if copy:
+                        copy.write(block)
+        return digest.hexdigest()
 
     def _media_path(self, uri: str) -> tuple[pafs.FileSystem, str, str]:
-        """File system, RAW in it, and the path of a media file in RAW, without scheme or `..`; no link out of RAW."""
+        """File system, RAW in it, and the path of a media file in RAW, without scheme or `..`."""
         pure = PurePosixPath(uri)
         if not uri or "\0" in uri or "\\" in uri or pure.is_absolute() or ".." in pure.parts:
             raise Refusal("media_outside_raw", f"{uri!r}: expected a path relative to RAW without '..'")
         if _names_a_host(uri) or "://" in unquote(uri):
             raise Refusal("media_outside_raw", f"{uri!r}: expected a path relative to RAW, not a URL")
         filesystem, root = self._root()
-        if isinstance(filesystem, pafs.LocalFileSystem) and not inside(f"{root}/{pure}", root):
-            raise Refusal("media_outside_raw", f"{uri!r}: a link that leads out of RAW")
         return filesystem, root, str(pure)
 
 
@@ -224,6 +231,17 @@ class Records:
 
     def __next__(self) -> tuple[int, dict[str, Any] | Refusal]:
         return next(self._rows)
+
+
+@contextmanager
+def _refused(uri: str) -> Iterator[None]:
+    """Make errors of the system that are a media file's own a `Refusal`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSED_ERRORS:
+            raise
+        raise Refusal(_REFUSED_ERRORS[error.errno], f"{uri:.200}: {os.strerror(error.errno)}") from None
 
 
 def _changed(path: str) -> RawChangedError:

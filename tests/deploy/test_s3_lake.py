@@ -58,7 +58,7 @@ def test_a_landing_zone_on_s3(bucket: str) -> None:
     assert raw.files("items", "2026-11-01") == ["items/ds=2026-11-01/items.jsonl"]
     assert list(raw.records("items/ds=2026-11-01/items.jsonl")) == [(1, {"item_id": "a"})]
     assert raw.media("media/a.wav", max_bytes=10) == hashlib.sha256(b"RIFF").hexdigest()
-    with raw.local("media/a.wav") as path:
+    with raw.local("media/a.wav", key=hashlib.sha256(b"RIFF").hexdigest(), max_bytes=10) as path:
         assert path.read_bytes() == b"RIFF"
     for uri, reason in (("media/none.wav", "media_missing"), ("media/empty", "media_size"), ("../x", "outside_raw")):
         with pytest.raises(Refusal, match=reason):

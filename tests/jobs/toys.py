@@ -66,15 +66,21 @@ class OnGpu(Toy):
 
 
 class Restless(Toy):
-    """A file that says `restless` is written over while it is decoded."""
+    """The file `changes` in RAW is written over before what is decoded is read."""
+
+    def __init__(self, *, changes: str) -> None:
+        self.changes = Path(changes)
 
     def decode(self, content: Path) -> bytes:
-        if content.read_bytes() != b"restless":
-            return content.read_bytes()
-        before = content.stat().st_mtime_ns
-        content.write_bytes(b"not the same")
-        os.utime(content, ns=(before + 1, before + 1))
+        self.changes.write_bytes(b"not the same")
         return content.read_bytes()
+
+
+class Lost(Toy):
+    """Cannot decode, and names the file in its error, once with its folder and once without."""
+
+    def decode(self, content: Path) -> bytes:
+        raise MediaError("odd", f"{content} is odd, says {content.name}")
 
 
 class Told(Toy):

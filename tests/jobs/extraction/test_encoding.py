@@ -1,5 +1,6 @@
 """Extraction in Spark tasks when encoders, files or workers misbehave."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.extract import extract_modality
+from jobs.extraction.encoding import Encoding, Refused
 from jobs.runtime.night import Night, NightError
 from jobs.runtime.spark_environment import spark_environment
 from schemas.features import FEATURES
@@ -62,6 +64,17 @@ def test_a_file_that_changed_since_it_was_cleaned_is_refused(spark: SparkSession
     (tmp_path / "raw" / "media" / "one").write_bytes(b"another")
     extract_modality(lambda: spark, night, "audio")
     assert extracted(night) == [[5, 1], [9, 1]]
+    (refused,) = night.lake.read(Quarantine).to_pylist()
+    assert (refused["source"], refused["reason"]) == ("media/one", "media_changed")
+
+
+def test_an_error_names_the_file_and_not_the_copy_that_was_decoded(tmp_path: Path) -> None:
+    config = configured("Lost")
+    night = bring([b"one"], tmp_path, config)
+    encode = Encoding(night.raw, "audio", config.extract, max_media_bytes=10)
+    row = {"content": "media/one", "content_key": hashlib.sha256(b"one").hexdigest()}
+    (refused,) = encode([row])
+    assert refused == Refused(row, "odd", "media/one is odd, says media/one")
 
 
 def test_an_encoder_that_fails_on_everything_stops_the_night(spark: SparkSession, tmp_path: Path) -> None:
