@@ -9,7 +9,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from jobs.landing.formats import Reader
 from jobs.landing.refusal import Refusal
@@ -65,6 +65,21 @@ class _Lines:
         return self._ahead[self._head + number]
 
 
+class _Fed:
+    """An iterator over the line that it was given last, once."""
+
+    line: str | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if (line := self.line) is None:
+            raise StopIteration
+        self.line = None
+        return line
+
+
 class _Form:
     """How the cells of one file are written.
 
@@ -78,6 +93,8 @@ class _Form:
         between = unquoted.count(self.delimiter)
         self.padded = 0 < between == unquoted.count(f"{self.delimiter} ")
         self._dialect = csv.reader((), delimiter=self.delimiter, skipinitialspace=self.padded, strict=True).dialect
+        self._fed = _Fed()
+        self._lone = self._reader(self._fed)  # of lines by themselves: one for all costs less than one each
         self.width: int | None = None
         self._mac = header.endswith("\r")  # where lines end so, a lone CR is no part of a cell
         self._escaped = re.compile(rf'"((?:[^"\\]|\\.)*)"|([^"{re.escape(self.delimiter)}]*)')
@@ -115,8 +132,9 @@ class _Form:
     def _quoted(self, line: str, text: _Lines) -> tuple[list[str], list[str]]:
         """Cells and lines of a record with quotes, RFC 4180; no cells and its first line where it is damaged."""
         if line.count('"') % 2 == 0:
+            self._fed.line = line
             with suppress(csv.Error):
-                return next(self._reader((line,))), [line]
+                return next(self._lone), [line]
         span: list[str] = []
         try:
             return next(self._reader(self._supply(line, text, span))), span
@@ -204,12 +222,13 @@ def csv_rows(source: Iterator[bytes]) -> Reader:
             yield position, Refusal("record_too_long", f"more than {MAX_RECORD_BYTES} bytes without a line end")
             continue
         cells, span = form.record(line, text)
-        filled = _take(text, span)
-        if len(span) > 1 and cells and form.swallows(cells, span):
-            detail = f"a quote is closed {len(span) - 1} lines later, and between are records of their own"
-            yield position, Refusal("not_csv", detail, rows=filled)
-            continue
-        inner += filled - 1
+        if len(span) > 1:
+            filled = _take(text, span)
+            if cells and form.swallows(cells, span):
+                detail = f"a quote is closed {len(span) - 1} lines later, and between are records of their own"
+                yield position, Refusal("not_csv", detail, rows=filled)
+                continue
+            inner += filled - 1
         if cells == header:
             yield position, Refusal("not_csv", "the header again")
         else:
@@ -243,6 +262,8 @@ def _record(names: list[str], cells: list[str] | None, span: list[str]) -> dict[
     if _Damaged in map(type, span):
         damaged = [name for name, cell in zip(names, cells, strict=True) if _encodable(cell) is False]
         return Refusal("not_utf8", f"columns {', '.join(damaged)}: bytes that are no UTF-8, as of Windows-1252")
+    if MISSING.isdisjoint(cells):
+        return dict(zip(names, cells, strict=True))
     return {name: cell for name, cell in zip(names, cells, strict=True) if cell not in MISSING}
 
 

@@ -45,6 +45,7 @@ _WITHOUT_MARK = (
 )
 _CONTROLS = bytes({*range(32), 127} - {8, 9, 10, 11, 12, 13, 27})
 _FILLED = re.compile(rb"[^\s][^\r\n]*")
+_EMPTY = re.compile(rb"\n\s*\n")
 _FIRST = re.compile(rb"[^\r\n]*")
 
 
@@ -135,13 +136,20 @@ class Tally:
             yield block
 
     def _count(self, block: bytes) -> None:
-        self.lines += len(_FILLED.findall(block))
+        self.lines += _filled(block)
         first = _FIRST.match(block)
         if self._inside and first and not first[0].isspace() and first[0]:
             self.lines -= 1  # the rest of a line that was counted
         last = block[max(block.rfind(b"\n"), block.rfind(b"\r")) + 1 :]
         goes_on = self._inside and len(last) == len(block)
         self._inside = goes_on or bool(last.strip())
+
+
+def _filled(block: bytes) -> int:
+    """How many lines of the block are not blank."""
+    if block.count(b"\r") != block.count(b"\r\n") or _EMPTY.search(b"\n" + block):
+        return len(_FILLED.findall(block))
+    return block.count(b"\n") + bool(block[block.rfind(b"\n") + 1 :].strip())
 
 
 def lines(source: Iterator[bytes]) -> Iterator[bytes]:

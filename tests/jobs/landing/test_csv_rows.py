@@ -1,9 +1,11 @@
 import codecs
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs.landing import text
 from jobs.landing.raw import Raw, Refusal
 
 
@@ -156,3 +158,10 @@ def test_a_line_without_an_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\n", "item_id,title", "item_id,title\n\n"])
 def test_no_rows(tmp_path: Path, content: str) -> None:
     assert read(tmp_path, content) == {}
+
+
+def test_filled_lines_are_counted_alike_in_both_ways() -> None:
+    blocks = [
+        b"".join(pieces) for size in range(7) for pieces in itertools.product([b"a", b" ", b"\n", b"\r"], repeat=size)
+    ]
+    assert [text._filled(block) for block in blocks] == [len(text._FILLED.findall(block)) for block in blocks]
