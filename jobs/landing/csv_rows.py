@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from jobs.landing.formats import Reader
 from jobs.landing.refusal import Refusal
-from jobs.landing.text import MAX_RECORD_BYTES, SPACE, Tally, lines
+from jobs.landing.text import MAX_RECORD_BYTES, NOT_UTF8, SPACE, Tally, lines
 from jobs.landing.values import MISSING
 
 DELIMITERS = ",;\t|"
@@ -261,7 +261,7 @@ def _record(names: list[str], cells: list[str] | None, span: list[str]) -> dict[
         return Refusal("not_csv", f"{len(cells)} fields where the header names {len(names)}")
     if _Damaged in map(type, span):
         damaged = [name for name, cell in zip(names, cells, strict=True) if _encodable(cell) is False]
-        return Refusal("not_utf8", f"columns {', '.join(damaged)}: bytes that are no UTF-8, as of Windows-1252")
+        return Refusal("not_utf8", f"columns {', '.join(damaged)}: bytes that are {NOT_UTF8}")
     if MISSING.isdisjoint(cells):
         return dict(zip(names, cells, strict=True))
     return {name: cell for name, cell in zip(names, cells, strict=True) if cell not in MISSING}

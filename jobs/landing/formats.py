@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.landing.refusal import Refusal
-from jobs.landing.text import MAX_RECORD_BYTES, SPACE, Tally, lines
+from jobs.landing.text import MAX_RECORD_BYTES, NOT_UTF8, SPACE, Tally, lines
 
 Reader = Generator[tuple[int, dict[str, Any] | Refusal], None, int | None]
 MAX_DOCUMENT_BYTES = 64 << 20
@@ -115,6 +115,8 @@ def _with_first(first: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
 def _json_record(line: bytes) -> dict[str, Any] | Refusal:
     try:
         return _object(json.loads(line.removeprefix(_BOM).decode()))
+    except UnicodeDecodeError as error:
+        return Refusal("not_utf8", _cause(error))
     except (ValueError, RecursionError) as error:
         return Refusal("not_json", _cause(error))
 
@@ -130,7 +132,7 @@ def _cause(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} (character {error.pos + 1})"
     if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start + 1} is no UTF-8"
+        return f"byte {error.start + 1} is {NOT_UTF8}"
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 

@@ -15,6 +15,8 @@ MAX_EXPANSION = 200
 FREE_BYTES = 256 << 20
 MOST_CONTROLS = 4
 """Control characters, as many and per cent, that a text may begin with: compressed or encrypted data has over 9%."""
+NOT_UTF8 = "no UTF-8, as of Windows-1252; convert the file, as by iconv -f WINDOWS-1252 -t UTF-8"
+"""What bytes are that cannot be read as a text, and what to do."""
 SPACE = " \t\n\r\v\f"
 
 _COMPRESSED = (

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.runtime.night import Night, NightError
-from schemas.tables import Ledger
+from schemas.tables import Ledger, Quarantine
 
 log = logging.getLogger("nightweave.ledger")
 
@@ -39,14 +40,33 @@ def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: f
     Raises:
         NightError: the share of refused rows is above `limit`.
     """
+    if not refused:
+        return
+    why = _main_cause(night, step)
+    log.warning("%s: %d of %d refused%s", step, refused, rows_in, why)
     if refused > max(1, limit * rows_in):
         raise NightError(
-            f"{step} of {night.ds}: {refused} of {rows_in} refused, above the set share of {limit:.0%} (law 3). "
-            f"See why with: nightweave query \"SELECT reason, count(*) FROM quarantine WHERE stage = '{step}' "
-            f"AND date = '{night.ds}' GROUP BY 1\"",
+            f"{step} of {night.ds}: {refused} of {rows_in} refused, above the set share of {limit:.0%} (law 3){why}. "
+            f'See all with: nightweave query "SELECT reason, count(*), any_value(detail) FROM quarantine '
+            f"WHERE stage = '{step}' AND date = '{night.ds}' GROUP BY 1\"",
             law=3,
             partition=f"date={night.ds}/step={step}",
         )
+
+
+def _main_cause(night: Night, step: str) -> str:
+    """The reason for which a step has refused most rows, with how many, and the first of them in full."""
+    refused = (pc.field("date") == night.date) & (pc.field("stage") == step)
+    rows = night.lake.read(Quarantine, where=refused)
+    if not len(rows):
+        return ""
+    rows = rows.append_column("count", pc.fill_null(rows["rows"], 1))
+    counts = rows.group_by("reason").aggregate([("count", "sum")])
+    (most,) = counts.sort_by([("count_sum", "descending"), ("reason", "ascending")]).slice(0, 1).to_pylist()
+    alike = rows.filter(pc.field("reason") == most["reason"])
+    (first,) = alike.sort_by([("source", "ascending"), ("position", "ascending")]).slice(0, 1).to_pylist()
+    place = f"{first['source']} at {first['position']}"
+    return f"; {most['count_sum']} for {most['reason']}, the first in {place}: {first['detail']}"
 
 
 def close(night: Night, step: str, account: Account) -> None:

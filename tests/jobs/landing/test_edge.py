@@ -159,6 +159,16 @@ def test_rows_that_a_quote_swallows_stop_the_night(spark: SparkSession, tmp_path
         clean.clean_items(spark, night)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_file_in_another_encoding_stops_the_night_with_its_cause_and_a_remedy(
+    spark: SparkSession, tmp_path: Path, name: str
+) -> None:
+    lines = [f'{{"item_id": "{n}", "title": "Café"}}' if name == "a.jsonl" else f"{n},Café" for n in range(50)]
+    night = bring(tmp_path, name, "\n".join(["item_id,title"] * (name == "a.csv") + lines).encode("cp1252"))
+    with pytest.raises(NightError, match=rf"50 of 50 refused.*50 for not_utf8, .*{name} at .*iconv -f WINDOWS-1252"):
+        clean.clean_items(spark, night)
+
+
 def test_a_count_that_differs_from_the_parsers_is_an_error(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,7 +92,8 @@ def test_half_an_emoji_is_left_to_the_field_that_it_stands_in(raw: Raw) -> None:
 def test_bytes_that_are_no_utf8_are_refused(raw: Raw) -> None:
     path = put(raw, f"{PARTITION}/a.jsonl", b'{"item_id": "\xff"}\n')
     ((position, record),) = raw.records(path)
-    assert position == 1 and isinstance(record, Refusal) and record.reason == "not_json"
+    assert position == 1 and isinstance(record, Refusal) and record.reason == "not_utf8"
+    assert "byte 14" in record.detail and "iconv" in record.detail
 
 
 def test_csv_with_lists_quotes_and_short_rows(raw: Raw) -> None:
