@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,42 @@ def test_a_command_line_that_cannot_be_is_one_line(
     error = capsys.readouterr().err
     assert ended.value.code == 2
     assert error.startswith("nightweave: ") and len(error.strip().splitlines()) == 1 and expected in error
+
+
+@pytest.mark.parametrize("name", ["a lake #1? 50% off", "100%"])
+def test_a_lake_in_a_folder_of_any_name_is_written_queried_verified_and_kept(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Lake(str(tmp_path / name)).write(UserEmbeddings, embeddings("ann"), {"date": NIGHT})
+    where = ["--lake", str(tmp_path / name)]
+    said = {}
+    for command in (["query", "SELECT user_id FROM user_embeddings", "--format", "csv"], ["verify"], ["maintenance"]):
+        with command_line(monkeypatch, *command, *where), suppress(SystemExit):
+            main()
+        said[command[0]] = capfd.readouterr().out
+    assert said["query"] == '"user_id"\n"ann"\n'
+    assert "every file is there and whole" not in said["verify"], "a file was not found where it is"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["my%20lake", "100%25"])
+@pytest.mark.parametrize(
+    "command",
+    [["query", "SELECT 1"], ["verify"], ["maintenance"], ["step", "clean", *DAY], ["night", *DAY], ["report", *DAY]],
+    ids=" ".join,
+)
+def test_a_lake_that_deltas_client_cannot_find_again_is_one_line_for_each_command(
+    command: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "raw").mkdir()
+    monkeypatch.setenv("NIGHTWEAVE_RAW", str(tmp_path / "raw"))
+    monkeypatch.setenv("NIGHTWEAVE_LAKE", str(tmp_path / name))
+    with command_line(monkeypatch, *command), pytest.raises(SystemExit) as ended:
+        main()
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert len(error.strip().splitlines()) == 1 and "rename the folder" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 @pytest.mark.parametrize(
