@@ -18,8 +18,10 @@ app = typer.Typer(
     help="A nightly batch pipeline for multimodal recommendation.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 sources = typer.Typer(help="Lay a public data set out as a landing zone.", no_args_is_help=True)
+exports = typer.Typer(help="Write a night's data for the tools of others.", no_args_is_help=True)
 steps = typer.Typer(help="Run one step of a night, as a task of the nightly DAG does.", no_args_is_help=True)
 app.add_typer(sources, name="import")
+app.add_typer(exports, name="export")
 app.add_typer(steps, name="step")
 
 RawOption = Annotated[str | None, typer.Option("--raw", help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")]
@@ -92,6 +94,26 @@ def microlens(
     from jobs.landing.microlens import write_landing_zone
 
     typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
+
+
+@sources.command("mmrec")
+def mmrec(
+    source: Annotated[Path, typer.Argument(help="Folder with one *.inter, image_feat.npy, text_feat.npy")],
+    raw: NewRawArgument,
+    ratings: Annotated[
+        bool, typer.Option(help="Take ratings as ratings, of which low ones are no likes; else every row is a like")
+    ] = False,
+    nights: NightsOption = 1,
+    last_night: LastNightOption = "2026-11-07",
+) -> None:
+    """Data sets of the research field as MMRec lays them out: likes, and the items' vectors of each modality."""
+    from jobs.landing.importing import CONFIGURATION
+    from jobs.landing.mmrec import write_landing_zone
+
+    day = day_of(last_night, option="--last-night")
+    typer.echo(write_landing_zone(source, raw, ratings=ratings, nights=nights, last_night=day))
+    typer.echo(f"nights take these vectors with --config {raw / CONFIGURATION}:")
+    typer.echo((raw / CONFIGURATION).read_text("utf-8"), nl=False)
 
 
 @sources.command("folder")
@@ -234,6 +256,20 @@ def explain(
     from jobs.explain import explain_shelves
 
     typer.echo(explain_shelves(Lake(location("lake", lake)), day_of(date_), user=user, item=item, places=places))
+
+
+@exports.command("mmrec")
+def mmrec_files(
+    directory: Annotated[Path, typer.Argument(help="Folder to write to, new or empty; its name is the data set's")],
+    date_: DateOption,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """What a night's models learn from, for MMRec: likes in three parts, and the items' vectors."""
+    from jobs.export import export_mmrec
+
+    place = location("lake", lake)
+    typer.echo(export_mmrec(_checked(Night.of(date_=date_, raw=place, lake=place, config=config)), directory))
 
 
 @steps.callback()

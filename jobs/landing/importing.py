@@ -1,4 +1,4 @@
-"""What importers share: bringing media files into RAW, and putting items and events into the partitions of nights.
+"""What importers share: bringing media into RAW, and putting items, events and vectors into the partitions of nights.
 
 An importer passes its items and events as iterators to `write_import`, which holds identifiers in memory and never the
 rows: those go to files within RAW whose name begins with `_`, which no reader of RAW reads, and are sorted there.
@@ -15,23 +15,32 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from jobs.landing.raw import LandingZoneError, Raw
 from jobs.landing.refusal import Refusal
 from jobs.landing.writing import Summary, create_partition, create_raw, write_jsonl
+from schemas.table import Modality
 
 LAST_NIGHT = date(2026, 11, 7)
 FIRST_NIGHT_SHARE = 0.96
 ROWS_PER_FILE = 1_000_000
 RUN_CHARS = 64 * 2**20
 """How much of the rows is sorted in memory at a time, in characters."""
+CONFIGURATION = "config.yaml"
+"""The file in RAW that tells a night which of RAW's vectors to take; written where there are any."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400 * 1_000_000
 _PLAIN_NAME = re.compile(r"[^\\%\x00-\x1f\ud800-\udfff]+")
@@ -99,6 +108,22 @@ class Media:
         return self._target / (hashlib.sha256(os.fsencode(known_as)).hexdigest()[:32] + path.suffix)
 
 
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of one modality that a source has already, by item.
+
+    Attributes:
+        name: what tells them apart from vectors of another origin.
+        width: d, how many numbers a vector has.
+        blocks: item ids [b] and their vectors, float32 [b, d], each finite; an item comes once.
+    """
+
+    modality: Modality
+    name: str
+    width: int
+    blocks: Iterable[tuple[Sequence[str], NDArray[np.float32]]]
+
+
 def write_import(
     raw: Path,
     *,
@@ -107,13 +132,14 @@ def write_import(
     nights: int,
     last_night: date | None,
     media: Sequence[Media] = (),
+    vectors: Sequence[Vectors] = (),
     left_out: Counter[str],
 ) -> Summary:
-    """Write items and events under `raw`, which is left as it was if anything fails.
+    """Write items, events and vectors under `raw`, which is left as it was if anything fails.
 
     Events are assigned to nights in order of time: the first night gets 96% of them, the later ones equal parts of the
     rest, but none arrives before its own day. Events at one time stay in the order of the source. An item arrives on
-    the night of its first event, or on the first night if it has none.
+    the night of its first event, or on the first night if it has none, and its vectors arrive with it.
 
     Args:
         raw: a folder that is new or empty.
@@ -123,6 +149,7 @@ def write_import(
             `items`.
         last_night: the date of the last of `nights` consecutive partitions; None for the day of the latest event.
         media: what `items` takes its files from.
+        vectors: at most one of a modality, read after `events`; items without one need no place in it.
         left_out: counts by what it is and why, to which `items` and `events` may add too.
 
     Raises:
@@ -148,6 +175,10 @@ def write_import(
         for night, line in _dated_items(scratch / "items", days, arrival=arrival, left_out=left_out):
             by_night.add(night, line)
         _write_nights(raw, "items", days=days, rows=by_night)
+        places = {item: days[arrival.get(number, 0)] for item, number in known.items()} if vectors else {}
+        written = {given.modality: _write_vectors(raw, given, places=places) for given in vectors}
+        if vectors:
+            (raw / CONFIGURATION).write_text(encoders(vectors), "utf-8")
     return Summary(
         items=len(known),
         users=len(users),
@@ -155,8 +186,26 @@ def write_import(
         item_rows=item_rows,
         interaction_rows=sorter.rows,
         media={medium.kind: medium.files for medium in media},
+        vectors=written,
         left_out={name: count for name, count in left_out.items() if count},
     )
+
+
+def encoders(vectors: Iterable[Vectors]) -> str:
+    """Return the part of a night's configuration that takes these vectors, YAML.
+
+    >>> print(encoders([Vectors("image", "baby", 4096, [])]), end="")
+    extract:
+      encoders:
+        image: {name: given, parameters: {name: baby, dim: 4096}}
+    """
+    lines = ["extract:", "  encoders:"]
+    for given in vectors:
+        choice: dict[str, Any] = {"name": "given", "parameters": {"name": given.name, "dim": given.width}}
+        lines.append(
+            f"    {given.modality}: " + yaml.safe_dump(choice, default_flow_style=True, sort_keys=False).strip()
+        )
+    return "\n".join([*lines, ""])
 
 
 def night_ends(events: int, nights: int) -> list[int]:
@@ -247,8 +296,9 @@ def _created(raw: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="_import-", dir=raw) as scratch:
             yield Path(scratch)
     except BaseException:
-        for name in ("items", "interactions", "media"):
+        for name in ("items", "interactions", "media", "vectors"):
             shutil.rmtree(raw / name, ignore_errors=True)
+        (raw / CONFIGURATION).unlink(missing_ok=True)
         if not existed:
             with suppress(OSError):
                 raw.rmdir()
@@ -328,6 +378,25 @@ def _write_nights(raw: Path, kind: str, *, days: Sequence[date], rows: Iterable[
         for number, first in enumerate(lines):
             part = chain([first], islice(lines, ROWS_PER_FILE - 1))
             write_jsonl(create_partition(raw, kind, days[night]) / f"part-{number:05d}.jsonl", part)
+
+
+def _write_vectors(raw: Path, vectors: Vectors, *, places: Mapping[str, date]) -> int:
+    """Write vectors to the nights of their items, a file a block and night; returns how many there are."""
+    rows = 0
+    for number, (ids, block) in enumerate(vectors.blocks):
+        nights = np.array([places[item].toordinal() for item in ids], np.int64)
+        for night in np.unique(nights).tolist():
+            chosen = np.flatnonzero(nights == night)
+            ends = np.arange(len(chosen) + 1, dtype=np.int32) * vectors.width
+            vector = pa.ListArray.from_arrays(pa.array(ends), pa.array(block[chosen].reshape(-1), pa.float32()))
+            table = pa.table(
+                {"item_id": pa.array([ids[row] for row in chosen.tolist()], pa.string()), "vector": vector}
+            )
+            folder = create_partition(raw, f"vectors/{vectors.modality}", date.fromordinal(night))
+            place = folder / f"part-{number:05d}.parquet"
+            pq.write_table(table, place, compression="zstd", write_page_checksum=True)
+        rows += len(ids)
+    return rows
 
 
 def _copy(source: Path, target: Path, *, how: str) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.landing.raw import LandingZoneError
+from schemas.table import Modality
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -42,6 +43,7 @@ class Summary:
         nights: the partitions' dates, ascending.
         item_rows, interaction_rows: rows in all files, the damaged and repeated ones among them.
         media: files by kind (`image`, `audio`, `video`).
+        vectors: those that the source has already, by modality.
         planted: rows and files made wrong on purpose, counted by name; empty for real data.
         left_out: what the source has and the landing zone lacks, counted by what it is and why; empty for made data.
     """
@@ -52,6 +54,7 @@ class Summary:
     item_rows: int
     interaction_rows: int
     media: Mapping[str, int] = field(default_factory=dict)
+    vectors: Mapping[Modality, int] = field(default_factory=dict)
     planted: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
 
@@ -62,6 +65,8 @@ class Summary:
             f"nights {self.nights[0]} to {self.nights[-1]}",
             f"media files: {files or 'none'}",
         ]
+        if self.vectors:
+            lines.append("vectors: " + ", ".join(f"{count:,} {modality}" for modality, count in self.vectors.items()))
         if self.planted:
             lines.append("planted: " + ", ".join(f"{name} {count:,}" for name, count in sorted(self.planted.items())))
         left_out = [f"  {count:,} {name}" for name, count in sorted(self.left_out.items()) if count]
@@ -76,13 +81,18 @@ def create_raw(raw: Path) -> None:
     Raises:
         LandingZoneError: it is a file, or a folder that is not empty.
     """
-    if raw.exists() and not raw.is_dir():
-        raise LandingZoneError(f"{raw} is a file; give a folder that is new or empty")
-    found = sorted(entry.name for entry in raw.iterdir()) if raw.is_dir() else []
-    if found:
-        shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
-        raise LandingZoneError(f"{raw} already holds {shown}; give a new or empty folder, or remove these first")
+    if wrong := not_free(raw):
+        raise LandingZoneError(wrong)
     raw.mkdir(parents=True, exist_ok=True)
+
+
+def not_free(folder: Path) -> str:
+    """Return why a folder cannot be written to as a whole; "" where it does not exist or is empty."""
+    if folder.exists() and not folder.is_dir():
+        return f"{folder} is a file; give a folder that is new or empty"
+    found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+    return f"{folder} already holds {shown}; give a new or empty folder, or remove these first" if found else ""
 
 
 def create_partition(raw: Path, kind: str, night: date) -> Path:
