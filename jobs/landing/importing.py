@@ -202,9 +202,8 @@ def encoders(vectors: Iterable[Vectors]) -> str:
     lines = ["extract:", "  encoders:"]
     for given in vectors:
         choice: dict[str, Any] = {"name": "given", "parameters": {"name": given.name, "dim": given.width}}
-        lines.append(
-            f"    {given.modality}: " + yaml.safe_dump(choice, default_flow_style=True, sort_keys=False).strip()
-        )
+        dumped = yaml.safe_dump(choice, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
+        lines.append(f"    {given.modality}: {dumped.strip()}")
     return "\n".join([*lines, ""])
 
 
