@@ -303,6 +303,7 @@ def _events(
     last_night: date,
     left_out: Counter[str],
 ) -> Iterator[tuple[int, dict[str, Any]]]:
+    accepted, config = Events(), Clean()
     beginning = datetime(last_night.year, last_night.month, last_night.day, tzinfo=UTC)
     unused = [
         *(name for name in inter.others),
@@ -321,7 +322,7 @@ def _events(
         timestamp = cells.get("timestamp", beginning)
         try:
             known = {**row, "timestamp": timestamp, "value": cells.get("rating") or None}
-            parsed = records.interaction(known, night=_ANY_NIGHT, events=Events(), config=Clean())
+            parsed = records.interaction(known, night=_ANY_NIGHT, events=accepted, config=config)
         except Refusal as refusal:
             left_out[f"events: {refusal.reason}"] += 1
             continue
