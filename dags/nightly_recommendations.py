@@ -95,8 +95,8 @@ with DAG(
     tags=["nightweave", "nightly", "recommendations"],
     doc_md=DOC,
 ) as dag:
-    landing_zone = [assets.raw("items"), assets.raw("interactions")]
-    known = assets.tables("items", "interactions")
+    landing_zone = [assets.raw("items"), assets.raw("interactions"), assets.raw("vectors")]
+    known = assets.tables("items", "interactions", "given_vectors")
     features = assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES))
     embeddings = assets.tables("item_embeddings", "user_embeddings")
     shelves = assets.tables("recommendations", "similar_items")

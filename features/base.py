@@ -69,7 +69,8 @@ class Encoder(ABC):
         """Decodes one piece of content.
 
         Args:
-            content: a `str` for text, the `pathlib.Path` of a local file for the other modalities.
+            content: a `str` for text, the `pathlib.Path` of a local file for the other modalities; for an encoder
+                that is given its vectors, a list or array of numbers.
 
         Returns: what `encode` takes; picklable, as it crosses processes.
 

@@ -7,9 +7,10 @@ from typing import Any
 from features.base import Encoder
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
-from schemas.table import Modality
+from schemas.features import GIVEN
+from schemas.table import MODALITIES, Modality
 
-ENCODERS = {
+ENCODERS: dict[tuple[str, str], str] = {
     ("text", "e5-small"): "features.text.e5:E5Small",
     ("text", "word-vectors"): "features.text.word_vectors:WordVectors",
     ("text", "bag-of-words"): "features.text.bag:BagOfWords",
@@ -22,6 +23,7 @@ ENCODERS = {
     ("audio", "mfcc"): "features.audio.mfcc:Mfcc",
     ("video", "frame-sequence"): "features.video.frames:FrameSequence",
     ("video", "frame-rnn"): "features.video.recurrent:FrameRnn",
+    **{(modality, GIVEN): f"features.given:Given{modality.capitalize()}" for modality in MODALITIES},
 }
 
 
@@ -43,7 +45,7 @@ def locate(modality: str, name: str) -> str:
         ) from None
 
 
-def encoder(modality: str, name: str, **parameters: Any) -> Encoder:
+def encoder(modality: str, name: str, /, **parameters: Any) -> Encoder:
     """The encoder called `name` for `modality`, made with `parameters`; errors as in `locate`."""
     module, _, cls = locate(modality, name).partition(":")
     return getattr(import_module(module), cls)(**parameters)

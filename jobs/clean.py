@@ -1,8 +1,9 @@
-"""Clean a night: raw partitions in, the night's `items` and `interactions` out, what is refused in `quarantine`."""
+"""Clean a night: raw partitions in, the night's `items`, `interactions` and `given_vectors` out, what is refused in
+`quarantine`."""
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,17 @@ from pyspark.sql.window import Window
 from pyspark.storagelevel import StorageLevel
 
 import lake.spark as tables
+from features.registry import encoder
 from jobs.landing import records
 from jobs.landing.raw import Raw, Refusal
 from jobs.runtime.completeness import reopen
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, NightError
 from jobs.runtime.spark_session import spark_session
-from schemas.table import Table
-from schemas.tables import COUNTS_AS_OF, STRINGS, Interactions, Items, Quarantine
+from schemas.config import EncoderChoice
+from schemas.errors import did_you_mean
+from schemas.table import MODALITIES, Modality, Table
+from schemas.tables import COUNTS_AS_OF, STRINGS, GivenVectors, Interactions, Items, Ledger, Quarantine
 
 log = logging.getLogger("nightweave.clean")
 
@@ -65,11 +69,12 @@ def parse(
     files: DataFrame, *, raw: Raw, table: type[Table], fields: frozenset[str], record_id: str, normalise: Normalise
 ) -> DataFrame:
     """Every record of `files` (column `path`) as one row: the table's columns, or the reason why it is refused.
+    Vectors are bytes, as `lake.spark.replace` takes them.
 
     Beside them stand the columns of `ORIGIN`. Columns that a later step fills are null. Each file has one row more, its
     account: see `read_rows`.
     """
-    schema = pa.schema([*(f.with_nullable(True) for f in table.schema), *ORIGIN])
+    schema = pa.schema([*map(_in_spark, table.schema), *ORIGIN])
 
     def parse_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -104,6 +109,10 @@ def read_rows(
         else:
             yield row | values | {"digest": records.digest(values)}
     yield {"source": path, "counted": found.counted}
+
+
+def _in_spark(field: pa.Field) -> pa.Field:
+    return pa.field(field.name, pa.binary() if field.name == "vector" else field.type)
 
 
 def _encodable(value: Any) -> str:
@@ -185,14 +194,14 @@ def clean_items(spark: SparkSession, night: Night) -> None:
             F.lit(None).cast("long").alias("rows"),
         ),
     )
-    _publish(items.drop("media_refusals"), night, Items)
+    _publish(items.drop("media_refusals"), night, Items, {"date": night.ds})
     media = items.select(
         F.sum(sum((F.size(f"{m}_keys") for m in MEDIA), F.lit(0))).alias("kept"),
         F.sum(F.size("media_refusals")).alias("refused"),
     ).first()
     hashed, refused = (media["kept"] or 0, media["refused"] or 0) if media else (0, 0)
     close(night, "clean_media", Account(rows_in=hashed + refused, kept=hashed, refused=refused))
-    close(night, "clean_items", _account(night, Items, arrived, counts, fates))
+    close(night, "clean_items", _account(night, Items, {"date": night.ds}, arrived, counts, fates))
 
 
 def clean_interactions(spark: SparkSession, night: Night) -> None:
@@ -211,8 +220,57 @@ def clean_interactions(spark: SparkSession, night: Night) -> None:
     )
     fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).persist(StorageLevel.DISK_ONLY)
     counts = _refuse(night, "clean_interactions", arrived, fates)
-    _publish(fates.filter("fate = 'kept'"), night, Interactions)
-    close(night, "clean_interactions", _account(night, Interactions, arrived, counts, fates))
+    _publish(fates.filter("fate = 'kept'"), night, Interactions, {"date": night.ds})
+    close(night, "clean_interactions", _account(night, Interactions, {"date": night.ds}, arrived, counts, fates))
+
+
+def clean_vectors(spark: SparkSession, night: Night) -> None:
+    """Bring the vectors into the lake that arrived for the modalities whose encoder is given them.
+
+    Of the others the night has none: what a run under another configuration brought is taken back.
+    """
+    landed = night.raw.names("vectors")
+    if strays := [name for name in landed if name not in MODALITIES]:
+        hints = ", ".join(f"{name} ({did_you_mean(name, MODALITIES).strip() or 'no modality'})" for name in strays)
+        log.warning("vectors: not read, as they are none of %s: %s", ", ".join(MODALITIES), hints)
+    for modality, choice in night.config.extract.encoders.items():
+        if choice.is_given:
+            _clean_vectors_of(spark, night, modality, choice)
+            continue
+        if modality in landed:
+            given = f"extract.encoders.{modality}: {{name: given, parameters: {{name: ..., dim: ...}}}}"
+            log.warning("vectors/%s is not read: the encoder is %s; to use it, set %s", modality, choice.name, given)
+        _take_back(night, GivenVectors, {"date": night.ds, "modality": modality})
+        for table, step in ((Quarantine, "stage"), (Ledger, "step")):
+            _take_back(night, table, {"date": night.ds, step: f"clean_vectors_{modality}"})
+
+
+def _clean_vectors_of(spark: SparkSession, night: Night, modality: Modality, choice: EncoderChoice) -> None:
+    step, partition = f"clean_vectors_{modality}", {"date": night.ds, "modality": modality}
+    given = encoder(modality, choice.name, **choice.parameters)
+    arrived = _arrived(night, f"vectors/{modality}")
+    if not arrived.paths and not arrived.unread:  # as on most nights: no job of Spark's for nothing
+        for table, place in ((GivenVectors, partition), (Quarantine, {"date": night.ds, "stage": step})):
+            _take_back(night, table, place)
+        close(night, step, Account(rows_in=0, kept=0, files=0, unread_files=0))
+        return
+    parsed = parse(
+        _files(spark, arrived),
+        raw=night.raw,
+        table=GivenVectors,
+        fields=records.VECTOR_FIELDS,
+        record_id="item_id",
+        normalise=lambda record: records.given_vector(record, encoder=given) | {"date": night.date},
+    )
+    fates = resolve(parsed, key=("item_id", "uri", "content_key")).persist(StorageLevel.DISK_ONLY)
+    counts = _refuse(night, step, arrived, fates)
+    _publish(fates.filter("fate = 'kept'"), night, GivenVectors, partition)
+    close(night, step, _account(night, GivenVectors, partition, arrived, counts, fates))
+
+
+def _take_back(night: Night, table: type[Table], partition: Mapping[str, str]) -> None:
+    if night.lake.count(table, partition):
+        night.lake.replace(table, [], partition)
 
 
 def _arrived(night: Night, kind: str) -> Arrived:
@@ -304,18 +362,25 @@ def _quarantine(night: Night, step: str, refused: DataFrame) -> None:
     tables.replace(rows, night.lake, Quarantine, {"date": night.ds, "stage": step})
 
 
-def _publish(rows: DataFrame, night: Night, table: type[Table]) -> None:
+def _publish(rows: DataFrame, night: Night, table: type[Table], partition: Mapping[str, str]) -> None:
     columns = [field.name for field in table.schema]
-    key = [column for column in table.key if column != "date"]
-    tables.replace(rows.select(columns).sortWithinPartitions(*key), night.lake, table, {"date": night.ds})
+    key = [column for column in table.key if column not in partition]
+    tables.replace(rows.select(columns).sortWithinPartitions(*key), night.lake, table, partition)
 
 
-def _account(night: Night, table: type[Table], arrived: Arrived, counts: Counts, fates: DataFrame) -> Account:
+def _account(
+    night: Night,
+    table: type[Table],
+    partition: Mapping[str, str],
+    arrived: Arrived,
+    counts: Counts,
+    fates: DataFrame,
+) -> Account:
     """The step's account; what was kept is counted in the table itself, not where it was decided."""
     unknown = fates.select(F.explode("unknown").alias("name")).groupBy("name").count().collect()
     return Account(
         rows_in=counts.rows_in,
-        kept=night.lake.count(table, {"date": night.ds}),
+        kept=night.lake.count(table, partition),
         refused=counts.by_fate["refused"],
         duplicates=counts.by_fate["duplicate"],
         superseded=counts.by_fate["superseded"],
@@ -336,3 +401,4 @@ def run(night: Night, *, publish: bool = True) -> None:
     with spark_session(f"nightweave clean {night.ds}") as spark:
         clean_items(spark, night)
         clean_interactions(spark, night)
+        clean_vectors(spark, night)

@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,14 @@ from lake.rewrite import put
 from lake.scratch import Scratch, scratch
 from schemas.features import FEATURES
 from schemas.table import Modality
-from schemas.tables import Quarantine
+from schemas.tables import GivenVectors, Quarantine
 
 log = logging.getLogger("nightweave.extract")
 
 CONTENTS_PER_TASK = {"text": 4096, "image": 2048, "audio": 512, "video": 64}
 """What one core does in a minute or so, and what a killed worker costs."""
+VECTORS_PER_TASK = 1 << 17
+"""The same of vectors that are given."""
 PROGRESS_EVERY_S = 10.0
 RESULT = pa.schema([("table", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("rows", pa.int64())])
 
@@ -97,7 +99,7 @@ def extracted(
     """Features of `count` contents, and what was refused of those that arrive, as files that no commit names yet.
 
     Args:
-        slices: gives the contents (`backlog.CONTENT`) in at most so many tables.
+        slices: gives the contents in at most so many tables, as `Contents.slices`.
     """
     context = spark.sparkContext
     done, refused = context.accumulator(0), context.accumulator(0)
@@ -174,13 +176,18 @@ class Task:
         row = {
             "date": self.night.date,
             "stage": self.step,
-            "source": "text" if self.encoding.modality == "text" else refused.row["content"],
+            "source": self._source(refused.row),
             "position": 0,
             "record_id": refused.row["content_key"],
             "reason": refused.reason,
             "detail": f"{self.fingerprint}: {refused.detail}",
         }
         return pa.RecordBatch.from_pylist([row], schema=Quarantine.schema)
+
+    def _source(self, row: Mapping[str, Any]) -> str:
+        if self.encoding.choice.is_given:
+            return GivenVectors.name
+        return "text" if self.encoding.modality == "text" else row["content"]
 
 
 @contextmanager
@@ -211,5 +218,6 @@ def _progress(step: str, count: int, done: Accumulator[int], refused: Accumulato
 
 def _tasks(contents: int, encoding: Encoding, parallelism: int) -> int:
     """Spark tasks for so many contents: a core each where there is a batch for it, more only when tasks grow long."""
-    batches = math.ceil(contents / encoding.choice.batch_size)
-    return max(1, min(parallelism, batches), contents // CONTENTS_PER_TASK[encoding.modality])
+    batches = math.ceil(contents / encoding.batch_size)
+    size = VECTORS_PER_TASK if encoding.choice.is_given else CONTENTS_PER_TASK[encoding.modality]
+    return max(1, min(parallelism, batches), contents // size)

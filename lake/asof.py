@@ -1,4 +1,4 @@
-"""Items, history and reviews as of a night: from rows that had arrived by then, and none later."""
+"""Items, history, reviews and given vectors as of a night: from rows that had arrived by then, and none later."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from lake import views
 from lake.lake import Lake
+from schemas.table import Modality
 from schemas.tables import COUNTS_AS_OF
 
 EXPLICIT = ("like", "dislike", "rating", "review")
@@ -39,6 +40,28 @@ HISTORY = """
         arg_max(rating, (timestamp, rating)) FILTER (rating IS NOT NULL) AS rating
     FROM weighed GROUP BY user_id, item_id ORDER BY user_id, timestamp, item_id
 """
+
+
+GIVEN_TO_ITEMS = """
+    WITH arrived AS (
+        SELECT date, item_id, uri, content_key FROM given_vectors WHERE modality = $modality AND date <= $night
+    ),
+    of_items AS (
+        SELECT item_id, content_key FROM arrived WHERE item_id IS NOT NULL
+        QUALIFY date = max(date) OVER (PARTITION BY item_id)
+    ),
+    of_files AS (
+        SELECT uri, content_key FROM arrived WHERE uri IS NOT NULL
+        QUALIFY date = max(date) OVER (PARTITION BY uri)
+    )
+    SELECT item_id, content_key FROM of_items WHERE item_id IN (SELECT item_id FROM latest WHERE NOT deleted)
+    UNION
+    SELECT item_id, content_key FROM ({files}) JOIN of_files USING (uri)
+    WHERE item_id NOT IN (SELECT item_id FROM of_items)
+    ORDER BY item_id, content_key
+"""
+FILES = "SELECT item_id, unnest({modality}_uris) AS uri FROM latest WHERE NOT deleted"
+NO_FILES = "SELECT item_id, NULL::VARCHAR AS uri FROM latest WHERE false"
 
 
 def create_latest(connection: duckdb.DuckDBPyConnection, night: date) -> None:
@@ -82,3 +105,16 @@ def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_thr
 def reviews(lake: Lake, night: date) -> pa.Table:
     """Return what users wrote: the distinct `user_id`, `item_id`, `text_key`, ascending in that order."""
     return views.connect(lake).sql(REVIEWS, params={"night": night}).to_arrow_table()
+
+
+def given_vectors(lake: Lake, night: date, modality: Modality) -> pa.Table:
+    """Return the vectors that items were given: the distinct `item_id`, `content_key`, ascending in that order.
+
+    An item has those of the latest night that brought any under its id; where none did, those of its files, of each
+    file those of the latest night that brought any. Items that are deleted, or that never arrived, have none.
+    """
+    connection = views.connect(lake)
+    create_latest(connection, night)
+    files = NO_FILES if modality == "text" else FILES.format(modality=modality)
+    parameters = {"night": night, "modality": modality}
+    return connection.sql(GIVEN_TO_ITEMS.format(files=files), params=parameters).to_arrow_table()

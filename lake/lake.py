@@ -268,7 +268,8 @@ class Lake:
         return storage.filesystem(self.table_uri(table))
 
     def current(self, table: type[Table]) -> DeltaTable:
-        """Return the table as of now, created where there is none, with every column of its present schema.
+        """Return the table as of now, created where there is none, with every column of its present schema; columns
+        that have become nullable are in its log too, since readers rely on what it says.
 
         Raises:
             LakeError: a column was added to the schema that may not be null.
@@ -288,6 +289,8 @@ class Lake:
             delta.alter.add_columns(
                 Schema.from_arrow(pa.schema(later)).fields, commit_properties=CommitProperties(max_commit_retries=0)
             )
+        for name in _relaxed_columns(table, delta):
+            delta.alter.drop_column_not_null(name, commit_properties=CommitProperties(max_commit_retries=0))
         return delta
 
     def _dataset(self, table: type[Table], delta: DeltaTable, schema: pa.Schema | None = None) -> "Dataset":
@@ -330,6 +333,12 @@ def _later_columns(table: type[Table], delta: DeltaTable) -> list[pa.Field]:
             f"{table.name}: the lake was written without {', '.join(binding)}; columns that came later must be nullable"
         )
     return later
+
+
+def _relaxed_columns(table: type[Table], delta: DeltaTable) -> list[str]:
+    """Columns that may be null in the present schema, and may not in a table written by an earlier version."""
+    binding = {field.name for field in delta.schema().fields if not field.nullable}
+    return [field.name for field in table.schema if field.nullable and field.name in binding]
 
 
 def _with_later_columns(table: type[Table], delta: DeltaTable) -> pa.Schema | None:

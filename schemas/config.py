@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from schemas.errors import NightweaveError, did_you_mean
+from schemas.features import GIVEN
 from schemas.table import Modality
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf"
@@ -75,6 +76,11 @@ class EncoderChoice(Section):
     parameters: dict[str, Any] = {}
     batch_size: int = Field(default=32, gt=0)
     """Contents that are encoded together; a Spark task holds up to twice as many decoded ones."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its vectors arrive in RAW, so that no content is read."""
+        return self.name == GIVEN
 
 
 ENCODERS: dict[Modality, EncoderChoice] = {

@@ -1,5 +1,6 @@
 """The feature stores, one table a modality: the same identity in each, beside it the modality's readable features."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pyarrow as pa
@@ -11,13 +12,32 @@ INT, FLOAT, FLAG, FLOATS = pa.int32(), pa.float32(), pa.bool_(), pa.list_(pa.flo
 TERM_SPACE = 1 << 20
 """`term_ids` of a text are below this."""
 
+GIVEN = "given"
+"""Name of the encoders whose vectors arrive in RAW: their contents are rows of `given_vectors`, not texts and files."""
+
+
+def is_given(fingerprint: str) -> bool:
+    """Return whether a fingerprint is of an encoder that is given its vectors.
+
+    >>> is_given("given-0123456789ab"), is_given("e5-small-0123456789ab")
+    (True, False)
+    """
+    return fingerprint.startswith(f"{GIVEN}-")
+
+
+def of_given(column: str) -> str:
+    """Return `is_given` of a column of fingerprints as an SQL condition; false for null, the fingerprint of an account
+    that did not record it."""
+    return f"coalesce(starts_with({column}, '{GIVEN}-'), false)"
+
 
 class FeatureStore(Table):
     """Base of the four.
 
     Class attributes:
-        readable: the columns that every encoder of the modality gives beside its vector.
-        columns: their Arrow fields.
+        readable: the columns that every encoder which reads contents gives beside its vector.
+        columns: their Arrow fields, as such an encoder gives them. In the table all of them may be null: they are
+            under an encoder that is given its vectors.
     """
 
     partition_by = ("encoder",)
@@ -27,20 +47,36 @@ class FeatureStore(Table):
 
     def __init_subclass__(cls, *, modality: Modality) -> None:
         cls.name = f"features_{modality}"
-        cls.described = (*_identity(modality), *cls.readable)
+        cls.described = (*_identity(modality), *map(_null_under_given, cls.readable))
         cls.columns = tuple(column.field for column in cls.readable)
+        # Lists are left out: reading them, only to see that they are there, takes as long as all else.
+        flat = [c.name for c in cls.readable if not c.nullable and not pa.types.is_nested(c.type)]
+        absent = " OR ".join(f"{name} IS NULL" for name in flat)
+        values = {"table": cls.name, "given": of_given("encoder"), "absent": absent}
         cls.checks = (
             Check("vectors are finite", query("any/vectors_are_finite.sql", table=cls.name)),
             Check("vectors are not constant", query("features/vectors_are_not_constant.sql", modality=modality)),
+            Check(
+                "readable features are there unless vectors were given",
+                query("features/readable_features_are_there.sql", **values),
+            ),
         )
         super().__init_subclass__()
+
+
+def _null_under_given(column: Column) -> Column:
+    return replace(column, nullable=True, description=f"{column.description} Under `{GIVEN}`, null.")
 
 
 def _identity(modality: Modality) -> tuple[Column, ...]:
     content = "the text's UTF-8 bytes" if modality == "text" else "the file's bytes"
     names = "`text_key` of `items` and `interactions`" if modality == "text" else f"`{modality}_keys` of `items`"
     return (
-        Column("content_key", pa.string(), f"SHA-256 of {content}, hex; {names} point here."),
+        Column(
+            "content_key",
+            pa.string(),
+            f"SHA-256 of {content}, hex; {names} point here. Under `{GIVEN}`, the `content_key` of `given_vectors`.",
+        ),
         Column(
             "encoder",
             pa.string(),
@@ -94,7 +130,7 @@ class FeaturesText(FeatureStore, modality="text"):
 class FeaturesImage(FeatureStore, modality="image"):
     """One picture under one encoder.
 
-    None of the columns is ever null. But for `width`, `height` and `animated` they are of the whole upright first
+    But for `width`, `height` and `animated` they are of the whole upright first
     frame, squashed to a square, whatever part of it the encoder took: they agree between encoders.
     """
 

@@ -3,8 +3,20 @@
 import pyarrow as pa
 
 from schemas import ledger_checks
-from schemas.features import FEATURES
-from schemas.table import BLOCKS, MODALITIES, STRINGS, TIMESTAMP, VECTOR, WEIGHTS, Check, Column, Table, query
+from schemas.features import FEATURES, of_given
+from schemas.table import (
+    BLOCKS,
+    MODALITIES,
+    STRINGS,
+    TIMESTAMP,
+    VECTOR,
+    WEIGHTS,
+    Check,
+    Column,
+    Modality,
+    Table,
+    query,
+)
 
 _MEDIA = tuple(modality for modality in MODALITIES if modality != "text")
 
@@ -19,6 +31,24 @@ COUNTS_AS_OF = (
 at its `updated_at`; at the end of its night's day where it has none, or one too late to be believed. Of the versions of
 an item the latest is current; of equally late ones that of the later `date`, and within a night the last in the order
 of files and rows. A version without a time is thus later than all that earlier nights brought."""
+
+
+def _extracted(modality: Modality, contents: str, *, what: str = "content") -> Check:
+    """The promise that what a night brought of a modality is in its store, or refused, once the night extracted.
+
+    Args:
+        contents: which of them, a file under `schemas/checks/contents/`. Vectors that arrived are contents of the
+            encoder `given` alone, texts and files of all others.
+        what: what they are, in the promise's name.
+    """
+    given = of_given("encoder")
+    sql = query(
+        "any/every_content_was_extracted_or_refused.sql",
+        modality=modality,
+        contents=query(f"contents/{contents}.sql", modality=modality),
+        reads_them=given if contents == "of_vectors" else f"NOT {given}",
+    )
+    return Check(f"every {what} was extracted or refused", sql)
 
 
 class Items(Table):
@@ -93,7 +123,8 @@ class Items(Table):
     key = ("date", "item_id")
     checks = (
         Check("every key has its file", query("items/every_key_has_its_file.sql")),
-        Check("every content was extracted or refused", query("items/every_content_was_extracted_or_refused.sql")),
+        _extracted("text", "of_texts"),
+        *(_extracted(modality, "of_files") for modality in _MEDIA),
     )
 
 
@@ -133,8 +164,49 @@ class Interactions(Table):
         ),
     )
     key = ("date", "user_id", "item_id", "timestamp", "event")
+    checks = (_extracted("text", "of_reviews", what="text"),)
+
+
+class GivenVectors(Table):
+    """A vector that arrived on a night for an item or for a file, of one modality.
+
+    As of a night, the vectors of an item are those of the latest night that brought any under its `item_id`; where none
+    did, those of its files, of each file those of the latest night that brought any. Of several the mean counts.
+    """
+
+    name = "given_vectors"
+    described = (
+        Column("date", pa.date32(), "Night on which the vector arrived."),
+        Column("modality", pa.string(), "What it describes: text, image, audio or video."),
+        Column(
+            "item_id",
+            pa.string(),
+            "The item that it describes, by its `item_id` in `items`, which may never have arrived; null where it was "
+            "given for a file.",
+            nullable=True,
+        ),
+        Column(
+            "uri",
+            pa.string(),
+            "The file that it describes, as `image_uris`, `audio_uris` or `video_uris` of `items` name it; null where "
+            "it was given for an item.",
+            nullable=True,
+        ),
+        Column(
+            "content_key",
+            pa.string(),
+            "SHA-256 of the vector's bytes, float32 in little-endian order, hex: its `content_key` in the feature "
+            "store of the modality.",
+        ),
+        Column("vector", VECTOR, "As given, in single precision; of one width for all rows of a night and modality."),
+    )
+    partition_by = ("date", "modality")
+    key = ("date", "modality", "item_id", "uri", "content_key")
+    nullable_key = ("item_id", "uri")
     checks = (
-        Check("every text was extracted or refused", query("interactions/every_text_was_extracted_or_refused.sql")),
+        Check("a vector is of an item or of a file", query("given_vectors/of_an_item_or_of_a_file.sql")),
+        Check("vectors are finite", query("any/vectors_are_finite.sql", table="given_vectors")),
+        *(_extracted(modality, "of_vectors") for modality in MODALITIES),
     )
 
 
@@ -152,15 +224,16 @@ class Quarantine(Table):
         Column(
             "source",
             pa.string(),
-            "Where it comes from: a file, relative to RAW; `text` for a text that was not extracted, `items` for a "
-            "contradiction.",
+            "Where it comes from: a file, relative to RAW; `text` for a text and `given_vectors` for a vector that was "
+            "not extracted, `items` for a contradiction.",
         ),
         Column("position", pa.int64(), "Line or row in `source`, from 1; 0 for a whole file and for what is in none."),
         Column(
             "record_id",
             pa.string(),
-            "What is concerned: the `item_id` in `items` (`clean_items`, `clean_media`, `contradictions`), the user "
-            "(`clean_interactions`) or the `content_key` of the feature store (extractions); null where not known.",
+            "What is concerned: the `item_id` in `items` (`clean_items`, `clean_media`, `clean_vectors_*`, "
+            "`contradictions`), the user (`clean_interactions`) or the `content_key` of the feature store "
+            "(extractions); null where not known.",
             nullable=True,
         ),
         Column("reason", pa.string(), "The cause as a short, stable name, such as `not_json` or `media_missing`."),
@@ -194,22 +267,22 @@ class Ledger(Table):
         Column(
             "step",
             pa.string(),
-            "`clean_items`, `clean_interactions`, `clean_media`, `extract_MODALITY`, `reextract_MODALITY` or "
-            "`recommend`.",
+            "`clean_items`, `clean_interactions`, `clean_media`, `clean_vectors_MODALITY`, `extract_MODALITY`, "
+            "`reextract_MODALITY` or `recommend`.",
         ),
         Column(
             "rows_in",
             pa.int64(),
             "What the step was given: records of RAW, counted apart from their parser (`clean_items`, "
-            "`clean_interactions`), files of the night's items "
-            "(`clean_media`), different contents of the night's rows (`extract_*`) or of all known as of it "
-            "(`reextract_*`), users in `user_embeddings` (`recommend`).",
+            "`clean_interactions`, `clean_vectors_*`), files of the night's items (`clean_media`), different contents "
+            "of the night's rows (`extract_*`) or of all known as of it (`reextract_*`), users in "
+            "`user_embeddings` (`recommend`).",
         ),
         Column(
             "kept",
             pa.int64(),
-            "How many of `rows_in` came out: rows in `items` or `interactions`, files with a key, contents that the "
-            "feature store has under `encoder`, users with a recommendation.",
+            "How many of `rows_in` came out: rows in `items`, `interactions` or `given_vectors`, files with a key, "
+            "contents that the feature store has under `encoder`, users with a recommendation.",
         ),
         Column(
             "refused",
@@ -228,7 +301,7 @@ class Ledger(Table):
             "unknown_columns",
             pa.map_(pa.string(), pa.int64()),
             "Columns of RAW that the contract does not have, and in how many records each was found; they are left "
-            "out. Empty for other steps than `clean_items` and `clean_interactions`.",
+            "out. Empty for other steps than `clean_items`, `clean_interactions` and `clean_vectors_*`.",
         ),
         Column(
             "encoder",
@@ -240,14 +313,15 @@ class Ledger(Table):
         Column(
             "files",
             pa.int64(),
-            "Files of RAW that the rows came from (`clean_items`, `clean_interactions`); null for other steps.",
+            "Files of RAW that the rows came from (`clean_items`, `clean_interactions`, `clean_vectors_*`); null for "
+            "other steps.",
             nullable=True,
         ),
         Column(
             "unread_files",
             pa.int64(),
             "Files beside them that are not read, such as of an unknown format; they stand in `quarantine`, and in no "
-            "other count; null for other steps than `clean_items` and `clean_interactions`.",
+            "other count; null for other steps than `clean_items`, `clean_interactions` and `clean_vectors_*`.",
             nullable=True,
         ),
     )
@@ -529,6 +603,7 @@ class SimilarItems(Table):
 _ALL: tuple[type[Table], ...] = (
     Items,
     Interactions,
+    GivenVectors,
     Quarantine,
     Ledger,
     *FEATURES.values(),

@@ -18,7 +18,7 @@ def table(name: str) -> Asset:
 
 
 def raw(kind: str) -> Asset:
-    """The asset of `items` or `interactions` of the landing zone."""
+    """The asset of `items`, `interactions` or `vectors` of the landing zone."""
     return _asset(os.environ.get("NIGHTWEAVE_RAW"), kind, otherwise="raw.")
 
 

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.runtime.night import Night
-from schemas.features import FEATURES
-from schemas.table import Modality
-from schemas.tables import Interactions, Items, Quarantine
+from schemas.features import FEATURES, is_given
+from schemas.table import VECTOR, Modality, Table
+from schemas.tables import GivenVectors, Interactions, Items, Quarantine
 
 CONTENT = pa.schema([("content_key", pa.string()), ("content", pa.string()), ("arrives", pa.bool_())])
+VECTOR_CONTENT = CONTENT.set(1, pa.field("content", VECTOR))
 MEMORY = "2GB"
 
 _OF_TEXT = """
@@ -30,11 +31,14 @@ _OF_FILES = """
     SELECT date, unnest({modality}_keys) AS content_key, unnest({modality}_uris) AS content
     FROM items WHERE NOT deleted
 """
+_OF_VECTORS = """
+    SELECT date, content_key, vector AS content FROM given_vectors WHERE modality = '{modality}'
+"""
 _CONTENTS = """
     CREATE TEMP TABLE contents AS
     WITH known AS ({known}),
     contents AS (
-        SELECT content_key, min(content) AS content, $whole OR bool_or(date = $date) AS arrives
+        SELECT content_key, $whole OR bool_or(date = $date) AS arrives
         FROM known WHERE content_key IS NOT NULL GROUP BY content_key
     ),
     refused_before AS (
@@ -45,15 +49,21 @@ _CONTENTS = """
         OR content_key NOT IN (FROM stored) AND (arrives OR content_key NOT IN (FROM refused_before)) AS lacking
     FROM contents
 """
+_LACKING = """
+    WITH known AS ({known})
+    SELECT content_key, min(content) AS content, any_value(arrives) AS arrives
+    FROM known JOIN contents USING (content_key) WHERE lacking GROUP BY content_key ORDER BY content_key
+"""
 
 
 class Contents:
-    """The distinct contents of one modality as of a night, of items and, for text, of what users wrote.
+    """The distinct contents of one modality as of a night: those of items and, for text, of what users wrote; for an
+    encoder that is given its vectors, the vectors that arrived.
 
-    `content` is the text, or a path relative to RAW. A content `arrives` if the night's own rows hold it. It is lacking
-    if the store has no features of it under the encoder. One that the same encoder refused on an earlier night is not
-    lacking, unless it arrives: what a night quarantines depends on its own rows and not on the nights that ran before.
-    A context manager.
+    `content` is the text, a path relative to RAW, or the vector. A content `arrives` if the night's own rows hold it.
+    It is lacking if the store has no features of it under the encoder. One that the same encoder refused on an earlier
+    night is not lacking, unless it arrives: what a night quarantines depends on its own rows and not on the nights that
+    ran before. A context manager.
 
     Args:
         again: what arrives counts as lacking although the store has it.
@@ -68,28 +78,28 @@ class Contents:
         self, night: Night, modality: Modality, fingerprint: str, *, again: bool = False, whole: bool = False
     ) -> None:
         self._lake, self._store, self._fingerprint = night.lake, FEATURES[modality], fingerprint
+        self._schema = VECTOR_CONTENT if is_given(fingerprint) else CONTENT
+        tables, self._known = _sources(modality, fingerprint)
         self._spill = tempfile.TemporaryDirectory()
         self._duckdb = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": self._spill.name})
         arrived = pc.field("date") <= night.date
-        self._duckdb.register("items", night.lake.dataset(Items).filter(arrived))
-        if modality == "text":
-            self._duckdb.register("interactions", night.lake.dataset(Interactions).filter(arrived))
+        for table in tables:
+            self._duckdb.register(table.name, night.lake.dataset(table).filter(arrived))
         refused = pc.field("stage").isin([f"extract_{modality}", f"reextract_{modality}"])
         self._duckdb.register("quarantine", night.lake.dataset(Quarantine).filter(refused))
         self._register_stored()
-        known = _OF_TEXT if modality == "text" else _OF_FILES.format(modality=modality)
         parameters = {"date": night.date, "fingerprint": fingerprint, "again": again, "whole": whole}
-        self._duckdb.execute(_CONTENTS.format(known=known), parameters)
+        self._duckdb.execute(_CONTENTS.format(known=self._known), parameters)
         self.arriving = self._count("arrives")
         self.lacking = self._count("lacking")
         self.late = self._count("lacking AND NOT arrives")
 
     def slices(self, count: int) -> Iterator[pa.Table]:
-        """Yield the lacking contents, ascending by key, as at most `count` tables of `CONTENT` of equal length."""
-        query = "SELECT content_key, content, arrives FROM contents WHERE lacking ORDER BY content_key"
-        size, rows = -(-self.lacking // count), CONTENT.empty_table()
-        for batch in self._duckdb.sql(query).to_arrow_reader():
-            rows = pa.concat_tables([rows, pa.Table.from_batches([batch]).cast(CONTENT)])
+        """Yield the lacking contents, ascending by key, as at most `count` tables of equal length, of `CONTENT` or, for
+        vectors, of `VECTOR_CONTENT`."""
+        size, rows = -(-self.lacking // count), self._schema.empty_table()
+        for batch in self._duckdb.sql(_LACKING.format(known=self._known)).to_arrow_reader():
+            rows = pa.concat_tables([rows, pa.Table.from_batches([batch]).cast(self._schema)])
             while rows.num_rows >= size:
                 yield rows.slice(0, size)
                 rows = rows.slice(size)
@@ -119,3 +129,12 @@ class Contents:
     ) -> None:
         self._duckdb.close()
         self._spill.cleanup()
+
+
+def _sources(modality: Modality, fingerprint: str) -> tuple[tuple[type[Table], ...], str]:
+    """The tables that hold the contents of an encoder, and the query for them."""
+    if is_given(fingerprint):
+        return (GivenVectors,), _OF_VECTORS.format(modality=modality)
+    if modality == "text":
+        return (Items, Interactions), _OF_TEXT
+    return (Items,), _OF_FILES.format(modality=modality)

@@ -24,6 +24,8 @@ from schemas.table import Modality
 log = logging.getLogger("nightweave.encoding")
 
 DECODERS_PER_TASK = 2
+VECTORS_PER_BATCH = 2048
+"""Vectors that are given are written in batches of this size at least; nothing is computed that they could fill up."""
 Row = dict[str, Any]
 
 
@@ -81,6 +83,10 @@ class Encoding:
     def choice(self) -> EncoderChoice:
         return self.settings.encoders[self.modality]
 
+    @property
+    def batch_size(self) -> int:
+        return max(self.choice.batch_size, VECTORS_PER_BATCH) if self.choice.is_given else self.choice.batch_size
+
     def encoder(self) -> Encoder:
         return encoder_of_process(self.modality, self.choice.name, _json(self.choice.parameters))
 
@@ -90,7 +96,8 @@ class Encoding:
         Batches are filled across files; decoding runs ahead of encoding.
 
         Args:
-            rows: contents with their `content_key`, and as `content` the text or the file's path relative to RAW.
+            rows: contents with their `content_key`, and as `content` the text, the file's path relative to RAW, or the
+                vector.
         """
         good: list[tuple[Row, Any]] = []
         for row, decoded in self._decoded(rows):
@@ -98,7 +105,7 @@ class Encoding:
                 yield Refused(row, decoded.reason, decoded.detail)
                 continue
             good.append((row, decoded))
-            if len(good) == self.choice.batch_size:
+            if len(good) == self.batch_size:
                 yield from self._encoded(good)
                 good = []
         if good:
@@ -106,10 +113,13 @@ class Encoding:
 
     def _decoded(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Any]]:
         """Rows with their decoded content or its refusal, in order, decoded at most a batch ahead of the consumer."""
+        if self.choice.is_given:  # a thread would cost more than the decoding
+            yield from ((row, self._attempt(row)) for row in rows)
+            return
         ahead: deque[tuple[Row, Future]] = deque()
         for row in rows:
             ahead.append((row, _threads().submit(self._attempt, row)))
-            if len(ahead) > self.choice.batch_size:
+            if len(ahead) > self.batch_size:
                 first, decoded = ahead.popleft()
                 yield first, decoded.result()
         for row, decoded in ahead:
@@ -117,7 +127,9 @@ class Encoding:
 
     def _attempt(self, row: Row) -> Any:
         try:
-            return self.encoder().decode(row["content"]) if self.modality == "text" else self._decode_file(row)
+            if self.modality == "text" or self.choice.is_given:
+                return self.encoder().decode(row["content"])
+            return self._decode_file(row)
         except (MediaError, Refusal) as refusal:
             return refusal
 

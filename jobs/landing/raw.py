@@ -53,12 +53,17 @@ class Raw:
     def _root(self) -> tuple[pafs.FileSystem, str]:
         return storage.filesystem(storage.as_uri(self.uri))
 
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder of RAW that are not hidden, sorted; none where there is no such folder."""
+        return sorted(name for name, _ in self._entries(folder))
+
     def nights(self, kind: str) -> list[str]:
-        """Return the nights, ISO dates ascending, that have a partition of `items` or `interactions`."""
+        """Return the nights, ISO dates ascending, that have a partition of a kind: `items`, `interactions` or
+        `vectors/MODALITY`."""
         return sorted(name[3:] for name, is_folder in self._entries(kind) if is_folder and _is_night(name))
 
     def strays(self, kind: str) -> list[str]:
-        """Return the names in the folder of `items` or `interactions` that are no night and are not read."""
+        """Return the names in the folder of a kind that are no night and are not read."""
         return sorted(name for name, is_folder in self._entries(kind) if not (is_folder and _is_night(name)))
 
     def files(self, kind: str, night: str) -> list[str]:

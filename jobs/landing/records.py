@@ -1,4 +1,5 @@
-"""Parsing and cleaning: one raw record becomes a row of `items` or `interactions`, or is refused with a reason."""
+"""Parsing and cleaning: one raw record becomes a row of `items`, `interactions` or `given_vectors`, or is refused with
+a reason."""
 
 import hashlib
 import json
@@ -12,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from features.base import Encoder, MediaError
 from features.text.nlp.language import detect_language
 from features.text.nlp.normalise import clean_text
 from jobs.landing.refusal import Refusal
@@ -24,6 +26,7 @@ ITEM_FIELDS = frozenset(
     | {"image_uris", "audio_uris", "video_uris", "updated_at", "deleted"}
 )
 INTERACTION_FIELDS = frozenset({"user_id", "item_id", "timestamp", "event", "value", "text"})
+VECTOR_FIELDS = frozenset({"item_id", "uri", "vector"})
 TYPED_FIELDS = frozenset({"price", "value", "deleted", "updated_at", "timestamp", "attributes"})
 """Fields that are no text, in which a text that stands for a missing value is one."""
 FLAGS = {**dict.fromkeys(("true", "1", "yes", "t", "y"), True), **dict.fromkeys(("false", "0", "no", "f", "n"), False)}
@@ -93,9 +96,44 @@ def interaction(record: Mapping[str, Any], *, night: date, events: Events, confi
     }
 
 
+def given_vector(record: Mapping[str, Any], *, encoder: Encoder) -> dict[str, Any]:
+    """Return the row of `given_vectors` for a raw record; `vector` as bytes, of float32 in little-endian order.
+
+    Args:
+        encoder: the one that is given the vectors; its contract is that of its `decode`.
+
+    Raises:
+        Refusal: it names no item and no file, or both, or the vector does not keep the contract.
+    """
+    record = _present(record)
+    owners = [name for name in ("item_id", "uri") if name in record]
+    if len(owners) != 1:
+        found = "an item_id and a uri" if owners else "neither an item_id nor a uri"
+        raise Refusal("vector_owner", f"{found}; expected one of them")
+    if owners == ["uri"] and encoder.modality == "text":
+        raise Refusal("vector_owner", "a uri; expected an item_id, as a text has no file")
+    try:
+        vector = encoder.decode(_values(record.get("vector"))).astype("<f4").tobytes()
+    except ValueError as error:
+        raise Refusal("vector_type", f"a text: {error}; expected a list of {encoder.dim} numbers") from None
+    except MediaError as error:
+        raise Refusal(error.reason, error.detail) from None
+    return {
+        "modality": encoder.modality,
+        "item_id": _identifier(record, "item_id") if owners == ["item_id"] else None,
+        "uri": _uri(record) if owners == ["uri"] else None,
+        "content_key": hashlib.sha256(vector).hexdigest(),
+        "vector": vector,
+    }
+
+
 def digest(row: Mapping[str, Any]) -> str:
-    """Return a hash of all values of a row, 32 hex digits; rows of the same digest are duplicates."""
-    return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    """Return a hash of all values of a row, 32 hex digits; rows of the same digest are duplicates.
+
+    For a vector its `content_key` stands, as writing out its numbers would take longer than all else.
+    """
+    values = {name: value for name, value in row.items() if name != "vector"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def _key(text: str) -> str | None:
@@ -171,6 +209,14 @@ def _strings(record: Mapping[str, Any], field: str, *, clean: bool = True) -> li
         raise Refusal(f"{field}_type", f"{field} is {value!r:.100}; expected a list of strings")
     cleaned = (clean_text(str(v)) if clean else _unicode(str(v)) for v in values)
     return list(dict.fromkeys(v for v in cleaned if v))
+
+
+def _uri(record: Mapping[str, Any]) -> str:
+    """The path of a media file, read as items' lists of them are."""
+    paths = _strings(record, "uri", clean=False)
+    if len(paths) != 1:
+        raise Refusal("uri_type", f"uri is {record['uri']!r:.100}; expected the path of one file")
+    return paths[0]
 
 
 def _values(value: Any) -> Any:

@@ -19,7 +19,7 @@ from jobs.modelling.sequences import COLUMNS, sequences
 from jobs.runtime.night import Night
 from lake import asof
 from lake.lake import Lake
-from schemas.features import FEATURES, TERM_SPACE
+from schemas.features import FEATURES, TERM_SPACE, is_given
 from schemas.table import MODALITIES, Modality
 
 log = logging.getLogger("nightweave.dataset")
@@ -35,7 +35,8 @@ class Dataset:
         history: one row a (user, item) pair.
         reviews: the vectors of what users wrote.
         encoders: modality → fingerprint of the encoder whose vectors these are.
-        fingerprint: SHA-256 of items, history and reviews, hex; it does not depend on the encoders.
+        fingerprint: SHA-256 of items, history and reviews, hex. It does not depend on the encoders, but that the
+            vectors of encoders that are given them stand in the place of the contents that others read.
     """
 
     catalog: Catalog
@@ -62,16 +63,16 @@ def load(night: Night, *encoders: Mapping[str, str]) -> tuple[Dataset, ...]:
     history = _history(rows, ids)
     log.info("as of %s: %d items, %d users, %d likes", night.ds, len(ids), len(history.user_ids), len(history.likes()))
     written = asof.reviews(night.lake, night.date)
-    fingerprint = _fingerprint(items, rows, written)
     sequenced = any(registry.strategy(c.strategy).sequences for c in night.config.fusion.considered)
     datasets: list[Dataset] = []
     for each in encoders or (fingerprints(night.config.extract.encoders),):
         dataset = next((known for known in datasets if known.encoders == each), None)
         if dataset is None:
             features = {m: Features.read(night.lake, m, each[m]) for m in MODALITIES}
-            catalog = _catalog(night.lake, items, ids, features, sequenced=sequenced)
+            owned = {m: Owned.read(night, items, m, each[m]) for m in MODALITIES}
+            catalog = _catalog(night.lake, items, ids, features, owned, sequenced=sequenced)
             reviews = _reviews(written, ids, history.user_ids, features["text"])
-            dataset = Dataset(catalog, history, reviews, each, fingerprint)
+            dataset = Dataset(catalog, history, reviews, each, _fingerprint(items, owned, rows, written))
         datasets.append(dataset)
     return tuple(datasets)
 
@@ -105,16 +106,49 @@ class Features:
         return cls(encoder, rows["content_key"], vectors, rows.select(terms))
 
 
+@dataclass(frozen=True)
+class Owned:
+    """The contents of items under one encoder.
+
+    Attributes:
+        given: they are vectors that arrived, which have no sequences.
+        owner: int [p], ascending places of items.
+        key: [p], one content key of each, which may be null.
+    """
+
+    given: bool
+    owner: NDArray[np.integer]
+    key: pa.Array
+
+    @classmethod
+    def read(cls, night: Night, items: pa.Table, modality: Modality, encoder: str) -> "Owned":
+        if is_given(encoder):
+            pairs = asof.given_vectors(night.lake, night.date, modality)
+            places = pc.index_in(pairs["item_id"], value_set=items["item_id"])
+            known = pa.table({"owner": places, "key": pairs["content_key"]}).drop_null()
+            return cls(True, known["owner"].to_numpy(), known["key"].combine_chunks())
+        if modality == "text":
+            return cls(False, np.arange(len(items)), items["text_key"].combine_chunks())
+        keys = items[f"{modality}_keys"].combine_chunks()
+        return cls(False, pc.list_parent_indices(keys).to_numpy(), pc.list_flatten(keys))
+
+
 def _catalog(
-    lake: Lake, items: pa.Table, ids: NDArray[np.str_], features: Mapping[Modality, Features], *, sequenced: bool
+    lake: Lake,
+    items: pa.Table,
+    ids: NDArray[np.str_],
+    features: Mapping[Modality, Features],
+    owned: Mapping[Modality, Owned],
+    *,
+    sequenced: bool,
 ) -> Catalog:
     vectors: dict[str, NDArray[np.float32]] = {}
     masks: dict[str, NDArray[np.bool_]] = {}
     found: dict[str, Sequences] = {}
     for modality in MODALITIES:
-        owner, key = _owners(items, modality)
+        owner, key = owned[modality].owner, owned[modality].key
         vectors[modality], masks[modality] = _means(features[modality], owner, key, n_items=len(items))
-        if modality in COLUMNS and sequenced:
+        if modality in COLUMNS and sequenced and not owned[modality].given:
             encoder, keys = features[modality].encoder, features[modality].keys
             found[modality] = sequences(lake, modality, encoder, encoded=keys, owner=owner, key=key, n_items=len(items))
     return Catalog(ids, vectors, masks, _categories(items), _terms(items, features["text"]), found)
@@ -140,7 +174,8 @@ def _means(
 
 
 def _terms(items: pa.Table, texts: Features) -> sparse.csr_matrix:
-    """CSR float32 [N, TERM_SPACE], how often each hashed term occurs in an item's own text."""
+    """CSR float32 [N, TERM_SPACE], how often each hashed term occurs in an item's own text; none under an encoder that
+    is given its vectors, as no text was read."""
     place = pc.index_in(items["text_key"], value_set=texts.keys)
     rows = texts.terms.take(place).combine_chunks()
     length = pc.fill_null(pc.list_value_length(rows["term_ids"]), 0).to_numpy()
@@ -161,14 +196,6 @@ def _reviews(written: pa.Table, item_ids: NDArray[np.str_], user_ids: NDArray[np
     table = pa.table(places, names=["user", "item", "content"]).drop_null()
     user, item, content = (table[name].to_numpy() for name in table.column_names)
     return Reviews(user, item, content, texts.vectors)
-
-
-def _owners(items: pa.Table, modality: str) -> tuple[np.ndarray, pa.Array]:
-    """Pairs of an item's place and one of its content keys, int [p] and str [p]."""
-    if modality == "text":
-        return np.arange(len(items)), items["text_key"].combine_chunks()
-    keys = items[f"{modality}_keys"].combine_chunks()
-    return pc.list_parent_indices(keys).to_numpy(), pc.list_flatten(keys)
 
 
 def _categories(items: pa.Table) -> np.ndarray:
@@ -202,12 +229,15 @@ def _coded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     return encoded.dictionary.cast(pa.string()), encoded.indices.to_numpy(zero_copy_only=False).astype(np.int32)
 
 
-def _fingerprint(items: pa.Table, history: pa.Table, written: pa.Table) -> str:
+def _fingerprint(items: pa.Table, owned: Mapping[Modality, Owned], history: pa.Table, written: pa.Table) -> str:
     """SHA-256 over the items' ids, categories and content keys, over the history and over what users wrote, hex."""
     digest = hashlib.sha256()
-    columns = ["item_id", "category", "text_key", *(f"{m}_keys" for m in MODALITIES if m != "text")]
-    for row in items.select(columns).to_pylist():
+    given = [m for m in MODALITIES if owned[m].given]
+    columns = ["text_key" if m == "text" else f"{m}_keys" for m in MODALITIES if m not in given]
+    for row in items.select(["item_id", "category", *columns]).to_pylist():
         digest.update(repr(tuple(row.values())).encode())
+    for modality in given:
+        digest.update(f"{modality} {owned[modality].owner.tolist()} {owned[modality].key.to_pylist()}".encode())
     for name, column in zip(
         [*history.column_names, *written.column_names], [*history.columns, *written.columns], strict=True
     ):

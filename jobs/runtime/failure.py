@@ -24,6 +24,7 @@ LAWS = {
 LAW_OF_TABLE = {
     "items": 3,
     "interactions": 3,
+    "given_vectors": 3,
     "quarantine": 3,
     "ledger": 3,
     "features_text": 4,

@@ -30,6 +30,7 @@ DIMS = {
     "mfcc": 80,
     "frame-sequence": 1314,
     "frame-rnn": 1058,
+    "given": 3,
 }
 CHECKPOINT = TemporaryDirectory()
 # What an encoder cannot be made without, and what keeps its test short.
@@ -37,6 +38,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "bert": {"weights": tiny_bert.write(Path(CHECKPOINT.name))},
     "resnet50": {"weights": "none", "batch": 2},
     "vgg16": {"weights": "none", "batch": 2},
+    "given": {"name": "clip", "dim": 3},
 }
 OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
     "e5-small": {"max_characters": 9},
@@ -51,6 +53,7 @@ OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
     "mfcc": {"windows": 3},
     "frame-sequence": {"moments": 9},
     "frame-rnn": {"units": 8},
+    "given": {"name": "other"},
 }
 NOT_IN_THE_FINGERPRINT: dict[str, dict[str, Any]] = {
     "e5-small": {"batch": 3},
@@ -65,7 +68,7 @@ NOT_IN_THE_FINGERPRINT: dict[str, dict[str, Any]] = {
 }
 
 
-def make(name: str, modality: str, **parameters: Any) -> Encoder:
+def make(name: str, modality: str, /, **parameters: Any) -> Encoder:
     return encoder(modality, name, **(PARAMETERS.get(name, {}) | parameters))
 
 
@@ -88,8 +91,9 @@ def decoded(made: Encoder, tmp_path: Path, make_wav: Callable[..., Path], make_f
             sine(200.0 + 300 * i, 1.0 + i / 2) if i % 2 else clicks(80 + 10 * i, 3.0), f"{i}.wav"
         ),
         "video": lambda i: make_film(panned(4 + 5 * i, step=i, side=64), f"{i}.mkv", "-c:v", "ffv1"),
+        "given": lambda i: [0.5, i, -1.0],
     }
-    return [made.decode(makers[made.modality](i)) for i in range(5)]
+    return [made.decode(makers[made.name if made.name in makers else made.modality](i)) for i in range(5)]
 
 
 def test_registry_lists_every_modality() -> None:

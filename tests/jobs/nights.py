@@ -19,6 +19,7 @@ def run_night(spark: SparkSession, night: Night) -> None:
 def prepare(spark: SparkSession, night: Night) -> None:
     clean.clean_items(spark, night)
     clean.clean_interactions(spark, night)
+    clean.clean_vectors(spark, night)
     for modality in MODALITIES:
         extract.extract_modality(lambda: spark, night, modality)
 

@@ -7,6 +7,8 @@ WITH written AS (
     SELECT DISTINCT date, 'clean_media' FROM items
     WHERE len(image_keys) + len(audio_keys) + len(video_keys) > 0
     UNION ALL
+    SELECT DISTINCT date, 'clean_vectors_' || modality FROM given_vectors
+    UNION ALL
     SELECT DISTINCT date, 'recommend' FROM recommendations
 )
 SELECT date, step

@@ -4,34 +4,37 @@
 -- A content that the step itself has refused does not count, though another night may have extracted it since. One that
 -- an extraction under the same encoder has refused since has left the store and does count. An account without an
 -- encoder is compared with the rows of all encoders.
-WITH contents AS (
+WITH accounts AS (
+    SELECT * FROM ledger WHERE step = '{step}' AND {encoders}
+),
+contents AS (
 {contents}),
 given AS (
-    SELECT DISTINCT l.date, l.encoder, c.key
-    FROM ledger l
-    JOIN contents c ON c.date {nights} l.date
-    WHERE l.step = '{step}' AND c.key IS NOT NULL
+    SELECT DISTINCT a.date, a.encoder, c.content_key
+    FROM accounts a
+    JOIN contents c ON c.date {nights} a.date
+    WHERE c.content_key IS NOT NULL
 ),
 counted AS (
     SELECT date, count(*) AS found
     FROM given g
     WHERE NOT EXISTS (
         SELECT 1 FROM quarantine q
-        WHERE q.date = g.date AND q.stage = '{step}' AND q.record_id = g.key
+        WHERE q.date = g.date AND q.stage = '{step}' AND q.record_id = g.content_key
     )
     AND (
         EXISTS (
             SELECT 1 FROM features_{modality} f
-            WHERE f.content_key = g.key AND f.encoder = coalesce(g.encoder, f.encoder)
+            WHERE f.content_key = g.content_key AND f.encoder = coalesce(g.encoder, f.encoder)
         )
         OR EXISTS (
             SELECT 1 FROM quarantine q
-            WHERE q.stage = 'extract_{modality}' AND q.record_id = g.key AND starts_with(q.detail, g.encoder)
+            WHERE q.stage = 'extract_{modality}' AND q.record_id = g.content_key AND starts_with(q.detail, g.encoder)
         )
     )
     GROUP BY date
 )
 SELECT date, step, kept, coalesce(counted.found, 0) AS found
-FROM ledger
+FROM accounts
 LEFT JOIN counted USING (date)
-WHERE step = '{step}' AND kept != coalesce(counted.found, 0)
+WHERE kept != coalesce(counted.found, 0)

@@ -1,3 +1,0 @@
-    SELECT date, text_key AS key FROM items WHERE NOT deleted
-    UNION ALL
-    SELECT date, text_key FROM interactions
