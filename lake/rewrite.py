@@ -130,7 +130,7 @@ def _merged(lake: Lake, table: type[Table], merge: Merge) -> StagedFile:
 
 
 def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None = None) -> pa.Table:
-    """Rows of one file; columns that came to the table after it are null.
+    """Rows of one file; columns that came to the table after it are null, and those that became nullable may be.
 
     Pages are held against their checksums: a damaged one, written anew, would get a checksum that is right.
 
@@ -151,7 +151,9 @@ def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None =
     for field in table.file_schema():
         if columns is None and field.name not in rows.column_names:
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows.select(columns or table.file_schema().names)
+    rows = rows.select(columns or table.file_schema().names)
+    nullable = [field.with_nullable(table.schema.field(field.name).nullable) for field in rows.schema]
+    return rows.cast(pa.schema(nullable))
 
 
 def _paths(version: DeltaTable, partition: Mapping[str, str]) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 from lake import asof
 from lake.lake import Lake
 from schemas.config import Events
-from schemas.tables import Interactions, Items
+from schemas.tables import GivenVectors, Interactions, Items
 
 
 def day(n: int) -> dt.date:
@@ -175,3 +175,48 @@ def test_no_answer_depends_on_the_zone_of_the_machine(lake: Lake, zone: str, at:
     command = [sys.executable, "-c", ASK, lake.uri]
     answer = subprocess.run(command, env=os.environ | {"TZ": zone}, capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines() == [f"['{current}']", f"[('{at.replace('T', ' ')}:00+00', '{at[:10]}')]"]
+
+
+def bring(lake: Lake, night: int, *rows: tuple[str | None, str | None, str]) -> None:
+    """Vectors that arrive on a night: item, file and the key of each."""
+    identity = {"date": day(night), "modality": "image", "vector": [0.0, 1.0]}
+    vectors = [identity | {"item_id": item, "uri": uri, "content_key": key} for item, uri, key in rows]
+    partition = {"date": day(night), "modality": "image"}
+    lake.write(GivenVectors, pa.Table.from_pylist(vectors, schema=GivenVectors.schema), partition)
+
+
+@pytest.fixture
+def brought(lake: Lake) -> Lake:
+    """Item x has two pictures, y shares one of them, z has none and is deleted on 3 Nov.
+
+    night       1 Nov                     2 Nov                3 Nov           4 Nov
+    of x                                                       p and q         r
+    of b.png    k                         m and n
+    of a.png    a                                                              c
+    of z        z
+    """
+    pictures = {"x": ["a.png", "b.png"], "y": ["b.png"], "z": []}
+    items = [item(name, "", 1) | {"image_uris": uris, "image_keys": uris} for name, uris in pictures.items()]
+    lake.write(Items, pa.Table.from_pylist(items, schema=Items.schema), {"date": day(1)})
+    gone = [item("z", "", 3, deleted=True)]
+    lake.write(Items, pa.Table.from_pylist(gone, schema=Items.schema), {"date": day(3)})
+    bring(lake, 4, ("x", None, "r"), (None, "a.png", "c"))
+    bring(lake, 1, (None, "b.png", "k"), (None, "a.png", "a"), ("z", None, "z"), ("never arrived", None, "v"))
+    bring(lake, 3, ("x", None, "q"), ("x", None, "p"))
+    bring(lake, 2, (None, "b.png", "n"), (None, "b.png", "m"), (None, "of nobody.png", "o"))
+    return lake
+
+
+@pytest.mark.parametrize(
+    ("night", "expected"),
+    [
+        (1, [("x", "a"), ("x", "k"), ("y", "k"), ("z", "z")]),
+        (2, [("x", "a"), ("x", "m"), ("x", "n"), ("y", "m"), ("y", "n"), ("z", "z")]),
+        (3, [("x", "p"), ("x", "q"), ("y", "m"), ("y", "n")]),
+        (4, [("x", "r"), ("y", "m"), ("y", "n")]),
+    ],
+)
+def test_given_vectors_as_of_a_night(brought: Lake, night: int, expected: list[tuple[str, str]]) -> None:
+    rows = asof.given_vectors(brought, day(night), "image").to_pylist()
+    assert [(row["item_id"], row["content_key"]) for row in rows] == expected
+    assert asof.given_vectors(brought, day(night), "text").num_rows == 0

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 
+import duckdb
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
@@ -88,6 +89,49 @@ def test_files_from_before_and_after_are_merged(lake: Lake) -> None:
     assert merged.rows == 2
     rows = lake.read(Marked, columns=["content_key", "mark"]).to_pylist()
     assert rows == [{"content_key": "new", "mark": "m"}, {"content_key": "old", "mark": None}]
+
+
+class Known(Contents):
+    """One content, all of which is known."""
+
+    schema = Contents.schema.append(pa.field("language", pa.string(), nullable=False))
+
+
+class Unknown(Contents):
+    """One content, of which the language may be unknown."""
+
+    schema = Contents.schema.append(pa.field("language", pa.string()))
+
+
+@pytest.fixture
+def relaxed(lake: Lake) -> Lake:
+    """A store to which a version that allows null adds one, after a version that did not."""
+    for table, key, language in ((Known, "old", "en"), (Unknown, "new", None)):
+        rows = texts(key).append_column("language", pa.array([language], pa.string()))
+        file = lake.stage(table, rows.to_batches(), {"encoder": "e"})
+        assert file and lake.append_new(table, [file], {"encoder": "e"}) == 1
+    return lake
+
+
+def test_a_column_that_becomes_nullable_is_so_for_every_reader(relaxed: Lake, spark: SparkSession) -> None:
+    expected = [("new", None), ("old", "en")]
+    delta = relaxed.delta(Unknown)
+    assert delta and {field.name: field.nullable for field in delta.schema().fields}["language"]
+    rows = relaxed.read(Unknown, columns=["content_key", "language"]).sort_by("content_key")
+    assert [tuple(row.values()) for row in rows.to_pylist()] == expected
+    frame = tables.read(spark, relaxed, Unknown, columns=["content_key", "language"])
+    assert sorted(map(tuple, frame.collect())) == expected
+    assert frame.filter("language IS NULL").count() == 1
+    connection = duckdb.connect()
+    connection.register("contents", relaxed.dataset(Unknown))
+    assert connection.sql("SELECT content_key FROM contents WHERE language IS NULL").fetchall() == [("new",)]
+
+
+def test_files_from_before_and_after_a_column_became_nullable_are_merged(relaxed: Lake) -> None:
+    (merged,) = rewrite.compact(relaxed, Unknown, target_bytes=1 << 20)
+    assert merged.rows == 2
+    rows = relaxed.read(Unknown, columns=["content_key", "language"]).to_pylist()
+    assert rows == [{"content_key": "new", "language": None}, {"content_key": "old", "language": "en"}]
 
 
 def test_a_column_that_may_not_be_null_cannot_come_later(old: Lake) -> None:

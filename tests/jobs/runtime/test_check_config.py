@@ -12,6 +12,7 @@ from fusion.data.splits import Split
 from fusion.evaluation.evaluate import METRICS, evaluate
 from jobs.runtime.check_config import check, settings
 from schemas.config import Config, ConfigError, load
+from schemas.table import MODALITIES
 from tests.fusion.worlds import history_of
 
 
@@ -65,6 +66,17 @@ def test_a_name_of_fusion_is_found_or_refused(given: dict, expected: str) -> Non
         ("text", {"name": "tests.toys:ImageBytes"}, "'tests.toys:ImageBytes' is no encoder of text"),
         ("text", {"name": "pathlib:Path"}, "'pathlib:Path' is no encoder of text"),
         ("image", {"name": "resnet50", "parameters": {"weights": "/nowhere/resnet.h5"}}, "no weight file at /nowhere"),
+        ("image", {"name": "given"}, "given: name is ''; expected a name for what made the vectors"),
+        ("image", {"name": "given", "parameters": {"name": " ", "dim": 8}}, "given: name is ' '; expected"),
+        ("image", {"name": "given", "parameters": {"name": "clip"}}, "given: dim is 0; expected the width"),
+        ("text", {"name": "given", "parameters": {"name": "clip", "dim": -1}}, "given: dim is -1; expected"),
+        ("audio", {"name": "given", "parameters": {"name": "clip", "dim": "8"}}, "given: dim is '8'; expected"),
+        ("video", {"name": "given", "parameters": {"name": "clip", "dim": True}}, "given: dim is True; expected"),
+        (
+            "image",
+            {"name": "given", "parameters": {"name": "clip", "dims": 8}},
+            r"given has no parameter 'dims'; did you mean dim\? it takes name, dim",
+        ),
         ("video", {"name": "frame-rnn", "parameters": {"momments": 4}}, r"'momments'; did you mean moments\?"),
         ("video", {"name": "frame-rnn", "parameters": {"appearance": {"name": "hgo"}}}, r"did you mean hog\?"),
     ],
@@ -72,6 +84,12 @@ def test_a_name_of_fusion_is_found_or_refused(given: dict, expected: str) -> Non
 def test_an_encoder_is_found_or_refused(modality: str, choice: dict, expected: str) -> None:
     with pytest.raises(ConfigError, match=rf"extract\.encoders\.{modality}: .*{expected}"):
         check(Config.model_validate({"extract": {"encoders": {modality: choice}}}))
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_vectors_may_be_given_for_every_modality(modality: str) -> None:
+    given = {"name": "given", "parameters": {"name": "my-clip", "dim": 512}}
+    check(Config.model_validate({"extract": {"encoders": {modality: given}}}))
 
 
 def test_an_encoder_of_ones_own_is_found() -> None:
