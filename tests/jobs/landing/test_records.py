@@ -1,11 +1,14 @@
 import datetime as dt
+import hashlib
 from decimal import Decimal
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.given import GivenImage
 from jobs.landing import records
 from jobs.landing.raw import Refusal
 from schemas.config import Clean, Events
@@ -219,3 +222,53 @@ def test_any_json_object_is_a_row_or_refused(record: dict) -> None:
     else:
         assert row["item_id"]
         assert records.digest(row) == records.digest(records.item(record, night=NIGHT, config=Clean()))
+
+
+CLIP = GivenImage(name="clip", dim=3)
+owners = st.one_of(
+    st.none(), st.text(max_size=4), st.integers(), st.floats(), st.binary(max_size=3), st.lists(st.text())
+)
+numbers = st.lists(st.one_of(st.floats(), st.integers(-(10**40), 10**40)), min_size=2, max_size=4)
+
+
+@given(st.fixed_dictionaries({}, optional={"item_id": owners, "uri": owners, "vector": st.one_of(owners, numbers)}))
+def test_a_given_vector_has_one_owner_and_keeps_the_contract_or_is_refused(record: dict) -> None:
+    try:
+        row = records.given_vector(record, encoder=CLIP)
+    except Refusal as refusal:
+        assert refusal.reason.startswith(("vector_", "item_id_", "uri_")) and len(refusal.detail) < 300
+        return
+    assert (row["item_id"] is None) != (row["uri"] is None)
+    assert row["content_key"] == hashlib.sha256(row["vector"]).hexdigest()
+    vector = np.frombuffer(row["vector"], "<f4")
+    assert vector.shape == (3,) and np.isfinite(vector).all() and np.ptp(vector) != 0
+
+
+@pytest.mark.parametrize(
+    ("record", "owner"),
+    [
+        ({"item_id": 12.0}, ("12", None)),
+        ({"item_id": "a", "uri": None}, ("a", None)),
+        ({"uri": "media/a.png", "item_id": float("nan")}, (None, "media/a.png")),
+    ],
+)
+def test_a_vector_is_of_an_item_or_of_a_file(record: dict, owner: tuple[str | None, str | None]) -> None:
+    row = records.given_vector(record | {"vector": [1, 2, 3]}, encoder=CLIP)
+    assert (row["item_id"], row["uri"]) == owner
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({}, "vector_owner"),
+        ({"item_id": "a", "uri": "a.png"}, "vector_owner"),
+        ({"item_id": "a\n"}, "item_id_characters"),
+        ({"uri": ""}, "uri_type"),
+        ({"uri": ["a.png", "b.png"]}, "uri_type"),
+        ({"uri": 0.5}, "uri_type"),
+    ],
+)
+def test_a_vector_of_nothing_is_refused(record: dict, reason: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        records.given_vector(record | {"vector": [1, 2, 3]}, encoder=CLIP)
+    assert refused.value.reason == reason
