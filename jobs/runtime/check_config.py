@@ -21,6 +21,7 @@ from fusion.missing.registry import POLICIES
 from fusion.models.registry import STRATEGIES, strategy
 from schemas.config import AUTO, Config, ConfigError, EncoderChoice, Fusion, in_words
 from schemas.errors import did_you_mean
+from schemas.features import GIVEN, is_given
 
 
 def check(config: Config) -> None:
@@ -70,9 +71,11 @@ def _check_encoder(modality: str, choice: EncoderChoice) -> None:
         raise ConfigError(f"{place}: {choice.name!r} is no encoder of {modality}; give a class of features/{modality}")
     made: Encoder = _made(place, choice.name, cls, choice.parameters)
     try:
-        _ = made.fingerprint
+        fingerprint = made.fingerprint
     except (OSError, ValueError) as error:
         raise ConfigError(f"{place}: {choice.name!r}: {error}") from None
+    if is_given(fingerprint) and not choice.is_given:
+        raise ConfigError(f"{place}: {choice.name!r} calls itself {made.name!r}; names that begin so are {GIVEN}'s own")
 
 
 def _check_fusion(fusion: Fusion) -> None:

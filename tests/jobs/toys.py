@@ -102,3 +102,9 @@ class Changed(Choosy):
 
     def vector(self, data: bytes) -> list[float]:
         return [2 * number for number in super().vector(data)]
+
+
+class Gift(toys.TextBytes):
+    """Has a name that the encoders keep for themselves that are given their vectors."""
+
+    name = "given-away"

@@ -77,6 +77,7 @@ def test_a_name_of_fusion_is_found_or_refused(given: dict, expected: str) -> Non
             {"name": "given", "parameters": {"name": "clip", "dims": 8}},
             r"given has no parameter 'dims'; did you mean dim\? it takes name, dim",
         ),
+        ("text", {"name": "tests.jobs.toys:Gift"}, "'tests.jobs.toys:Gift' calls itself 'given-away'"),
         ("video", {"name": "frame-rnn", "parameters": {"momments": 4}}, r"'momments'; did you mean moments\?"),
         ("video", {"name": "frame-rnn", "parameters": {"appearance": {"name": "hgo"}}}, r"did you mean hog\?"),
     ],
