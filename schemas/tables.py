@@ -171,7 +171,8 @@ class GivenVectors(Table):
     """A vector that arrived on a night for an item or for a file, of one modality.
 
     As of a night, the vectors of an item are those of the latest night that brought any under its `item_id`; where none
-    did, those of its files, of each file those of the latest night that brought any. Of several the mean counts.
+    did, those of its files, of each file those of the latest night that brought any. Of several the mean counts. The
+    table is there from the first night on that brings any.
     """
 
     name = "given_vectors"

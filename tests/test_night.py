@@ -42,7 +42,8 @@ def test_nightweave_night(tmp_path: Path) -> None:
         assert f"\n{step} " in told.stdout
     assert (lake / "reports" / "2026-11-01.html").stat().st_size > 5000
 
-    read = [sys.executable, "-c", READ_EVERY_TABLE, str(lake), *TABLES]
+    there = TABLES.keys() - {"given_vectors"}  # from the first night on that brings any
+    read = [sys.executable, "-c", READ_EVERY_TABLE, str(lake), *there]
     rows = dict(line.split() for line in subprocess.check_output(read, text=True).splitlines())
-    assert rows.keys() == TABLES.keys()
+    assert rows.keys() == there
     assert int(rows["recommendations"]) > 0 and int(rows["similar_items"]) > 0 and int(rows["metrics"]) > 0

@@ -129,8 +129,8 @@ def test_lineage_names_the_tables_that_each_task_reads_and_writes(place: Place) 
             sides = ([Path(d["name"]) for d in event.get(side, [])] for side in ("inputs", "outputs"))
             ended[event["job"]["name"]] = [{path.relative_to(place.folder).as_posix() for path in s} for s in sides]
     assert ended["nightly_recommendations.clean"] == [
-        {"raw/items", "raw/interactions"},
-        {f"tables/{name}" for name in ("items", "interactions", "quarantine", "ledger")},
+        {"raw/items", "raw/interactions", "raw/vectors"},
+        {f"tables/{name}" for name in ("items", "interactions", "given_vectors", "quarantine", "ledger")},
     ]
     assert ended["nightly_recommendations.recommend"] == [
         {f"tables/{name}" for name in ("item_embeddings", "user_embeddings", "interactions")},

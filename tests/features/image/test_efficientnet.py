@@ -97,7 +97,8 @@ def test_fingerprints_need_no_tensorflow() -> None:
     )
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    assert len(set(done.stdout.split())) == len(ENCODERS)
+    # vectors that are given are the same encoder whatever their modality
+    assert len(set(done.stdout.split())) == len({name for _, name in ENCODERS})
 
 
 def checkpoint(path: Path, state: bytes, storage: bytes) -> Path:
