@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from features.registry import fingerprints
 from fusion.baselines.history import ItemKNN, Popularity
-from fusion.data.catalog import Split
+from fusion.data.catalog import History, Split, nobody
 from fusion.data.reviews import with_reviews
 from fusion.data.splits import split_as
 from fusion.data.subsets import without_modality
@@ -31,7 +31,7 @@ from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, st
 from jobs.runtime.night import Night
 from lake import provenance
 from schemas.table import MODALITIES
-from schemas.tables import BLOCKS, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
+from schemas.tables import BLOCKS, NEWCOMER, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
 log = logging.getLogger("nightweave.evaluate")
 
@@ -183,14 +183,15 @@ def _embed(night: Night, dataset: Dataset, serving: Stored | None, *, read: Mapp
     history, config = dataset.history, night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, history, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, history, share=config.review_share).masks
+    everybody: tuple[History, ...] = ()
     if serving:
         model = artifacts.load(night, serving.path, artifacts.SERVED)
-        version, users = serving.model_version, model.user_vectors(catalog, history)
+        version, everybody = serving.model_version, (history, nobody(NEWCOMER))
     else:
         log.warning("evaluate: no model was ever promoted; this night recommends nothing and shows similar items only")
         model = create(CONTENT_ONLY)
         model.fit(catalog, history, seed=config.seed, progress=False)
-        version, users = CONTENT_ONLY, np.zeros((0, 0), np.float32)
+        version = CONTENT_ONLY
     touched = np.zeros(len(catalog), np.bool_)
     touched[history.item] = True
     items = pa.table(
@@ -209,13 +210,16 @@ def _embed(night: Night, dataset: Dataset, serving: Stored | None, *, read: Mapp
         }
     )
     night.lake.write(ItemEmbeddings, items, {"date": night.ds}, made_from=read)
-    ids = history.user_ids[: len(users)].tolist()
+    ids = [user_id for users in everybody for user_id in users.user_ids.tolist()]
+    vectors = [model.user_vectors(catalog, users) for users in everybody]
+    for_new_items = [model.new_item_user_vectors(catalog, users) for users in everybody]
     embedded = pa.table(
         {
             "date": pa.repeat(pa.scalar(night.date), len(ids)),
             "user_id": pa.array(ids, pa.string()),
             "model_version": pa.repeat(pa.scalar(version), len(ids)),
-            "vector": _vectors(users),
+            "vector": _vectors(np.vstack(vectors) if vectors else np.zeros((0, 0), np.float32)),
+            "new_items_vector": _vectors(np.vstack(for_new_items) if vectors else np.zeros((0, 0), np.float32)),
         }
     )
     night.lake.write(UserEmbeddings, embedded, {"date": night.ds})

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +74,19 @@ class Shelves:
         """The blocks that have columns."""
         return {name: columns for name, columns in self.blocks.items() if columns.stop > columns.start}
 
+    @cached_property
+    def new_items(self) -> "Shelves":
+        """The items that nobody has had."""
+        new = self.is_new
+        return replace(
+            self,
+            item_ids=self.item_ids[new],
+            vectors=self.vectors[new],
+            masks={modality: mask[new] for modality, mask in self.masks.items()},
+            is_new=new[new],
+            nonzero={block: mask[new] for block, mask in self.nonzero.items()},
+        )
+
     def places(self, item_ids: list[str]) -> np.ndarray:
         """Rows of those of `item_ids` that the catalog has."""
         wanted = np.asarray(item_ids, dtype=self.item_ids.dtype if len(self.item_ids) else np.str_)
@@ -111,21 +125,23 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
     A user's rows are the same bits in every batch.
     """
     vectors = matrix(pa.chunked_array([users.column("vector")]))
+    own = users.column("new_items_vector")
+    for_new_items = vectors if own.null_count else matrix(pa.chunked_array([own]))
     seen = np.zeros((len(vectors), len(catalog.item_ids)), np.bool_)
-    for row, items in enumerate(users.column("seen").to_pylist()):
-        seen[row, catalog.places(items or [])] = True
-    given = points(
-        vectors,
-        catalog.vectors,
-        catalog.spoken(),
-        combination=catalog.combination,
-        weights=catalog.weights,
-        candidates=~seen,
-        nonzero=catalog.nonzero,
-    )
-    scores = total(given)
-    for shelf, exclude in (("for_you", seen), ("new_items", np.broadcast_to(~catalog.is_new, scores.shape))):
-        places, best = top_k(scores, k, exclude=exclude)
+    for row, item_ids in enumerate(users.column("seen").to_pylist()):
+        seen[row, catalog.places(item_ids or [])] = True
+    of_each = (("for_you", vectors, catalog, ~seen), ("new_items", for_new_items, catalog.new_items, None))
+    for shelf, embedded, items, candidates in of_each:
+        given = points(
+            embedded,
+            items.vectors,
+            items.spoken(),
+            combination=items.combination,
+            weights=items.weights,
+            candidates=candidates,
+            nonzero=items.nonzero,
+        )
+        places, best = top_k(total(given), k, exclude=None if candidates is None else ~candidates)
         user, rank = np.nonzero(places >= 0)
         item = places[user, rank]
         parts = {name: values[user, item] for name, values in given.items()}
@@ -135,12 +151,10 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
             "user_id": users.column("user_id").take(pa.array(user)),
             "shelf": pa.repeat(pa.scalar(shelf), len(item)),
             "rank": pa.array(rank + 1, pa.int32()),
-            "item_id": pa.array(catalog.item_ids[item].tolist(), pa.string()),
+            "item_id": pa.array(items.item_ids[item].tolist(), pa.string()),
             "score": pa.array(best[user, rank], pa.float32()),
             "model_version": users.column("model_version").take(pa.array(user)),
-            "modalities": pa.array(
-                [[m for m in MODALITIES if catalog.masks[m][i]] for i in item], pa.list_(pa.string())
-            ),
+            "modalities": pa.array([[m for m in MODALITIES if items.masks[m][i]] for i in item], pa.list_(pa.string())),
             **{f"contribution_{part}": pa.array(parts.get(part, zero)) for part in ("history", *MODALITIES)},
         }
         yield pa.RecordBatch.from_arrays(list(columns.values()), schema=Recommendations.schema)

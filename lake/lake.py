@@ -411,11 +411,11 @@ class FileWriter:
 
 
 def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
-    if "vector" not in schema.names:
-        return schema
-    width = len(rows["vector"][0])
-    place = schema.get_field_index("vector")
-    return schema.set(place, pa.field("vector", pa.list_(pa.float32(), width), nullable=False))
+    """The schema with the width of `vector` in the type of the columns of that width."""
+    for name in (column for column in ("vector", "new_items_vector") if column in schema.names):
+        field, place = schema.field(name), schema.get_field_index(name)
+        schema = schema.set(place, field.with_type(pa.list_(pa.float32(), len(rows["vector"][0]))))
+    return schema
 
 
 def _add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:

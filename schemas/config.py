@@ -188,7 +188,7 @@ class Tuning(Section):
 
 
 class Fusion(Section):
-    strategy: str = AUTO
+    strategy: str = "stack"
     """A strategy by name, or `auto`: the one of `candidates` that the night's validation likes prefer."""
     parameters: dict[str, Any] = {}
     """Of the strategy that is named."""

@@ -51,6 +51,10 @@ def _extracted(modality: Modality, contents: str, *, what: str = "content") -> C
     return Check(f"every {what} was extracted or refused", sql)
 
 
+NEWCOMER = "*"
+"""The `user_id` of the row for everybody without a history; no user of the source may have it."""
+
+
 class Items(Table):
     """An item's version that arrived on a night."""
 
@@ -511,13 +515,23 @@ class UserEmbeddings(Table):
     name = "user_embeddings"
     described = (
         Column("date", pa.date32(), "Night as of which the user is placed."),
-        Column("user_id", pa.string(), "The user, by their `user_id` in `interactions`."),
+        Column(
+            "user_id",
+            pa.string(),
+            f"The user, by their `user_id` in `interactions`; `{NEWCOMER}` is anybody without a history.",
+        ),
         Column(
             "model_version",
             pa.string(),
             "The model that serves the night, by its `model_version` in `models`; a night without one has no rows.",
         ),
         Column("vector", VECTOR, "The user under that model, in the `blocks` of the night's `item_embeddings`."),
+        Column(
+            "new_items_vector",
+            VECTOR,
+            "The user as new items are ranked for them, in the same blocks; null where that is `vector`.",
+            nullable=True,
+        ),
     )
     key = ("date", "user_id")
     checks = (Check("vectors are finite", query("any/vectors_are_finite.sql", table="user_embeddings")),)
@@ -533,7 +547,11 @@ class Recommendations(Table):
     name = "recommendations"
     described = (
         Column("date", pa.date32(), "Night that the shelf was made for."),
-        Column("user_id", pa.string(), "The user, by their `user_id` in `user_embeddings`."),
+        Column(
+            "user_id",
+            pa.string(),
+            f"The user, by their `user_id` in `user_embeddings`; the shelves of `{NEWCOMER}` are for anybody who has none.",
+        ),
         Column(
             "shelf",
             pa.string(),

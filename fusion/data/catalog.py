@@ -106,6 +106,13 @@ class History:
         return self.where(self.weight > 0)
 
 
+def nobody(user_id: str) -> History:
+    """The history of one user without an event."""
+    none = np.zeros(0, np.int32)
+    floats = np.zeros(0, np.float32)
+    return History(np.array([user_id], np.str_), none, none, np.zeros(0, np.int64), floats, floats)
+
+
 def seen_matrix(history: History, n_items: int) -> sp.csr_matrix:
     """CSR float32 [U, n_items], 1 for every pair of the history, liked or only seen."""
     ones = np.ones(len(history), np.float32)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
 
-MAX_EXACT_SIDE = 1500
+MAX_EXACT_SIDE = 3000
 """Longest shorter side of a matrix that is decomposed exactly; above it, a randomised method is used."""
 BLOCK = 4096
 """Users whose profiles are held at once."""
@@ -131,8 +132,10 @@ class UserProfilesMixin:
 def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The right singular vectors of the likes, float64 [N, r], and their singular values [r], largest first.
 
-    r is the lesser of `rank` and the rank of the matrix. The sign of a vector is such that its largest entry by size is
-    positive. Large matrices are decomposed by the randomised method of Halko, Martinsson and Tropp (2011).
+    r is the lesser of `rank` and the rank of the matrix, a direction with less than 1e-6 of the largest value counting as
+    none. The sign of a vector is such that its largest entry by size is positive. A matrix with a short side is
+    decomposed through the eigenvectors of that side's Gram matrix; others by the randomised method of Halko, Martinsson
+    and Tropp (2011).
 
     Args:
         likes: CSR float32 [U, N].
@@ -140,16 +143,32 @@ def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArr
     """
     if likes.nnz == 0:
         return np.zeros((likes.shape[1], 0)), np.zeros(0)
+    matrix = likes.astype(np.float64)
     if min(likes.shape) <= MAX_EXACT_SIDE:
-        _, values, right = np.linalg.svd(likes.toarray().astype(np.float64), full_matrices=False)
+        axes, values = _through_gram(matrix, rank=rank)
     else:
         from sklearn.utils.extmath import randomized_svd
 
-        _, values, right = randomized_svd(likes.astype(np.float64), rank, n_iter=4, random_state=seed)
-    order = np.argsort(-values, kind="stable")[:rank]
+        _, values, right = randomized_svd(matrix, rank, n_iter=4, random_state=seed)
+        axes = right.T
+    order = np.argsort(-values, kind="stable")
     order = order[values[order] > 1e-6 * values.max()]
-    axes = right[order].T
-    return axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]), values[order]
+    axes, values = axes[:, order], values[order]
+    return axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(values))]), values
+
+
+def _through_gram(matrix: sp.csr_matrix, *, rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Right singular vectors [N, r] and singular values [r] of float64 [U, N]: with X Xᵀ = Q S² Qᵀ they are Xᵀ Q / S, and
+    with Xᵀ X = V S² Vᵀ they are V."""
+    wide = matrix.shape[0] <= matrix.shape[1]
+    gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
+    side = len(gram)
+    squares, vectors = scipy.linalg.eigh(gram, subset_by_index=(max(0, side - rank), side - 1))
+    values = np.sqrt(np.maximum(squares, 0))
+    if not wide:
+        return vectors, values
+    kept = values > 1e-6 * values.max()
+    return (matrix.T @ vectors[:, kept]) / values[kept], values[kept]
 
 
 def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int) -> NDArray[np.float32]:

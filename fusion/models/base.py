@@ -106,6 +106,10 @@ class Strategy(ABC):
         """float32 [U, D], in the order of `history.user_ids`, from the likes in `history`, whose items are rows of this
         `catalog`. All users without a like have the same vector."""
 
+    def new_item_user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        """float32 [U, D]: as `user_vectors`, for ranking items that nobody has had among themselves."""
+        return self.user_vectors(catalog, history)
+
     def predictions(self, catalog: Catalog, history: History) -> "Predictions | None":
         """Predictions beside the scores, over the catalog's items; None where the model learns nothing else."""
         return None

@@ -17,6 +17,7 @@ STRATEGIES = {
     "graph": "fusion.models.graph.model:GraphFusion",
     "joint": "fusion.models.joint:Joint",
     "multitask": "fusion.models.multitask.model:Multitask",
+    "stack": "fusion.models.stack.model:Stack",
     "sequence": "fusion.models.linear.sequence:SequenceFusion",
     "weighted": "fusion.models.linear.weighted:Weighted",
 }

@@ -11,13 +11,17 @@ CELLS = 4_000_000
 """Maximum number of scores of a block that are held at once."""
 
 
-def scorer(model: Strategy, catalog: Catalog, history: History) -> Scorer:
+def scorer(model: Strategy, catalog: Catalog, history: History, *, new_items: bool = False) -> Scorer:
     """A function from users int64 [B], positions in `history.user_ids`, to float32 [B, N], their scores of the
     catalog's items by their likes in `history`.
 
     Where the model combines rankings, the items that the user has had, liked or only seen, are not ranked.
+
+    Args:
+        new_items: only items that nobody has had are to be ranked, among themselves.
     """
-    items, users = model.item_vectors(catalog), model.user_vectors(catalog, history)
+    vectors_of = model.new_item_user_vectors if new_items else model.user_vectors
+    items, users = model.item_vectors(catalog), vectors_of(catalog, history)
     blocks = {name: columns for name, columns in model.blocks.items() if columns.stop > columns.start}
     combination, weights, nonzero = model.combination, model.block_weights, nonzero_items(items, blocks)
     had = seen_matrix(history, len(catalog))

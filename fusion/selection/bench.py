@@ -107,7 +107,7 @@ class Bench:
         fitted = model.fit(self._catalog, train, self._holdout, seed=self.seed, progress=progress)
         trial = Trial(name, strategy, dict(parameters), fitted)
         figures = evaluate(
-            {name: scorer(model, self._catalog, train)},
+            {name: scorer(model, self._catalog, train, new_items=self._tuning.test_candidates is not None)},
             split=self._tuning,
             split_name="",
             n_items=len(self._catalog),

@@ -110,10 +110,10 @@ class Comparison:
         present = [m for m in MODALITIES if self._catalog.masks[m].any()]
         for modality in present:
             catalog = without_modality(self._catalog, modality)
-            yield self._evaluated("hidden", modality, scorer(model, catalog, self._history))
+            yield self._evaluated("hidden", modality, self._scorer(model, catalog))
             yield self._fitted("without", modality, change=partial(_without, modality))[0]
         half = self._halved(self._catalog, self._history)
-        yield self._evaluated("hidden", "half of each", scorer(model, half, self._history))
+        yield self._evaluated("hidden", "half of each", self._scorer(model, half))
         yield self._fitted("without", "half of each", change=self._halved)[0]
 
     def _baseline(self, name: str) -> Line:
@@ -139,10 +139,13 @@ class Comparison:
         model, catalog = registry.create(strategy, parameters), change(self._catalog, self._history)
         model.fit(catalog, self._history, seed=self._seed, tuned=tuned)
         fit_s = time.monotonic() - started
-        return self._evaluated(kind, name, scorer(model, catalog, self._history), tune_s=tune_s, fit_s=fit_s), model
+        return self._evaluated(kind, name, self._scorer(model, catalog), tune_s=tune_s, fit_s=fit_s), model
 
     def _filled(self, policy: str, catalog: Catalog, known: History) -> Catalog:
         return fill(catalog, known, Missing(policy=policy), seed=self._seed)
+
+    def _scorer(self, model: Strategy, catalog: Catalog) -> Scorer:
+        return scorer(model, catalog, self._history, new_items=self._split.test_candidates is not None)
 
     def _halved(self, catalog: Catalog, _: History) -> Catalog:
         return without_share(catalog, HALF, seed=self._seed)

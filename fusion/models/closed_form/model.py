@@ -14,10 +14,10 @@ from fusion.data.history_features import principal_axes
 from fusion.models.base import FitContext, Space, Strategy, Validation, block_slices
 from fusion.models.closed_form import hyperparameters
 from fusion.models.closed_form.content_ridge import ContentRidge
-from fusion.models.closed_form.item_transitions import ItemTransitions
-from fusion.models.closed_form.kernel_features import KernelFeatures
 from fusion.models.closed_form.scorers import BINS, RecentPopularity, Scorers
 from fusion.models.ridge import covariance
+from fusion.models.stack.item_transitions import ItemTransitions
+from fusion.models.stack.kernel_features import KernelFeatures
 from fusion.training.config import FitLog
 from schemas.table import MODALITIES, Modality
 
@@ -30,11 +30,11 @@ class ClosedForm(Strategy):
     """score(u, i) = transition(u, i) + w_trend trend(u, i) + w_content content(u, i), each of the three brought to unit
     variance over the catalog for every user, so that the weights mean the same for all.
 
-    - transition: what users like after what this user liked last (`fusion.models.closed_form.item_transitions`);
+    - transition: what users like after what this user liked last (`fusion.models.stack.item_transitions`);
     - trend: what is liked around the user's moment (`fusion.models.closed_form.scorers`), with a weight of at
       least 1 for a user without a like;
     - content: a ridge regression of the user's likes on kernel features of all modalities side by side
-      (`fusion.models.closed_form.content_ridge`, `fusion.models.closed_form.kernel_features`), the only one of the
+      (`fusion.models.closed_form.content_ridge`, `fusion.models.stack.kernel_features`), the only one of the
       three that scores new items.
 
     Nothing is trained by gradients; a fit takes seconds. Ridges, the modalities' gains and the weights are chosen from

@@ -13,10 +13,10 @@ from fusion.data.history_features import principal_axes
 from fusion.models import registry
 from fusion.models.closed_form import hyperparameters
 from fusion.models.closed_form.content_ridge import ContentRidge
-from fusion.models.closed_form.item_transitions import ItemTransitions, moments, past_and_future
-from fusion.models.closed_form.kernel_features import KernelFeatures, TfIdf
 from fusion.models.closed_form.scorers import BINS, RecentPopularity
 from fusion.models.ridge import covariance, with_unit_variance
+from fusion.models.stack.item_transitions import ItemTransitions, moments, past_and_future
+from fusion.models.stack.kernel_features import KernelFeatures, TfIdf
 from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import catalog_of, history_of, tastes
@@ -72,11 +72,11 @@ def test_hidden_rows_have_no_features_and_an_empty_modality_none():
 
 
 def test_few_landmarks_approximate_many_rows(monkeypatch):
-    monkeypatch.setattr("fusion.models.closed_form.kernel_features.MAX_LANDMARKS", 40)
+    monkeypatch.setattr("fusion.models.stack.kernel_features.MAX_LANDMARKS", 40)
     random = np.random.default_rng(0)
     vectors = (random.normal(size=(300, 3)) @ random.normal(size=(3, 8))).astype(np.float32)
     _, few = features_of(vectors, degree=1, dims=8)
-    monkeypatch.setattr("fusion.models.closed_form.kernel_features.MAX_LANDMARKS", 300)
+    monkeypatch.setattr("fusion.models.stack.kernel_features.MAX_LANDMARKS", 300)
     _, all_ = features_of(vectors, degree=1, dims=8)
     centre = lambda x: x - x.mean(axis=0)  # noqa: E731
     np.testing.assert_allclose(centre(few) @ centre(few).T, centre(all_) @ centre(all_).T, atol=0.02)

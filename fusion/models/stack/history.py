@@ -1,0 +1,161 @@
+"""Scorers learnt from likes alone: linear autoencoder, item transitions, matrix factorisation, popularity, trend."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from fusion.data.catalog import History
+from fusion.data.history_features import principal_axes, recency_matrix
+from fusion.models.base import block_slices
+from fusion.models.ridge import covariance, with_unit_variance
+from fusion.models.stack.item_transitions import ItemTransitions
+from fusion.models.stack.matrix_factors import item_factors, user_factors
+from fusion.models.stack.recent_popularity import BINS, RecentPopularity
+from fusion.models.stack.scores import Part, with_mean_user
+
+RANK = 256
+AUTOENCODER_RIDGE, TRANSITION_RIDGE = 200.0, 400.0
+AUTOENCODERS: Mapping[str, float | None] = {"autoencoder": None, "autoencoder_30": 30.0, "autoencoder_10": 10.0}
+"""Scorer → the number of likes after which a like weighs 1/e in a user's past; None where all weigh the same."""
+TRANSITIONS = {"transitions_10": (10.0, 3.0), "transitions_5": (5.0, 2.0)}
+"""Scorer → that number, and the one after which a like weighs 1/e in what follows."""
+FACTORS = {"factors": (30.0, 5.0), "factors_light": (10.0, 2.0), "factors_strong": (60.0, 20.0)}
+"""Scorer → ridge and confidence of weighted alternating least squares."""
+WIDTH = 64
+"""Number of its factors."""
+MAX_LEVERAGE = 0.999
+
+
+@dataclass(frozen=True)
+class HistoryScorers:
+    """Item columns and, for each scorer, users over some of them. K is the number of items with a like.
+
+    | scorers | columns of an item | a user |
+    | --- | --- | --- |
+    | `autoencoder`, `autoencoder_30`, `autoencoder_10` | V_i / (1 - h_i) | x V D, likes of all times or mostly recent ones |
+    | `transitions_10`, `transitions_5` | what follows (`fusion.models.stack.item_transitions`) | x V, mostly recent likes |
+    | `factors`, `factors_light`, `factors_strong` | factors of alternating least squares | factors solved from x |
+    | `popularity` | ln(1 + likes) | 1 |
+    | `trend` | likes by bins of time (`fusion.models.stack.recent_popularity`) | weights of the bins around the last like |
+
+    V [K, r] are the principal axes of the likes with singular values s, D = diag(s² / (s² + ridge)), and h_i = V_i D V_iᵀ.
+    With as many axes as there are directions, x V D · V_i / (1 - h_i) is, for an item outside x, exactly the score of the
+    autoencoder with zero diagonal (Steck 2019, eq. 8): there (G + ridge I)⁻¹ has the diagonal (1 - h_i) / ridge and off it
+    -(V D Vᵀ) / ridge.
+
+    A user without a like is the mean of all likes, with the trend of now.
+
+    Attributes:
+        items: float32 [K, d], the columns, in the order of the table.
+        spread: float64 [d, d], covariance of the columns over the catalog fitted on.
+        axes: float32 [K, r], V.
+        shrinkage: float32 [r], the diagonal of D.
+        count: float32 [K], likes.
+        clock: float64 [3], start and width of the bins and the newest time, microseconds.
+    """
+
+    items: NDArray[np.float32]
+    spread: NDArray[np.float64]
+    axes: NDArray[np.float32]
+    shrinkage: NDArray[np.float32]
+    count: NDArray[np.float32]
+    clock: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, likes: History, matrix: sp.csr_matrix, *, seed: int) -> Self:
+        """
+        Args:
+            matrix: CSR float32 [U, N], the likes.
+        """
+        n_items = matrix.shape[1]
+        count = np.asarray(matrix.sum(axis=0)).ravel()
+        known = count > 0
+        axes, values = principal_axes(matrix, rank=RANK, seed=seed)
+        shrinkage = values**2 / (values**2 + AUTOENCODER_RIDGE)
+        leverage = np.minimum((axes**2) @ shrinkage, MAX_LEVERAGE)
+        popularity = RecentPopularity.fit(likes, n_items=n_items)
+        items = np.zeros((n_items, _columns(axes.shape[1])["trend"].stop), np.float32)
+        place = _columns(axes.shape[1])
+        items[:, place["autoencoder"]] = axes / (1 - leverage)[:, None]
+        for name, (decay, horizon) in TRANSITIONS.items():
+            transitions = ItemTransitions(likes, axes, decay=decay, horizon=horizon, seed=seed)
+            items[:, place[name]] = transitions.solve(TRANSITION_RIDGE)
+        for name, (ridge, confidence) in FACTORS.items():
+            items[:, place[name]] = item_factors(matrix, factors=WIDTH, ridge=ridge, alpha=confidence, seed=seed)
+        items[:, place["popularity"]] = np.log1p(count)[:, None]
+        items[:, place["trend"]] = popularity.counts
+        items[~known] = 0
+        clock = (popularity.start, popularity.width, likes.timestamp.max() if len(likes) else 0)
+        return cls(
+            items[known],
+            covariance(items),
+            axes[known].astype(np.float32),
+            shrinkage.astype(np.float32),
+            count[known].astype(np.float32),
+            np.array(clock, np.float64),
+        )
+
+    @property
+    def rank(self) -> int:
+        """Number of principal axes."""
+        return len(self.shrinkage)
+
+    def parts(self, likes: History, users: NDArray[np.integer]) -> Iterator[Part]:
+        """Every scorer's part for some users.
+
+        Args:
+            likes: of known items, by their place among them.
+            users: int [B], positions in `user_ids`.
+        """
+        if not len(self.items):
+            return
+        place = _columns(self.rank)
+        pasts = {decay: self._past(likes, users, decay=decay) for decay in _DECAYS}
+        for name, decay in AUTOENCODERS.items():
+            yield self._part(name, place["autoencoder"], pasts[decay] * self.shrinkage)
+        for name, (decay, _) in TRANSITIONS.items():
+            yield self._part(name, place[name], pasts[decay])
+        rows = with_mean_user(recency_matrix(likes, len(self.items), decay=None)[users], self.count)
+        for name, (ridge, confidence) in FACTORS.items():
+            solved = user_factors(self.items[:, place[name]], rows, ridge=ridge, alpha=confidence)
+            yield self._part(name, place[name], solved)
+        yield self._part("popularity", place["popularity"], np.ones((len(users), 1), np.float32))
+        yield self._part("trend", place["trend"], self._trend(likes, users))
+
+    def _past(self, likes: History, users: NDArray[np.integer], *, decay: float | None) -> NDArray[np.float32]:
+        """float32 [B, r], x V."""
+        weights = recency_matrix(likes, len(self.items), decay=decay)[users]
+        return with_mean_user(weights, self.count) @ self.axes
+
+    def _trend(self, likes: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [B, BINS], the weights of the bins around each user's last like, or now."""
+        start, width, newest = self.clock
+        last = np.full(len(likes.user_ids), newest)
+        in_time = np.argsort(likes.timestamp, kind="stable")
+        last[likes.user[in_time]] = likes.timestamp[in_time]  # assigned in order, so that the last one stays
+        popularity = RecentPopularity(int(start), float(width), self.items[:, :0])
+        return popularity.at(last[users].astype(np.int64))
+
+    def _part(self, name: str, columns: slice, users: NDArray[np.float32]) -> Part:
+        return Part(name, columns, with_unit_variance(users, self.spread[columns, columns]))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of `state`; other entries are ignored."""
+        return cls(**{field.name: state[field.name] for field in fields(cls)})
+
+
+_DECAYS = {*AUTOENCODERS.values(), *(decay for decay, _ in TRANSITIONS.values())}
+
+
+def _columns(rank: int) -> dict[str, slice]:
+    """The columns of an item by the scorer that they are of, or of all autoencoders, given the number of axes."""
+    widths = {"autoencoder": rank, **dict.fromkeys(TRANSITIONS, rank), **dict.fromkeys(FACTORS, WIDTH)}
+    return block_slices(widths | {"popularity": 1, "trend": BINS})

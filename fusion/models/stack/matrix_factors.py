@@ -1,0 +1,57 @@
+"""Matrix factorisation of the likes by weighted alternating least squares (Hu, Koren and Volinsky 2008)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+ITERATIONS = 15
+
+
+def item_factors(likes: sp.csr_matrix, *, factors: int, ridge: float, alpha: float, seed: int) -> NDArray[np.float32]:
+    """float32 [N, factors]: of a factorisation with confidence 1 + alpha for a like, by the package `implicit`.
+
+    Args:
+        likes: CSR float32 [U, N].
+    """
+    if not likes.nnz:
+        return np.zeros((likes.shape[1], factors), np.float32)
+    model = _model(factors, ridge=ridge, alpha=alpha, seed=seed)
+    with one_thread():
+        model.fit(likes, show_progress=False)
+    return np.asarray(model.item_factors, np.float32)
+
+
+def user_factors(
+    items: NDArray[np.float32], likes: sp.csr_matrix, *, ridge: float, alpha: float
+) -> NDArray[np.float32]:
+    """float32 [B, factors]: solved from the likes CSR float32 [B, N], given the factors of the items."""
+    model = _model(items.shape[1], ridge=ridge, alpha=alpha, seed=0)
+    model.item_factors = np.ascontiguousarray(items, np.float32)
+    with one_thread():
+        return np.asarray(model.recalculate_user(np.arange(likes.shape[0]), likes), np.float32)
+
+
+def _model(factors: int, *, ridge: float, alpha: float, seed: int) -> Any:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    return AlternatingLeastSquares(
+        factors=factors,
+        regularization=ridge,
+        alpha=alpha,
+        iterations=ITERATIONS,
+        num_threads=1,
+        random_state=seed,
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """BLAS on one thread: sums are then added in one order, and `implicit` warns about more."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield

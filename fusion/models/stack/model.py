@@ -1,0 +1,214 @@
+"""A stack: history and content scorers, each learnt alone and brought to unit spread, weighed for three populations."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_at
+from fusion.models.base import FitContext, Strategy, block_slices
+from fusion.models.stack.content import ContentFeatures, ContentScorers
+from fusion.models.stack.history import HistoryScorers
+from fusion.models.stack.questions import (
+    FOLDS,
+    Rankings,
+    item_folds,
+    joined,
+    newcomers,
+    newest_likes,
+    rankings,
+)
+from fusion.models.stack.scores import Part, under
+from fusion.models.stack.weights import PRIOR, fit_weights
+from fusion.training.config import FitLog
+
+Population = Literal["with_history", "without_history", "new_items"]
+USERS_AT_ONCE = 4096
+
+
+class Stack(Strategy):
+    """score(u, i) = sum over scorers s of w_s score_s(u, i), each of unit spread over the catalog for every user
+    (stacked generalisation, Wolpert 1992).
+
+    The weights are fitted on scores of scorers that have not seen the likes in question, for each population on its own
+    question (`fusion.models.stack.questions`):
+
+    - `with_history`: users rank the whole catalog; their own newest likes are held out.
+    - `without_history`: newcomers rank it by what was known when they came; their first likes are held out.
+    - `new_items`: items that nobody has had are ranked among themselves; every item is new in one of five folds.
+
+    The scorers are those of `fusion.models.stack.history` and `fusion.models.stack.content`. A fit needs no validation
+    likes: it holds some out itself, weighs, and then fits the scorers again on all.
+    """
+
+    name = "stack"
+
+    def parameters(self) -> dict[str, Any]:
+        return {}
+
+    def _fit(self, context: FitContext) -> FitLog:
+        started = time.monotonic()
+        catalog, seed = context.catalog, context.seed
+        self._content = ContentFeatures.fit(catalog, seed=seed)
+        features = self._content(catalog)
+
+        def fitted(known: History, *, history: bool = True) -> FittedScorers:
+            return FittedScorers.fit(catalog, known.likes(), self._content, features, history=history, seed=seed)
+
+        def asked(known: History, later: History, *, new: NDArray[np.bool_] | None = None) -> Rankings | None:
+            scorers = fitted(known, history=new is None)
+            items = scorers.item_vectors(catalog, features)
+            return rankings(scorers, items, catalog, known, later, candidates=new, seed=seed)
+
+        questions = _questions(catalog, context.train, asked, seed=seed)
+        self._weights = {population: fit_weights(found) for population, found in questions}
+        self._scorers = fitted(context.train)
+        weights = {f"{p}/{scorer}": w for p, weights in self._weights.items() for scorer, w in weights.items()}
+        return FitLog(seconds=time.monotonic() - started, choices=weights)
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        """History's columns are those of `HistoryScorers`."""
+        return block_slices({"history": self._scorers.first, **self._content.widths})
+
+    @property
+    def neighbour_blocks(self) -> dict[str, slice]:
+        """`blocks` with the autoencoder's columns alone for history: likeness is not what follows, nor popularity."""
+        return {**self.blocks, "history": slice(0, self._scorers.history.rank if self._scorers.history else 0)}
+
+    def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
+        has_history = positions(self._scorers.item_ids, catalog.item_ids) >= 0
+        return {"history": has_history, **self._content.masks(catalog)}
+
+    def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
+        return self._scorers.item_vectors(catalog, self._content(catalog))
+
+    def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        likes = history.likes()
+        without = np.bincount(likes.user, minlength=len(history.user_ids)) == 0
+        return self._users(catalog, likes, np.where(without, "without_history", "with_history"))
+
+    def new_item_user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
+        likes = history.likes()
+        return self._users(catalog, likes, np.full(len(history.user_ids), "new_items"))
+
+    def _users(self, catalog: Catalog, likes: History, population: NDArray[np.str_]) -> NDArray[np.float32]:
+        """float32 [U, D]: each scorer's users times its weight for their population, str [U], added up where scorers
+        share columns."""
+        width = self._scorers.first + sum(self._content.widths.values())
+        vectors = np.zeros((len(likes.user_ids), width), np.float32)
+        for start in range(0, len(vectors), USERS_AT_ONCE):
+            users = np.arange(start, min(start + USERS_AT_ONCE, len(vectors)))
+            for part in self._scorers.parts(catalog, likes, users):
+                weight = np.zeros(len(users), np.float32)
+                for name, weights in self._weights.items():
+                    weight[population[users] == name] = weights.get(part.scorer, PRIOR) if weights else PRIOR
+                vectors[users, part.columns] += weight[:, None] * part.users
+        return vectors
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        arrays = {f"content/{name}": array for name, array in self._content.state().items()}
+        arrays |= {f"scorers/{name}": array for name, array in self._scorers.state().items()}
+        for population, weights in self._weights.items():
+            arrays[f"weights/{population}/names"] = np.array(list(weights), np.str_)
+            arrays[f"weights/{population}/values"] = np.array(list(weights.values()), np.float64)
+        return arrays
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._content = ContentFeatures.from_state(under("content/", state))
+        self._scorers = FittedScorers.from_state(under("scorers/", state))
+        self._weights = {}
+        for population in get_args(Population):
+            names, values = (state[f"weights/{population}/{part}"].tolist() for part in ("names", "values"))
+            self._weights[population] = dict(zip(names, values, strict=True))
+
+
+@dataclass(frozen=True)
+class FittedScorers:
+    """All scorers fitted on one history, over one item matrix: the columns of history, then those of content.
+
+    Attributes:
+        item_ids: str [K], ascending, of the items with a like.
+        history: None where only new items are ranked, of which history knows nothing.
+    """
+
+    item_ids: NDArray[np.str_]
+    history: HistoryScorers | None
+    content: ContentScorers
+
+    @classmethod
+    def fit(
+        cls,
+        catalog: Catalog,
+        likes: History,
+        content: ContentFeatures,
+        features: NDArray[np.float32],
+        *,
+        history: bool,
+        seed: int,
+    ) -> Self:
+        """
+        Args:
+            features: float32 [N, p], what `content` makes of the catalog.
+        """
+        matrix = like_matrix(likes, len(catalog))
+        known = np.asarray(matrix.sum(axis=0)).ravel() > 0
+        return cls(
+            catalog.item_ids[known],
+            HistoryScorers.fit(likes, matrix, seed=seed) if history else None,
+            ContentScorers.fit(features, matrix, widths=content.widths, seed=seed),
+        )
+
+    @property
+    def first(self) -> int:
+        """The column at which content begins."""
+        return self.history.items.shape[1] if self.history else 0
+
+    def item_vectors(self, catalog: Catalog, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [N, D], 0 for what an item lacks, given the catalog's features float32 [N, p]."""
+        if self.history is None:
+            return features
+        return np.hstack([rows_at(self.history.items, positions(self.item_ids, catalog.item_ids)), features])
+
+    def parts(self, catalog: Catalog, likes: History, users: NDArray[np.integer]) -> Iterator[Part]:
+        """Every scorer's part for some users, int [B], given likes of items of the catalog."""
+        place = positions(self.item_ids, catalog.item_ids)[likes.item]
+        known = replace(likes.where(place >= 0), item=place[place >= 0].astype(np.int32))
+        if self.history is not None:
+            yield from self.history.parts(known, users)
+        yield from self.content.parts(known, users, first=self.first)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        history = self.history.state() if self.history else {}
+        return (
+            {"item_ids": self.item_ids}
+            | {f"history/{name}": array for name, array in history.items()}
+            | {f"content/{name}": array for name, array in self.content.state().items()}
+        )
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of `state`."""
+        history = HistoryScorers.from_state(under("history/", state))
+        return cls(state["item_ids"], history, ContentScorers.from_state(under("content/", state)))
+
+
+def _questions(
+    catalog: Catalog, train: History, asked: Callable[..., Rankings | None], *, seed: int
+) -> Iterator[tuple[Population, Rankings | None]]:
+    """Each population's question: what is known, and which likes are to be found."""
+    likes = train.likes()
+    held = np.zeros(len(train), np.bool_)
+    held[train.weight > 0] = newest_likes(likes)
+    yield "with_history", asked(train.where(~held), train.where(held))
+    before, first = newcomers(likes)
+    yield "without_history", asked(likes.where(before), likes.where(first))
+    fold = item_folds(catalog.item_ids, seed=seed)
+    folds = (fold == number for number in range(FOLDS))
+    yield (
+        "new_items",
+        joined([asked(train.where(~new[train.item]), likes.where(new[likes.item]), new=new) for new in folds]),
+    )
