@@ -5,25 +5,26 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.registry import fingerprints
-from fusion.baselines.history import ItemKNN, Popularity
+from fusion.baselines.registry import BASELINES
 from fusion.data.catalog import History, Split, nobody
 from fusion.data.reviews import with_reviews
-from fusion.data.splits import split_as
+from fusion.data.splits import Kind, split_as
 from fusion.data.subsets import without_modality
 from fusion.evaluation.calibration import calibration
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
-from fusion.evaluation.promotion import Verdict, judge
+from fusion.evaluation.promotion import Judged, judge
 from fusion.missing.fill import model_input
 from fusion.models.base import Predictions
-from fusion.models.registry import create
+from fusion.models.registry import STRATEGIES, create
 from fusion.models.scorer import scorer
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
@@ -35,7 +36,19 @@ from schemas.tables import BLOCKS, NEWCOMER, STRINGS, WEIGHTS, ItemEmbeddings, M
 
 log = logging.getLogger("nightweave.evaluate")
 
-POPULARITY, ITEM_KNN, LAST_PROMOTED = "popularity", "item_knn", "last_promoted"
+POPULARITY, LAST_PROMOTED, BEST_PROMOTED = "popularity", "last_promoted", "best_promoted"
+POPULATIONS: Mapping[Kind, tuple[str, str]] = {
+    "per_user": ("users with history", "all"),
+    "cold_items": ("new items", "all"),
+    "global_time": ("users without history", "cold_users"),
+}
+"""Kind of split → the population that is judged on it, and its segment."""
+REFERENCES: Mapping[Kind, tuple[str, ...]] = {
+    "per_user": ("item_knn", "ease", "ials"),
+    "cold_items": tuple(f"{modality}_neighbours" for modality in MODALITIES),
+    "global_time": ("item_knn", "ease", "ials"),
+}
+"""Kind of split → the baselines that are evaluated on it beside popularity."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +61,34 @@ class Stored:
 
 def run(night: Night, *, publish: bool = True) -> None:
     """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures."""
-    last = _last_promoted(night)
+    earlier = _promoted_before(night)
+    last = earlier.get(LAST_PROMOTED)
+    best = earlier.get(BEST_PROMOTED, last)
     own = fingerprints(night.config.extract.encoders)
     read = provenance.now(night.lake)
-    # The last promoted model may have been made with other encoders. It lacks what those have not encoded.
-    theirs = artifacts.encoders_of(night, last.path) if last else own
-    dataset, before = load(night, own, theirs)
+    # An earlier model may have been made with other encoders. It lacks what those have not encoded.
+    dataset, *theirs = load(night, own, *(artifacts.encoders_of(night, each.path) for each in earlier.values()))
     choice = stored_choice(night, dataset)
     made = artifacts.identity(night, dataset, choice.best.strategy, choice.best.parameters)
-    parts = split_as(dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids)
-    rival = last if last and artifacts.same_holdout(night, last.path) else None
-    likes = len(parts.test.likes())
-    figures = _figures(night, dataset, parts, made, rival=rival, before=before) if likes else []
-    verdict = _verdict(night, figures, made.strategy, likes=likes)
-    if last and rival is None:
-        note = f"{LAST_PROMOTED} not judged: other likes were held out from it (fusion.split or seed has changed)"
+    rivals = {
+        name: (each, seen)
+        for (name, each), seen in zip(earlier.items(), theirs, strict=True)
+        if each.model_version != made.model_version
+    }
+    figures: list[Figure] = []
+    judged: list[Judged] = []
+    for kind in get_args(Kind):
+        parts = split_as(dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids, kind=kind)
+        if len(parts.test.likes()):
+            found = _figures(night, dataset, parts, made, kind=kind, rivals=rivals)
+            figures += found
+            judged.append(_judged(night, found, made.strategy, kind=kind, likes=len(parts.test.likes())))
+    verdict = judge(judged, figure=f"{night.config.evaluate.gate_metric}@{night.config.evaluate.gate_k}")
+    unknown = [name for name in rivals if not any(name in population.references for population in judged)]
+    if judged and unknown:
+        note = f"{', '.join(unknown)} not judged: made by other code, or other likes were held out from it"
         verdict = replace(verdict, reasons=(*verdict.reasons, note))
-    as_usual = verdict.may_serve and rival is last
+    as_usual = verdict.may_serve and not unknown
     (log.info if as_usual else log.warning)("evaluate: %s: %s", made.model_version, verdict)
     if not publish:
         _log_figures(night, figures)
@@ -77,21 +101,36 @@ def run(night: Night, *, publish: bool = True) -> None:
         "promoted": verdict.may_serve,
         "verdict": str(verdict),
         "path": made.path,
+        "best_so_far": made.model_version if best is None or _no_worse(judged) else best.model_version,
         **asdict(made),
     }
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     if verdict.may_serve:
         _embed(night, dataset, Stored(made.model_version, made.path), read=read)
     else:
-        _embed(night, before, last, read=read)
+        _embed(night, theirs[0] if theirs else dataset, last, read=read)
 
 
-def _last_promoted(night: Night) -> Stored | None:
-    """The newest promoted model of the nights before this one."""
+def _promoted_before(night: Night) -> dict[str, Stored]:
+    """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
+    another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
-    rows = night.lake.read(Models, where=where, columns=["date", "model_version", "path"]).to_pylist()
-    newest = max(rows, key=lambda row: row["date"], default=None)
-    return Stored(newest["model_version"], newest["path"]) if newest else None
+    rows = night.lake.read(Models, where=where, columns=["date", "model_version", "path", "best_so_far"]).to_pylist()
+    rows = [row for row in rows if _can_be_loaded(row["model_version"])]
+    if not rows:
+        return {}
+    newest = max(rows, key=lambda row: row["date"])
+    stored = {row["model_version"]: Stored(row["model_version"], row["path"]) for row in rows}
+    last, best = stored[newest["model_version"]], stored.get(newest["best_so_far"])
+    return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and best != last else {})
+
+
+def _can_be_loaded(model_version: str) -> bool:
+    """Whether the strategy of a model is one that this code still has."""
+    strategy = model_version.rpartition("-")[0]
+    if strategy not in STRATEGIES:
+        log.warning("%s is left out: there is no strategy %s any more", model_version, strategy)
+    return strategy in STRATEGIES
 
 
 def _figures(
@@ -100,50 +139,76 @@ def _figures(
     parts: Split,
     made: artifacts.Identity,
     *,
-    rival: Stored | None,
-    before: Dataset,
+    kind: Kind,
+    rivals: Mapping[str, tuple[Stored, Dataset]],
 ) -> list[Figure]:
-    """Figures of the night's model, the baselines, the promoted model that it is to replace, and the night's model
-    given a catalog without one modality or another; one after the other, for a model's vectors may be large."""
+    """Figures of the night's model, the baselines and earlier models on one split; one model after the other, for its
+    vectors may be large. On the configured split also curves, calibration, and the night's model given a catalog
+    without one modality or another.
+
+    Args:
+        rivals: name → an earlier model, and the night's data in the vectors of its encoders.
+    """
     known, config = parts.known(), night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, known, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, known, share=config.review_share).masks
-    model = artifacts.load(night, made.path, artifacts.EVALUATED)
-    name, n_items, seed = config.split.kind, len(catalog), config.seed
+    model = artifacts.load(night, made.path, artifacts.held_out(kind))
+    n_items, seed, new_items = len(catalog), config.seed, parts.test_candidates is not None
     content = create(CONTENT_ONLY)
     content.fit(catalog, known, seed=seed)
     figures_of = partial(
         evaluate,
         split=parts,
-        split_name=name,
+        split_name=kind,
         n_items=n_items,
         ks=night.config.evaluate.ks,
         masks=masks,
         content=content.item_vectors(catalog),
     )
-    own = {made.strategy: scorer(model, catalog, known)}
+    own = {made.strategy: scorer(model, catalog, known, new_items=new_items)}
     figures = figures_of(own)
-    figures += curves(own, split=parts, split_name=name, n_items=n_items, seed=seed)
-    figures += calibration(own, split=parts, split_name=name, n_items=n_items, seed=seed)
-    for reference, baseline in ((POPULARITY, Popularity()), (ITEM_KNN, ItemKNN())):
-        fitted = baseline.fit(known, n_items)
-        figures += figures_of({reference: partial(fitted.scores, known)})
-    if rival and rival.model_version != made.model_version:
-        promoted = artifacts.load(night, rival.path, artifacts.EVALUATED)
-        seen = model_input(before.catalog, before.reviews, known, config)
-        figures += figures_of({LAST_PROMOTED: scorer(promoted, seen, known)})
+    for name in (*REFERENCES[kind], POPULARITY):
+        fitted = BASELINES[name]().fit(known, n_items, catalog=catalog, terms=catalog.terms)
+        figures += figures_of({name: partial(fitted.scores, known)})
+    for name, (rival, seen) in rivals.items():
+        if part := artifacts.comparable_part(night, rival.path, kind):
+            earlier = artifacts.load(night, rival.path, part)
+            theirs = model_input(seen.catalog, seen.reviews, known, config)
+            figures += figures_of({name: scorer(earlier, theirs, known, new_items=new_items)})
+    if kind != config.split.kind:
+        return figures
+    figures += curves(own, split=parts, split_name=kind, n_items=n_items, seed=seed)
+    figures += calibration(own, split=parts, split_name=kind, n_items=n_items, seed=seed)
     for modality in (m for m in MODALITIES if masks[m].any()):
-        blind = {f"{made.strategy} without {modality}": scorer(model, without_modality(catalog, modality), known)}
-        figures += figures_of(blind, segments=["all"])
+        less = scorer(model, without_modality(catalog, modality), known, new_items=new_items)
+        figures += figures_of({f"{made.strategy} without {modality}": less}, segments=["all"])
     return figures
 
 
-def _verdict(night: Night, figures: list[Figure], strategy: str, *, likes: int) -> Verdict:
-    """Law 6 on the night's own held-out likes, of which there are `likes`."""
-    metric, k = night.config.evaluate.gate_metric, night.config.evaluate.gate_k
-    per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == ("all", metric, k)}
-    references = {name: per_user[name] for name in (POPULARITY, LAST_PROMOTED) if name in per_user}
-    return judge(per_user.get(strategy), references, figure=f"{metric}@{k}", likes=likes)
+def _judged(night: Night, figures: list[Figure], strategy: str, *, kind: Kind, likes: int) -> Judged:
+    """What law 6 asks of one split: the night's model beside popularity, earlier models, and where there is an earlier
+    model the best of the baselines. Before any model serves, one that is worse than a baseline is better than none."""
+    metric, k, (population, segment) = (
+        night.config.evaluate.gate_metric,
+        night.config.evaluate.gate_k,
+        POPULATIONS[kind],
+    )
+    per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == (segment, metric, k)}
+    names = [name for name in (POPULARITY, LAST_PROMOTED, BEST_PROMOTED) if name in per_user]
+    baselines = [name for name in REFERENCES[kind] if name in per_user]
+    if baselines and LAST_PROMOTED in per_user:
+        names.append(max(baselines, key=lambda name: per_user[name].mean()))
+    known = likes if segment == "all" else sum(len(values) for values in per_user.values())
+    return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, known)
+
+
+def _no_worse(judged: list[Judged]) -> bool:
+    """Whether the night's model is on average at least as good as the best one before it wherever both are judged."""
+    for each in judged:
+        best = each.references.get(BEST_PROMOTED, each.references.get(LAST_PROMOTED))
+        if best is not None and (each.candidate is None or each.candidate.mean() < best.mean()):
+            return False
+    return True
 
 
 def _log_figures(night: Night, figures: list[Figure]) -> None:

@@ -33,17 +33,17 @@ FEATURES = " UNION ALL ".join(
 )
 MODEL = "SELECT * EXCLUDE (date) FROM models WHERE date = $night"
 METRICS = """
-    PIVOT (SELECT model, segment, metric || coalesce('@' || k, '') AS figure, value FROM metrics
+    PIVOT (SELECT split, model, metric || coalesce('@' || k, '') AS figure, value FROM metrics
            WHERE date = $night AND segment = 'all' AND split NOT LIKE '% validation' AND (metric = 'auc' OR k = (
                SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg'))
              AND metric NOT IN ('roc', 'pr') AND metric NOT LIKE 'platt%' AND metric NOT LIKE 'isotonic%')
-    ON figure USING any_value(value) GROUP BY model
+    ON figure USING any_value(value) GROUP BY split, model
 """
 SEGMENTS = """
-    SELECT segment, model, value FROM metrics
-    WHERE date = $night AND metric = 'ndcg' AND segment != 'all'
+    SELECT split, segment, model, value FROM metrics
+    WHERE date = $night AND metric = 'ndcg' AND segment != 'all' AND split NOT LIKE '% validation'
       AND k = (SELECT max(k) FROM metrics WHERE date = $night AND metric = 'ndcg')
-    ORDER BY segment, value DESC
+    ORDER BY split, segment, value DESC
 """
 CALIBRATION = """
     SELECT model, coalesce(CAST(k AS VARCHAR), 'all') AS bin,

@@ -1,10 +1,11 @@
 """Train the night's model: select strategy and parameters on the validation likes, then fit one model without the test
-likes, to be evaluated on them, and one on the whole history, to serve."""
+likes of each kind of split, to be evaluated on them, and one on the whole history, to serve."""
 
 import logging
 import shutil
+from typing import get_args
 
-from fusion.data.splits import split_as
+from fusion.data.splits import Kind, split_as
 from fusion.missing.fill import model_input
 from fusion.models.registry import create
 from jobs.modelling import artifacts
@@ -31,7 +32,11 @@ def run(night: Night) -> None:
         log.info("train: %s is there already, made from the same data, config and code", made.model_version)
         return
     checkpoints, models = artifacts.checkpoint_folder(night, made), {}
-    for part, history in ((artifacts.EVALUATED, parts.known()), (artifacts.SERVED, dataset.history)):
+    histories = {artifacts.SERVED: dataset.history}
+    for kind in get_args(Kind):
+        split = split_as(dataset.history, config, item_ids=dataset.catalog.item_ids, kind=kind)
+        histories[artifacts.held_out(kind)] = split.known()
+    for part, history in histories.items():
         model = models[part] = create(best.strategy, dict(best.parameters))
         model.checkpoint = checkpoints / part if checkpoints else None
         catalog = model_input(dataset.catalog, dataset.reviews, history, config)

@@ -170,7 +170,7 @@ class Candidate(Section):
         return {"strategy": given} if isinstance(given, str) else given
 
 
-CANDIDATES = tuple(Candidate(strategy=name) for name in ("closed_form", "decision", "weighted"))
+CANDIDATES = tuple(Candidate(strategy=name) for name in ("stack", "weighted"))
 
 
 class Tuning(Section):

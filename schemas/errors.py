@@ -18,9 +18,9 @@ class NightweaveError(Exception):
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """`"did you mean NAME? "` with the nearest of the known names (by `difflib`), empty where none is near.
 
-    >>> did_you_mean("clsoed_form", ["closed_form", "decision"])
-    'did you mean closed_form? '
-    >>> did_you_mean("oracle", ["closed_form", "decision"])
+    >>> did_you_mean("dceision", ["decision", "stack"])
+    'did you mean decision? '
+    >>> did_you_mean("oracle", ["decision", "stack"])
     ''
     """
     near = get_close_matches(str(name), [str(one) for one in known], n=1)

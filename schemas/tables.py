@@ -422,6 +422,13 @@ class Models(Table):
             "The model serves the night; where false, the last promoted model of the nights before does.",
         ),
         Column("verdict", pa.string(), "Why it was promoted or not, in words, with the differences it rests on."),
+        Column(
+            "best_so_far",
+            pa.string(),
+            "The `model_version` that later nights must hold their own against beside the last promoted one, so that "
+            "nights cannot each be a little worse; null in rows of versions that knew none.",
+            nullable=True,
+        ),
         Column("strategy", pa.string(), "The fusion strategy, by its name in the configuration."),
         Column("path", pa.string(), "Folder of the stored model, relative to LAKE."),
         Column("fingerprint_data", pa.string(), "SHA-256, hex, of the catalog, history and reviews that were read."),
@@ -550,7 +557,7 @@ class Recommendations(Table):
         Column(
             "user_id",
             pa.string(),
-            f"The user, by their `user_id` in `user_embeddings`; the shelves of `{NEWCOMER}` are for anybody who has none.",
+            f"The user, by their `user_id` in `user_embeddings`; `{NEWCOMER}` is anybody without shelves of their own.",
         ),
         Column(
             "shelf",

@@ -64,29 +64,55 @@ def paired_mean(candidate_per_user: NDArray[np.floating], reference_per_user: ND
     return PairedMean(float(difference.mean()), error)
 
 
-def judge(
-    candidate: NDArray[np.floating] | None, references: Mapping[str, NDArray[np.floating]], *, figure: str, likes: int
-) -> Verdict:
-    """Law 6: a model may serve if it is not worse than any reference on the same held-out likes.
+MIN_USERS = 10
+"""With figures of fewer users nothing is known of a population."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A population on whose held-out likes a model is judged.
+
+    Attributes:
+        name: for the reasons.
+        candidate: float [n], the model's figure of each user; None where it has none.
+        references: name → float [n], the figure of each of the same users; the model may not be worse than any.
+        likes: number of held-out likes.
+    """
+
+    name: str
+    candidate: NDArray[np.floating] | None
+    references: Mapping[str, NDArray[np.floating]]
+    likes: int
+
+
+def judge(populations: Sequence[Judged], *, figure: str) -> Verdict:
+    """Law 6: a model may serve if on no population's held-out likes it is worse than a reference.
+
+    A population with figures of fewer than `MIN_USERS` users is not judged. With held-out likes, a model without a
+    figure may not serve; with none anywhere, it may serve untested.
 
     Args:
-        candidate: float [n], the model's figure of each user; None where it has none.
-        references: name → float [n], the figure of each of the same users.
         figure: name of the figure, for the reasons.
-        likes: number of held-out likes. With none, the model may serve untested; with some, a model without a figure
-            may not serve.
     """
-    if not likes:
-        return Verdict(True, ("no held-out likes to judge by",))
-    if candidate is None:
-        return Verdict(False, (f"no {figure} to judge by, though {likes} likes were held out",))
-    found = {name: paired_mean(candidate, reference) for name, reference in references.items()}
-    reasons = (
-        f"{'holds its own against' if mean.not_worse else 'WORSE than'} {name} "
-        f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
-        for name, mean in found.items()
-    )
-    return Verdict(all(mean.not_worse for mean in found.values()), tuple(reasons))
+    may_serve, reasons = True, []
+    for population in populations:
+        if not population.likes:
+            continue
+        if population.candidate is None:
+            may_serve = False
+            reasons.append(f"{population.name}: no {figure} to judge by, though {population.likes} likes were held out")
+            continue
+        if len(population.candidate) < MIN_USERS:
+            reasons.append(f"{population.name}: not judged, {len(population.candidate)} users of at least {MIN_USERS}")
+            continue
+        for name, reference in population.references.items():
+            mean = paired_mean(population.candidate, reference)
+            may_serve &= mean.not_worse
+            reasons.append(
+                f"{population.name}: {'holds its own against' if mean.not_worse else 'WORSE than'} {name} "
+                f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
+            )
+    return Verdict(may_serve, tuple(reasons) or ("no held-out likes to judge by",))
 
 
 def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:

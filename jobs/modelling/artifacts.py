@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 import fusion
+from fusion.data.splits import Kind
 from fusion.models import registry
 from fusion.models.base import Strategy
 from jobs.modelling.dataset import Dataset
@@ -22,8 +23,10 @@ from lake import files, storage
 
 FOLDER = "artifacts"
 MANIFEST = "model.json"
-EVALUATED, SERVED = "held_out", "served"
-"""Parts of a stored model: fitted without the test likes, to be evaluated on them; fitted on all."""
+SERVED = "served"
+"""The part of a stored model that was fitted on all likes."""
+EVALUATED = "held_out"
+"""The part of a model of an earlier version that was fitted without the test likes of the one split of its night."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +94,27 @@ def encoders_of(night: Night, path: str) -> dict[str, str]:
     return _manifest(night, path)["encoders"]
 
 
+def held_out(kind: Kind) -> str:
+    """Return the part of a stored model that was fitted without the test likes of that kind of split."""
+    return f"{EVALUATED}_{kind}"
+
+
 def holdout_rules(night: Night) -> dict[str, Any]:
-    """Return the settings that determine, together with the history, which likes a night holds out."""
-    return night.config.fusion.split.model_dump(mode="json") | {"seed": night.config.fusion.seed}
+    """Return the settings that determine, together with the history, which likes each kind of split holds out."""
+    split = night.config.fusion.split
+    return {"test_share": split.test_share, "valid_share": split.valid_share, "seed": night.config.fusion.seed}
 
 
-def same_holdout(night: Night, path: str) -> bool:
-    """Return whether likes were held out from a stored model by this night's rules. If so, its part `EVALUATED` has not
-    learnt from the night's test likes (`fusion.data.splits.split`); otherwise it may have."""
-    return bool(_manifest(night, path).get("held_out") == holdout_rules(night))
+def comparable_part(night: Night, path: str, kind: Kind) -> str | None:
+    """Return the part of a stored model that has not learnt from the test likes of this night's split of that kind
+    (`fusion.data.splits.split`); None where it has no such part, as likes were held out by other rules."""
+    rules = dict(_manifest(night, path).get("held_out", {}))
+    of_one_kind = rules.pop("kind", None)
+    if rules != holdout_rules(night):
+        return None
+    if of_one_kind is None:
+        return held_out(kind)
+    return EVALUATED if of_one_kind == kind else None
 
 
 def _manifest(night: Night, path: str) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def test_a_promoted_model_that_may_know_the_held_out_likes_is_no_rival(
     shop: Path, spark: SparkSession, tmp_path: Path
 ) -> None:
     lake = copied(shop, tmp_path)
-    fusion = {"strategy": "decision", "split": {"kind": "per_user"}}
+    fusion = {"strategy": "decision", "split": {"test_share": 0.3}}
     night = a_night(SECOND, shop / "raw", lake, config=config(tmp_path, "bag-of-words", fusion))
     finish(spark, night)
     (model,) = of(lake, Models, SECOND).to_pylist()
@@ -131,8 +131,7 @@ def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_pa
     lake = copied(releases, tmp_path)
     night = second(releases, lake, NOISE)
     prepare(spark, night)
-    last = evaluate._last_promoted(night)
-    assert last is not None
+    last = evaluate._promoted_before(night)[evaluate.LAST_PROMOTED]
     noise, seen = dataset.load(
         night, fingerprints(night.config.extract.encoders), artifacts.encoders_of(night, last.path)
     )

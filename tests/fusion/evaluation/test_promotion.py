@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.evaluation.promotion import judge, paired_mean
+from fusion.evaluation.promotion import Judged, judge, paired_mean
 
 
 def test_by_hand():
@@ -39,29 +39,43 @@ def test_nothing_to_judge(pair):
         paired_mean(*pair)
 
 
-SAME = np.array([0.1, 0.9, 0.4])
+SAME = np.tile([0.1, 0.9, 0.4, 0.4], 3)
+
+
+def population(candidate, likes=3, **references):
+    return Judged("new items", candidate, references, likes)
 
 
 def test_a_model_that_is_no_worse_than_any_reference_may_serve():
-    verdict = judge(SAME, {"popularity": SAME - 0.1, "last_promoted": SAME}, figure="ndcg@20", likes=3)
+    verdict = judge([population(SAME, popularity=SAME - 0.1, last_promoted=SAME)], figure="ndcg@20")
     assert verdict.may_serve
     assert str(verdict) == (
-        "holds its own against popularity (ndcg@20 +0.1000 ± 0.0000); "
-        "holds its own against last_promoted (ndcg@20 +0.0000 ± 0.0000)"
+        "new items: holds its own against popularity (ndcg@20 +0.1000 ± 0.0000); "
+        "new items: holds its own against last_promoted (ndcg@20 +0.0000 ± 0.0000)"
     )
 
 
-def test_one_better_reference_is_enough_to_refuse_a_model():
-    verdict = judge(SAME, {"popularity": SAME - 0.1, "last_promoted": SAME + 0.1}, figure="ndcg@20", likes=3)
+def test_one_better_reference_of_one_population_is_enough_to_refuse_a_model():
+    better = Judged("users with history", SAME, {"popularity": SAME - 0.1}, 3)
+    verdict = judge([better, population(SAME, popularity=SAME - 0.1, last_promoted=SAME + 0.1)], figure="ndcg@20")
     assert not verdict.may_serve
-    assert "WORSE than last_promoted (ndcg@20 -0.1000 ± 0.0000)" in verdict.reasons
+    assert "new items: WORSE than last_promoted (ndcg@20 -0.1000 ± 0.0000)" in verdict.reasons
+
+
+def test_a_population_of_few_users_is_not_judged():
+    verdict = judge([population(SAME[:9], last_promoted=SAME[:9] + 0.1)], figure="ndcg@20")
+    assert verdict.may_serve
+    assert verdict.reasons == ("new items: not judged, 9 users of at least 10",)
 
 
 def test_without_held_out_likes_there_is_nothing_to_judge_by():
-    assert judge(None, {}, figure="ndcg@20", likes=0).may_serve
+    for judged in ([], [population(None, likes=0)]):
+        verdict = judge(judged, figure="ndcg@20")
+        assert verdict.may_serve
+        assert verdict.reasons == ("no held-out likes to judge by",)
 
 
 def test_held_out_likes_without_a_figure_refuse_a_model():
-    verdict = judge(None, {"popularity": SAME}, figure="ndgc@20", likes=7)
+    verdict = judge([population(None, likes=7, popularity=SAME)], figure="ndgc@20")
     assert not verdict.may_serve
-    assert str(verdict) == "no ndgc@20 to judge by, though 7 likes were held out"
+    assert str(verdict) == "new items: no ndgc@20 to judge by, though 7 likes were held out"
