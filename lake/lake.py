@@ -54,12 +54,12 @@ class Lake:
     >>> from tempfile import TemporaryDirectory
     >>> from schemas.tables import UserEmbeddings
     >>> night = date(2026, 11, 1)
-    >>> rows = [{"date": night, "user_id": "ada", "model_version": "m-1", "vector": [0.5, 1.0]}]
+    >>> rows = [{"date": night, "user_id": "ada", "model_version": "m-1", "vector": [0.5], "new_items_vector": None}]
     >>> with TemporaryDirectory() as folder:
     ...     lake = Lake(folder)
     ...     version = lake.write(UserEmbeddings, pa.Table.from_pylist(rows), {"date": night})
     ...     lake.read(UserEmbeddings, columns=["user_id", "vector"]).to_pylist()
-    [{'user_id': 'ada', 'vector': [0.5, 1.0]}]
+    [{'user_id': 'ada', 'vector': [0.5]}]
     """
 
     uri: str

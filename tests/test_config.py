@@ -18,8 +18,8 @@ def error_of(text: str, folder: Path) -> str:
 
 
 def test_the_nearest_name_is_named_and_a_far_one_is_not() -> None:
-    assert did_you_mean("clsoed_form", ["decision", "closed_form"]) == "did you mean closed_form? "
-    assert did_you_mean("oracle", ["decision", "closed_form"]) == ""
+    assert did_you_mean("dceision", ["decision", "stack"]) == "did you mean decision? "
+    assert did_you_mean("oracle", ["decision", "stack"]) == ""
     assert did_you_mean(7, [70, 1]) == "did you mean 70? "
 
 

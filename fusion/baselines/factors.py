@@ -1,13 +1,12 @@
 """Baselines by matrix factorisation of the likes, with the package `implicit`, on one thread for identical fits."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History, like_matrix, positions
+from fusion.data.matrix_factors import item_factors, one_thread, user_factors
 
 
 class IALS:
@@ -16,37 +15,22 @@ class IALS:
     The factors of a user are solved from the likes in the history given to `scores`, not from those of the fit.
     """
 
-    def __init__(
-        self, *, factors: int = 64, ridge: float = 30.0, alpha: float = 5.0, iterations: int = 15, seed: int = 1
-    ) -> None:
-        self.factors, self.ridge, self.alpha, self.iterations, self.seed = factors, ridge, alpha, iterations, seed
+    def __init__(self, *, factors: int = 64, ridge: float = 30.0, alpha: float = 5.0, seed: int = 1) -> None:
+        self.factors, self.ridge, self.alpha, self.seed = factors, ridge, alpha, seed
 
     def fit(self, history: History, n_items: int, **_: Any) -> "IALS":
         likes = like_matrix(history, n_items)
-        self._model, self._n_items = None, n_items
-        if not likes.nnz:
-            return self
-        from implicit.cpu.als import AlternatingLeastSquares
-
-        with _one_thread():
-            self._model = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.ridge,
-                alpha=self.alpha,
-                iterations=self.iterations,
-                num_threads=1,
-                random_state=self.seed,
-            )
-            self._model.fit(likes, show_progress=False)
+        self._items = item_factors(likes, factors=self.factors, ridge=self.ridge, alpha=self.alpha, seed=self.seed)
         return self
 
     def scores(self, history: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(users), n_items], from the users' likes in `history`."""
-        if self._model is None or not len(users):
-            return np.zeros((len(users), self._n_items), np.float32)
-        with _one_thread():
-            own = self._model.recalculate_user(np.arange(len(users)), like_matrix(history, self._n_items)[users])
-            return np.asarray(own @ self._model.item_factors.T, np.float32)
+        if not len(users):
+            return np.zeros((0, len(self._items)), np.float32)
+        likes = like_matrix(history, len(self._items))[users]
+        own = user_factors(self._items, likes, ridge=self.ridge, alpha=self.alpha)
+        with one_thread():
+            return np.asarray(own @ self._items.T, np.float32)
 
 
 class BPR:
@@ -76,7 +60,7 @@ class BPR:
             return self
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-        with _one_thread():
+        with one_thread():
             model = BayesianPersonalizedRanking(
                 factors=self.factors,
                 learning_rate=self.learning_rate,
@@ -97,12 +81,3 @@ class BPR:
         rows = positions(self._user_ids, history.user_ids[users])
         own[rows >= 0] = self._users[rows[rows >= 0]]
         return np.asarray(own @ self._items.T, np.float32)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """BLAS on one thread: sums are then added in one order, and `implicit` warns about more."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        yield

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 import numpy as np
 import scipy.sparse as sp
@@ -136,6 +137,13 @@ def positions(sorted_ids: NDArray[np.str_], ids: NDArray[np.str_]) -> NDArray[np
     # An id above all others would be inserted past the end, where there is nothing to compare it with.
     found = np.minimum(np.searchsorted(sorted_ids, ids), len(sorted_ids) - 1)
     return np.where(sorted_ids[found] == ids, found, -1)
+
+
+def id_hashes(ids: NDArray[np.str_], *, seed: int) -> NDArray[np.uint64]:
+    """uint64 [n], uniform: an id has the same hash whatever ids are beside it."""
+    # the 8 bytes of a hash are a little-endian unsigned integer
+    hashes = [blake2b(f"{seed} {each}".encode(), digest_size=8).digest() for each in ids.tolist()]
+    return np.frombuffer(b"".join(hashes), "<u8").astype(np.uint64)
 
 
 def rows_at(table: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -132,10 +132,10 @@ class UserProfilesMixin:
 def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The right singular vectors of the likes, float64 [N, r], and their singular values [r], largest first.
 
-    r is the lesser of `rank` and the rank of the matrix, a direction with less than 1e-6 of the largest value counting as
-    none. The sign of a vector is such that its largest entry by size is positive. A matrix with a short side is
-    decomposed through the eigenvectors of that side's Gram matrix; others by the randomised method of Halko, Martinsson
-    and Tropp (2011).
+    r is the lesser of `rank` and the rank of the matrix, where a direction with less than 1e-6 of the largest value
+    counts as none. The sign of a vector is such that its largest entry by size is positive. A matrix with a short side
+    is decomposed through the eigenvectors of that side's Gram matrix; others by the randomised method of Halko,
+    Martinsson and Tropp (2011).
 
     Args:
         likes: CSR float32 [U, N].
@@ -158,8 +158,8 @@ def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArr
 
 
 def _through_gram(matrix: sp.csr_matrix, *, rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Right singular vectors [N, r] and singular values [r] of float64 [U, N]: with X Xᵀ = Q S² Qᵀ they are Xᵀ Q / S, and
-    with Xᵀ X = V S² Vᵀ they are V."""
+    """Right singular vectors float64 [N, r] and singular values [r] of float64 [U, N]: with X Xᵀ = Q S² Qᵀ the vectors
+    are Xᵀ Q / S, and with Xᵀ X = V S² Vᵀ they are V."""
     wide = matrix.shape[0] <= matrix.shape[1]
     gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
     side = len(gram)

@@ -1,12 +1,11 @@
 """Splits of a history into train, validation and test: by time, by each user's time, or by items (cold start)."""
 
-from hashlib import blake2b
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, Split
+from fusion.data.catalog import History, Split, id_hashes
 from schemas.config import Fusion
 
 Kind = Literal["global_time", "per_user", "cold_items"]
@@ -100,7 +99,7 @@ def _cold_items(
     part = np.zeros(len(item_ids), np.int8)  # [N], an item's part: 0 train, 1 valid, 2 test
     liked = np.unique(history.likes().item)
     if len(liked) >= MIN_LIKED_ITEMS:
-        uniform = _uniform_hashes(item_ids[liked], seed=seed)
+        uniform = id_hashes(item_ids[liked], seed=seed) / 2**64  # over [0, 1)
         drawn = liked[np.argsort(uniform, kind="stable")]
         # Counts of items below either limit; those below the first are below the second too. Both are clipped so that
         # of three liked items and more each part has one.
@@ -113,13 +112,6 @@ def _cold_items(
     rows = part[history.item]  # [n], a row goes where its item goes
     train, valid, test = (history.where(rows == which) for which in range(3))
     return Split(train, valid, test, valid_candidates=part == 1, test_candidates=part == 2)
-
-
-def _uniform_hashes(item_ids: NDArray[np.str_], *, seed: int) -> NDArray[np.float64]:
-    """float64 [n], uniform over [0, 1); an item's number is the same in every catalog."""
-    # The 8 bytes of a hash are a little-endian unsigned integer below 2**64.
-    hashes = [blake2b(f"{seed} {item}".encode(), digest_size=8).digest() for item in item_ids.tolist()]
-    return np.frombuffer(b"".join(hashes), "<u8") / 2**64
 
 
 def _parts(

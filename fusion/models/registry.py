@@ -10,15 +10,14 @@ from fusion.data.arguments import class_by_name, create_by_name
 from fusion.models.base import Strategy
 
 STRATEGIES = {
-    "closed_form": "fusion.models.closed_form.model:ClosedForm",
     "concatenation": "fusion.models.linear.concatenation:Concatenation",
     "content": "fusion.models.content:Content",
     "decision": "fusion.models.decision.model:Decision",
     "graph": "fusion.models.graph.model:GraphFusion",
     "joint": "fusion.models.joint:Joint",
     "multitask": "fusion.models.multitask.model:Multitask",
-    "stack": "fusion.models.stack.model:Stack",
     "sequence": "fusion.models.linear.sequence:SequenceFusion",
+    "stack": "fusion.models.stack.model:Stack",
     "weighted": "fusion.models.linear.weighted:Weighted",
 }
 """Name → module:class. The module is imported when the strategy is first used."""

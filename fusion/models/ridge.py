@@ -4,20 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def ridge_map(
-    gram: NDArray[np.float64], *, ridge: float, gains: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
-    """float64 [p, p], K = D (D G D + ridge I)⁻¹ D: with G = Φᵀ Φ of items' features Φ and D the roots of the columns'
-    gains, K Φᵀ x are the weights of the ridge regression of a user's likes x on the features D φ (Hoerl and Kennard
-    1970, eq. 2.1), with the same matrix K for every user.
+def ridge_map(gram: NDArray[np.float64], *, ridge: float) -> NDArray[np.float64]:
+    """float64 [p, p], K = (G + ridge I)⁻¹: with G = Φᵀ Φ of items' features Φ, K Φᵀ x are the weights of the ridge
+    regression of a user's likes x on the features (Hoerl and Kennard 1970, eq. 2.1), with the same K for every user.
 
     Args:
-        gram: float64 [p, p].
-        gains: float64 [p], 0 or more; None for 1 everywhere.
+        gram: float64 [p, p], G.
     """
-    root = np.ones(len(gram)) if gains is None else np.sqrt(gains)
-    regularised = root[:, None] * gram * root + ridge * np.eye(len(root))
-    return root[:, None] * np.linalg.solve(regularised, np.diag(root))
+    one = np.eye(len(gram))
+    return np.linalg.solve(gram + ridge * one, one).astype(np.float64, copy=False)
 
 
 def covariance(items: NDArray[np.floating]) -> NDArray[np.float64]:

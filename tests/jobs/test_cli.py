@@ -118,8 +118,8 @@ def test_a_lake_that_deltas_client_cannot_find_again_is_one_line_for_each_comman
     ("config", "expected"),
     [
         (
-            "fusion: {strategy: clsoed_form}",
-            "fusion.strategy: strategy 'clsoed_form': unknown; did you mean closed_form?",
+            "fusion: {strategy: dceision}",
+            "fusion.strategy: strategy 'dceision': unknown; did you mean decision?",
         ),
         ("fusion: {missing: {policy: meen}}", "'meen': unknown; did you mean mean?"),
         (

@@ -42,7 +42,7 @@ def test_a_lake_without_likes_is_refused(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("fusion", "says"),
     [
-        ("strategy: oracle", "strategy 'oracle': unknown; choose one of closed_form"),
+        ("strategy: oracle", "strategy 'oracle': unknown; choose one of concatenation"),
         ("parameters: {colour: 3}", "colour"),
         ("missing: {policy: hope}", "'hope': unknown; choose one of drop"),
     ],

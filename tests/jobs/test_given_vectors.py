@@ -66,7 +66,7 @@ def configured(folder: Path, **encoders: dict[str, Any]) -> str:
     """A configuration in which vectors are given for pictures; other modalities have encoders that cost nothing."""
     toys = {m: {"name": f"tests.toys:{m.capitalize()}Bytes"} for m in FEATURES}
     path = folder / "config.yaml"
-    settings = {"extract": {"encoders": toys | {"image": GIVEN} | encoders}, "fusion": {"strategy": "closed_form"}}
+    settings = {"extract": {"encoders": toys | {"image": GIVEN} | encoders}, "fusion": {"strategy": "stack"}}
     path.write_text(yaml.safe_dump(settings))
     return str(path)
 

@@ -19,17 +19,23 @@ from schemas.table import MODALITIES
 DEGREES = {"text": 3, "image": 1, "audio": 1, "video": 1}
 """Degree of each modality's kernel."""
 DIMS = {"text": 512, "image": 128, "audio": 128, "video": 128}
+"""Most columns of each modality's features."""
 TERMS_GAIN = 0.5
 """Weight of shared terms beside the vectors in the text's kernel."""
 RIDGE = 20.0
 SMOOTHING, SMOOTHING_RANK, SMOOTHING_RIDGE = 2.0, 64, 100.0
+"""Weight, axes and ridge of what the linear autoencoder expects beside the likes (`ContentScorers`)."""
 RECENT = 10.0
 """Likes after which a like weighs 1/e for the scorer of recent content."""
 
 
 @dataclass(frozen=True)
 class ContentFeatures:
-    """The catalog's vectors as features whose dot products are kernels; learnt from the catalog without its likes."""
+    """A catalog's vectors as features whose dot products are kernels; learnt from the catalog without any likes.
+
+    Attributes:
+        kernels: modality → its features.
+    """
 
     kernels: Mapping[str, KernelFeatures]
 
@@ -85,19 +91,21 @@ class ContentScorers:
     | `text_ridge`, ... | the regression on the features of one modality |
     | `text_neighbours`, ... | Φᵀ x, the sum of the features of what the user likes: of its kernels to a candidate |
 
-    With Z = Φ, the features of the items with a like, u · φ predicts x. Z = Φ + smoothing V diag(s² / (s² + ridge')) Vᵀ Φ
-    makes it predict not only what a user likes but also what the linear autoencoder of the history expects them to like
-    (Jin et al. 2021, eq. 9), which matters for users with few likes.
+    Φ are the features of the items with a like and K = (Φᵀ Φ + ridge I)⁻¹. With Z = Φ, u · φ predicts x. With Z = Φ +
+    smoothing V D Vᵀ Φ it also predicts what the linear autoencoder of the history expects the user to like (Jin et al.
+    2021, eq. 9), which matters for users with few likes; V are the principal axes of the likes with singular values s,
+    and D = diag(s² / (s² + smoothing ridge)).
 
-    A user without a like is the mean of all likes.
+    A user without a like is the mean of all likes. C is the number of items with a like.
 
     Attributes:
         widths: modality → its columns.
-        own: float32 [K, p], Φ.
-        sources: float32 [K, p], Z.
-        kernel: float32 [p, p], K; `kernels` modality → the one of its own columns.
+        own: float32 [C, p], Φ.
+        sources: float32 [C, p], Z.
+        kernel: float32 [p, p], K.
+        kernels: modality → float32 [p_m, p_m], the K of its own columns alone.
         spread: float64 [p, p], covariance of the features over the catalog.
-        count: float32 [K], likes.
+        count: float32 [C], likes.
     """
 
     widths: Mapping[str, int]
@@ -114,6 +122,7 @@ class ContentScorers:
         Args:
             features: float32 [N, p], modalities side by side.
             likes: CSR float32 [U, N].
+            seed: of the principal axes.
         """
         count = np.asarray(likes.sum(axis=0)).ravel()
         known = count > 0
@@ -144,7 +153,7 @@ class ContentScorers:
         """
         everything = slice(0, len(self.kernel))
         if not len(self.kernel):
-            return
+            return  # no item has a modality
         past = self._rows(likes, users, decay=None)
         profile = past @ self.sources
         yield self._part("content_ridge", everything, profile @ self.kernel, first)
@@ -157,7 +166,7 @@ class ContentScorers:
                 yield self._part(f"{modality}_neighbours", columns, past @ self.own[:, columns], first)
 
     def _rows(self, likes: History, users: NDArray[np.integer], *, decay: float | None) -> sp.csr_matrix:
-        """CSR float32 [B, K]: the users' weighted likes; those of all users together where there is none."""
+        """CSR float32 [B, C]: the users' weighted likes; those of all users together where there is none."""
         return with_mean_user(recency_matrix(likes, len(self.own), decay=decay)[users], self.count)
 
     def _part(self, name: str, columns: slice, users: NDArray[np.float32], first: int) -> Part:

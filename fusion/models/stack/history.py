@@ -10,52 +10,56 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import History
 from fusion.data.history_features import principal_axes, recency_matrix
+from fusion.data.matrix_factors import item_factors, user_factors
 from fusion.models.base import block_slices
 from fusion.models.ridge import covariance, with_unit_variance
 from fusion.models.stack.item_transitions import ItemTransitions
-from fusion.models.stack.matrix_factors import item_factors, user_factors
-from fusion.models.stack.recent_popularity import BINS, RecentPopularity
+from fusion.models.stack.recent_popularity import BINS, TimeBins
 from fusion.models.stack.scores import Part, with_mean_user
 
 RANK = 256
+"""Most principal axes of the likes that are used."""
 AUTOENCODER_RIDGE, TRANSITION_RIDGE = 200.0, 400.0
 AUTOENCODERS: Mapping[str, float | None] = {"autoencoder": None, "autoencoder_30": 30.0, "autoencoder_10": 10.0}
 """Scorer → the number of likes after which a like weighs 1/e in a user's past; None where all weigh the same."""
 TRANSITIONS = {"transitions_10": (10.0, 3.0), "transitions_5": (5.0, 2.0)}
 """Scorer → that number, and the one after which a like weighs 1/e in what follows."""
 FACTORS = {"factors": (30.0, 5.0), "factors_light": (10.0, 2.0), "factors_strong": (60.0, 20.0)}
-"""Scorer → ridge and confidence of weighted alternating least squares."""
-WIDTH = 64
-"""Number of its factors."""
+"""Scorer → ridge and alpha (`fusion.data.matrix_factors`)."""
+N_FACTORS = 64
 MAX_LEVERAGE = 0.999
+"""Of an item, so that one which the others do not predict is not divided by 0."""
 
 
 @dataclass(frozen=True)
 class HistoryScorers:
-    """Item columns and, for each scorer, users over some of them. K is the number of items with a like.
+    """Columns of items and, for each scorer, users over some of them. K is the number of items with a like.
 
-    | scorers | columns of an item | a user |
+    For a user's row x [K] of likes a score is the dot product of
+
+    | scorers | an item's columns | and a user's |
     | --- | --- | --- |
-    | `autoencoder`, `autoencoder_30`, `autoencoder_10` | V_i / (1 - h_i) | x V D, likes of all times or mostly recent ones |
-    | `transitions_10`, `transitions_5` | what follows (`fusion.models.stack.item_transitions`) | x V, mostly recent likes |
-    | `factors`, `factors_light`, `factors_strong` | factors of alternating least squares | factors solved from x |
+    | `autoencoder`, `autoencoder_30`, `autoencoder_10` | V_i / (1 - h_i) | x V D, of all likes or mostly recent ones |
+    | `transitions_10`, `transitions_5` | (`fusion.models.stack.item_transitions`) | x V, of mostly recent likes |
+    | `factors`, `factors_light`, `factors_strong` | (`fusion.data.matrix_factors`) | factors solved from x |
     | `popularity` | ln(1 + likes) | 1 |
-    | `trend` | likes by bins of time (`fusion.models.stack.recent_popularity`) | weights of the bins around the last like |
+    | `trend` | likes by bins of time | weights of the bins around the last like |
 
-    V [K, r] are the principal axes of the likes with singular values s, D = diag(s² / (s² + ridge)), and h_i = V_i D V_iᵀ.
-    With as many axes as there are directions, x V D · V_i / (1 - h_i) is, for an item outside x, exactly the score of the
-    autoencoder with zero diagonal (Steck 2019, eq. 8): there (G + ridge I)⁻¹ has the diagonal (1 - h_i) / ridge and off it
-    -(V D Vᵀ) / ridge.
+    V [K, r] are the principal axes of the likes with singular values s, D = diag(s² / (s² + ridge)), h_i = V_i D V_iᵀ.
+    With as many axes as there are directions, x V D · V_i / (1 - h_i) is, for an item outside x, exactly the score of
+    the autoencoder with zero diagonal (Steck 2019, eq. 8): there (G + ridge I)⁻¹ has the diagonal (1 - h_i) / ridge and
+    off it -(V D Vᵀ) / ridge.
 
-    A user without a like is the mean of all likes, with the trend of now.
+    A user without a like is the mean of all likes, with the trend at the newest like.
 
     Attributes:
         items: float32 [K, d], the columns, in the order of the table.
-        spread: float64 [d, d], covariance of the columns over the catalog fitted on.
+        spread: float64 [d, d], covariance of the columns over the catalog fitted on, 0 for items without a like.
         axes: float32 [K, r], V.
         shrinkage: float32 [r], the diagonal of D.
         count: float32 [K], likes.
-        clock: float64 [3], start and width of the bins and the newest time, microseconds.
+        clock: float64 [3], start and width of the bins of time (`fusion.models.stack.recent_popularity`), and the time
+            of the newest like, all in microseconds.
     """
 
     items: NDArray[np.float32]
@@ -69,7 +73,9 @@ class HistoryScorers:
     def fit(cls, likes: History, matrix: sp.csr_matrix, *, seed: int) -> Self:
         """
         Args:
-            matrix: CSR float32 [U, N], the likes.
+            likes: with the items' positions in the catalog.
+            matrix: CSR float32 [U, N], the same likes.
+            seed: of the principal axes, the moments of transitions and the factors.
         """
         n_items = matrix.shape[1]
         count = np.asarray(matrix.sum(axis=0)).ravel()
@@ -77,19 +83,19 @@ class HistoryScorers:
         axes, values = principal_axes(matrix, rank=RANK, seed=seed)
         shrinkage = values**2 / (values**2 + AUTOENCODER_RIDGE)
         leverage = np.minimum((axes**2) @ shrinkage, MAX_LEVERAGE)
-        popularity = RecentPopularity.fit(likes, n_items=n_items)
-        items = np.zeros((n_items, _columns(axes.shape[1])["trend"].stop), np.float32)
+        bins = TimeBins.over(likes)
         place = _columns(axes.shape[1])
+        items = np.zeros((n_items, place["trend"].stop), np.float32)
         items[:, place["autoencoder"]] = axes / (1 - leverage)[:, None]
         for name, (decay, horizon) in TRANSITIONS.items():
             transitions = ItemTransitions(likes, axes, decay=decay, horizon=horizon, seed=seed)
             items[:, place[name]] = transitions.solve(TRANSITION_RIDGE)
-        for name, (ridge, confidence) in FACTORS.items():
-            items[:, place[name]] = item_factors(matrix, factors=WIDTH, ridge=ridge, alpha=confidence, seed=seed)
+        for name, (ridge, alpha) in FACTORS.items():
+            items[:, place[name]] = item_factors(matrix, factors=N_FACTORS, ridge=ridge, alpha=alpha, seed=seed)
         items[:, place["popularity"]] = np.log1p(count)[:, None]
-        items[:, place["trend"]] = popularity.counts
+        items[:, place["trend"]] = bins.counts(likes, n_items=n_items)
         items[~known] = 0
-        clock = (popularity.start, popularity.width, likes.timestamp.max() if len(likes) else 0)
+        clock = (bins.start, bins.width, likes.timestamp.max() if len(likes) else 0)
         return cls(
             items[known],
             covariance(items),
@@ -120,8 +126,8 @@ class HistoryScorers:
         for name, (decay, _) in TRANSITIONS.items():
             yield self._part(name, place[name], pasts[decay])
         rows = with_mean_user(recency_matrix(likes, len(self.items), decay=None)[users], self.count)
-        for name, (ridge, confidence) in FACTORS.items():
-            solved = user_factors(self.items[:, place[name]], rows, ridge=ridge, alpha=confidence)
+        for name, (ridge, alpha) in FACTORS.items():
+            solved = user_factors(self.items[:, place[name]], rows, ridge=ridge, alpha=alpha)
             yield self._part(name, place[name], solved)
         yield self._part("popularity", place["popularity"], np.ones((len(users), 1), np.float32))
         yield self._part("trend", place["trend"], self._trend(likes, users))
@@ -132,13 +138,12 @@ class HistoryScorers:
         return with_mean_user(weights, self.count) @ self.axes
 
     def _trend(self, likes: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
-        """float32 [B, BINS], the weights of the bins around each user's last like, or now."""
+        """float32 [B, BINS], the weights of the bins around each user's last like, or the newest of all."""
         start, width, newest = self.clock
         last = np.full(len(likes.user_ids), newest)
         in_time = np.argsort(likes.timestamp, kind="stable")
         last[likes.user[in_time]] = likes.timestamp[in_time]  # assigned in order, so that the last one stays
-        popularity = RecentPopularity(int(start), float(width), self.items[:, :0])
-        return popularity.at(last[users].astype(np.int64))
+        return TimeBins(int(start), float(width)).weights(last[users].astype(np.int64))
 
     def _part(self, name: str, columns: slice, users: NDArray[np.float32]) -> Part:
         return Part(name, columns, with_unit_variance(users, self.spread[columns, columns]))
@@ -152,10 +157,10 @@ class HistoryScorers:
         return cls(**{field.name: state[field.name] for field in fields(cls)})
 
 
-_DECAYS = {*AUTOENCODERS.values(), *(decay for decay, _ in TRANSITIONS.values())}
+_DECAYS: set[float | None] = {*AUTOENCODERS.values(), *(decay for decay, _ in TRANSITIONS.values())}
 
 
 def _columns(rank: int) -> dict[str, slice]:
-    """The columns of an item by the scorer that they are of, or of all autoencoders, given the number of axes."""
-    widths = {"autoencoder": rank, **dict.fromkeys(TRANSITIONS, rank), **dict.fromkeys(FACTORS, WIDTH)}
+    """Scorer → its columns of an item, given the number of axes; the autoencoders share theirs."""
+    widths = {"autoencoder": rank, **dict.fromkeys(TRANSITIONS, rank), **dict.fromkeys(FACTORS, N_FACTORS)}
     return block_slices(widths | {"popularity": 1, "trend": BINS})

@@ -12,21 +12,14 @@ from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_a
 from fusion.models.base import FitContext, Strategy, block_slices
 from fusion.models.stack.content import ContentFeatures, ContentScorers
 from fusion.models.stack.history import HistoryScorers
-from fusion.models.stack.questions import (
-    FOLDS,
-    Rankings,
-    item_folds,
-    joined,
-    newcomers,
-    newest_likes,
-    rankings,
-)
+from fusion.models.stack.questions import FOLDS, Rankings, item_folds, joined, newcomers, newest_likes, rankings
 from fusion.models.stack.scores import Part, under
 from fusion.models.stack.weights import PRIOR, fit_weights
 from fusion.training.config import FitLog
 
 Population = Literal["with_history", "without_history", "new_items"]
-USERS_AT_ONCE = 4096
+BLOCK = 4096
+"""Users whose parts are held at once."""
 
 
 class Stack(Strategy):
@@ -40,8 +33,8 @@ class Stack(Strategy):
     - `without_history`: newcomers rank it by what was known when they came; their first likes are held out.
     - `new_items`: items that nobody has had are ranked among themselves; every item is new in one of five folds.
 
-    The scorers are those of `fusion.models.stack.history` and `fusion.models.stack.content`. A fit needs no validation
-    likes: it holds some out itself, weighs, and then fits the scorers again on all.
+    The scorers are those of `fusion.models.stack.history` and `fusion.models.stack.content`. A fit uses no validation
+    likes and no log of another fit: it holds some likes out itself, weighs, and then fits the scorers again on all.
     """
 
     name = "stack"
@@ -100,12 +93,12 @@ class Stack(Strategy):
         share columns."""
         width = self._scorers.first + sum(self._content.widths.values())
         vectors = np.zeros((len(likes.user_ids), width), np.float32)
-        for start in range(0, len(vectors), USERS_AT_ONCE):
-            users = np.arange(start, min(start + USERS_AT_ONCE, len(vectors)))
+        for start in range(0, len(vectors), BLOCK):
+            users = np.arange(start, min(start + BLOCK, len(vectors)))
             for part in self._scorers.parts(catalog, likes, users):
                 weight = np.zeros(len(users), np.float32)
                 for name, weights in self._weights.items():
-                    weight[population[users] == name] = weights.get(part.scorer, PRIOR) if weights else PRIOR
+                    weight[population[users] == name] = weights.get(part.scorer, PRIOR)
                 vectors[users, part.columns] += weight[:, None] * part.users
         return vectors
 
@@ -152,7 +145,10 @@ class FittedScorers:
     ) -> Self:
         """
         Args:
+            likes: with the items' positions in the catalog.
             features: float32 [N, p], what `content` makes of the catalog.
+            history: whether history's scorers are fitted too.
+            seed: of both kinds of scorers.
         """
         matrix = like_matrix(likes, len(catalog))
         known = np.asarray(matrix.sum(axis=0)).ravel() > 0
@@ -175,8 +171,11 @@ class FittedScorers:
 
     def parts(self, catalog: Catalog, likes: History, users: NDArray[np.integer]) -> Iterator[Part]:
         """Every scorer's part for some users, int [B], given likes of items of the catalog."""
-        place = positions(self.item_ids, catalog.item_ids)[likes.item]
-        known = replace(likes.where(place >= 0), item=place[place >= 0].astype(np.int32))
+        asked = np.zeros(len(likes.user_ids), np.bool_)
+        asked[users] = True
+        theirs = likes.where(asked[likes.user])
+        place = positions(self.item_ids, catalog.item_ids)[theirs.item]
+        known = replace(theirs.where(place >= 0), item=place[place >= 0].astype(np.int32))
         if self.history is not None:
             yield from self.history.parts(known, users)
         yield from self.content.parts(known, users, first=self.first)
@@ -199,7 +198,8 @@ class FittedScorers:
 def _questions(
     catalog: Catalog, train: History, asked: Callable[..., Rankings | None], *, seed: int
 ) -> Iterator[tuple[Population, Rankings | None]]:
-    """Each population's question: what is known, and which likes are to be found."""
+    """Each population with its question's rankings, given what ranks by a known history for later likes, of the items
+    bool [N] that are new where only those are candidates."""
     likes = train.likes()
     held = np.zeros(len(train), np.bool_)
     held[train.weight > 0] = newest_likes(likes)

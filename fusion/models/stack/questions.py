@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History, like_matrix, seen_matrix
+from fusion.data.catalog import Catalog, History, id_hashes, like_matrix, seen_matrix
 from fusion.models.stack.scores import Part
 
 HELD_OUT = 0.15
@@ -20,18 +19,20 @@ NEWCOMERS = 0.2
 FIRST_LIKES = 5
 """A newcomer's likes that count as their first choice."""
 FOLDS = 5
+"""Parts of the catalog of which one after another is new."""
 MAX_USERS = 1500
 """Most users whose rankings one question weighs; of more, so many are drawn."""
 POOL = 20
 """An item is in a user's pool if it is among so many first of some scorer: what any of them would show."""
 USERS_AT_ONCE = 64
+"""Users whose scores of the whole catalog by every scorer are held at once."""
 
 
 class Fitted(Protocol):
     """Scorers that were fitted on a part of the likes."""
 
     def parts(self, catalog: Catalog, likes: History, users: NDArray[np.integer]) -> Iterator[Part]:
-        """Every scorer's part for some users, given likes of items of the catalog."""
+        """Every scorer's part for some users, int [B], given likes of items of the catalog."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ class Rankings:
 
 
 def newest_likes(likes: History) -> NDArray[np.bool_]:
-    """bool [n]: the newest likes of each user with enough of them. Among likes with one timestamp no order is invented: a
-    hash of user and item decides."""
+    """bool [n]: the newest `HELD_OUT` of each user's likes, at least one, for users with `MIN_LIKES` and more.
+
+    Among likes with one timestamp a hash of user and item decides, and not the order of items: what is held out is then
+    a sample of them.
+    """
     order = np.lexsort((_hashes(likes), likes.timestamp, likes.user))
     user = likes.user[order]
     count = np.bincount(user, minlength=len(likes.user_ids))
@@ -68,29 +72,32 @@ def newest_likes(likes: History) -> NDArray[np.bool_]:
 
 
 def newcomers(likes: History) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """bool [n] twice: the likes that were known when the newest share of the users came, and the first likes of these.
+    """Newcomers are the `NEWCOMERS` share of the users whose first like is the newest.
 
-    Users whose first likes bear one time are in the order of a hash.
+    Returns:
+        What was known when the earliest of them came, the others' likes up to then: bool [n]. The first `FIRST_LIKES`
+        likes of each of them: bool [n]. Nothing in either with too few users. Users whose first likes bear one time
+        come in the order of a hash.
     """
     order = np.lexsort((_hashes(likes), likes.timestamp, likes.user))
     user, first = np.unique(likes.user[order], return_index=True)
     came = likes.timestamp[order][first]
     by_arrival = np.lexsort((_hashes(likes)[order][first], came))
     n_new = int(NEWCOMERS * len(user))
-    new = np.zeros(len(likes.user_ids), np.bool_)
     if not n_new:
-        return np.ones(len(likes), np.bool_), np.zeros(len(likes), np.bool_)
+        return np.zeros(len(likes), np.bool_), np.zeros(len(likes), np.bool_)
+    new = np.zeros(len(likes.user_ids), np.bool_)
     new[user[by_arrival[-n_new:]]] = True
     since = came[by_arrival[-n_new]]
-    place = np.empty(len(likes), np.int64)
+    place = np.empty(len(likes), np.int64)  # of a like among its user's, the oldest first
     place[order] = np.arange(len(likes)) - np.searchsorted(likes.user[order], likes.user[order])
     return ~new[likes.user] & (likes.timestamp <= since), new[likes.user] & (place < FIRST_LIKES)
 
 
 def item_folds(item_ids: NDArray[np.str_], *, seed: int) -> NDArray[np.int64]:
     """int64 [N]: each item's fold, by a hash of its id, so that an item is new exactly once."""
-    hashes = (blake2b(f"{seed} {item}".encode(), digest_size=8).digest() for item in item_ids.tolist())
-    return np.array([int.from_bytes(each, "little") % FOLDS for each in hashes], np.int64)
+    # by the remainder: a split by cold items may have cut the same hashes by size, and every fold is to keep its share
+    return (id_hashes(item_ids, seed=seed) % np.uint64(FOLDS)).astype(np.int64)
 
 
 def rankings(
@@ -104,19 +111,21 @@ def rankings(
     max_users: int = MAX_USERS,
     seed: int,
 ) -> Rankings | None:
-    """The pools of the users with later likes among the candidates; None where nobody has one.
+    """The pools of the users with later likes in them; None where nobody has one.
 
-    Candidates are those given, without what a user has had. A later like that no scorer would show teaches nothing about
-    their weights, and is left out.
+    Candidates are those given, without what a user has had. A later like that no scorer would show teaches nothing
+    about their weights, and is left out; so is a user without any other, and one whose pool is a single item.
 
     Args:
         fitted: scorers that have seen `known` alone.
         items: float32 [N, D], the catalog's vectors under them.
         known, later: of the same users.
         candidates: bool [N]; None for all.
+        max_users: of more users with a later like, so many are drawn.
+        seed: draws them.
     """
     allowed = np.ones(len(catalog), np.bool_) if candidates is None else candidates
-    wanted = like_matrix(later, len(catalog)).multiply(allowed).tocsr()
+    wanted = like_matrix(later.where(allowed[later.item]), len(catalog))
     users = np.flatnonzero(np.diff(wanted.indptr))
     if len(users) > max_users:
         users = np.sort(np.random.default_rng(seed).choice(users, max_users, replace=False))
@@ -134,7 +143,7 @@ def rankings(
             pool |= _first(np.where(free, each, -np.inf), POOL)
         pool &= free
         relevant = wanted[rows].toarray() > 0
-        for row in np.flatnonzero((pool & relevant).any(axis=1)):
+        for row in np.flatnonzero((pool & relevant).any(axis=1) & (pool.sum(axis=1) > 1)):
             place = np.flatnonzero(pool[row])
             pools.append((np.stack([each[row, place] for each in scores], axis=1), relevant[row, place]))
     return _padded(names, pools) if pools else None
@@ -172,7 +181,7 @@ def _first(scores: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
 
 
 def _hashes(likes: History) -> NDArray[np.uint64]:
-    """uint64 [n], of user and item of each row (the finaliser of SplitMix64, Steele et al. 2014)."""
+    """uint64 [n], of user and item of each row (SplitMix64, Steele et al. 2014)."""
     mixed = likes.user.astype(np.uint64) << np.uint64(32) | likes.item.astype(np.uint64)
     mixed += np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -9,18 +9,18 @@ from fusion.models.stack.questions import Rankings
 PRIOR = 0.1
 """The weight of every scorer before anything was seen: of scores at unit spread, the equal-weight sum."""
 PRIOR_USERS = 1.0
-"""How many users the prior counts for, in the units of the loss."""
+"""How many users the prior counts for."""
 STEPS, LEARNING_RATE = 200, 0.05
 DECIMALS = 4
 """Weights are rounded, so that they do not differ in their last bits from machine to machine."""
 
 
 def fit_weights(rankings: Rankings | None) -> Mapping[str, float]:
-    """Scorer → its weight, 0 or more; the prior where there is nothing to learn from.
+    """Scorer → its weight, 0 or more; no scorer, which then has `PRIOR`, where there is nothing to learn from.
 
-    Minimises the mean over users of the cross-entropy between what they liked and the softmax of the weighted sum of the
-    scores over their pool (ListNet's top-one loss, Cao et al. 2007), plus the squared distance of the weights from the
-    prior. The loss is convex in the weights.
+    Minimises the mean over users of the cross-entropy between what they liked and the softmax of the weighted sum of
+    the scores over their pool (ListNet's top-one loss, Cao et al. 2007), plus `PRIOR_USERS` over the number of users
+    times the squared distance of the weights from the prior. The loss is convex in the weights.
     """
     if rankings is None:
         return {}

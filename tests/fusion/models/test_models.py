@@ -20,7 +20,6 @@ from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
 FEW_STEPS = {"epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}
 QUICK = {
-    "closed_form": {},
     "concatenation": FEW_STEPS | {"rank": 8},
     "content": {},
     "decision": {"rank": 8},
@@ -28,12 +27,13 @@ QUICK = {
     "joint": FEW_STEPS | {"width": 8, "heads": 2, "units": 4},
     "multitask": FEW_STEPS | {"width": 8, "hidden": 16},
     "sequence": FEW_STEPS | {"rank": 8, "length": 10, "hidden": 16},
+    "stack": {},
     "weighted": FEW_STEPS | {"rank": 8},
 }
 NAMES = sorted(registry.STRATEGIES)
 SAMPLING = ["concatenation", "joint", "multitask", "sequence", "weighted"]
 LEARNING = [*SAMPLING, "graph"]
-USING_CONTENT = [*LEARNING, "closed_form", "decision"]
+USING_CONTENT = [*LEARNING, "decision", "stack"]
 
 
 def fitted(name, catalog, history, **more):
@@ -221,7 +221,7 @@ def test_content_that_explains_taste_is_used(name):
 
 
 def test_registry_refuses_what_it_does_not_know(tmp_path):
-    with pytest.raises(ValueError, match="'oracle': unknown; choose one of closed_form, concatenation, content"):
+    with pytest.raises(ValueError, match="'oracle': unknown; choose one of concatenation, content, decision"):
         registry.create("oracle")
     with pytest.raises(ValueError, match="colour"):
         registry.create("concatenation", {"colour": 3})

@@ -8,8 +8,8 @@ import pytest
 from fusion.data.splits import split
 from fusion.data.subsets import k_core
 from fusion.evaluation.evaluate import evaluate
-from fusion.models.closed_form.model import ClosedForm
 from fusion.models.scorer import scorer
+from fusion.models.stack.model import Stack
 from fusion.selection.comparison import SHOWN, Comparison
 from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import history_of, tastes
@@ -19,9 +19,9 @@ from tests.fusion.worlds import history_of, tastes
 def lines():
     catalog, history = tastes(users=60, items=60)
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
-    comparison = Comparison(lambda known: catalog, parts, default="closed_form", seed=3)
+    comparison = Comparison(lambda known: catalog, parts, default="stack", seed=3)
     found = comparison.lines(
-        baselines=["popularity", "tfidf_neighbours"], strategies=["closed_form", "content"], missing=["mean", "none"]
+        baselines=["popularity", "tfidf_neighbours"], strategies=["stack", "content"], missing=["mean", "none"]
     )
     return catalog, parts, list(found)
 
@@ -32,7 +32,7 @@ def test_every_model_has_its_line(lines):
         ("baseline", "popularity"),
         ("baseline", "tfidf_neighbours"),
         ("strategy", "content"),
-        ("strategy", "closed_form"),
+        ("strategy", "stack"),
         ("policy", "mean"),
         ("policy", "none"),
         ("hidden", "text"),
@@ -51,9 +51,9 @@ def test_what_cannot_be_fitted_says_why(lines):
 
 def test_figures_are_those_of_the_evaluation(lines):
     catalog, parts, found = lines
-    (line,) = (line for line in found if line.name == "closed_form")
-    tuned = ClosedForm().fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=3), seed=3)
-    model = ClosedForm()
+    (line,) = (line for line in found if line.name == "stack")
+    tuned = Stack().fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=3), seed=3)
+    model = Stack()
     model.fit(catalog, parts.known(), seed=3, tuned=tuned)
     figures = evaluate(
         {"it": scorer(model, catalog, parts.known())},
@@ -74,13 +74,13 @@ def test_figures_are_those_of_the_evaluation(lines):
 
 def test_a_policy_of_doing_nothing_changes_nothing(lines):
     by_name = {(line.kind, line.name): line for line in lines[2]}
-    assert by_name["policy", "none"].values == by_name["strategy", "closed_form"].values
+    assert by_name["policy", "none"].values == by_name["strategy", "stack"].values
 
 
 def test_models_are_told_from_the_best_baseline(lines):
     p_values = {line.name: line.p_value for line in lines[2]}
     assert np.isnan(p_values["popularity"])
-    assert p_values["closed_form"] < 0.01
+    assert p_values["stack"] < 0.01
 
 
 def test_the_core_shrinks_until_all_that_are_left_have_enough():

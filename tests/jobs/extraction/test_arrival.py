@@ -23,7 +23,7 @@ pytestmark = pytest.mark.night
 NIGHT, LATER = NIGHTS
 CANARY = "canaryqz"
 STRATEGIES = {
-    "closed_form": {},
+    "stack": {},
     "weighted": {"epochs": 2, "untuned_epochs": 1},  # it draws negatives
 }
 

@@ -24,12 +24,13 @@ def test_a_profile_that_needs_nothing_from_elsewhere_is_valid(profile: str) -> N
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"fusion": {"strategy": "clsoed_form"}}, r"fusion\.strategy: .*'clsoed_form': unknown; did you mean closed_f"),
+        ({"fusion": {"strategy": "dceision"}}, r"fusion\.strategy: .*'dceision': unknown; did you mean decision\?"),
         ({"fusion": {"candidates": ["decision", "wieghted"]}}, r"fusion\.candidates: .*did you mean weighted\?"),
         (
-            {"fusion": {"strategy": "closed_form", "parameters": {"dekay": 1}}},
-            r"fusion\.strategy: strategy 'closed_form' has no parameter 'dekay'; did you mean decay\?",
+            {"fusion": {"strategy": "decision", "parameters": {"rnak": 1}}},
+            r"fusion\.strategy: strategy 'decision' has no parameter 'rnak'; did you mean rank\?",
         ),
+        ({"fusion": {"parameters": {"rank": 8}}}, r"strategy 'stack' has no parameter 'rank'; it takes none"),
         ({"fusion": {"strategy": "decision", "candidates": ["oracle"]}}, r"fusion\.candidates: strategy 'oracle'"),
         ({"fusion": {"missing": {"policy": "meen"}}}, r"fusion\.missing: .*'meen': unknown; did you mean mean\?"),
         (
@@ -98,7 +99,8 @@ def test_an_encoder_of_ones_own_is_found() -> None:
 
 
 def test_a_search_needs_one_strategy_that_can_be_searched() -> None:
-    check(Config.model_validate({"fusion": {"candidates": ["content", "decision"], "tuning": {"minutes": 1}}}))
+    searched = {"strategy": "auto", "candidates": ["content", "decision"], "tuning": {"minutes": 1}}
+    check(Config.model_validate({"fusion": searched}))
 
 
 def test_the_registries_name_the_nearest() -> None:
@@ -142,7 +144,7 @@ def test_a_line_for_each_setting_names_its_origin(tmp_path: Path) -> None:
         "events.weights.view: 0.25 (night.yaml)",
         "events.aliases: {} (default)",
         'fusion.candidates: [{"strategy": "decision", "parameters": {}}] (night.yaml)',
-        'fusion.strategy: "auto" (default)',
+        'fusion.strategy: "stack" (default)',
         "fusion.tuning.trials: null (default)",
         "evaluate.ks: [10, 20] (default)",
     ):

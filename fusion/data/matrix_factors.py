@@ -1,4 +1,7 @@
-"""Matrix factorisation of the likes by weighted alternating least squares (Hu, Koren and Volinsky 2008)."""
+"""Matrix factorisation of the likes by weighted alternating least squares (Hu, Koren and Volinsky 2008).
+
+By the package `implicit`, on one thread for identical fits.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +15,7 @@ ITERATIONS = 15
 
 
 def item_factors(likes: sp.csr_matrix, *, factors: int, ridge: float, alpha: float, seed: int) -> NDArray[np.float32]:
-    """float32 [N, factors]: of a factorisation with confidence 1 + alpha for a like, by the package `implicit`.
+    """float32 [N, factors] of a factorisation in which a like has the confidence 1 + alpha; zeros without a like.
 
     Args:
         likes: CSR float32 [U, N].
@@ -28,7 +31,12 @@ def item_factors(likes: sp.csr_matrix, *, factors: int, ridge: float, alpha: flo
 def user_factors(
     items: NDArray[np.float32], likes: sp.csr_matrix, *, ridge: float, alpha: float
 ) -> NDArray[np.float32]:
-    """float32 [B, factors]: solved from the likes CSR float32 [B, N], given the factors of the items."""
+    """float32 [B, factors], solved from likes, given the factors of the items.
+
+    Args:
+        items: float32 [N, factors], as `item_factors` made them with this ridge and alpha.
+        likes: CSR float32 [B, N].
+    """
     model = _model(items.shape[1], ridge=ridge, alpha=alpha, seed=0)
     model.item_factors = np.ascontiguousarray(items, np.float32)
     with one_thread():

@@ -1,1 +1,0 @@
-"""Item transitions, recent popularity and content ridge regression, all in closed form."""
