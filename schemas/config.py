@@ -189,7 +189,8 @@ class Tuning(Section):
 
 class Fusion(Section):
     strategy: str = "stack"
-    """A strategy by name, or `auto`: the one of `candidates` that the night's validation likes prefer."""
+    """A strategy by name, or `auto`, which it is where `candidates` are given: the one of them that the night's
+    validation likes prefer."""
     parameters: dict[str, Any] = {}
     """Of the strategy that is named."""
     candidates: tuple[Candidate, ...] = Field(default=CANDIDATES, min_length=1)
@@ -208,6 +209,13 @@ class Fusion(Section):
     min_likes: int = Field(default=20, ge=1)
     """With fewer likes than this there is nothing to learn from: items are compared by content alone."""
     seed: int = 20261123
+
+    @model_validator(mode="before")
+    @classmethod
+    def _candidates_are_chosen_among(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "candidates" in given:
+            return {"strategy": AUTO, **given}
+        return given
 
     @model_validator(mode="after")
     def _consistent(self) -> "Fusion":

@@ -47,12 +47,15 @@ def shelves(combination: str) -> Shelves:
     )
 
 
-def users(rows: list[int]) -> pa.RecordBatch:
+def users(rows: list[int], *, new_items: np.ndarray | None = None) -> pa.RecordBatch:
+    """Users without vectors of their own for new items, or with one for all of them."""
     vectors = np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)
+    own = None if new_items is None else new_items.tolist()
     columns = {
         "user_id": pa.array([f"u{n:03d}" for n in rows]),
         "model_version": pa.array(["m"] * len(rows)),
         "vector": pa.array([vectors[n].tolist() for n in rows], pa.list_(pa.float32())),
+        "new_items_vector": pa.array([own] * len(rows), pa.list_(pa.float32())),
         "seen": pa.array([[f"i{k:03d}" for k in range(10 + n, 20 + n)] if n else None for n in rows]),
     }
     return pa.RecordBatch.from_pydict(columns)
@@ -90,3 +93,16 @@ def test_places_leave_out_what_was_seen(night: Night) -> None:
     first = max(row["contribution_history"] for row in rows if row["shelf"] == "for_you")
     assert first == pytest.approx((0.5 + len("history") / 10) / 61)
     assert not {row["item_id"] for row in rows} & {f"i{k:03d}" for k in range(11, 21)}
+
+
+def test_new_items_are_ranked_by_the_vector_for_them(night: Night) -> None:
+    """One that asks for the eleventh column of the text, and nothing else."""
+    catalog, wanted = shelves("sum"), np.eye(96, dtype=np.float32)[50]
+    rows = rows_of(night, users([0, 1], new_items=wanted), catalog)
+    best = np.argsort(-catalog.vectors[:10, 50])[:5]
+    for user in ("u000", "u001"):
+        shelf = [row for row in rows if (row["user_id"], row["shelf"]) == (user, "new_items")]
+        assert [row["item_id"] for row in shelf] == [f"i{n:03d}" for n in best]
+        assert [row["contribution_text"] for row in shelf] == pytest.approx(catalog.vectors[best, 50])
+    for_you = [row for row in rows if row["shelf"] == "for_you"]
+    assert for_you == [row for row in rows_of(night, users([0, 1]), catalog) if row["shelf"] == "for_you"]
