@@ -144,7 +144,7 @@ def test_a_line_for_each_setting_names_its_origin(tmp_path: Path) -> None:
         "events.weights.view: 0.25 (night.yaml)",
         "events.aliases: {} (default)",
         'fusion.candidates: [{"strategy": "decision", "parameters": {}}] (night.yaml)',
-        'fusion.strategy: "stack" (default)',
+        'fusion.strategy: "auto" (default)',
         "fusion.tuning.trials: null (default)",
         "evaluate.ks: [10, 20] (default)",
     ):
