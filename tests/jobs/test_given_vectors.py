@@ -23,7 +23,7 @@ from jobs.runtime.night import Night, NightError
 from jobs.verify import findings
 from lake.lake import Lake
 from schemas.features import FEATURES, FeaturesImage, FeaturesText
-from schemas.tables import GivenVectors, Ledger, Quarantine, Recommendations
+from schemas.tables import NEWCOMER, GivenVectors, Ledger, Quarantine, Recommendations
 from tests.jobs.nights import a_night, contents, finish, prepare, run_night
 
 pytestmark = pytest.mark.night
@@ -102,7 +102,7 @@ def test_vectors_can_be_the_only_features(two_nights: Path) -> None:
     looked, found = findings(night.lake)
     assert looked > 80 and not found
     shelves = night.lake.read(Recommendations).to_pylist()
-    assert {row["user_id"] for row in shelves} == {f"u{user}" for user in range(USERS)}
+    assert {row["user_id"] for row in shelves} == {NEWCOMER, *(f"u{user}" for user in range(USERS))}
     assert {tuple(row["modalities"]) for row in shelves} == {("image",)}
     assert len(night.lake.read(FeaturesText)) == 0
     stored = night.lake.read(FeaturesImage).to_pylist()
