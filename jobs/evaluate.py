@@ -43,12 +43,8 @@ POPULATIONS: Mapping[Kind, tuple[str, str]] = {
     "global_time": ("users without history", "cold_users"),
 }
 """Kind of split → the population that is judged on it, and its segment."""
-REFERENCES: Mapping[Kind, tuple[str, ...]] = {
-    "per_user": ("item_knn", "ease", "ials"),
-    "cold_items": tuple(f"{modality}_neighbours" for modality in MODALITIES),
-    "global_time": ("item_knn", "ease", "ials"),
-}
-"""Kind of split → the baselines that are evaluated on it beside popularity."""
+OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighbours" for modality in MODALITIES)
+"""The baselines that are evaluated beside popularity: of items that are known, and of new ones."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ def _figures(
     )
     own = {made.strategy: scorer(model, catalog, known, new_items=new_items)}
     figures = figures_of(own)
-    for name in (*REFERENCES[kind], POPULARITY):
+    for name in (POPULARITY, *(OF_CONTENT if new_items else OF_HISTORY)):
         fitted = BASELINES[name]().fit(known, n_items, catalog=catalog, terms=catalog.terms)
         figures += figures_of({name: partial(fitted.scores, known)})
     for name, (rival, seen) in rivals.items():
@@ -187,19 +183,17 @@ def _figures(
 
 def _judged(night: Night, figures: list[Figure], strategy: str, *, kind: Kind, likes: int) -> Judged:
     """What law 6 asks of one split: the night's model beside popularity, earlier models, and where there is an earlier
-    model the best of the baselines. Before any model serves, one that is worse than a baseline is better than none."""
-    metric, k, (population, segment) = (
-        night.config.evaluate.gate_metric,
-        night.config.evaluate.gate_k,
-        POPULATIONS[kind],
-    )
-    per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == (segment, metric, k)}
+    model the best of the baselines of history. Before any model serves, one that is worse than those is better than
+    none."""
+    judge_by, (population, segment) = night.config.evaluate, POPULATIONS[kind]
+    of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
+    per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
     names = [name for name in (POPULARITY, LAST_PROMOTED, BEST_PROMOTED) if name in per_user]
-    baselines = [name for name in REFERENCES[kind] if name in per_user]
+    baselines = [name for name in OF_HISTORY if name in per_user]
     if baselines and LAST_PROMOTED in per_user:
         names.append(max(baselines, key=lambda name: per_user[name].mean()))
-    known = likes if segment == "all" else sum(len(values) for values in per_user.values())
-    return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, known)
+    asked = likes if segment == "all" else sum(len(values) for values in per_user.values())
+    return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, asked)
 
 
 def _no_worse(judged: list[Judged]) -> bool:
