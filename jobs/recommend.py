@@ -122,8 +122,10 @@ def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Nig
 def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night) -> Iterator[pa.RecordBatch]:
     """Both shelves of a few users: `for_you` leaves out what they have seen, `new_items` what anybody has.
 
-    A user's rows are the same bits in every batch.
+    A user's rows are the same bits in every batch. There are none where items have neither history nor content.
     """
+    if not catalog.spoken():
+        return
     vectors = matrix(pa.chunked_array([users.column("vector")]))
     own = users.column("new_items_vector")
     for_new_items = vectors if own.null_count else matrix(pa.chunked_array([own]))

@@ -411,10 +411,12 @@ class FileWriter:
 
 
 def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
-    """The schema with the width of `vector` in the type of the columns of that width."""
+    """The schema with the width of `vector` in the type of the columns of that width; Parquet has no lists of width
+    0."""
     for name in (column for column in ("vector", "new_items_vector") if column in schema.names):
-        field, place = schema.field(name), schema.get_field_index(name)
-        schema = schema.set(place, field.with_type(pa.list_(pa.float32(), len(rows["vector"][0]))))
+        if width := len(rows["vector"][0]):
+            place = schema.get_field_index(name)
+            schema = schema.set(place, schema.field(name).with_type(pa.list_(pa.float32(), width)))
     return schema
 
 

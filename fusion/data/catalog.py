@@ -146,6 +146,24 @@ def id_hashes(ids: NDArray[np.str_], *, seed: int) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(hashes), "<u8").astype(np.uint64)
 
 
+def tie_hashes(history: History, item_ids: NDArray[np.str_] | None = None) -> NDArray[np.uint64]:
+    """uint64 [n], uniform: what orders rows of one time, so that no order of identifiers is taken for one in time.
+
+    Args:
+        item_ids: str [N], the catalog's; given them, a pair has the same number whatever users and items are beside it.
+    """
+    user, item = history.user.astype(np.uint64), history.item.astype(np.uint64)
+    if item_ids is not None:
+        user, item = (
+            id_hashes(ids, seed=0)[rows] for ids, rows in ((history.user_ids, history.user), (item_ids, history.item))
+        )
+    # SplitMix64 (Steele et al. 2014)
+    mixed = user * np.uint64(0x9E3779B97F4A7C15) + item + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
 def rows_at(table: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """float32 [n, d]: the given rows of `table`, zeros where the row is -1."""
     if not len(table):

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, Split, id_hashes
+from fusion.data.catalog import History, Split, id_hashes, tie_hashes
 from schemas.config import Fusion
 
 Kind = Literal["global_time", "per_user", "cold_items"]
@@ -29,11 +29,11 @@ def split(
     Once later likes are added to a history, the test of its split holds no like that was in train or valid before: a
     model of an earlier night can be compared with the night's own.
 
-    `global_time`: of the n likes in the order (timestamp, user, item), the newest `floor(test_share * n)`, at least
+    `global_time`: of the n likes in the order of time, the newest `floor(test_share * n)`, at least
     one, are the test, and the `floor(valid_share * n)` before them, at least one, validate. A row that was seen but not
-    liked goes to the part in which its own (timestamp, user, item) lies.
+    liked goes to the part in which its own time lies. Rows of one time are ordered by a hash of user and item.
 
-    `per_user`: the same within each user's likes, in the order (timestamp, item). A user with fewer than
+    `per_user`: the same within each user's likes. A user with fewer than
     `MIN_LIKES_PER_USER` likes stays wholly in train.
 
     With too few likes to split (under `MIN_LIKES_PER_USER`), everything is train.
@@ -45,7 +45,8 @@ def split(
 
     Args:
         test_share, valid_share: above 0, with a sum below 1.
-        item_ids: str [N], the catalog's; required by `cold_items` only.
+        item_ids: str [N], the catalog's; required by `cold_items`. With them, rows of one time are in the same order
+            whatever users and items are beside them.
         seed: of the hashes of `cold_items`; the other kinds use no randomness.
 
     Raises:
@@ -67,10 +68,10 @@ def split(
             raise ValueError("kind 'cold_items' without item_ids: expected those of the catalog")
         return _cold_items(history, item_ids, test_share=test_share, valid_share=valid_share, seed=seed)
     if kind == "global_time":
-        order = np.lexsort((history.item, history.user, history.timestamp))
+        order = np.lexsort((tie_hashes(history, item_ids), history.timestamp))
         group = np.zeros(len(history), np.int64)
     elif kind == "per_user":
-        order = np.lexsort((history.item, history.timestamp, history.user))
+        order = np.lexsort((tie_hashes(history, item_ids), history.timestamp, history.user))
         group = history.user.astype(np.int64)
     else:
         raise ValueError(f"kind {kind!r}: expected one of {', '.join(get_args(Kind))}")

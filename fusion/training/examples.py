@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History
+from fusion.data.catalog import History, tie_hashes
 from fusion.training.config import TrainingConfig
 
 HORIZON = 0.25
@@ -37,8 +37,8 @@ class Examples:
     """
 
     def __init__(self, history: History, n_items: int) -> None:
-        # events and likes in the order (user, time, item): those of user u are one range of rows
-        self._events = history.where(np.lexsort((history.item, history.timestamp, history.user)))
+        # events and likes in the order (user, time), of one time by a hash: those of user u are one range of rows
+        self._events = history.where(np.lexsort((tie_hashes(history), history.timestamp, history.user)))
         self._like_rows = np.nonzero(self._events.weight > 0)[0]
         self._likes = self._events.where(self._like_rows)
         self._count = np.bincount(self._likes.user, minlength=len(history.user_ids))

@@ -27,7 +27,7 @@ def warn(night: Night, catalog: Catalog) -> None:
     settings = night.config.fusion.contradictions
     found = contradictions(
         items,
-        train=np.ones(len(catalog), np.bool_),
+        train=np.ones(len(items), np.bool_),
         seed=night.config.fusion.seed,
         rate=settings.false_positive_rate,
         alignment=partial(create_alignment, settings.alignment),

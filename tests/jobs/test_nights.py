@@ -177,3 +177,14 @@ def test_too_many_refused_rows_stop_the_night_before_anything_is_published(spark
         prepare(spark, a_night(FIRST, raw, lake))
     assert ask(lake, "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM quarantine)") == [(0, 2)]
     assert len(lake.read(Ledger)) == 0
+
+
+def test_nights_without_items_and_with_items_that_nothing_is_known_of(spark, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    (raw / "items" / "ds=2026-11-02").mkdir(parents=True)
+    (raw / "items" / "ds=2026-11-02" / "items.csv").write_text("item_id\none\ntwo\n")
+    lake = Lake(str(tmp_path / "lake"))
+    for night, items in ((FIRST, 0), (SECOND, 2)):
+        run_night(spark, a_night(night, raw, lake))
+        assert ask(lake, f"SELECT count(*) FROM item_embeddings WHERE date = '{night}'") == [(items,)]
+        assert ask(lake, f"SELECT count(*) FROM recommendations WHERE date = '{night}'") == [(0,)]

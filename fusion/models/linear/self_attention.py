@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History
+from fusion.data.catalog import History, tie_hashes
 
 
 def attend(
@@ -62,8 +62,8 @@ class RecentLikes:
 
 def recent_likes(likes: History, length: int, *, users: NDArray[np.integer]) -> RecentLikes:
     """The `length` latest likes of each of `users`, positions in the history's `user_ids`; likes with one timestamp are
-    in the order of their items."""
-    order = np.lexsort((likes.item, likes.timestamp, likes.user))
+    in the order of a hash."""
+    order = np.lexsort((tie_hashes(likes), likes.timestamp, likes.user))
     user = likes.user[order]
     end = np.cumsum(np.bincount(user, minlength=len(likes.user_ids)))
     age = end[user] - 1 - np.arange(len(user))  # number of later likes of the same user: the column

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History
+from fusion.data.catalog import History, tie_hashes
 
 PAST, FUTURE = 50, 20
 """Maximum number of likes before and after a moment that belong to it."""
@@ -47,10 +47,10 @@ def moments(likes: History, *, seed: int) -> tuple[History, NDArray[np.int64], N
     """The moments between two likes of one user, at most `MAX_MOMENTS`, drawn by the seed.
 
     Returns:
-        The likes in the order (user, timestamp, item); for each moment the row of the like after it, int64 [n], and the
-        row of its user's first like, int64 [n].
+        The likes in the order (user, timestamp), those of one time in the order of a hash; for each moment the row of
+        the like after it, int64 [n], and the row of its user's first like, int64 [n].
     """
-    ordered = likes.where(np.lexsort((likes.item, likes.timestamp, likes.user)))
+    ordered = likes.where(np.lexsort((tie_hashes(likes), likes.timestamp, likes.user)))
     first = np.searchsorted(ordered.user, ordered.user)  # of each like, the row of its user's first
     after = np.nonzero(np.arange(len(ordered)) > first)[0]
     if len(after) > MAX_MOMENTS:

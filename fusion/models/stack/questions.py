@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History, id_hashes, like_matrix, seen_matrix
+from fusion.data.catalog import Catalog, History, id_hashes, like_matrix, seen_matrix, tie_hashes
 from fusion.models.stack.scores import Part
 
 HELD_OUT = 0.15
@@ -61,7 +61,7 @@ def newest_likes(likes: History) -> NDArray[np.bool_]:
     Among likes with one timestamp a hash of user and item decides, and not the order of items: what is held out is then
     a sample of them.
     """
-    order = np.lexsort((_hashes(likes), likes.timestamp, likes.user))
+    order = np.lexsort((tie_hashes(likes), likes.timestamp, likes.user))
     user = likes.user[order]
     count = np.bincount(user, minlength=len(likes.user_ids))
     held = np.where(count >= MIN_LIKES, np.maximum(1, np.floor(HELD_OUT * count)), 0)
@@ -79,10 +79,10 @@ def newcomers(likes: History) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         likes of each of them: bool [n]. Nothing in either with too few users. Users whose first likes bear one time
         come in the order of a hash.
     """
-    order = np.lexsort((_hashes(likes), likes.timestamp, likes.user))
+    order = np.lexsort((tie_hashes(likes), likes.timestamp, likes.user))
     user, first = np.unique(likes.user[order], return_index=True)
     came = likes.timestamp[order][first]
-    by_arrival = np.lexsort((_hashes(likes)[order][first], came))
+    by_arrival = np.lexsort((tie_hashes(likes)[order][first], came))
     n_new = int(NEWCOMERS * len(user))
     if not n_new:
         return np.zeros(len(likes), np.bool_), np.zeros(len(likes), np.bool_)
@@ -178,12 +178,3 @@ def _first(scores: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
     if k:
         np.put_along_axis(first, np.argpartition(-scores, k - 1, axis=1)[:, :k], True, axis=1)
     return first
-
-
-def _hashes(likes: History) -> NDArray[np.uint64]:
-    """uint64 [n], of user and item of each row (SplitMix64, Steele et al. 2014)."""
-    mixed = likes.user.astype(np.uint64) << np.uint64(32) | likes.item.astype(np.uint64)
-    mixed += np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
