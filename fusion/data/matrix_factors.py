@@ -22,8 +22,8 @@ def item_factors(likes: sp.csr_matrix, *, factors: int, ridge: float, alpha: flo
     """
     if not likes.nnz:
         return np.zeros((likes.shape[1], factors), np.float32)
-    model = _model(factors, ridge=ridge, alpha=alpha, seed=seed)
     with one_thread():
+        model = _model(factors, ridge=ridge, alpha=alpha, seed=seed)
         model.fit(likes, show_progress=False)
     return np.asarray(model.item_factors, np.float32)
 
@@ -37,9 +37,9 @@ def user_factors(
         items: float32 [N, factors], as `item_factors` made them with this ridge and alpha.
         likes: CSR float32 [B, N].
     """
-    model = _model(items.shape[1], ridge=ridge, alpha=alpha, seed=0)
-    model.item_factors = np.ascontiguousarray(items, np.float32)
     with one_thread():
+        model = _model(items.shape[1], ridge=ridge, alpha=alpha, seed=0)
+        model.item_factors = np.ascontiguousarray(items, np.float32)
         return np.asarray(model.recalculate_user(np.arange(likes.shape[0]), likes), np.float32)
 
 
