@@ -59,6 +59,7 @@ def _model(factors: int, *, ridge: float, alpha: float, seed: int) -> Any:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """BLAS on one thread: sums are then added in one order, and `implicit` warns about more."""
+    import implicit.cpu.als  # noqa: F401 - the limit holds for the libraries that are loaded by then
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):
