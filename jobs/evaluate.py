@@ -184,11 +184,12 @@ def _figures(
 def _judged(night: Night, figures: list[Figure], strategy: str, *, kind: Kind, likes: int) -> Judged:
     """What law 6 asks of one split: the night's model beside popularity, earlier models, and where there is an earlier
     model the best of the baselines of history. Before any model serves, one that is worse than those is better than
-    none."""
+    none. Of new items popularity knows nothing."""
     judge_by, (population, segment) = night.config.evaluate, POPULATIONS[kind]
     of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
     per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
-    names = [name for name in (POPULARITY, LAST_PROMOTED, BEST_PROMOTED) if name in per_user]
+    references = (LAST_PROMOTED, BEST_PROMOTED, *(() if kind == "cold_items" else (POPULARITY,)))
+    names = [name for name in references if name in per_user]
     baselines = [name for name in OF_HISTORY if name in per_user]
     if baselines and LAST_PROMOTED in per_user:
         names.append(max(baselines, key=lambda name: per_user[name].mean()))

@@ -411,13 +411,12 @@ class FileWriter:
 
 
 def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
-    """The schema with the width of `vector` in the type of the columns of that width; Parquet has no lists of width
-    0."""
-    for name in (column for column in ("vector", "new_items_vector") if column in schema.names):
-        if width := len(rows["vector"][0]):
-            place = schema.get_field_index(name)
-            schema = schema.set(place, schema.field(name).with_type(pa.list_(pa.float32(), width)))
-    return schema
+    """The schema with the width of `vector` in its type; Parquet has no lists of width 0."""
+    width = len(rows["vector"][0]) if "vector" in schema.names else 0
+    if not width:
+        return schema
+    place = schema.get_field_index("vector")
+    return schema.set(place, pa.field("vector", pa.list_(pa.float32(), width), nullable=False))
 
 
 def _add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:
