@@ -19,7 +19,7 @@ from features.text.nlp.normalise import clean_text
 from jobs.landing.refusal import Refusal
 from jobs.landing.values import MISSING, is_missing, listed, mapped, number
 from schemas.config import Clean, Events
-from schemas.tables import FUTURE_DAYS
+from schemas.tables import FUTURE_DAYS, NEWCOMER
 
 ITEM_FIELDS = frozenset(
     {"item_id", "title", "description", "category", "tags", "language", "price", "attributes"}
@@ -86,7 +86,7 @@ def interaction(record: Mapping[str, Any], *, night: date, events: Events, confi
     text = _text(record, "text", config)
     timestamp = _timestamp(record.get("timestamp"), "timestamp", night)
     return {
-        "user_id": _identifier(record, "user_id"),
+        "user_id": _user(record),
         "item_id": _identifier(record, "item_id"),
         "timestamp": timestamp,
         "event": event,
@@ -163,6 +163,14 @@ def _identifier(record: Mapping[str, Any], field: str) -> str:
     if len(identifier) > MAX_ID_CHARS:
         raise Refusal(f"{field}_too_long", f"{len(identifier)} characters; at most {MAX_ID_CHARS}")
     return identifier
+
+
+def _user(record: Mapping[str, Any]) -> str:
+    """The identifier of a user, which the shelves for anybody do not have."""
+    user = _identifier(record, "user_id")
+    if user == NEWCOMER:
+        raise Refusal("user_id_reserved", f"user_id is {user!r}, which stands for anybody in the published tables")
+    return user
 
 
 def _plain(value: Any) -> Any:

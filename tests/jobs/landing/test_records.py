@@ -108,6 +108,7 @@ def test_items_are_refused_with_a_reason(fields: dict, reason: str) -> None:
     ("fields", "reason"),
     [
         ({"user_id": ""}, "user_id_missing"), ({"item_id": None}, "item_id_missing"),
+        ({"user_id": "*"}, "user_id_reserved"),
         ({"event": "hover"}, "unknown_event"),
         ({"timestamp": None}, "timestamp_type"), ({"timestamp": "yesterday"}, "timestamp_type"),
         ({"timestamp": "2026-11-09T00:00:00Z"}, "timestamp_in_future"), ({"value": "five"}, "value_type"),
