@@ -70,7 +70,7 @@ class Shelves:
             nonzero,
         )
 
-    def spoken(self) -> dict[str, slice]:
+    def nonempty_blocks(self) -> dict[str, slice]:
         """The blocks that have columns."""
         return {name: columns for name, columns in self.blocks.items() if columns.stop > columns.start}
 
@@ -124,7 +124,7 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
 
     A user's rows are the same bits in every batch. There are none where items have neither history nor content.
     """
-    if not catalog.spoken():
+    if not catalog.nonempty_blocks():
         return
     vectors = matrix(pa.chunked_array([users.column("vector")]))
     own = users.column("new_items_vector")
@@ -137,7 +137,7 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
         given = points(
             embedded,
             items.vectors,
-            items.spoken(),
+            items.nonempty_blocks(),
             combination=items.combination,
             weights=items.weights,
             candidates=candidates,
