@@ -24,8 +24,8 @@ from jobs.runtime.night import Night, NightError
 from jobs.runtime.spark_session import spark_session
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
-from schemas.table import MODALITIES, Modality, Table
-from schemas.tables import COUNTS_AS_OF, STRINGS, GivenVectors, Interactions, Items, Ledger, Quarantine
+from schemas.table import MODALITIES, STRINGS, Modality, Table
+from schemas.tables import COUNTS_AS_OF, GivenVectors, Interactions, Items, Ledger, Quarantine
 
 log = logging.getLogger("nightweave.clean")
 

@@ -31,8 +31,8 @@ from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, stored_choice
 from jobs.runtime.night import Night
 from lake import provenance
-from schemas.table import MODALITIES
-from schemas.tables import BLOCKS, NEWCOMER, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
+from schemas.table import BLOCKS, MODALITIES, STRINGS, WEIGHTS
+from schemas.tables import NEWCOMER, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
 log = logging.getLogger("nightweave.evaluate")
 

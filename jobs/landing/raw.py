@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow.fs as pafs
 
-from jobs.landing.confinement import HIDDEN, files_under, opened
+from jobs.landing.confinement import files_under, names_in, opened
 from jobs.landing.csv_rows import csv_rows
 from jobs.landing.formats import Reader, json_lines, json_text, parquet_rows
 from jobs.landing.refusal import Refusal
@@ -32,7 +32,10 @@ PARQUET = (".parquet", ".parq", ".pq")
 COMPRESSED = (".gz", ".gzip", ".zst", ".zstd", ".bz2")
 MEDIA_ATTEMPTS = 3
 LONGEST_SUFFIX = 16
-_REFUSED_ERRORS = {errno.ENOENT: "media_missing", errno.ENAMETOOLONG: "media_missing", errno.EACCES: "media_unreadable"}
+_REFUSED_ERRORS = {
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG), "media_missing"),
+    errno.EACCES: "media_unreadable",
+}
 """Reason of a refusal by the system's error number; any other error is not the file's fault and is raised."""
 
 
@@ -55,16 +58,16 @@ class Raw:
 
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder of RAW that are not hidden, sorted; none where there is no such folder."""
-        return sorted(name for name, _ in self._entries(folder))
+        return [name for name, _ in names_in(*self._root(), folder)]
 
     def nights(self, kind: str) -> list[str]:
         """Return the nights, ISO dates ascending, that have a partition of a kind: `items`, `interactions` or
         `vectors/MODALITY`."""
-        return sorted(name[3:] for name, is_folder in self._entries(kind) if is_folder and _is_night(name))
+        return [name[3:] for name, is_folder in names_in(*self._root(), kind) if is_folder and _is_night(name)]
 
     def strays(self, kind: str) -> list[str]:
         """Return the names in the folder of a kind that are no night and are not read."""
-        return sorted(name for name, is_folder in self._entries(kind) if not (is_folder and _is_night(name)))
+        return [name for name, is_folder in names_in(*self._root(), kind) if not (is_folder and _is_night(name))]
 
     def files(self, kind: str, night: str) -> list[str]:
         """Return the record files of a night, relative to RAW, in the order in which they are read.
@@ -80,11 +83,10 @@ class Raw:
         Raises:
             LandingZoneError: RAW itself does not exist.
         """
-        files, outside = self._night_files(kind, night)
+        files, refused = self._night_files(kind, night)
         known = ", ".join((*TEXTS, *PARQUET))
         other = Refusal("unknown_format", f"its name ends in none of {known}, with .gz, .zst or .bz2", rows=0)
-        link = Refusal("outside_raw", "a link that leads out of RAW or nowhere", rows=0)
-        return [(path, other) for path in files if not _format(path)] + [(path, link) for path in outside]
+        return [(path, other) for path in files if not _format(path)] + refused
 
     def records(self, path: str, *, known: frozenset[str] | None = None) -> "Records":
         """Return the records of a file with their positions: the line of a text file, the row of a Parquet file,
@@ -105,34 +107,29 @@ class Raw:
         Raises:
             RawChangedError: the file changed meanwhile; records yielded until then are to be discarded.
         """
-        filesystem, root = self._root()
         rows = None
-        before = _stamp(filesystem, f"{root}/{path}")
         try:
-            with opened(filesystem, root, path) as file:
-                if _format(path) in PARQUET:
-                    rows = yield from parquet_rows(file, known=known)
-                else:
-                    text = blocks(file, compressed=path.lower().endswith(COMPRESSED))
-                    rows = yield from TEXTS[_format(path)](text)
+            with opened(*self._root(), path) as (file, stamp):
+                before = stamp()
+                try:
+                    if _format(path) in PARQUET:
+                        rows = yield from parquet_rows(file, known=known)
+                    else:
+                        text = blocks(file, compressed=path.lower().endswith(COMPRESSED))
+                        rows = yield from TEXTS[_format(path)](text)
+                except Refusal as refusal:
+                    yield 0, refusal
+                if stamp() != before:
+                    raise _changed(path)
         except Refusal as refusal:
             yield 0, refusal
         except PermissionError:
             yield 0, Refusal("unreadable_file", "it may not be read", rows=None)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise _changed(path) from None
-        if _stamp(filesystem, f"{root}/{path}") != before:
-            raise _changed(path)
         return rows
 
-    def _entries(self, kind: str) -> list[tuple[str, bool]]:
-        """Name of everything in a folder of RAW that is not hidden, and whether it is a folder."""
-        filesystem, root = self._root()
-        found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{kind}", allow_not_found=True))
-        kinds = [(info.base_name, info.type == pafs.FileType.Directory) for info in found]
-        return [(name, is_folder) for name, is_folder in kinds if not name.startswith(HIDDEN)]
-
-    def _night_files(self, kind: str, night: str) -> tuple[list[str], list[str]]:
+    def _night_files(self, kind: str, night: str) -> tuple[list[str], list[tuple[str, Refusal]]]:
         """As `files_under`."""
         filesystem, root = self._root()
         if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
@@ -148,13 +145,10 @@ class Raw:
             Refusal: the path leaves RAW, nothing is there, it is no file, it may not be read, it is empty or larger
                 than `max_bytes`, or it changed during each of `MEDIA_ATTEMPTS` readings.
         """
-        filesystem, root, relative = self._media_path(uri)
-        with _refused(uri):
-            for _ in range(MEDIA_ATTEMPTS):
-                before = _stamp(filesystem, f"{root}/{relative}")
-                digest = self._digest(uri, max_bytes=max_bytes)
-                if _stamp(filesystem, f"{root}/{relative}") == before:
-                    return digest
+        for _ in range(MEDIA_ATTEMPTS):
+            digest, rested = self._digest(uri, max_bytes=max_bytes)
+            if rested:
+                return digest
         raise Refusal("media_changed", f"{uri}: it changed each of the {MEDIA_ATTEMPTS} times that it was read")
 
     @contextmanager
@@ -172,7 +166,7 @@ class Raw:
             Refusal: as `media`, or its bytes are others than those of `key`.
         """
         with tempfile.TemporaryFile() as copy:
-            if self._digest(uri, max_bytes=max_bytes, copy=copy) != key:
+            if self._digest(uri, max_bytes=max_bytes, copy=copy)[0] != key:
                 raise Refusal("media_changed", f"{uri}: its bytes are not those that were cleaned")
             copy.flush()
             suffix = PurePosixPath(uri).suffix[:LONGEST_SUFFIX]
@@ -183,27 +177,23 @@ class Raw:
             finally:
                 path.unlink()
 
-    def _digest(self, uri: str, *, max_bytes: int, copy: IO[bytes] | None = None) -> str:
-        """SHA-256 of a media file, hex; its bytes are written to `copy` too.
+    def _digest(self, uri: str, *, max_bytes: int, copy: IO[bytes] | None = None) -> tuple[str, bool]:
+        """SHA-256 of a media file, hex, and whether the file rested meanwhile; its bytes are written to `copy` too.
 
         Raises:
             Refusal: the path leaves RAW, it is no file of 1 to `max_bytes` bytes, or it may not be read.
         """
-        filesystem, root, relative = self._media_path(uri)
-        digest = hashlib.sha256()
-        with _refused(uri):
-            if filesystem.get_file_info(f"{root}/{relative}").type != pafs.FileType.File:
-                raise Refusal("media_missing", uri)
-            with opened(filesystem, root, relative, reason="media_outside_raw") as file:
-                left = file.size()
-                if not 0 < left <= max_bytes:
-                    raise Refusal("media_size", f"{uri}: {left} bytes; expected 1 to {max_bytes}")
-                while block := file.read(min(left, BLOCK_BYTES)):
-                    digest.update(block)
-                    left -= len(block)
-                    if copy:
-                        copy.write(block)
-        return digest.hexdigest()
+        place, digest = self._media_path(uri), hashlib.sha256()
+        with _refused(uri), opened(*place, outside="media_outside_raw", no_file="media_missing") as (file, stamp):
+            before, left = stamp(), file.size()
+            if not 0 < left <= max_bytes:
+                raise Refusal("media_size", f"{uri}: {left} bytes; expected 1 to {max_bytes}")
+            while block := file.read(min(left, BLOCK_BYTES)):
+                digest.update(block)
+                left -= len(block)
+                if copy:
+                    copy.write(block)
+            return digest.hexdigest(), stamp() == before
 
     def _media_path(self, uri: str) -> tuple[pafs.FileSystem, str, str]:
         """File system, RAW in it, and the path of a media file in RAW, without scheme or `..`."""
@@ -267,11 +257,6 @@ def _format(path: str) -> str:
         return name.suffix
     plain = PurePosixPath(name.stem if name.suffix in COMPRESSED else name.name)
     return plain.suffix if plain.suffix in TEXTS else ""
-
-
-def _stamp(filesystem: pafs.FileSystem, path: str) -> tuple[int | None, int | None]:
-    info = filesystem.get_file_info(path)
-    return info.size, info.mtime_ns
 
 
 def _names_a_host(uri: str) -> bool:

@@ -15,7 +15,8 @@ from jobs import clean
 from jobs.verify import findings
 from lake import asof, views
 from lake.lake import Lake
-from schemas.tables import COUNTS_AS_OF, TIMESTAMP
+from schemas.table import TIMESTAMP
+from schemas.tables import COUNTS_AS_OF
 from tests.jobs.nights import a_night, run_night
 
 FIRST, SECOND = "2026-11-01", "2026-11-02"

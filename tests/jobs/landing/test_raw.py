@@ -248,9 +248,47 @@ def test_a_record_file_that_links_out_of_raw_is_not_read(raw: Raw, tmp_path: Pat
     (night / "root").symlink_to("/")
     (night / "inside.jsonl").symlink_to("good.jsonl")
     (night / "again").symlink_to(night)
+    (night / "circle").symlink_to("circle")
     assert raw.files("items", "2026-11-01") == [f"{PARTITION}/{name}.jsonl" for name in ("good", "inside")]
-    unread = {path: refusal.reason for path, refusal in raw.unread("items", "2026-11-01")}
-    assert unread == {f"{PARTITION}/{name}": "outside_raw" for name in ("a.jsonl", "gone.jsonl", "linked", "root")}
+    unread = {path.removeprefix(f"{PARTITION}/"): refusal for path, refusal in raw.unread("items", "2026-11-01")}
+    outside = dict.fromkeys(("a.jsonl", "circle", "gone.jsonl", "linked", "root"), "outside_raw")
+    assert {name: refusal.reason for name, refusal in unread.items()} == outside | {"again": "link_again"}
+    assert {refusal.rows for refusal in unread.values()} == {0}
+
+
+def test_folders_that_link_to_each_other_are_read_once_by_their_own_paths(raw: Raw) -> None:
+    night = Path(raw.uri) / PARTITION
+    for name, other in (("b", "c"), ("c", "b")):
+        (night / name).mkdir()
+        put(raw, f"{PARTITION}/{name}/{name}.jsonl", "{}")
+        (night / name / "back").symlink_to(night / other)
+    (night / "a").symlink_to("c")
+    assert raw.files("items", "2026-11-01") == [f"{PARTITION}/{name}/{name}.jsonl" for name in "bc"]
+    unread = [(path, refusal.reason) for path, refusal in raw.unread("items", "2026-11-01")]
+    assert unread == [(f"{PARTITION}/{name}", "link_again") for name in ("a", "b/back", "c/back")]
+
+
+def test_of_a_folder_that_links_out_of_raw_no_name_is_said(raw: Raw, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "ds=2026-11-01").mkdir(parents=True)
+    (outside / "secret").mkdir()
+    (outside / "ds=2026-11-01" / "secret.jsonl").write_text('{"item_id": "secret"}')
+    for kind in ("interactions", "vectors"):
+        (Path(raw.uri) / kind).symlink_to(outside)
+    (Path(raw.uri) / "items" / "ds=2026-11-02").symlink_to(outside / "ds=2026-11-01")
+    assert raw.names("vectors") == raw.strays("interactions") == raw.nights("interactions") == []
+    for kind, night in (("interactions", "2026-11-01"), ("items", "2026-11-02"), ("vectors/secret", "2026-11-01")):
+        assert raw.files(kind, night) == []
+        ((path, refusal),) = raw.unread(kind, night)
+        assert (path, refusal.reason) == (f"{kind}/ds={night}", "outside_raw")
+
+
+def test_a_pipe_is_no_file(raw: Raw) -> None:
+    os.mkfifo(Path(raw.uri) / PARTITION / "a.jsonl")
+    ((position, refusal),) = raw.records(f"{PARTITION}/a.jsonl")
+    assert position == 0 and isinstance(refusal, Refusal) and refusal.reason == "no_file"
+    with pytest.raises(Refusal, match="media_missing"):
+        raw.media(f"{PARTITION}/a.jsonl", max_bytes=100)
 
 
 @pytest.mark.parametrize("target", ["secret.jsonl", "fifo"])
@@ -298,9 +336,11 @@ def test_a_name_that_no_file_can_have_is_of_none(raw: Raw, uri: str) -> None:
     assert refused.value.reason == "media_missing"
 
 
-def test_a_link_out_of_raw_is_refused(raw: Raw, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["secret", "link.png"])
+def test_a_link_out_of_raw_or_in_a_circle_is_refused(raw: Raw, tmp_path: Path, target: str) -> None:
     (tmp_path / "secret").write_text("x")
-    os.symlink(tmp_path / "secret", Path(raw.uri) / "media" / "link.png")
+    link = Path(raw.uri) / "media" / "link.png"
+    link.symlink_to(link if target == link.name else tmp_path / target)
     with pytest.raises(Refusal, match="link"):
         raw.media("media/link.png", max_bytes=10)
 

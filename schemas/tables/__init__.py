@@ -1,0 +1,52 @@
+"""The tables of the lake, in the order in which a night writes them.
+
+| file | tables |
+| --- | --- |
+| `arrivals` | `items`, `interactions`, `given_vectors` |
+| `accounts` | `quarantine`, `ledger` |
+| `judged` | `metrics`, `models` |
+| `served` | `item_embeddings`, `user_embeddings`, `recommendations`, `similar_items` |
+
+The feature stores stand in `schemas/features.py`. Others import tables from here.
+"""
+
+from schemas.features import FEATURES
+from schemas.table import Table
+from schemas.tables.accounts import Ledger, Quarantine
+from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS, GivenVectors, Interactions, Items
+from schemas.tables.judged import Metrics, Models
+from schemas.tables.served import NEWCOMER, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
+
+__all__ = [
+    "COUNTS_AS_OF",
+    "FUTURE_DAYS",
+    "NEWCOMER",
+    "TABLES",
+    "GivenVectors",
+    "Interactions",
+    "ItemEmbeddings",
+    "Items",
+    "Ledger",
+    "Metrics",
+    "Models",
+    "Quarantine",
+    "Recommendations",
+    "SimilarItems",
+    "UserEmbeddings",
+]
+
+_ALL: tuple[type[Table], ...] = (
+    Items,
+    Interactions,
+    GivenVectors,
+    Quarantine,
+    Ledger,
+    *FEATURES.values(),
+    Metrics,
+    Models,
+    ItemEmbeddings,
+    UserEmbeddings,
+    Recommendations,
+    SimilarItems,
+)
+TABLES: dict[str, type[Table]] = {table.name: table for table in _ALL}

@@ -1,0 +1,117 @@
+"""What a night learns, and how good that is: `metrics` and `models`."""
+
+import pyarrow as pa
+
+from schemas.table import Check, Column, Table, query
+
+
+class Metrics(Table):
+    """One figure of one model on a night."""
+
+    name = "metrics"
+    described = (
+        Column("date", pa.date32(), "Night on whose held-out likes the figure was measured."),
+        Column(
+            "model_version",
+            pa.string(),
+            "The night's own model, by its `model_version` in `models`, whichever model the figure is of.",
+        ),
+        Column(
+            "model",
+            pa.string(),
+            "What is measured: the night's model, by its strategy; the same shown a catalog without a modality, "
+            "`STRATEGY without MODALITY`; `popularity`, `item_knn` or `last_promoted`, the model that the night's is "
+            "to replace. In a validation: each strategy that was tried for the night, and `STRATEGY trial N`, those of "
+            "a search for parameters.",
+        ),
+        Column(
+            "split",
+            pa.string(),
+            "How likes were held out: `global_time`, `per_user` or `cold_items`; followed by ` validation` where they "
+            "are the likes by which the night's strategy was chosen.",
+        ),
+        Column(
+            "segment",
+            pa.string(),
+            "Which held-out likes count: `all`; of `warm_users` or `cold_users`, who have a like that is not held out, "
+            "or none; of `warm_items` or `cold_items`, likewise; of `head_items`, `middle_items` or `tail_items`, with "
+            "about a third of the likes each; of items `with_MODALITY` or `without_MODALITY`.",
+        ),
+        Column(
+            "metric",
+            pa.string(),
+            "Finding what is held out: `recall`, `precision`, `f1`, `ndcg`, `map`, `mrr`, `hit_rate`, `accuracy`, "
+            "`auc`, and over the pooled pairs of users and items, of a sample of users beyond 8 million pairs, `roc`, "
+            "`pr`, `pooled_auc`, `average_precision`. What lists show: "
+            "`novelty` (bits), `diversity`, `popularity_bias`, `coverage`, `exposure_gini`. Scores as probabilities: "
+            "`platt_*`, `isotonic_*`. `parameter NAME`: a trial's parameter that is a number.",
+        ),
+        Column(
+            "k",
+            pa.int32(),
+            "Length of the list that is judged; of `roc` and `pr` the percent on the curve's first axis; of "
+            "`*_predicted` and `*_observed` the bin, from 1; null for a figure without a cut.",
+            nullable=True,
+        ),
+        Column(
+            "value",
+            pa.float64(),
+            "The figure: a mean over users, or one for all of them; a share from 0 to 1 but for `novelty`, "
+            "`popularity_bias` (1 is neutral), `diversity` (1 minus a mean cosine) and parameters.",
+        ),
+        Column(
+            "low",
+            pa.float64(),
+            "Lower end of the 95% confidence interval of `value`; null where it is no mean over users.",
+            nullable=True,
+        ),
+        Column("high", pa.float64(), "Upper end of that interval; null where `low` is.", nullable=True),
+    )
+    key = ("date", "model_version", "model", "split", "segment", "metric", "k")
+    nullable_key = ("k",)
+    checks = (
+        Check("figures are finite", query("metrics/figures_are_finite.sql")),
+        Check("an interval has two ends, in order", query("metrics/an_interval_has_two_ends.sql")),
+    )
+
+
+class Models(Table):
+    """One trained model.
+
+    The fingerprints name what a model was made from: the same strategy and fingerprints make the same model, and give
+    it the same version on every night.
+    """
+
+    name = "models"
+    described = (
+        Column("date", pa.date32(), "Night that the model was trained for."),
+        Column("model_version", pa.string(), "The strategy, then 12 hex digits of a hash of it and the fingerprints."),
+        Column(
+            "promoted",
+            pa.bool_(),
+            "The model serves the night; where false, the last promoted model of the nights before does.",
+        ),
+        Column("verdict", pa.string(), "Why it was promoted or not, in words, with the differences it rests on."),
+        Column(
+            "best_so_far",
+            pa.string(),
+            "The `model_version` that later nights must hold their own against beside the last promoted one, so that "
+            "nights cannot each be a little worse; null in rows of versions that knew none.",
+            nullable=True,
+        ),
+        Column("strategy", pa.string(), "The fusion strategy, by its name in the configuration."),
+        Column("path", pa.string(), "Folder of the stored model, relative to LAKE."),
+        Column("fingerprint_data", pa.string(), "SHA-256, hex, of the catalog, history and reviews that were read."),
+        Column("fingerprint_encoders", pa.string(), "SHA-256, hex, of the fingerprints of all modalities' encoders."),
+        Column(
+            "fingerprint_config",
+            pa.string(),
+            "SHA-256, hex, of the configuration of fusion and of the strategy's parameters.",
+        ),
+        Column(
+            "fingerprint_code",
+            pa.string(),
+            "SHA-256, hex, of the code that computes models and of the versions of its libraries.",
+        ),
+    )
+    key = ("date", "model_version")
