@@ -75,13 +75,13 @@ class Place:
         python = [sys.executable, *command]
         return subprocess.run(python, capture_output=True, text=True, env=environment, cwd=self.folder)
 
-    def events(self) -> list[tuple[str, str, int, dict[str, Any]]]:
-        """Table, task, map index and extra of every asset event so far."""
-        query = """SELECT a.uri, e.source_task_id, e.source_map_index, e.extra
+    def events(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Table, task and extra of every asset event so far."""
+        query = """SELECT a.uri, e.source_task_id, e.extra
                    FROM asset_event e JOIN asset a ON a.id = e.asset_id ORDER BY e.id"""
         with sqlite3.connect(self.folder / "airflow" / "airflow.db") as connection:
             rows = connection.execute(query).fetchall()
-        return [(uri.rpartition("/")[2], task, index, json.loads(extra)) for uri, task, index, extra in rows]
+        return [(uri.rpartition("/")[2], task, json.loads(extra)) for uri, task, extra in rows]
 
     def versions(self) -> dict[str, int]:
         return {name: self.lake.current(table).version() for name, table in TABLES.items()}
@@ -101,18 +101,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def test_each_table_has_an_event_of_the_task_that_wrote_it(place: Place) -> None:
-    writers: dict[str, set[tuple[str, int]]] = {}
-    for table, task, index, _ in place.events():
-        writers.setdefault(table, set()).add((task, index))
+    writers: dict[str, set[str]] = {}
+    for table, task, _ in place.events():
+        writers.setdefault(table, set()).add(task)
     assert writers.keys() == TABLES.keys()
-    assert writers["recommendations"] == {("recommend", -1)}
-    stores = [writers[f"features_{modality}"] for modality in ("text", "image", "audio", "video")]
-    assert stores == [{("extract", index)} for index in range(4)]
-    assert writers["quarantine"] == {("clean", -1), ("train", -1), *(("extract", index) for index in range(4))}
+    assert writers["recommendations"] == {"recommend"}
+    modalities = ("text", "image", "audio", "video")
+    assert [writers[f"features_{modality}"] for modality in modalities] == [{f"extract_{m}"} for m in modalities]
+    assert writers["quarantine"] == {"clean", "train", *(f"extract_{modality}" for modality in modalities)}
 
 
 def test_the_last_event_of_a_table_has_its_version_and_rows(place: Place) -> None:
-    last = {table: extra for table, _, _, extra in place.events() if extra.get("date", FIRST) == FIRST}
+    last = {table: extra for table, _, extra in place.events() if extra.get("date", FIRST) == FIRST}
     for name in ("items", "features_text", "recommendations", "models"):
         table = TABLES[name]
         assert last[name]["rows"] == place.lake.count(table, {}) > 0
@@ -175,7 +175,7 @@ def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) ->
     keys = {e: set(after.filter(pc.field("encoder") == e)["content_key"].to_pylist()) for e in (old, new)}
     assert keys[new] == keys[old] and after.filter(pc.field("encoder") == old).num_rows == before.num_rows
     assert place.lake.current(text).version() == version + -(-len(keys[new]) // 10), "each chunk is one commit"
-    assert ("features_text", "reextract") in {(table, task) for table, task, _, _ in place.events()}
+    assert ("features_text", "reextract_text") in {(table, task) for table, task, _, _ in place.events()}
 
 
 @pytest.mark.usefixtures("at_length")

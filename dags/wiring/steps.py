@@ -1,6 +1,7 @@
 """One helper a kind of task: a Spark application, one for each modality, a Python process, a function in the task's own
 process; and what all tasks have in common."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from jobs.runtime.spark_environment import driver_options, spark_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
+GPU = Path("/dev/nvidiactl")
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "nightweave",
@@ -40,6 +42,9 @@ def prepare(context: Mapping[str, Any]) -> None:
     """Runs before every step: credentials of the store, and a file in which the step may leave why it failed."""
     store.bring_credentials()
     alerts.expect_failure(context)
+    if not GPU.exists():
+        # At each start TensorFlow says at length that there is none; what goes wrong in it later, it raises.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class SparkStep(SparkSubmitOperator):
@@ -101,7 +106,7 @@ def python_task(name: str, command: Sequence[str], **options: Any) -> ProcessSte
     """
     words = [sys.executable, "-m", "jobs.cli", *command]
     line = " ".join(word if "{{" in word else shlex.quote(word) for word in words)
-    shared: dict[str, Any] = {"pool": "default_pool", "pre_execute": prepare}
+    shared: dict[str, Any] = {"pool": "default_pool", "pre_execute": prepare, "do_xcom_push": False}
     return ProcessStep(task_id=name, bash_command=line, **shared | options)
 
 

@@ -37,7 +37,11 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.adaptive.enabled", "true")
     )
-    further: dict[str, bool | float | int | str | None] = {**_kept_from_others(), **executor_settings(), **(settings or {})}
+    further: dict[str, bool | float | int | str | None] = {
+        **_kept_from_others(),
+        **executor_settings(),
+        **(settings or {}),
+    }
     spark = builder.config(map=further).getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
     spark.sparkContext.setLogLevel("ERROR")
@@ -54,7 +58,9 @@ def _kept_from_others() -> dict[str, str]:
     SparkContext._ensure_initialized()  # from here on Spark's own configuration can be read
     given = SparkConf()
     alone = given.get("spark.master", "").startswith("local")
-    return {name: value for name, value in (CLOSED | (ON_LOOPBACK if alone else {})).items() if not given.contains(name)}
+    return {
+        name: value for name, value in (CLOSED | (ON_LOOPBACK if alone else {})).items() if not given.contains(name)
+    }
 
 
 @contextmanager
