@@ -9,14 +9,15 @@ from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from dags.wiring import alerts, assets, order, publishing
+from dags.wiring.reports import ReportLink
 from dags.wiring.steps import (
     DEFAULT_ARGS,
     function_task,
-    mapped_spark_task,
     prepare,
     profiles,
     python_task,
     spark_task,
+    spark_tasks_by_modality,
 )
 
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
@@ -34,8 +35,8 @@ The alert names the law that was broken and the partition.
 - `clean`: the configuration names something that does not exist, and nothing was written: correct it, then see that
   `nightweave check-config` finds it valid. Or RAW cannot be read, or more of the night's rows than the set share were
   refused: look at `quarantine`, and correct the raw files or the share.
-- `extract`: an encoder cannot be loaded, or too many of the night's files cannot be decoded. The log names the
-  modality; look at `quarantine`.
+- `extract_text`, `extract_image`, `extract_audio`, `extract_video`: an encoder cannot be loaded, or too many of the
+  night's files cannot be decoded: look at `quarantine`.
 - `earlier_nights`: an earlier night is not complete and does not run. The log names it. Run it; when it is done, its
   task `later_nights` starts this one again by itself. In a backfill that goes backwards this is the ordinary course.
 - `train`: memory ran out; give the pool `train` a larger worker. Or an earlier night, which the log names, was begun
@@ -103,7 +104,7 @@ with DAG(
     accounts = assets.tables("quarantine", "ledger")
 
     clean = spark_task("clean", [*NIGHT, PUBLISH], inlets=landing_zone, outlets=[*known, *accounts])
-    extract = mapped_spark_task("extract", [*NIGHT, FORCE], inlets=known, outlets=[*features, *accounts])
+    extract = spark_tasks_by_modality("extract", [*NIGHT, FORCE], inlets=known, outlets=accounts)
     earlier_nights = function_task(
         order.WAITS,
         order.earlier_nights_done,
@@ -136,6 +137,7 @@ with DAG(
     )
     verify = python_task("verify", ["step", "verify", *NIGHT], inlets=[*shelves, *accounts])
     report = python_task("report", ["step", "report", *NIGHT], inlets=[*shelves, *accounts])
+    report.operator_extra_links = [ReportLink()]
     later_nights = function_task("later_nights", order.take_up_next)
 
     clean >> extract >> earlier_nights >> train >> evaluate >> publish >> recommend >> verify >> report

@@ -5,7 +5,7 @@ from datetime import datetime
 from airflow.sdk import DAG, Param
 
 from dags.wiring import assets
-from dags.wiring.steps import DEFAULT_ARGS, mapped_spark_task, profiles
+from dags.wiring.steps import DEFAULT_ARGS, profiles, spark_tasks_by_modality
 
 ARGUMENTS = ["--date", "{{ params.as_of }}", "--config={{ params.config or '' }}", "--chunk", "{{ params.chunk }}"]
 
@@ -18,16 +18,16 @@ own configuration names, and no others.
 ### How to change an encoder
 1. Write the configuration with the new encoder, as a profile under `conf/`, and deploy it. Leave `NIGHTWEAVE_CONFIG`.
 2. Trigger this DAG with that profile. Its log has how many contents are to be extracted, and in how many chunks.
-3. When all four of `reextract` are green, set `NIGHTWEAVE_CONFIG` to the new profile. That is the switch, and the way
+3. When all four tasks are green, set `NIGHTWEAVE_CONFIG` to the new profile. That is the switch, and the way
    back. The next night extracts only what has arrived since `as_of`.
 
 The switch is no automatism: a night follows from raw data, configuration and code, not from what the store happens to
 hold. Switching early loses nothing: that night extracts the rest itself, in one go.
 
 ### What a failure means, and what to do
-- `reextract`: the configuration is wrong, an encoder cannot be loaded, more than the set share of the contents was
-  refused, or Spark lost its executors. Chunks that are done are in the store; the log names them. Correct the cause and
-  clear the task.
+- `reextract_text`, `reextract_image`, `reextract_audio`, `reextract_video`: the configuration is wrong, an encoder
+  cannot be loaded, more than the set share of the contents was refused, or Spark lost its executors. Chunks that are
+  done are in the store; the log names them. Correct the cause and clear the task.
 
 It runs in a pool of its own, `reextract` (`conf/pools.json`), so that it never holds the slot that a night waits for.
 
@@ -42,7 +42,7 @@ with DAG(
     start_date=datetime(2020, 1, 1),
     catchup=False,
     max_active_runs=1,
-    default_args=DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS | {"post_execute": assets.record},
     params={
         "config": Param(
             type="string",
@@ -67,10 +67,4 @@ with DAG(
     tags=["nightweave", "features"],
     doc_md=DOC,
 ) as dag:
-    mapped_spark_task(
-        "reextract",
-        ARGUMENTS,
-        pool="reextract",
-        inlets=assets.tables("items", "interactions"),
-        outlets=assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES)),
-    )
+    spark_tasks_by_modality("reextract", ARGUMENTS, pool="reextract", inlets=assets.tables("items", "interactions"))

@@ -12,7 +12,7 @@ if [ -n "${SPARK_SECRET_FILE:-}${SPARK_DEFAULTS_FILE:-}" ]; then
             cat "$SPARK_DEFAULTS_FILE"
         fi
         if [ -n "${SPARK_SECRET_FILE:-}" ]; then
-            printf '%s\n' 'spark.authenticate true' 'spark.network.crypto.enabled true' \
+            printf '%s\n' 'spark.authenticate true' 'spark.network.crypto.enabled true' 'spark.ui.killEnabled false' \
                 "spark.authenticate.secret $(cat "$SPARK_SECRET_FILE")"
         fi
     ) >"$SPARK_CONF_DIR/spark-defaults.conf"

@@ -77,5 +77,4 @@ def _configure(home: str, night: Night, config: str | None) -> None:
 
 def _say_timings(instances: list) -> None:
     for task in sorted((t for t in instances if t.state != "skipped"), key=lambda t: t.start_date):
-        name = task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
-        print(f"{name:<12} {task.duration:7.1f} s")
+        print(f"{task.task_id:<14} {task.duration:7.1f} s")

@@ -38,7 +38,7 @@ def test_nightweave_night(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
     told = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
-    for step in ("clean", "extract[0]", "extract[3]", "train", "evaluate", "recommend", "verify", "report"):
+    for step in ("clean", "extract_text", "extract_video", "train", "evaluate", "recommend", "verify", "report"):
         assert f"\n{step} " in told.stdout
     assert (lake / "reports" / "2026-11-01.html").stat().st_size > 5000
 

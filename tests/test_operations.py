@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.compute as pc
 import pytest
 
@@ -51,6 +55,8 @@ class Place:
     folder: Path
     port: int
     posted: list[dict[str, Any]]
+    listened: set[tuple[str, str]] = field(default_factory=set)
+    """Program and address of what the processes of commands have listened on, as seen twice a second."""
 
     @property
     def lake(self) -> Lake:
@@ -72,16 +78,31 @@ class Place:
             "NIGHTWEAVE_ALERT_CONN_ID": "on_call",
             **more,
         }
-        python = [sys.executable, *command]
-        return subprocess.run(python, capture_output=True, text=True, env=environment, cwd=self.folder)
+        python, pipe = [sys.executable, *command], subprocess.PIPE
+        with subprocess.Popen(python, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=self.folder) as process:
+            over = threading.Event()
+            watcher = threading.Thread(target=self._watch, args=(psutil.Process(process.pid), over))
+            watcher.start()
+            said = process.communicate()
+            over.set()
+            watcher.join()
+        return subprocess.CompletedProcess(python, process.returncode, *said)
 
-    def events(self) -> list[tuple[str, str, int, dict[str, Any]]]:
-        """Table, task, map index and extra of every asset event so far."""
-        query = """SELECT a.uri, e.source_task_id, e.source_map_index, e.extra
+    def _watch(self, process: psutil.Process, over: threading.Event) -> None:
+        while not over.wait(0.5):
+            with suppress(psutil.NoSuchProcess):  # the process ended between two looks
+                for one in [process, *process.children(recursive=True)]:
+                    for connection in one.net_connections("tcp"):
+                        if connection.status == psutil.CONN_LISTEN:
+                            self.listened.add((one.name(), connection.laddr.ip))
+
+    def events(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Table, task and extra of every asset event so far."""
+        query = """SELECT a.uri, e.source_task_id, e.extra
                    FROM asset_event e JOIN asset a ON a.id = e.asset_id ORDER BY e.id"""
         with sqlite3.connect(self.folder / "airflow" / "airflow.db") as connection:
             rows = connection.execute(query).fetchall()
-        return [(uri.rpartition("/")[2], task, index, json.loads(extra)) for uri, task, index, extra in rows]
+        return [(uri.rpartition("/")[2], task, json.loads(extra)) for uri, task, extra in rows]
 
     def versions(self) -> dict[str, int]:
         return {name: self.lake.current(table).version() for name, table in TABLES.items()}
@@ -97,22 +118,35 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         made = Place(folder, port, posted)
         told = made.night(FIRST)
         assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+        made.folder.joinpath("said").write_text(told.stdout + told.stderr)
         yield made
 
 
+def test_a_night_listens_on_loopback_alone(place: Place) -> None:
+    """Spark's drivers, above all: whoever reaches their page or their ports could end a job or run one."""
+    assert ("java", "::ffff:127.0.0.1") in place.listened
+    assert {address.removeprefix("::ffff:") for _, address in place.listened} == {"127.0.0.1"}
+
+
+def test_a_night_says_little_but_what_its_steps_say(place: Place) -> None:
+    lines = place.folder.joinpath("said").read_text().splitlines()
+    noise = [line for line in lines if re.search(r"log4j|SparkContext|NativeCodeLoader|cuInit|cpu_feature_guard", line)]
+    assert sum(" nightweave." in line for line in lines) > 30 and not noise
+
+
 def test_each_table_has_an_event_of_the_task_that_wrote_it(place: Place) -> None:
-    writers: dict[str, set[tuple[str, int]]] = {}
-    for table, task, index, _ in place.events():
-        writers.setdefault(table, set()).add((task, index))
+    writers: dict[str, set[str]] = {}
+    for table, task, _ in place.events():
+        writers.setdefault(table, set()).add(task)
     assert writers.keys() == TABLES.keys()
-    assert writers["recommendations"] == {("recommend", -1)}
-    stores = [writers[f"features_{modality}"] for modality in ("text", "image", "audio", "video")]
-    assert stores == [{("extract", index)} for index in range(4)]
-    assert writers["quarantine"] == {("clean", -1), ("train", -1), *(("extract", index) for index in range(4))}
+    assert writers["recommendations"] == {"recommend"}
+    modalities = ("text", "image", "audio", "video")
+    assert [writers[f"features_{modality}"] for modality in modalities] == [{f"extract_{m}"} for m in modalities]
+    assert writers["quarantine"] == {"clean", "train", *(f"extract_{modality}" for modality in modalities)}
 
 
 def test_the_last_event_of_a_table_has_its_version_and_rows(place: Place) -> None:
-    last = {table: extra for table, _, _, extra in place.events() if extra.get("date", FIRST) == FIRST}
+    last = {table: extra for table, _, extra in place.events() if extra.get("date", FIRST) == FIRST}
     for name in ("items", "features_text", "recommendations", "models"):
         table = TABLES[name]
         assert last[name]["rows"] == place.lake.count(table, {}) > 0
@@ -175,7 +209,7 @@ def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) ->
     keys = {e: set(after.filter(pc.field("encoder") == e)["content_key"].to_pylist()) for e in (old, new)}
     assert keys[new] == keys[old] and after.filter(pc.field("encoder") == old).num_rows == before.num_rows
     assert place.lake.current(text).version() == version + -(-len(keys[new]) // 10), "each chunk is one commit"
-    assert ("features_text", "reextract") in {(table, task) for table, task, _, _ in place.events()}
+    assert ("features_text", "reextract_text") in {(table, task) for table, task, _, _ in place.events()}
 
 
 @pytest.mark.usefixtures("at_length")

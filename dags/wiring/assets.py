@@ -26,13 +26,6 @@ def tables(*names: str) -> list[Asset]:
     return [table(name) for name in names]
 
 
-def only_own_store(context: Mapping[str, Any]) -> None:
-    """Before an extraction, whose last argument is its modality: its only outlet is its own feature store."""
-    task = context["task"]
-    others = {table(f"features_{modality}").uri for modality in MODALITIES if modality != task.application_args[-1]}
-    task.outlets = [asset for asset in task.outlets if asset.uri not in others]
-
-
 def record(context: Mapping[str, Any], _: Any = None) -> None:
     """After a task: give the event of each table that the task writes the table's version and rows.
 

@@ -6,6 +6,9 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined] # its stub lacks the name
 
+from dags.wiring import notes
+from dags.wiring.reports import PREFIX, ReportLink, pages
+
 
 class FirstQueuedAt(BaseDeadlineReference):
     """When a run was queued first; clearing it changes nothing.
@@ -24,5 +27,9 @@ class FirstQueuedAt(BaseDeadlineReference):
 
 
 class Nightweave(AirflowPlugin):
+    # Airflow reads them from the class.
     name = "nightweave"
-    deadline_references: ClassVar = [FirstQueuedAt]  # type: ignore[misc] # Airflow reads it from the class
+    deadline_references: ClassVar = [FirstQueuedAt]  # type: ignore[misc]
+    listeners: ClassVar = [notes]  # type: ignore[misc]
+    operator_extra_links: ClassVar = [ReportLink()]  # type: ignore[misc]
+    fastapi_apps: ClassVar = [{"name": "reports", "app": pages, "url_prefix": PREFIX}]  # type: ignore[misc]

@@ -1,24 +1,26 @@
 """One helper a kind of task: a Spark application, one for each modality, a Python process, a function in the task's own
 process; and what all tasks have in common."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import BaseOperator
-from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk import Asset, BaseOperator, get_current_context
 
 from dags.wiring import alerts, assets, store
 from jobs.runtime.spark_environment import driver_options, spark_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
+GPU = Path("/dev/nvidiactl")
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "nightweave",
@@ -40,31 +42,72 @@ def prepare(context: Mapping[str, Any]) -> None:
     """Runs before every step: credentials of the store, and a file in which the step may leave why it failed."""
     store.bring_credentials()
     alerts.expect_failure(context)
+    if not GPU.exists():
+        # At each start TensorFlow says at length that there is none; what goes wrong in it later, it raises.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def spark_task(name: str, arguments: Sequence[str], **options: Any) -> SparkSubmitOperator:
-    """A step that runs as a Spark application of its own."""
-    return SparkSubmitOperator(application_args=["step", name, *arguments], **_spark_options(name) | options)
+class SparkStep(SparkSubmitOperator):
+    """A Spark application that fails with the sentence that its process has left."""
+
+    def execute(self, context: Any) -> None:
+        with alerts.own_words(context):
+            super().execute(context)
 
 
-def mapped_spark_task(name: str, arguments: Sequence[str], **options: Any) -> MappedOperator:
-    """A Spark step over the four modalities, one task each; `arguments` are followed by the modality."""
-    each = [["step", name, *arguments, "--modality", modality] for modality in assets.MODALITIES]
-    hooks = {"pre_execute": _before_one_modality, "post_execute": assets.record}
-    label = {"map_index_template": "{{ task.application_args[-1] }}"}
-    shared = _spark_options(name) | hooks | label | options
-    return SparkSubmitOperator.partial(**shared).expand(application_args=each)
+class ProcessStep(BashOperator):
+    """A command that fails with the sentence that its process has left."""
+
+    def execute(self, context: Any) -> Any:
+        with alerts.own_words(context):
+            return super().execute(context)
 
 
-def python_task(name: str, command: Sequence[str], **options: Any) -> BashOperator:
+def spark_task(name: str, arguments: Sequence[str], *, task_id: str | None = None, **options: Any) -> SparkStep:
+    """A step that runs as a Spark application of its own; the task is named after it, unless given another name."""
+    shared: dict[str, Any] = {
+        "task_id": task_id or name,
+        "application": str(ROOT / "jobs" / "cli.py"),
+        "conn_id": "spark_default",
+        "name": f"nightweave-{task_id or name}",
+        "env_vars": spark_environment(),
+        "conf": {"spark.driver.extraJavaOptions": driver_options()},
+        "pool": "spark",
+        "pre_execute": prepare,
+    }
+    return SparkStep(application_args=["step", name, *arguments], **shared | options)
+
+
+def spark_tasks_by_modality(
+    name: str, arguments: Sequence[str], outlets: Sequence[Asset] = (), **options: Any
+) -> list[SparkStep]:
+    """A Spark step over the four modalities, one task each, which are named after them.
+
+    Args:
+        arguments: of all four; they are followed by the modality.
+        outlets: what each of them writes beside the feature store of its modality.
+    """
+    return [
+        spark_task(
+            name,
+            [*arguments, "--modality", modality],
+            task_id=f"{name}_{modality}",
+            outlets=[assets.table(f"features_{modality}"), *outlets],
+            **options,
+        )
+        for modality in assets.MODALITIES
+    ]
+
+
+def python_task(name: str, command: Sequence[str], **options: Any) -> ProcessStep:
     """A command of `nightweave` that runs as a Python process of its own; Airflow fills in the templates in `command`.
 
     The value of a template must not need quoting: a date, or a value that a parameter's schema has checked.
     """
     words = [sys.executable, "-m", "jobs.cli", *command]
     line = " ".join(word if "{{" in word else shlex.quote(word) for word in words)
-    shared: dict[str, Any] = {"pool": "default_pool", "pre_execute": prepare}
-    return BashOperator(task_id=name, bash_command=line, **shared | options)
+    shared: dict[str, Any] = {"pool": "default_pool", "pre_execute": prepare, "do_xcom_push": False}
+    return ProcessStep(task_id=name, bash_command=line, **shared | options)
 
 
 def function_task(
@@ -75,22 +118,10 @@ def function_task(
     Args:
         operator: what its answer means: nothing, whether what follows runs, or whether to look again later.
     """
-    return operator(task_id=name, python_callable=function, pool="default_pool", **options)
 
+    @wraps(function)
+    def told(*arguments: Any, **named: Any) -> Any:
+        with alerts.own_words(get_current_context()):
+            return function(*arguments, **named)
 
-def _spark_options(name: str) -> dict[str, Any]:
-    return {
-        "task_id": name,
-        "application": str(ROOT / "jobs" / "cli.py"),
-        "conn_id": "spark_default",
-        "name": f"nightweave-{name}",
-        "env_vars": spark_environment(),
-        "conf": {"spark.driver.extraJavaOptions": driver_options(), "spark.log.level": "ERROR"},
-        "pool": "spark",
-        "pre_execute": prepare,
-    }
-
-
-def _before_one_modality(context: Mapping[str, Any]) -> None:
-    prepare(context)
-    assets.only_own_store(context)
+    return operator(task_id=name, python_callable=told, pool="default_pool", **options)

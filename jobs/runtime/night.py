@@ -99,12 +99,14 @@ def config_source(given: str | None) -> str:
 def user_errors() -> Iterator[None]:
     """Within it, a `NightweaveError` ends the process with its message in one line on standard error and its exit code.
 
-    The message is also left for the callback of a failed task (`jobs.runtime.failure`).
+    Of every error, what it was is also left for the task that started the process (`jobs.runtime.failure`).
     """
     try:
         yield
     except NightweaveError as error:
         print(f"nightweave: {error}", file=sys.stderr)
-        law, partition = (error.law, error.partition) if isinstance(error, NightError) else (None, None)
-        leave(Failure(str(error), law, partition))
+        leave(Failure.of(error))
         sys.exit(error.exit_code)
+    except Exception as error:
+        leave(Failure.of(error))
+        raise

@@ -12,6 +12,7 @@ from pathlib import Path
 OLDEST_JAVA = 17
 # A driver lives for seconds and leaves the heavy work to Python workers: compiling hard costs it more than it gains.
 LIGHT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+LOGGING = Path(__file__).resolve().parents[2] / "conf" / "log4j2.properties"
 JAVA_WITHOUT_INCUBATOR = Path(__file__).parent / "java"
 
 # What the clients of a store read (`lake/storage.py`); executors need it as well as drivers.
@@ -53,9 +54,9 @@ def java_environment() -> dict[str, str]:
 
 
 def driver_options() -> str:
-    """Options of a driver's JVM: light, and started from the class archive where there is one."""
-    archive = class_archive()
-    return f"{LIGHT_JVM} -XX:SharedArchiveFile={archive}" if archive.is_file() else LIGHT_JVM
+    """Options of a driver's JVM: light, quiet, and started from the class archive where there is one."""
+    archive, options = class_archive(), f"{LIGHT_JVM} -Dlog4j2.configurationFile={LOGGING}"
+    return f"{options} -XX:SharedArchiveFile={archive}" if archive.is_file() else options
 
 
 def class_archive() -> Path:

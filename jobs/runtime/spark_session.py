@@ -6,16 +6,29 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from jobs.runtime.spark_environment import executor_settings
 
 log = logging.getLogger("nightweave.spark")
 
+CLOSED = {
+    "spark.ui.enabled": "false",
+    "spark.ui.killEnabled": "false",
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+}
+"""Nobody without the application's secret talks to a driver or an executor, and no page shows or ends its jobs."""
+ON_LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+
 
 @contextmanager
 def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Iterator[SparkSession]:
-    """A session in UTC, under whatever master spark-submit was given, with further Spark `settings`."""
+    """A session in UTC, under whatever master spark-submit was given, with further Spark `settings`.
+
+    Others are kept out of it, unless Spark's own configuration says otherwise.
+    """
     started = time.monotonic()
     builder = (
         SparkSession.builder.appName(name)
@@ -24,7 +37,11 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.adaptive.enabled", "true")
     )
-    further: dict[str, bool | float | int | str | None] = {**executor_settings(), **(settings or {})}
+    further: dict[str, bool | float | int | str | None] = {
+        **_kept_from_others(),
+        **executor_settings(),
+        **(settings or {}),
+    }
     spark = builder.config(map=further).getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
     spark.sparkContext.setLogLevel("ERROR")
@@ -33,6 +50,17 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
         yield spark
     finally:
         spark.stop()
+
+
+def _kept_from_others() -> dict[str, str]:
+    """What `spark-defaults.conf` and spark-submit's options leave open of `CLOSED`, and on one machine of
+    `ON_LOOPBACK`."""
+    SparkContext._ensure_initialized()  # from here on Spark's own configuration can be read
+    given = SparkConf()
+    alone = given.get("spark.master", "").startswith("local")
+    return {
+        name: value for name, value in (CLOSED | (ON_LOOPBACK if alone else {})).items() if not given.contains(name)
+    }
 
 
 @contextmanager

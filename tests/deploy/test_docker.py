@@ -7,7 +7,10 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +18,8 @@ from urllib.parse import urlsplit
 import pyspark
 import pytest
 import yaml
+
+from jobs.runtime.spark_environment import class_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
@@ -66,7 +71,8 @@ def test_what_the_dockerfile_copies_travels_to_the_build() -> None:
 
 def test_the_services_are_those_of_a_deployment() -> None:
     airflow = {"init", "api-server", "scheduler", "dag-processor", "triggerer"}
-    assert SERVICES.keys() == airflow | {"postgres", "spark-master", "spark-worker-1", "spark-worker-2", "analyst"}
+    spark = {"spark-master", "spark-worker-1", "spark-worker-2"}
+    assert SERVICES.keys() == airflow | spark | {"postgres", "analyst", "landing"}
     for name, service in OURS.items():
         assert service["build"]["target"] in IMAGES, name
         assert (DOCKER / service["build"]["context"] / service["build"]["dockerfile"]).resolve().is_file()
@@ -85,7 +91,7 @@ def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_that_stays_has_a_health_check(name: str) -> None:
     # The API server has that of its image; the others end by themselves.
-    if name in ("init", "analyst"):
+    if name in ("init", "analyst", "landing"):
         assert SERVICES[name]["healthcheck"] == {"disable": True}
     elif name != "api-server":
         assert SERVICES[name]["healthcheck"]["test"]
@@ -109,6 +115,58 @@ def test_the_analyst_can_change_nothing() -> None:
     analyst = SERVICES["analyst"]
     assert analyst["volumes"] == ["lake:/data/lake:ro"]
     assert analyst["network_mode"] == "none" and "secrets" not in analyst
+
+
+def test_the_landing_zone_is_filled_by_the_one_service_that_may(tmp_path: Path) -> None:
+    writers = {name for name, service in SERVICES.items() if "raw:/data/raw" in service.get("volumes", ())}
+    assert writers == {"landing"} and SERVICES["landing"]["network_mode"] == "none"
+    raw, landed = tmp_path / "raw", tmp_path / "landed"
+    (raw / "items" / "ds=2026-11-01").mkdir(parents=True)
+    (raw / "items" / "ds=2026-11-01" / "a.jsonl").write_text("{}")
+    landed.mkdir()
+    _, _, *command, folder = SERVICES["landing"]["entrypoint"]
+    assert folder == "/data/raw"
+    packed = subprocess.run(["tar", "-C", raw, "-c", "."], capture_output=True, check=True).stdout
+    subprocess.run([*command, landed], input=packed, check=True)
+    assert (landed / "items" / "ds=2026-11-01" / "a.jsonl").read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_bounded_and_so_is_its_log(name: str) -> None:
+    limits = SERVICES[name]["deploy"]["resources"]["limits"]
+    assert limits.keys() == {"cpus", "memory", "pids"} and re.fullmatch(r"\d+[gm]", limits["memory"])
+    log = SERVICES[name]["logging"]
+    assert log["driver"] == "json-file" and log["options"].keys() == {"max-size", "max-file"}
+
+
+def test_only_airflow_reaches_the_database() -> None:
+    networks = {name: set(service.get("networks", ())) for name, service in SERVICES.items()}
+    airflow = {name for name, service in SERVICES.items() if service["image"] == "nightweave-airflow"}
+    assert COMPOSE["networks"]["database"] == {"internal": True} and networks["postgres"] == {"database"}
+    within = {name for name, joined in networks.items() if "database" in joined}
+    assert within == {"postgres"} | airflow - {"analyst", "landing"}
+    for name, service in SERVICES.items():
+        assert bool(networks[name]) != (service.get("network_mode") == "none"), name
+
+
+def test_alerts_are_set_by_a_file_that_stays_on_the_machine() -> None:
+    for name in ("scheduler", "dag-processor", "triggerer", "api-server"):
+        assert SERVICES[name]["env_file"] == [{"path": "alerts.env", "required": False}]
+    for ignored in (".gitignore", ".dockerignore"):
+        assert "docker/alerts.env" in (ROOT / ignored).read_text().splitlines()
+
+
+def test_drivers_are_found_in_the_network_that_executors_are_in() -> None:
+    lines = (DOCKER / "driver.conf").read_text().splitlines()
+    settings = dict(line.split() for line in lines if not line.startswith("#"))
+    host = settings["spark.driver.host"]
+    assert SERVICES["scheduler"]["environment"]["SPARK_DEFAULTS_FILE"].endswith("docker/driver.conf")
+    assert set(SERVICES[host]["networks"]) & set(SERVICES["spark-worker-1"]["networks"])
+
+
+def test_the_image_starts_spark_from_its_class_archive() -> None:
+    (made,) = re.findall(r"^RUN python -m (\S+) && test -f (\S+)$", DOCKERFILE, re.MULTILINE)
+    assert find_spec(made[0]) and class_archive().match(made[1].rpartition("/")[2])
 
 
 def test_secrets_are_made_once_and_kept_from_others(tmp_path: Path) -> None:
@@ -143,7 +201,7 @@ def test_the_database_address_holds_the_password_as_it_is(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_commands_are_programs_that_the_image_has(name: str) -> None:
-    program = SERVICES[name].get("entrypoint", SERVICES[name]["command"])
+    program = SERVICES[name].get("entrypoint") or SERVICES[name]["command"]
     program = program[2] if program[0] == "tini" else program[0]
     if program == "airflow":
         told = subprocess.run(
@@ -158,16 +216,37 @@ def test_commands_are_programs_that_the_image_has(name: str) -> None:
         (core,) = SPARK.glob("jars/spark-core_*.jar")
         assert master_or_worker in zipfile.ZipFile(core).namelist()
     else:
-        assert os.access(ROOT / program, os.X_OK) or shutil.which(program, path=str(Path(sys.executable).parent))
+        assert os.access(ROOT / program, os.X_OK) or shutil.which(
+            program, path=f"{Path(sys.executable).parent}:/usr/bin:/bin"
+        )
 
 
-def test_health_checks_of_airflow_jobs_name_what_airflow_knows() -> None:
-    airflow = Path(sys.executable).with_name("airflow")
-    told = subprocess.run([airflow, "jobs", "check", "--help"], capture_output=True, text=True, check=True).stdout
-    for name in ("scheduler", "dag-processor", "triggerer"):
-        _, test = SERVICES[name]["healthcheck"]["test"]
-        _, _, _, option, job, *_ = test.split()
-        assert option in told and job in told and "--hostname" in told
+@pytest.mark.parametrize(
+    ("program", "status", "code"),
+    [("scheduler", "healthy", 0), ("dag_processor", "unhealthy", 1), ("triggerer", None, 1), ("nosuch", "healthy", 1)],
+)
+def test_a_health_check_believes_the_api_server(program: str, status: str | None, code: int) -> None:
+    parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+    told = {part: {"status": status if part == program else "healthy"} for part in parts}
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/api/v2/monitor/health"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(told).encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert subprocess.run([DOCKER / "healthy.sh", program, address]).returncode == code
+
+
+def test_no_api_server_is_no_health() -> None:
+    assert subprocess.run([DOCKER / "healthy.sh", "scheduler", "http://127.0.0.1:9"]).returncode != 0
 
 
 def test_spark_on_kubernetes_starts_its_executor(tmp_path: Path) -> None:
@@ -201,7 +280,7 @@ def test_entrypoint_writes_the_secret_where_only_its_user_can_read_it(tmp_path: 
         [DOCKER / "entrypoint.sh", "sh", "-c", script], env=environment, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert "spark.authenticate true" in told and "spark.authenticate.secret s3cret" in told
-    assert told[-1] == "600"
+    assert told[-1] == "600" and "spark.ui.killEnabled false" in told
 
 
 def test_addresses_within_the_deployment_are_those_of_services() -> None:

@@ -19,10 +19,13 @@ from jobs.runtime.spark_environment import spark_environment
 from tests.services.processes import Service, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+USERS = str(ROOT / "docker" / "users.py")
 AIRFLOW = str(Path(sys.executable).parent / "airflow")
 DAG = "nightly_recommendations"
 ORDER = "nights_in_order"
 LATE = "late_night"
+FAILING = "failing_night"
+QUIET = "airflow.dag_processing.bundles=WARNING airflow.dag_processing.dagbag=WARNING"
 FINISHED = {"success", "failed"}
 
 
@@ -45,18 +48,21 @@ class Airflow:
 
     @cached_property
     def user(self) -> tuple[str, str]:
-        """The name of the user that may run DAGs, and the password that Airflow made for it."""
-        passwords = json.loads((self.home / "simple_auth_manager_passwords.json.generated").read_text())
-        return "operator", passwords["operator"]
+        """The name of the user that may run DAGs, and its password."""
+        return "op", (self.home / "secrets" / "op_password").read_text()
 
-    @cached_property
-    def _session(self) -> requests.Session:
-        name, password = self.user
-        answer = requests.post(f"{self.url}/auth/token", json={"username": name, "password": password}, timeout=60)
+    def log_in(self, name: str) -> requests.Session:
+        """A session of one of the users."""
+        login = {"username": name, "password": (self.home / "secrets" / f"{name}_password").read_text()}
+        answer = requests.post(f"{self.url}/auth/token", json=login, timeout=60)
         answer.raise_for_status()
         session = requests.Session()
         session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return session
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        return self.log_in("op")
 
     def api(self, method: str, path: str, **options: Any) -> Any:
         """What the REST API answers, parsed.
@@ -84,13 +90,13 @@ class Airflow:
         return self.api("GET", f"/dags/{dag}/dagRuns", params={"limit": 100, "order_by": "logical_date"})["dag_runs"]
 
     def tasks(self, run_id: str, dag: str = DAG) -> list[dict[str, Any]]:
-        """The task instances of a run, mapped ones each."""
+        """The task instances of a run."""
         return self.api("GET", f"/dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
 
-    def log(self, run_id: str, task_id: str, *, attempt: int, map_index: int = -1, dag: str = DAG) -> str:
+    def log(self, run_id: str, task_id: str, *, attempt: int, dag: str = DAG) -> str:
         """What a task said, a line an event."""
         path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
-        answer = self.api("GET", path, params={"map_index": map_index}, headers={"Accept": "application/json"})
+        answer = self.api("GET", path, headers={"Accept": "application/json"})
         lines = (line if isinstance(line, dict) else {"event": line} for line in answer["content"])
         return "\n".join(f"{line['event']} {line.get('error_detail') or ''}" for line in lines)
 
@@ -144,7 +150,7 @@ class Airflow:
     def _told(self, dag: str, runs: list[dict[str, Any]]) -> str:
         lines = []
         for run in runs:
-            states = {f"{t['task_id']}[{t['map_index']}]": t["state"] for t in self.tasks(run["dag_run_id"], dag)}
+            states = {t["task_id"]: t["state"] for t in self.tasks(run["dag_run_id"], dag)}
             lines.append(f"{run['dag_run_id']} {run['state']}: {states}")
         return "\n".join(lines)
 
@@ -158,8 +164,12 @@ def airflow(home: Path, *, database: str, logs: Path, config: Path, webhook: int
     # Not in Airflow's database: the callback of a deadline may not ask for it there.
     env |= {"NIGHTWEAVE_ALERT_CONN_ID": "on_call", "AIRFLOW_CONN_ON_CALL": json.dumps(hook)}
     env["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = str(logs / "tasks")
-    for command in (["db", "migrate"], ["pools", "import", str(_pools(home))]):
-        subprocess.run([AIRFLOW, *command], env=env, check=True, capture_output=True)
+    (home / "secrets").mkdir(mode=0o700)
+    for role in ("op", "viewer"):
+        (home / "secrets" / f"{role}_password").write_text(secrets.token_hex(16))
+    set_up = ([AIRFLOW, "db", "migrate"], [AIRFLOW, "pools", "import", str(_pools(home))], [sys.executable, USERS])
+    for command in set_up:
+        subprocess.run(command, env=env, check=True, capture_output=True)
     commands = {
         "api-server": ["api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
         "scheduler": ["scheduler"],
@@ -205,7 +215,8 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "operator:op",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "USERS_FOLDER": str(home / "secrets"),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
@@ -219,6 +230,7 @@ def _environment(home: Path, *, database: str, port: int, config: Path) -> dict[
         # Only backfills start nights here, none starts by the clock.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": QUIET,
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": "local[1]"}),
         "NIGHTWEAVE_RAW": str(home / "raw"),
@@ -248,7 +260,7 @@ def _healthy(url: str) -> bool:
 
 def _parsed(running: Airflow) -> bool:
     try:
-        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE))
+        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE, FAILING))
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             return False

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from lake.lake import Lake
 from schemas.features import FEATURES
 from tests.jobs.nights import contents
-from tests.services.airflow import Airflow
+from tests.services.airflow import DAG, Airflow
 from tests.services.backfills import MATRIX, PATIENCE_S, SCREENSHOTS, Backfill
 from tests.services.browser import CHROMIUM, browser
 from tests.services.conftest import NIGHTS
@@ -87,15 +88,32 @@ def test_three_nights_at_a_time_leave_the_rows_of_nights_one_by_one(forwards: Fi
 def test_nights_are_cleaned_and_extracted_side_by_side_and_trained_one_after_another(forwards: Filled) -> None:
     for earlier, later in pairwise(NIGHTS):
         assert forwards.span(later, "clean")[0] < forwards.span(earlier, "train")[0]
-        assert forwards.span(later, "extract")[0] < forwards.span(earlier, "recommend")[1]
+        assert forwards.span(later, "extract_text")[0] < forwards.span(earlier, "recommend")[1]
         assert forwards.span(later, "train")[0] >= forwards.span(earlier, "recommend")[1]
+
+
+def test_a_run_leads_to_the_report_of_its_night(forwards: Filled, running: Airflow) -> None:
+    """By its note, and by a button of the task `report`; to be read by whoever may look at the runs."""
+    for run in running.runs():
+        night, path = run["logical_date"][:10], f"/dags/{DAG}/dagRuns/{run['dag_run_id']}/taskInstances/report/links"
+        address = f"{running.url}/nightweave/reports/{night}"
+        assert run["note"] == f"[Report of the night {night}]({address})"
+        assert running.api("GET", path)["extra_links"] == {"Report of the night": address}
+    page = running.log_in("viewer").get(address, timeout=60)
+    assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html")
+    assert page.content == (running.lake / "reports" / f"{night}.html").read_bytes()
+    assert page.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert running.log_in("viewer").get(address.replace(night, "2020-01-01"), timeout=60).status_code == 404
+    for wrong in (address.replace(night, "..%2f..%2fitems"), address.replace(night, "x")):
+        assert running.log_in("viewer").get(wrong, timeout=60).status_code in (404, 422)
+    assert requests.get(address, timeout=60).status_code == 401, "not without a login"
 
 
 def some_run_that_extracted_texts(running: Airflow) -> str:
     """Of nights side by side, whichever comes first extracts the texts that they have in common."""
     for run_id in (run["dag_run_id"] for run in running.runs()):
-        (text,) = (t for t in running.tasks(run_id) if (t["task_id"], t["map_index"]) == ("extract", 0))
-        told = running.log(run_id, "extract", attempt=text["try_number"], map_index=0)
+        (text,) = (t for t in running.tasks(run_id) if t["task_id"] == "extract_text")
+        told = running.log(run_id, "extract_text", attempt=text["try_number"])
         if re.search(r"extract_text: [1-9]\d* contents", told):
             return run_id
     raise AssertionError("no night extracted a text")
@@ -107,7 +125,7 @@ def test_the_log_in_the_browser_shows_how_far_an_extraction_is(forwards: Filled,
     with browser(SCREENSHOTS / "log") as window:
         window.log_in(running.url, *running.user)
         window.open_dag()
-        told = window.open_log(run_id, "extract", map_index=0)
+        told = window.open_log(run_id, "extract_text")
     assert re.search(r"extract_text: ([1-9]\d*) contents to extract under histogram-.* \1 of \1 done", told, re.S), told
 
 

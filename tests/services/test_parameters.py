@@ -61,9 +61,9 @@ def test_what_the_api_is_given_reaches_the_night(running: Airflow, fresh_lake: C
     run_id = trigger(running, NIGHTS[0], force_extraction=True, skip_publishing=True)
     assert running.wait(NIGHTS[:1]) == {NIGHTS[0]: "success"}
     states = {task["task_id"]: task["state"] for task in running.tasks(run_id)}
-    assert "--again" in given(running, run_id, "extract")
+    assert "--again" in given(running, run_id, "extract_text")
     assert "--no-publish" in given(running, run_id, "evaluate")
-    assert {states[name] for name in ("clean", "extract", "train", "evaluate", "publish")} == {"success"}
+    assert {states[name] for name in ("clean", "extract_text", "train", "evaluate", "publish")} == {"success"}
     assert {states[name] for name in ("recommend", "verify", "report", "later_nights")} == {"skipped"}
     assert not lake.count(Models, {}) and "recommend" not in lake.read(Ledger)["step"].to_pylist()
 
