@@ -86,6 +86,11 @@ class Raw:
         link = Refusal("outside_raw", "a link that leads out of RAW or nowhere", rows=0)
         return [(path, other) for path in files if not _format(path)] + [(path, link) for path in outside]
 
+    def holds(self, path: str) -> bool:
+        """Return whether there is a file of that path, relative to RAW."""
+        filesystem, root = self._root()
+        return bool(filesystem.get_file_info(f"{root}/{path}").type == pafs.FileType.File)
+
     def records(self, path: str, *, known: frozenset[str] | None = None) -> "Records":
         """Return the records of a file with their positions: the line of a text file, the row of a Parquet file,
         from 1.
