@@ -23,6 +23,8 @@ from dags.wiring.steps import (
 NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
 FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"
 PUBLISH = "--{{ 'no-' if params.skip_publishing else '' }}publish"
+WITHOUT_DATA = "--{{ '' if params.without_data else 'no-' }}without-data"
+SHRINK = "--{{ '' if params.allow_shrinking else 'no-' }}allow-shrinking"
 
 DOC = """
 ### What it makes
@@ -80,6 +82,19 @@ PARAMS = {
         description="Stop after the evaluation: its figures and verdict are in the log, and no table that readers of "
         "the night see is changed. The night does not count as complete.",
     ),
+    "without_data": Param(
+        default=False,
+        type="boolean",
+        title="No data",
+        description="The day brings no data: RAW may lack its partitions.",
+    ),
+    "allow_shrinking": Param(
+        default=False,
+        type="boolean",
+        title="Allow shrinking",
+        description="Go on although most of what the lake holds of the night would be removed, or a modality has lost "
+        "most of its items.",
+    ),
 }
 
 
@@ -103,7 +118,9 @@ with DAG(
     shelves = assets.tables("recommendations", "similar_items")
     accounts = assets.tables("quarantine", "ledger")
 
-    clean = spark_task("clean", [*NIGHT, PUBLISH], inlets=landing_zone, outlets=[*known, *accounts])
+    clean = spark_task(
+        "clean", [*NIGHT, PUBLISH, WITHOUT_DATA, SHRINK], inlets=landing_zone, outlets=[*known, *accounts]
+    )
     extract = spark_tasks_by_modality("extract", [*NIGHT, FORCE], inlets=known, outlets=accounts)
     earlier_nights = function_task(
         order.WAITS,
@@ -122,7 +139,7 @@ with DAG(
     )
     evaluate = python_task(
         "evaluate",
-        ["step", "evaluate", *NIGHT, PUBLISH],
+        ["step", "evaluate", *NIGHT, PUBLISH, SHRINK],
         pool="train",
         pre_execute=publishing.before_evaluation,
         inlets=[*known, *features],

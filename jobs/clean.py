@@ -18,6 +18,8 @@ import lake.spark as tables
 from features.registry import encoder
 from jobs.landing import records
 from jobs.landing.raw import Raw, Refusal
+from jobs.runtime import agreement
+from jobs.runtime.arrival import check_arrived, check_kept
 from jobs.runtime.completeness import reopen
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, NightError
@@ -55,6 +57,26 @@ class Arrived:
 
     paths: list[str]
     unread: list[tuple[str, Refusal]]
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The records of one kind that a night brought, each with its fate, before anything of them is written.
+
+    Attributes:
+        partition: that of `table` which the kept ones replace.
+    """
+
+    step: str
+    table: type[Table]
+    partition: Mapping[str, str]
+    arrived: Arrived
+    fates: DataFrame
+
+    @property
+    def key(self) -> list[str]:
+        """The columns by which rows of the partition differ."""
+        return [column for column in self.table.key if column not in self.partition]
 
 
 @dataclass(frozen=True)
@@ -163,8 +185,7 @@ def with_media_keys(items: DataFrame, *, raw: Raw, max_bytes: int) -> DataFrame:
     return items.select(columns).mapInArrow(hash_batches, from_arrow_schema(schema))
 
 
-def clean_items(spark: SparkSession, night: Night) -> None:
-    """Bring the night's items into the lake."""
+def parsed_items(spark: SparkSession, night: Night) -> Parsed:
     arrived = _arrived(night, "items")
     parsed = parse(
         _files(spark, arrived),
@@ -177,7 +198,13 @@ def clean_items(spark: SparkSession, night: Night) -> None:
         ),
     )
     fates = resolve(parsed, key=("item_id",), newest=(F.expr(COUNTS_AS_OF).desc(),)).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, "clean_items", arrived, fates)
+    return Parsed("clean_items", Items, {"date": night.ds}, arrived, fates)
+
+
+def clean_items(spark: SparkSession, night: Night, parsed: Parsed | None = None) -> None:
+    """Bring the night's items into the lake; `parsed` is given where they were parsed already."""
+    parsed = parsed or parsed_items(spark, night)
+    counts, fates = _refuse(night, parsed), parsed.fates
     kept = fates.filter("fate = 'kept'").repartition(spark.sparkContext.defaultParallelism, "item_id")
     items = with_media_keys(kept, raw=night.raw, max_bytes=night.config.clean.max_media_bytes)
     items = items.persist(StorageLevel.DISK_ONLY)
@@ -194,18 +221,17 @@ def clean_items(spark: SparkSession, night: Night) -> None:
             F.lit(None).cast("long").alias("rows"),
         ),
     )
-    _publish(items.drop("media_refusals"), night, Items, {"date": night.ds})
+    _publish(items.drop("media_refusals"), night, parsed)
     media = items.select(
         F.sum(sum((F.size(f"{m}_keys") for m in MEDIA), F.lit(0))).alias("kept"),
         F.sum(F.size("media_refusals")).alias("refused"),
     ).first()
     hashed, refused = (media["kept"] or 0, media["refused"] or 0) if media else (0, 0)
     close(night, "clean_media", Account(rows_in=hashed + refused, kept=hashed, refused=refused))
-    close(night, "clean_items", _account(night, Items, {"date": night.ds}, arrived, counts, fates))
+    close(night, parsed.step, _account(night, parsed, counts))
 
 
-def clean_interactions(spark: SparkSession, night: Night) -> None:
-    """Bring the night's interactions into the lake."""
+def parsed_interactions(spark: SparkSession, night: Night) -> Parsed:
     arrived = _arrived(night, "interactions")
     parsed = parse(
         _files(spark, arrived),
@@ -219,13 +245,23 @@ def clean_interactions(spark: SparkSession, night: Night) -> None:
         ),
     )
     fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, "clean_interactions", arrived, fates)
-    _publish(fates.filter("fate = 'kept'"), night, Interactions, {"date": night.ds})
-    close(night, "clean_interactions", _account(night, Interactions, {"date": night.ds}, arrived, counts, fates))
+    return Parsed("clean_interactions", Interactions, {"date": night.ds}, arrived, fates)
 
 
-def clean_vectors(spark: SparkSession, night: Night) -> None:
-    """Bring the vectors into the lake that arrived for the modalities whose encoder is given them.
+def clean_interactions(spark: SparkSession, night: Night, parsed: Parsed | None = None) -> None:
+    """Bring the night's interactions into the lake; `parsed` is given where they were parsed already."""
+    _clean_rows(night, parsed or parsed_interactions(spark, night))
+
+
+def _clean_rows(night: Night, parsed: Parsed) -> None:
+    counts = _refuse(night, parsed)
+    _publish(parsed.fates.filter("fate = 'kept'"), night, parsed)
+    close(night, parsed.step, _account(night, parsed, counts))
+
+
+def clean_vectors(spark: SparkSession, night: Night, parsed: Mapping[Modality, Parsed] | None = None) -> None:
+    """Bring the vectors into the lake that arrived for the modalities whose encoder is given them; `parsed` is given
+    where they were parsed already.
 
     Of the others the night has none: what a run under another configuration brought is taken back.
     """
@@ -235,7 +271,8 @@ def clean_vectors(spark: SparkSession, night: Night) -> None:
         log.warning("vectors: not read, as they are none of %s: %s", ", ".join(MODALITIES), hints)
     for modality, choice in night.config.extract.encoders.items():
         if choice.is_given:
-            _clean_vectors_of(spark, night, modality, choice)
+            known = (parsed or {}).get(modality)
+            _clean_vectors_of(night, known or parsed_vectors(spark, night, modality, choice))
             continue
         if modality in landed:
             given = f"extract.encoders.{modality}: {{name: given, parameters: {{name: ..., dim: ...}}}}"
@@ -245,15 +282,9 @@ def clean_vectors(spark: SparkSession, night: Night) -> None:
             _take_back(night, table, {"date": night.ds, step: f"clean_vectors_{modality}"})
 
 
-def _clean_vectors_of(spark: SparkSession, night: Night, modality: Modality, choice: EncoderChoice) -> None:
-    step, partition = f"clean_vectors_{modality}", {"date": night.ds, "modality": modality}
+def parsed_vectors(spark: SparkSession, night: Night, modality: Modality, choice: EncoderChoice) -> Parsed:
     given = encoder(modality, choice.name, **choice.parameters)
     arrived = _arrived(night, f"vectors/{modality}")
-    if not arrived.paths and not arrived.unread:  # as on most nights: no job of Spark's for nothing
-        for table, place in ((GivenVectors, partition), (Quarantine, {"date": night.ds, "stage": step})):
-            _take_back(night, table, place)
-        close(night, step, Account(rows_in=0, kept=0, files=0, unread_files=0))
-        return
     parsed = parse(
         _files(spark, arrived),
         raw=night.raw,
@@ -263,9 +294,34 @@ def _clean_vectors_of(spark: SparkSession, night: Night, modality: Modality, cho
         normalise=lambda record: records.given_vector(record, encoder=given) | {"date": night.date},
     )
     fates = resolve(parsed, key=("item_id", "uri", "content_key")).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, step, arrived, fates)
-    _publish(fates.filter("fate = 'kept'"), night, GivenVectors, partition)
-    close(night, step, _account(night, GivenVectors, partition, arrived, counts, fates))
+    partition = {"date": night.ds, "modality": modality}
+    return Parsed(f"clean_vectors_{modality}", GivenVectors, partition, arrived, fates)
+
+
+def _clean_vectors_of(night: Night, parsed: Parsed) -> None:
+    if parsed.arrived.paths or parsed.arrived.unread:
+        _clean_rows(night, parsed)
+        return
+    # As on most nights: no job of Spark's for nothing.
+    for table, place in ((GivenVectors, parsed.partition), (Quarantine, {"date": night.ds, "stage": parsed.step})):
+        _take_back(night, table, place)
+    close(night, parsed.step, Account(rows_in=0, kept=0, files=0, unread_files=0))
+
+
+def check_shrinking(spark: SparkSession, night: Night, parsed: Parsed) -> None:
+    """See that what was parsed keeps most of the rows that the lake holds of the night, by their keys.
+
+    Raises:
+        NightError: more than the set share would be removed.
+    """
+    held = night.lake.count(parsed.table, parsed.partition)
+    if not held:
+        return
+    here = [(column, "=", value) for column, value in parsed.partition.items()]
+    old = tables.read(spark, night.lake, parsed.table, *here, columns=parsed.key).alias("old")
+    new = parsed.fates.filter("fate = 'kept'").select(parsed.key).alias("new")
+    same = [F.col(f"old.{column}").eqNullSafe(F.col(f"new.{column}")) for column in parsed.key]
+    check_kept(night, parsed.table, held=held, remaining=old.join(new, same, "left_semi").count())
 
 
 def _take_back(night: Night, table: type[Table], partition: Mapping[str, str]) -> None:
@@ -300,12 +356,13 @@ def in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa
         yield pa.RecordBatch.from_pylist(batch, schema=schema)
 
 
-def _refuse(night: Night, step: str, arrived: Arrived, fates: DataFrame) -> Counts:
+def _refuse(night: Night, parsed: Parsed) -> Counts:
     """Write what was refused, then stop the night if that is too much, or if it does not add up.
 
     Raises:
         NightError: rows are missing, or too many were refused.
     """
+    step, arrived, fates = parsed.step, parsed.arrived, parsed.fates
     refused = fates.filter("fate = 'refused'").select(*_REFUSED)
     unread = [(path, 0, None, refusal.reason, refusal.detail, 0) for path, refusal in arrived.unread]
     _quarantine(night, step, refused.union(fates.sparkSession.createDataFrame(unread, refused.schema)))
@@ -362,43 +419,49 @@ def _quarantine(night: Night, step: str, refused: DataFrame) -> None:
     tables.replace(rows, night.lake, Quarantine, {"date": night.ds, "stage": step})
 
 
-def _publish(rows: DataFrame, night: Night, table: type[Table], partition: Mapping[str, str]) -> None:
-    columns = [field.name for field in table.schema]
-    key = [column for column in table.key if column not in partition]
-    tables.replace(rows.select(columns).sortWithinPartitions(*key), night.lake, table, partition)
+def _publish(rows: DataFrame, night: Night, parsed: Parsed) -> None:
+    columns = [field.name for field in parsed.table.schema]
+    rows = rows.select(columns).sortWithinPartitions(*parsed.key)
+    tables.replace(rows, night.lake, parsed.table, parsed.partition)
 
 
-def _account(
-    night: Night,
-    table: type[Table],
-    partition: Mapping[str, str],
-    arrived: Arrived,
-    counts: Counts,
-    fates: DataFrame,
-) -> Account:
+def _account(night: Night, parsed: Parsed, counts: Counts) -> Account:
     """The step's account; what was kept is counted in the table itself, not where it was decided."""
-    unknown = fates.select(F.explode("unknown").alias("name")).groupBy("name").count().collect()
+    unknown = parsed.fates.select(F.explode("unknown").alias("name")).groupBy("name").count().collect()
     return Account(
         rows_in=counts.rows_in,
-        kept=night.lake.count(table, partition),
+        kept=night.lake.count(parsed.table, parsed.partition),
         refused=counts.by_fate["refused"],
         duplicates=counts.by_fate["duplicate"],
         superseded=counts.by_fate["superseded"],
-        files=len(arrived.paths),
-        unread_files=len(arrived.unread),
+        files=len(parsed.arrived.paths),
+        unread_files=len(parsed.arrived.unread),
         unknown_columns={row["name"]: row["count"] for row in unknown},
     )
 
 
-def run(night: Night, *, publish: bool = True) -> None:
+def run(night: Night, *, publish: bool = True, without_data: bool = False, allow_shrinking: bool = False) -> None:
     """Clean the night.
 
     Args:
         publish: whether its run is to be published; if not, a night that is complete stays so.
+        without_data: the night is declared to have no data.
+        allow_shrinking: most of what the lake holds of the night may be removed.
+
+    Raises:
+        NightError: its data has not arrived, or would remove most of what the lake holds of it: nothing was changed. Or
+            too much of it is refused.
     """
-    if publish:
-        reopen(night)
+    check_arrived(night, without_data=without_data)
     with spark_session(f"nightweave clean {night.ds}") as spark:
-        clean_items(spark, night)
-        clean_interactions(spark, night)
-        clean_vectors(spark, night)
+        items, interactions = parsed_items(spark, night), parsed_interactions(spark, night)
+        given = {m: choice for m, choice in night.config.extract.encoders.items() if choice.is_given}
+        vectors = {m: parsed_vectors(spark, night, m, choice) for m, choice in given.items()}
+        for parsed in (items, interactions, *vectors.values()) if not allow_shrinking else ():
+            check_shrinking(spark, night, parsed)
+        if publish:
+            reopen(night)
+        agreement.begin(night)
+        clean_items(spark, night, items)
+        clean_interactions(spark, night, interactions)
+        clean_vectors(spark, night, vectors)

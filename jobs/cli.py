@@ -34,6 +34,10 @@ ModalityOption = Annotated[Modality, typer.Option("--modality", help="The modali
 NewRawArgument = Annotated[Path, typer.Argument(help="Folder to write the landing zone to")]
 NightsOption = Annotated[int, typer.Option(help="Over how many nights the events arrive", min=1)]
 LastNightOption = Annotated[str, typer.Option(help="The last night, YYYY-MM-DD")]
+WithoutDataOption = Annotated[bool, typer.Option(help="Whether the night is known to bring no data")]
+AllowShrinkingOption = Annotated[
+    bool, typer.Option(help="Whether most of the night's rows, or of a modality, may go that were there before")
+]
 PublishOption = Annotated[bool, typer.Option(help="Whether readers of the night are to see what comes of it")]
 
 
@@ -146,11 +150,21 @@ def night(
     skip_publishing: Annotated[
         bool, typer.Option("--skip-publishing", help="Stop after the evaluation, with nothing of the night published")
     ] = False,
+    without_data: Annotated[bool, typer.Option("--without-data", help="The night is known to bring no data")] = False,
+    allow_shrinking: Annotated[
+        bool,
+        typer.Option("--allow-shrinking", help="Most of the night's rows, or of a modality, may go that were there"),
+    ] = False,
 ) -> None:
     """Run the nightly DAG for one date in this process, without a scheduler."""
     from jobs.run_dag import run_nightly
 
-    params = {"force_extraction": force_extraction, "skip_publishing": skip_publishing}
+    params = {
+        "force_extraction": force_extraction,
+        "skip_publishing": skip_publishing,
+        "without_data": without_data,
+        "allow_shrinking": allow_shrinking,
+    }
     run_nightly(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), params, config=config)
 
 
@@ -176,12 +190,19 @@ def check_config(
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the lake's tables")],
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    rows: Annotated[int | None, typer.Option(help="Rows that are answered at most", min=1)] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long it may take", min=0.001)] = None,
+    memory_mib: Annotated[int | None, typer.Option(help="Memory that it may take", min=64)] = None,
     lake: LakeOption = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Ask the tables in SQL, read-only, through DuckDB."""
+    """Ask the tables in SQL, read-only, through DuckDB; its limits are those of the configuration unless given."""
     from jobs.query import answer
 
-    answer(sql, Lake(location("lake", lake)), format_=format_)
+    limits = load(config_source(config)).query
+    given = {"rows": rows, "seconds": seconds, "memory_mib": memory_mib}
+    limits = limits.model_copy(update={name: value for name, value in given.items() if value is not None})
+    answer(sql, Lake(location("lake", lake)), format_=format_, limits=limits)
 
 
 @app.command()
@@ -206,7 +227,8 @@ def compare(
     night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
     chosen = {option: [name for name in text.split(",") if name] for option, text in names.items()}
-    show(duckdb.from_arrow(compared(night, least=core, **chosen)), format_=format_)
+    found = compared(night, least=core, **chosen)
+    show(duckdb.from_arrow(found), format_=format_, limit=len(found))
 
 
 @app.command()
@@ -237,11 +259,12 @@ def maintenance(
 
 
 @app.command()
-def report(date_: DateOption, lake: LakeOption = None) -> None:
+def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = None) -> None:
     """Write the night's report: one HTML file that opens offline."""
     from jobs.report import write_report
 
-    typer.echo(write_report(Lake(location("lake", lake)), day_of(date_)))
+    settings = load(config_source(config)).evaluate
+    typer.echo(write_report(Lake(location("lake", lake)), day_of(date_), warn_lost_share=settings.warn_lost_share))
 
 
 @app.command()
@@ -288,11 +311,14 @@ def clean_step(
     lake: LakeOption = None,
     config: ConfigOption = None,
     publish: PublishOption = True,
+    without_data: WithoutDataOption = False,
+    allow_shrinking: AllowShrinkingOption = False,
 ) -> None:
     """Bring the night's raw partitions into the lake, under Spark; the first step, so it checks the configuration."""
     from jobs.clean import run
 
-    run(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), publish=publish)
+    night = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    run(night, publish=publish, without_data=without_data, allow_shrinking=allow_shrinking)
 
 
 @steps.command("extract")
@@ -306,8 +332,11 @@ def extract_step(
 ) -> None:
     """Extract the features of one modality that the store lacks, under Spark."""
     from jobs.extract import run
+    from jobs.runtime.agreement import check_agreement
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config), modality=modality, again=again)
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    check_agreement(night, encoders=[modality])
+    run(night, modality=modality, again=again)
 
 
 @steps.command("reextract")
@@ -328,9 +357,12 @@ def reextract_step(
 @steps.command("train")
 def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
     """Choose the night's strategy and train its model."""
+    from jobs.runtime.agreement import check_agreement
     from jobs.train import run
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    check_agreement(night)
+    run(night)
 
 
 @steps.command("evaluate")
@@ -340,11 +372,15 @@ def evaluate_step(
     lake: LakeOption = None,
     config: ConfigOption = None,
     publish: PublishOption = True,
+    allow_shrinking: AllowShrinkingOption = False,
 ) -> None:
     """Judge the night's model, and embed users and items with the one that serves."""
     from jobs.evaluate import run
+    from jobs.runtime.agreement import check_agreement
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config), publish=publish)
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    check_agreement(night)
+    run(night, publish=publish, allow_shrinking=allow_shrinking)
 
 
 @steps.command("recommend")
@@ -353,8 +389,11 @@ def recommend_step(
 ) -> None:
     """Write every user's shelves and every item's neighbours, under Spark."""
     from jobs.recommend import run
+    from jobs.runtime.agreement import check_agreement
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    check_agreement(night, encoders=())
+    run(night)
 
 
 @steps.command("verify")

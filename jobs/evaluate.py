@@ -27,6 +27,7 @@ from fusion.models.base import Predictions
 from fusion.models.registry import STRATEGIES, create
 from fusion.models.scorer import scorer
 from jobs.modelling import artifacts
+from jobs.modelling.coverage import Coverage, check_coverage
 from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, stored_choice
 from jobs.runtime.night import Night
@@ -49,14 +50,22 @@ OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighb
 
 @dataclass(frozen=True)
 class Stored:
-    """A model in the lake: its version, and its folder relative to LAKE."""
+    """A model in the lake: its version, its folder relative to LAKE, and whether its verdict rests on any figure."""
 
     model_version: str
     path: str
+    judged: bool
 
 
-def run(night: Night, *, publish: bool = True) -> None:
-    """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures."""
+def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) -> None:
+    """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures.
+
+    Args:
+        allow_shrinking: go on although a modality has lost most of its items.
+
+    Raises:
+        NightError: a modality has lost too many of its items to be published.
+    """
     earlier = _promoted_before(night)
     last = earlier.get(LAST_PROMOTED)
     best = earlier.get(BEST_PROMOTED, last)
@@ -64,6 +73,9 @@ def run(night: Night, *, publish: bool = True) -> None:
     read = provenance.now(night.lake)
     # An earlier model may have been made with other encoders. It lacks what those have not encoded.
     dataset, *theirs = load(night, own, *(artifacts.encoders_of(night, each.path) for each in earlier.values()))
+    known = with_reviews(dataset.catalog, dataset.reviews, dataset.history, share=night.config.fusion.review_share)
+    covered = Coverage(night.date, pa.array(known.item_ids.tolist(), pa.string()), known.masks)
+    check_coverage(night, covered, allow_shrinking=allow_shrinking or not publish)
     choice = stored_choice(night, dataset)
     made = artifacts.identity(night, dataset, choice.best.strategy, choice.best.parameters)
     rivals = {
@@ -79,7 +91,11 @@ def run(night: Night, *, publish: bool = True) -> None:
             found = _figures(night, dataset, parts, made, kind=kind, rivals=rivals)
             figures += found
             judged.append(_judged(night, found, made.strategy, kind=kind, likes=len(parts.test.likes())))
-    verdict = judge(judged, figure=f"{night.config.evaluate.gate_metric}@{night.config.evaluate.gate_k}")
+    verdict = judge(
+        judged,
+        figure=f"{night.config.evaluate.gate_metric}@{night.config.evaluate.gate_k}",
+        over_a_judged=LAST_PROMOTED in rivals and earlier[LAST_PROMOTED].judged,
+    )
     unknown = [name for name in rivals if not any(name in population.references for population in judged)]
     if judged and unknown:
         note = f"{', '.join(unknown)} not judged: made by other code, or other likes were held out from it"
@@ -96,13 +112,14 @@ def run(night: Night, *, publish: bool = True) -> None:
         "model_version": made.model_version,
         "promoted": verdict.may_serve,
         "verdict": str(verdict),
+        "judged": verdict.judged,
         "path": made.path,
         "best_so_far": made.model_version if best is None or _no_worse(judged) else best.model_version,
         **asdict(made),
     }
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     if verdict.may_serve:
-        _embed(night, dataset, Stored(made.model_version, made.path), read=read)
+        _embed(night, dataset, Stored(made.model_version, made.path, verdict.judged), read=read)
     else:
         _embed(night, theirs[0] if theirs else dataset, last, read=read)
 
@@ -111,12 +128,16 @@ def _promoted_before(night: Night) -> dict[str, Stored]:
     """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
     another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
-    rows = night.lake.read(Models, where=where, columns=["date", "model_version", "path", "best_so_far"]).to_pylist()
+    columns = ["date", "model_version", "path", "best_so_far", "judged"]
+    rows = night.lake.read(Models, where=where, columns=columns).to_pylist()
     rows = [row for row in rows if _can_be_loaded(row["model_version"])]
     if not rows:
         return {}
     newest = max(rows, key=lambda row: row["date"])
-    stored = {row["model_version"]: Stored(row["model_version"], row["path"]) for row in rows}
+    judged = {row["model_version"] for row in rows if row["judged"] is not False}
+    stored = {
+        row["model_version"]: Stored(row["model_version"], row["path"], row["model_version"] in judged) for row in rows
+    }
     last, best = stored[newest["model_version"]], stored.get(newest["best_so_far"])
     return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and best != last else {})
 

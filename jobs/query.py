@@ -1,6 +1,11 @@
 """Answers to SQL over the lake: one SELECT in, rows out in a format that a person or a program reads."""
 
+import shutil
 import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
@@ -10,25 +15,66 @@ import pyarrow.parquet as pq
 from jobs.runtime.night import UserError
 from lake import views
 from lake.lake import Lake
+from schemas.config import Query
 
 FORMATS = ("table", "csv", "json", "parquet")
+ROWS_SHOWN = 1000
+"""Rows of a table that a person is shown."""
+ROWS_AT_ONCE = 10_000
+SPILLED = 5
+"""How many times a query's memory it may spill."""
 
 
-def answer(sql: str, lake: Lake, *, format_: str) -> None:
+def answer(sql: str, lake: Lake, *, format_: str, limits: Query) -> None:
     """Write the rows that `sql` selects to standard output.
 
+    What was written before a query failed or was stopped stays written; the error says that it is not all.
+
     Raises:
-        UserError: the format is unknown, or the SQL is not one statement that only reads, or is wrong.
+        UserError: the format is unknown, or the SQL is not one statement that only reads, or is wrong, or takes more
+            memory or time than `limits`.
     """
     check_format(format_)
-    connection = views.connect(lake)
+    with tempfile.TemporaryDirectory(prefix="nightweave-query-") as folder:
+        memory = {
+            "memory_limit": f"{limits.memory_mib}MiB",
+            "temp_directory": folder,
+            "max_temp_directory_size": f"{SPILLED * limits.memory_mib}MiB",
+        }
+        connection = views.connect(lake, settings=memory)
+        try:
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise UserError("only one SELECT is answered; the lake is read-only here")
+            with _stopped_after(limits.seconds, connection.interrupt):
+                show(connection.sql(statements[0].query), format_=format_, limit=limits.rows)
+        except BrokenPipeError:  # whoever reads has enough
+            raise
+        except (duckdb.Error, OSError) as error:  # a result that is read batch by batch fails with the latter
+            raise UserError(_explained(error, limits)) from None
+
+
+@contextmanager
+def _stopped_after(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
     try:
-        statements = connection.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise UserError("only one SELECT is answered; the lake is read-only here")
-        show(connection.sql(statements[0].query), format_=format_)
-    except duckdb.Error as error:
-        raise UserError(f"the SQL cannot be answered: {' '.join(str(error).split())}") from None
+        yield
+    finally:
+        timer.cancel()
+
+
+def _explained(error: Exception, limits: Query) -> str:
+    what = " ".join(str(error).split())
+    if what.startswith("INTERRUPT"):
+        return f"the query was stopped after {limits.seconds:g} s; give it more with --seconds or query.seconds"
+    if what.startswith("Out of Memory"):
+        more = "give it more with --memory-mib or query.memory_mib"
+        return (
+            f"the query needs more than {limits.memory_mib} MiB of memory and {SPILLED} times as much on disk; {more}"
+        )
+    return f"the SQL cannot be answered: {what}"
 
 
 def check_format(format_: str) -> None:
@@ -37,29 +83,57 @@ def check_format(format_: str) -> None:
         raise UserError(f"--format {format_!r} is unknown; expected one of {', '.join(FORMATS)}")
 
 
-def show(result: duckdb.DuckDBPyRelation, *, format_: str) -> None:
-    """Write rows to standard output. In CSV a list, a map or a struct is one cell, JSON text."""
+def show(result: duckdb.DuckDBPyRelation, *, format_: str, limit: int) -> None:
+    """Write at most `limit` rows to standard output, batch by batch; that there are more is said on standard error.
+
+    In CSV a list, a map or a struct is one cell, JSON text.
+    """
     if format_ == "table":
-        result.show(max_width=240, max_rows=1000)
+        result.show(max_width=240, max_rows=min(ROWS_SHOWN, limit))  # it says itself that there are more
         return
-    rows = result.to_arrow_table()
+    rows, left = result.to_arrow_reader(ROWS_AT_ONCE), limit
+    with _writer(format_, rows.schema) as write:
+        for batch in rows:
+            write(pa.Table.from_batches([batch]).slice(0, left))
+            if batch.num_rows > left:
+                print(f"nightweave: cut after {limit} rows; for more give --rows or query.rows", file=sys.stderr)
+                break
+            left -= batch.num_rows
+
+
+@contextmanager
+def _writer(format_: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], object]]:
+    """What writes rows to standard output. A Parquet file is written once it is whole."""
+    out = sys.stdout.buffer
     if format_ == "csv":
-        pacsv.write_csv(_flat(rows), sys.stdout.buffer)
+        with pacsv.CSVWriter(out, _in_words(schema.empty_table(), nested=True).schema) as csv:
+            yield lambda rows: csv.write(_in_words(rows, nested=True))
     elif format_ == "parquet":
-        pq.write_table(rows, sys.stdout.buffer, compression="zstd")
+        with tempfile.TemporaryFile() as file:
+            parquet = pq.ParquetWriter(file, schema, compression="zstd")
+            yield parquet.write
+            parquet.close()
+            file.seek(0)
+            shutil.copyfileobj(file, out)
     else:
-        sys.stdout.write(rows.to_pandas().to_json(orient="records", lines=True, date_format="iso", force_ascii=False))
+        yield lambda rows: out.write(_json_lines(rows).encode())
 
 
-def _flat(rows: pa.Table) -> pa.Table:
-    """The same rows with nested columns as JSON text, and bytes and intervals as text in DuckDB's notation.
+def _json_lines(rows: pa.Table) -> str:
+    # Whole numbers stay whole beside nulls, whatever the batch.
+    frame = _in_words(rows, nested=False).to_pandas(integer_object_nulls=True)
+    return str(frame.to_json(orient="records", lines=True, date_format="iso", force_ascii=False))
+
+
+def _in_words(rows: pa.Table, *, nested: bool) -> pa.Table:
+    """The same rows with bytes and intervals as text in DuckDB's notation, and if `nested`, nested columns as JSON.
 
     A column is taken by its place, for names may repeat.
     """
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     for place, field in enumerate(rows.schema):
-        if pa.types.is_nested(field.type):
+        if nested and pa.types.is_nested(field.type):
             text = "CAST(to_json(cell) AS VARCHAR)"
         elif pa.types.is_interval(field.type) or pa.types.is_binary(field.type):
             text = "CAST(cell AS VARCHAR)"

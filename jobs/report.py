@@ -2,12 +2,13 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from jobs.modelling.coverage import coverage, losses
 from jobs.runtime.night import Night, UserError
 from lake import storage, views
 from lake.asof import create_latest
@@ -61,6 +62,10 @@ CALIBRATION_NOTE = (
     "function of the score predicts, and the share that was liked. The function, Platt's sigmoid or an isotonic one, "
     "was fitted to other users. The error of all is the expected calibration error, 0 at best."
 )
+LOST_NOTE = (
+    "Of the items that had a modality on the last night and are still there, how many lack it now. Above "
+    "evaluate.warn_lost_share it is a warning: look at what extraction refused, and at what the configuration names."
+)
 TRIED = """
     SELECT model AS tried, metric || '@' || k AS figure, value, low, high FROM metrics
     WHERE date = $night AND split LIKE '% validation' AND k IS NOT NULL ORDER BY value DESC, model
@@ -92,8 +97,11 @@ class Section:
     note: str = ""
 
 
-def write_report(lake: Lake, night: date) -> str:
+def write_report(lake: Lake, night: date, *, warn_lost_share: float) -> str:
     """Write LAKE/reports/DATE.html and return where it is.
+
+    Args:
+        warn_lost_share: `evaluate.warn_lost_share` of the configuration.
 
     Raises:
         UserError: the lake has nothing of that night.
@@ -122,6 +130,7 @@ def write_report(lake: Lake, night: date) -> str:
                 accounts,
                 ask("What was refused", QUARANTINE),
                 ask("Features in the store", FEATURES),
+                _lost(lake, night, warn_lost_share=warn_lost_share),
                 ask("Validation figures of the strategies tried", TRIED),
                 _metrics(connection, night),
                 ask("ndcg by segment", SEGMENTS),
@@ -148,10 +157,24 @@ def _metrics(connection: duckdb.DuckDBPyConnection, night: date) -> Section:
     return Section(title, [column[0] for column in result.description], result.fetchall())
 
 
+def _lost(lake: Lake, night: date, *, warn_lost_share: float) -> Section:
+    """The modalities that items have had on the night before and lack on this one."""
+    before, now = coverage(lake, until=night - timedelta(days=1)), coverage(lake, until=night)
+    found = losses(before, now) if before and now and now.night == night else []
+    columns = ["modality", "since", "items", "lost", "share", ""]
+    rows = [
+        (loss.modality, loss.since, loss.had, loss.lost, loss.share, "WARNING" * (loss.share > warn_lost_share))
+        for loss in found
+        if loss.lost
+    ]
+    return Section("Modalities that items have lost", columns, rows, LOST_NOTE)
+
+
 def _dicts(section: Section) -> list[dict[str, Any]]:
     return [dict(zip(section.columns, row, strict=True)) for row in section.rows]
 
 
 def run(night: Night) -> None:
     """Write the night's report; the log has its path."""
-    log.info("report: %s", write_report(night.lake, night.date))
+    path = write_report(night.lake, night.date, warn_lost_share=night.config.evaluate.warn_lost_share)
+    log.info("report: %s", path)

@@ -1,6 +1,6 @@
 """The lake's tables as read-only DuckDB views."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import duckdb
 
@@ -15,7 +15,9 @@ CLOSED: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConnection:
+def connect(
+    lake: Lake, *, without: Collection[str] = (), settings: Mapping[str, str] | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty.
 
     SQL can read those views and nothing else: no file, no network, no extension, no variable of this program, no
@@ -24,11 +26,12 @@ def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConn
 
     Args:
         without: names of tables that are to be empty.
+        settings: further ones of DuckDB's, such as `memory_limit`.
 
     >>> connect(Lake("/a/lake/not/yet/written")).sql("SELECT count(*) FROM items").fetchall()
     [(0,)]
     """
-    connection = duckdb.connect(config=CLOSED)
+    connection = duckdb.connect(config={**CLOSED, **(settings or {})})
     # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
     for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
         empty = table.name in without

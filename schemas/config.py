@@ -1,6 +1,7 @@
 """The configuration of a night: read from one YAML file, validated once, then passed on as a value."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +61,20 @@ class Events(Section):
                     f"aliases.{alias} {event!r}: {near}expected an event that has a weight: {', '.join(self.weights)}"
                 )
         return self
+
+
+class Landing(Section):
+    """When a night's raw partitions count as arrived, and what a rerun may take away."""
+
+    marker: str | None = Field(default=None, pattern=r"^[^/\\]+$")
+    """Name of the file that is put last into each partition of RAW, such as `_SUCCESS`: without it a partition is not
+    whole, and with it an empty one has arrived. Unless one is named, a file that is read is enough."""
+    required: tuple[Literal["items", "interactions"], ...] = ()
+    """What every night must bring; unless any is named, one of `items`, `interactions` and given vectors."""
+    days_without_data: tuple[date, ...] = ()
+    """Nights that bring nothing, such as a shop's holidays."""
+    max_removed_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of a night's rows in the lake, of each table, that a rerun may remove without being told that it may."""
 
 
 class Clean(Section):
@@ -241,6 +256,10 @@ class Evaluate(Section):
     """What strategies are chosen by, and a model is promoted by: one of `fusion.evaluation.evaluate.METRICS`."""
     gate_k: int = 20
     """Length of the lists that it is measured on, one of `ks`."""
+    warn_lost_share: float = Field(default=0.05, ge=0, le=1)
+    max_lost_share: float = Field(default=0.2, ge=0, le=1)
+    """Shares of the items with a modality that may lack it since the last night: above the first the report warns,
+    above the second nothing is published."""
 
     @model_validator(mode="after")
     def _gate_is_measured(self) -> "Evaluate":
@@ -257,6 +276,17 @@ class Recommend(Section):
     similar_k: int = Field(default=20, gt=0)
 
 
+class Query(Section):
+    """What one `nightweave query` may take of the machine."""
+
+    memory_mib: int = Field(default=2048, ge=64)
+    """Memory of the query's own; what does not fit is spilled to a folder for temporary files, five times as much at
+    most."""
+    seconds: float = Field(default=300, gt=0)
+    rows: int = Field(default=1_000_000, gt=0)
+    """Rows that are answered at most; that there are more is said."""
+
+
 class Maintenance(Section):
     retention_days: float = Field(default=7, ge=1, le=30)
     """What is no longer needed is removed once it is so many days old. No night may run longer: what it has written and
@@ -267,6 +297,7 @@ class Maintenance(Section):
 
 
 class Config(Section):
+    landing: Landing = Landing()
     events: Events = Events()
     clean: Clean = Clean()
     extract: Extract = Extract()
@@ -274,6 +305,7 @@ class Config(Section):
     evaluate: Evaluate = Evaluate()
     recommend: Recommend = Recommend()
     maintenance: Maintenance = Maintenance()
+    query: Query = Query()
 
 
 def read(source: str | Path) -> tuple[Path, dict[str, Any]]:

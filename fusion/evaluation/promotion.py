@@ -15,10 +15,12 @@ class Verdict:
     Attributes:
         may_serve: the decision.
         reasons: one clause for each reference compared with, or why there was no comparison.
+        judged: whether there were likes of enough users to tell anything.
     """
 
     may_serve: bool
     reasons: tuple[str, ...]
+    judged: bool = False
 
     def __str__(self) -> str:
         return "; ".join(self.reasons)
@@ -85,17 +87,18 @@ class Judged:
     likes: int
 
 
-def judge(populations: Sequence[Judged], *, figure: str) -> Verdict:
+def judge(populations: Sequence[Judged], *, figure: str, over_a_judged: bool = False) -> Verdict:
     """Law 6: a model may serve if on no population's held-out likes it is worse than a reference.
 
     Worse is lower by more standard errors than an equally good model would be by chance on any of the populations once
     in six times: one with a single population, 1.6 with three (Bonferroni's correction).
 
     A population with figures of fewer than `MIN_USERS` users is not judged. With held-out likes, a model without a
-    figure may not serve; with none anywhere, it may serve untested.
+    figure may not serve; with none anywhere, or of too few users, it may serve untested.
 
     Args:
         figure: name of the figure, for the reasons.
+        over_a_judged: it would take the place of a model that was judged; then it may not serve untested.
     """
     asked = [population for population in populations if population.likes]
     known = [p for p in asked if p.candidate is not None and len(p.candidate) >= MIN_USERS]
@@ -116,7 +119,10 @@ def judge(populations: Sequence[Judged], *, figure: str) -> Verdict:
                     f"{population.name}: {'holds its own against' if holds else 'WORSE than'} {name} "
                     f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
                 )
-    return Verdict(may_serve, tuple(reasons) or ("no held-out likes to judge by",))
+    if over_a_judged and not known:
+        may_serve = False
+        reasons.append("too few held-out likes to tell anything, and the last promoted model was judged: it goes on")
+    return Verdict(may_serve, tuple(reasons) or ("no held-out likes to judge by",), judged=bool(known))
 
 
 def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:

@@ -88,6 +88,11 @@ class Raw:
         other = Refusal("unknown_format", f"its name ends in none of {known}, with .gz, .zst or .bz2", rows=0)
         return [(path, other) for path in files if not _format(path)] + refused
 
+    def holds(self, path: str) -> bool:
+        """Return whether there is a file of that path, relative to RAW."""
+        filesystem, root = self._root()
+        return bool(filesystem.get_file_info(f"{root}/{path}").type == pafs.FileType.File)
+
     def records(self, path: str, *, known: frozenset[str] | None = None) -> "Records":
         """Return the records of a file with their positions: the line of a text file, the row of a Parquet file,
         from 1.

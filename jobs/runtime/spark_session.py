@@ -1,6 +1,8 @@
 """The Spark session of a step."""
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -28,8 +30,10 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
     """A session in UTC, under whatever master spark-submit was given, with further Spark `settings`.
 
     Others are kept out of it, unless Spark's own configuration says otherwise.
+    Its Python workers run this process's interpreter, unless `PYSPARK_PYTHON` names another.
     """
     started = time.monotonic()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = (
         SparkSession.builder.appName(name)
         .config("spark.sql.session.timeZone", "UTC")

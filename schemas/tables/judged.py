@@ -93,6 +93,13 @@ class Models(Table):
         ),
         Column("verdict", pa.string(), "Why it was promoted or not, in words, with the differences it rests on."),
         Column(
+            "judged",
+            pa.bool_(),
+            "Whether there were held-out likes of enough users to tell anything; null in rows of versions that did not "
+            "say.",
+            nullable=True,
+        ),
+        Column(
             "best_so_far",
             pa.string(),
             "The `model_version` that later nights must hold their own against beside the last promoted one, so that "

@@ -2,6 +2,10 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -13,6 +17,7 @@ from jobs.query import answer
 from jobs.runtime.night import UserError
 from lake import views
 from lake.lake import Lake
+from schemas.config import Query
 from schemas.tables import TABLES, UserEmbeddings
 from tests.lake.test_lake import NIGHT, embeddings
 from tests.test_schemas import a_row
@@ -93,7 +98,7 @@ def test_nothing_but_a_select_over_the_tables_is_answered(
 ) -> None:
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(UserError, match=r"only one SELECT|cannot be answered"):
-        answer(sql.format(folder=folder, secret=folder / "secret.csv"), written, format_="csv")
+        answer(sql.format(folder=folder, secret=folder / "secret.csv"), written, format_="csv", limits=Query())
     assert b"hidden" not in capsysbinary.readouterr().out
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert written.read(UserEmbeddings)["user_id"].to_pylist() == ["a"]
@@ -110,12 +115,12 @@ def test_the_connection_itself_refuses(written: Lake, folder: Path, sql: str) ->
 
 def test_two_statements_are_not_one() -> None:
     with pytest.raises(UserError, match="only one SELECT"):
-        answer("SELECT 1; SELECT 2", Lake("nowhere"), format_="csv")
+        answer("SELECT 1; SELECT 2", Lake("nowhere"), format_="csv", limits=Query())
 
 
 def test_what_analysts_write_is_answered(written: Lake, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     sql = "WITH u AS (FROM user_embeddings) SELECT user_id, count(*) AS n FROM u GROUP BY ALL ORDER BY 1"
-    answer(sql, written, format_="csv")
+    answer(sql, written, format_="csv", limits=Query())
     assert capsysbinary.readouterr().out == b'"user_id","n"\n"a",1\n'
 
 
@@ -123,7 +128,7 @@ def test_lists_maps_and_structs_are_json_text_in_csv(written: Lake, capsysbinary
     sql = """SELECT user_id, vector, MAP {'k': [1]} AS tags, {'a': 1, 'b': 'x"y'} AS both, NULL::INTEGER[] AS none,
              [TIMESTAMPTZ '2026-11-01 10:00:00+02'] AS times, INTERVAL 2 DAY AS span, '\\xFF'::BLOB AS bytes,
              1 AS same, [2] AS same FROM user_embeddings"""
-    answer(sql, written, format_="csv")
+    answer(sql, written, format_="csv", limits=Query())
     header, row = csv.reader(capsysbinary.readouterr().out.decode().splitlines())
     assert header == ["user_id", "vector", "tags", "both", "none", "times", "span", "bytes", "same", "same"]
     assert [json.loads(cell) for cell in row[1:4]] == [[1.0, 0.0], {"k": [1]}, {"a": 1, "b": 'x"y'}]
@@ -139,7 +144,7 @@ def test_every_table_can_be_asked_for_in_every_format(
     row = a_row(TABLES[table], {"vector": [0.5, 1.0]} if "vector" in schema.names else {})
     where = {column: str(row[column]) for column in TABLES[table].partition_by}
     lake.write(TABLES[table], pa.Table.from_pylist([row], schema=schema), where)
-    answer(f"SELECT * FROM {table}", lake, format_=format_)
+    answer(f"SELECT * FROM {table}", lake, format_=format_, limits=Query())
     written = capsysbinary.readouterr().out
     if format_ == "csv":
         header, row = csv.reader(written.decode().splitlines())
@@ -148,3 +153,69 @@ def test_every_table_can_be_asked_for_in_every_format(
         assert list(json.loads(written)) == schema.names
     else:
         assert pq.read_table(pa.BufferReader(written)).num_rows == 1
+
+
+ENDLESS = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range * b.range % 7 = 3"
+ENDLESS_ROWS = "SELECT a.range FROM range(10000000) a, range(10000000) b"
+
+
+@pytest.mark.parametrize("sql", [ENDLESS, ENDLESS_ROWS])
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_a_query_is_stopped_when_its_time_is_over(
+    written: Lake, sql: str, format_: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Whether it gives rows meanwhile or none; half a Parquet file is not written."""
+    limits = Query(seconds=0.2, rows=10**12)
+    with pytest.raises(UserError, match=r"stopped after 0\.2 s; give it more with --seconds or query\.seconds"):
+        answer(sql, written, format_=format_, limits=limits)
+    assert format_ == "csv" or not capsysbinary.readouterr().out
+
+
+def test_a_query_that_needs_too_much_memory_is_stopped(written: Lake) -> None:
+    sql = "SELECT count(DISTINCT repeat(range::VARCHAR, 100)) FROM range(5000000)"
+    with pytest.raises(UserError, match="more than 64 MiB of memory and 5 times as much on disk; give it more with"):
+        answer(sql, written, format_="csv", limits=Query(memory_mib=64))
+
+
+@pytest.mark.parametrize(("rows", "cut"), [(11, True), (12, False), (13, False)])
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+def test_rows_beyond_the_limit_are_cut_and_that_is_said(
+    written: Lake, rows: int, cut: bool, format_: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    answer("SELECT range AS n FROM range(12)", written, format_=format_, limits=Query(rows=rows))
+    told = capsysbinary.readouterr()
+    if format_ == "parquet":
+        numbers = pq.read_table(pa.BufferReader(told.out))["n"].to_pylist()
+    elif format_ == "json":
+        numbers = [json.loads(line)["n"] for line in told.out.splitlines()]
+    else:
+        numbers = [int(line) for line in told.out.splitlines()[1:]]
+    assert numbers == list(range(min(rows, 12)))
+    assert told.err.decode() == ("nightweave: cut after 11 rows; for more give --rows or query.rows\n" if cut else "")
+
+
+def test_a_table_says_itself_that_it_is_not_all(written: Lake, capfd: pytest.CaptureFixture[str]) -> None:
+    answer("SELECT range AS n FROM range(12)", written, format_="table", limits=Query(rows=5))
+    assert "(5 shown)" in capfd.readouterr().out
+
+
+def test_whole_numbers_stay_whole_in_json_whatever_stands_in_other_rows(
+    written: Lake, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    sql = "SELECT unnest([1, NULL]) AS n, INTERVAL 2 DAY AS span, '\\xFF'::BLOB AS bytes, [1, 2] AS list"
+    answer(sql, written, format_="json", limits=Query())
+    lines = capsysbinary.readouterr().out.decode().splitlines()
+    assert lines[0] == '{"n":1,"span":"2 days","bytes":"\\\\xFF","list":[1,2]}'
+    assert json.loads(lines[1])["n"] is None
+
+
+@pytest.mark.parametrize("sql", [ENDLESS, ENDLESS_ROWS])
+def test_an_interrupt_ends_it_without_a_word(written: Lake, sql: str) -> None:
+    command = [sys.executable, "-m", "jobs.cli", "query", sql, "--rows", str(10**12), "--lake", written.uri]
+    with subprocess.Popen([*command, "--format", "csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while b"_duckdb" not in Path(f"/proc/{process.pid}/maps").read_bytes():
+            time.sleep(0.05)
+        time.sleep(1)  # the query has begun, or is about to
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, b"")

@@ -55,7 +55,7 @@ def judge(lake: Lake, figures: dict[tuple[str, int | None], float], night: dt.da
 
 
 def section(lake: Lake, title: str) -> list[list[str]]:
-    return Headed(Path(write_report(lake, NIGHT)).read_text("utf-8")).rows[title]
+    return Headed(Path(write_report(lake, NIGHT, warn_lost_share=0.05)).read_text("utf-8")).rows[title]
 
 
 def test_calibration_by_bins(lake: Lake) -> None:

@@ -1,0 +1,87 @@
+"""What the steps of one run of a night agree on: the configuration, the encoders that it resolves to, and the code.
+
+The first step records it in the lake; a later step that finds itself under another would mix what two runs made, such
+as a model of encoders that have extracted nothing.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from features.registry import fingerprints
+from jobs.runtime.night import Night, NightError
+from lake import files
+from schemas.table import MODALITIES, Modality
+
+FOLDER = "runs"
+READ_LATER = frozenset({"events", "clean", "extract", "fusion", "evaluate", "recommend"})
+"""Sections of the configuration that rows depend on after the first step has begun."""
+PACKAGES = ("schemas", "lake", "features", "fusion", "jobs")
+LIBRARIES = ("duckdb", "keras", "numpy", "pyarrow", "pyspark", "scikit-learn", "scipy", "tensorflow")
+SHOWN = 5
+
+
+def begin(night: Night) -> None:
+    """Record what the steps of this run agree on, in place of what an earlier run of the night did."""
+    found = {"encoders": fingerprints(night.config.extract.encoders), **_resolved(night)}
+    files.write_json(night.lake, _path(night), found)
+
+
+def check_agreement(night: Night, *, encoders: Iterable[Modality] = MODALITIES) -> None:
+    """See that this step runs under what the run's first step recorded.
+
+    Args:
+        encoders: modalities whose encoders the step reads vectors of, or makes them with.
+
+    Raises:
+        NightError: no first step was recorded, or it ran under another configuration, encoder or code; the message
+            names the first few differences, and what to run again.
+    """
+    recorded = files.read_json(night.lake, _path(night))
+    if recorded is None:
+        raise _refusal(night, "its first step, `clean`, was not run by this version")
+    chosen = {m: night.config.extract.encoders[m] for m in encoders}
+    now = {"encoders": fingerprints(chosen), **_resolved(night)}
+    recorded["encoders"] = {m: recorded["encoders"].get(m) for m in chosen}
+    if differ := list(_differences(recorded, now)):
+        more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
+        raise _refusal(night, f"since its first step, `clean`, this has changed: {'; '.join(differ[:SHOWN])}{more}")
+
+
+def _resolved(night: Night) -> dict[str, Any]:
+    return {"config": night.config.model_dump(mode="json", include=set(READ_LATER)), "code": code_fingerprint()}
+
+
+def code_fingerprint() -> str:
+    """Return a SHA-256, hex, of the sources of our packages and the versions of the libraries that compute."""
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[2]
+    for source in sorted(path for name in PACKAGES for path in (root / name).rglob("*.py")):
+        digest.update(f"{source.relative_to(root).as_posix()}\0".encode() + source.read_bytes())
+    for name in LIBRARIES:
+        digest.update(f"{name} {version(name)}\0".encode())
+    return digest.hexdigest()
+
+
+def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
+    """A phrase for each setting that differs."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for name in sorted(before.keys() | now.keys()):
+            yield from _differences(before.get(name), now.get(name), f"{place}.{name}".lstrip("."))
+    elif before != now:
+        yield "the code" if place == "code" else f"{place.removeprefix('config.')} was {before!r:.80}, is {now!r:.80}"
+
+
+def _path(night: Night) -> str:
+    return f"{FOLDER}/{night.ds}.json"
+
+
+def _refusal(night: Night, why: str) -> NightError:
+    return NightError(
+        f"night {night.ds}: {why}. Steps of one run must agree. Run the night again from its first step (in Airflow: "
+        "clear `clean` with what follows; what is extracted stays), or set back what has changed",
+        law=1,
+        partition=f"date={night.ds}",
+    )
