@@ -19,14 +19,15 @@ def answer(sql: str, lake: Lake, *, format_: str) -> None:
 
     Raises:
         UserError: the format is unknown, or the SQL is not one statement that only reads, or is wrong.
+        DamageError: a table that it reads is damaged.
     """
     check_format(format_)
-    connection = views.connect(lake)
     try:
-        statements = connection.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise UserError("only one SELECT is answered; the lake is read-only here")
-        show(connection.sql(statements[0].query), format_=format_)
+        with views.reading(lake) as connection:
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise UserError("only one SELECT is answered; the lake is read-only here")
+            show(connection.sql(statements[0].query), format_=format_)
     except duckdb.Error as error:
         raise UserError(f"the SQL cannot be answered: {' '.join(str(error).split())}") from None
 

@@ -1,11 +1,17 @@
 """The lake's tables as read-only DuckDB views."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from lake.lake import Lake
 from schemas.tables import TABLES, Ledger
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -15,7 +21,11 @@ CLOSED: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConnection:
+FAILED_STREAM = re.compile(r"reading the stream registered as '(\w+)' failed")
+"""What DuckDB says where a registered Arrow data set cannot be read."""
+
+
+def connect(lake: Lake, *, instead: "Mapping[str, Dataset] | None" = None) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty.
 
     SQL can read those views and nothing else: no file, no network, no extension, no variable of this program, no
@@ -23,7 +33,10 @@ def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConn
     of the machine.
 
     Args:
-        without: names of tables that are to be empty.
+        instead: name of a table → what is read in its place.
+
+    Raises:
+        DamageError: a table's log is damaged.
 
     >>> connect(Lake("/a/lake/not/yet/written")).sql("SELECT count(*) FROM items").fetchall()
     [(0,)]
@@ -31,9 +44,32 @@ def connect(lake: Lake, *, without: Collection[str] = ()) -> duckdb.DuckDBPyConn
     connection = duckdb.connect(config=CLOSED)
     # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
     for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
-        empty = table.name in without
-        connection.register(table.name, table.schema.empty_table() if empty else lake.dataset(table))
+        given = (instead or {}).get(table.name)
+        connection.register(table.name, lake.dataset(table) if given is None else given)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+@contextmanager
+def reading(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield what `connect` returns, closed at the end.
+
+    Raises:
+        DamageError: a table's log is damaged, or within it a live file of one was found missing or damaged.
+    """
+    with connect(lake) as connection, naming_damage(lake):
+        yield connection
+
+
+@contextmanager
+def naming_damage(lake: Lake) -> Iterator[None]:
+    """Within it, an error of DuckDB is a `DamageError` where it comes from a live file that is missing or damaged."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if failed := FAILED_STREAM.search(str(error)):
+            with lake.naming_damage(TABLES[failed[1]]):
+                raise
+        raise
