@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.runtime.night import Night, UserError, config_source, day_of, location, user_errors
-from lake.lake import Lake
+from jobs.runtime.night import Night, UserError, config_source, day_of, existing_lake, user_errors
 from schemas.config import PROFILES, load, read
 from schemas.table import Modality
 
@@ -202,7 +201,7 @@ def query(
     limits = load(config_source(config)).query
     given = {"rows": rows, "seconds": seconds, "memory_mib": memory_mib}
     limits = limits.model_copy(update={name: value for name, value in given.items() if value is not None})
-    answer(sql, Lake(location("lake", lake)), format_=format_, limits=limits)
+    answer(sql, existing_lake(lake), format_=format_, limits=limits)
 
 
 @app.command()
@@ -224,7 +223,8 @@ def compare(
     from jobs.query import check_format, show
 
     check_format(format_)
-    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    place = existing_lake(lake).uri
+    night = _checked(Night.of(date_=date_, raw=place, lake=place, config=config))
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
     chosen = {option: [name for name in text.split(",") if name] for option, text in names.items()}
     found = compared(night, least=core, **chosen)
@@ -236,7 +236,7 @@ def verify(lake: LakeOption = None) -> None:
     """Read every table and report which promises do not hold."""
     from jobs.verify import describe, findings
 
-    looked, broken = findings(Lake(location("lake", lake)))
+    looked, broken = findings(existing_lake(lake))
     for finding in broken:
         typer.echo(describe(finding))
     typer.echo(f"{looked} promises looked at, {len(broken)} broken")
@@ -254,7 +254,7 @@ def maintenance(
     from jobs.maintenance import maintain
 
     settings = load(config_source(config)).maintenance
-    for done in maintain(Lake(location("lake", lake)), settings, now=datetime.now(UTC), dry_run=dry_run):
+    for done in maintain(existing_lake(lake), settings, now=datetime.now(UTC), dry_run=dry_run):
         typer.echo(done.words(dry_run=dry_run))
 
 
@@ -264,7 +264,7 @@ def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = No
     from jobs.report import write_report
 
     settings = load(config_source(config)).evaluate
-    typer.echo(write_report(Lake(location("lake", lake)), day_of(date_), warn_lost_share=settings.warn_lost_share))
+    typer.echo(write_report(existing_lake(lake), day_of(date_), warn_lost_share=settings.warn_lost_share))
 
 
 @app.command()
@@ -278,7 +278,7 @@ def explain(
     """Why these recommendations: what history and each modality add to the score."""
     from jobs.explain import explain_shelves
 
-    typer.echo(explain_shelves(Lake(location("lake", lake)), day_of(date_), user=user, item=item, places=places))
+    typer.echo(explain_shelves(existing_lake(lake), day_of(date_), user=user, item=item, places=places))
 
 
 @exports.command("mmrec")
@@ -291,7 +291,7 @@ def mmrec_files(
     """What a night's models learn from, for MMRec: likes in three parts, and the items' vectors."""
     from jobs.export import export_mmrec
 
-    place = location("lake", lake)
+    place = existing_lake(lake).uri
     typer.echo(export_mmrec(_checked(Night.of(date_=date_, raw=place, lake=place, config=config)), directory))
 
 

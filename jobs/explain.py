@@ -43,14 +43,15 @@ def explain_shelves(
     Raises:
         UserError: the user has no shelf on that night, or the item is not on one.
     """
-    connection = views.connect(lake)
-    create_latest(connection, night)
-    users = [user] if user else [row[0] for row in connection.execute(USERS, {"night": night}).fetchall()]
-    if not users:
-        raise UserError(f"nobody has a shelf on {night}; the verdict in the table models has the reason")
-    combined = [row[0] for row in connection.execute(COMBINATION, {"night": night}).fetchall()]
-    notes = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
-    return "\n".join([*notes, *(_explain(connection, night, user=user, item=item, places=places) for user in users)])
+    with views.reading(lake) as connection:
+        create_latest(connection, night)
+        users = [user] if user else [row[0] for row in connection.execute(USERS, {"night": night}).fetchall()]
+        if not users:
+            raise UserError(f"nobody has a shelf on {night}; the verdict in the table models has the reason")
+        combined = [row[0] for row in connection.execute(COMBINATION, {"night": night}).fetchall()]
+        notes = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
+        told = [_explain(connection, night, user=one, item=item, places=places) for one in users]
+        return "\n".join([*notes, *told])
 
 
 def _explain(

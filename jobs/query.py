@@ -33,6 +33,7 @@ def answer(sql: str, lake: Lake, *, format_: str, limits: Query) -> None:
     Raises:
         UserError: the format is unknown, or the SQL is not one statement that only reads, or is wrong, or takes more
             memory or time than `limits`.
+        DamageError: a table that it reads is damaged.
     """
     check_format(format_)
     with tempfile.TemporaryDirectory(prefix="nightweave-query-") as folder:
@@ -41,13 +42,13 @@ def answer(sql: str, lake: Lake, *, format_: str, limits: Query) -> None:
             "temp_directory": folder,
             "max_temp_directory_size": f"{SPILLED * limits.memory_mib}MiB",
         }
-        connection = views.connect(lake, settings=memory)
         try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise UserError("only one SELECT is answered; the lake is read-only here")
-            with _stopped_after(limits.seconds, connection.interrupt):
-                show(connection.sql(statements[0].query), format_=format_, limit=limits.rows)
+            with views.reading(lake, settings=memory) as connection:
+                statements = connection.extract_statements(sql)
+                if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                    raise UserError("only one SELECT is answered; the lake is read-only here")
+                with _stopped_after(limits.seconds, connection.interrupt):
+                    show(connection.sql(statements[0].query), format_=format_, limit=limits.rows)
         except BrokenPipeError:  # whoever reads has enough
             raise
         except (duckdb.Error, OSError) as error:  # a result that is read batch by batch fails with the latter

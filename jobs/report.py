@@ -105,8 +105,18 @@ def write_report(lake: Lake, night: date, *, warn_lost_share: float) -> str:
 
     Raises:
         UserError: the lake has nothing of that night.
+        DamageError: a table is damaged.
     """
-    connection = views.connect(lake)
+    with views.reading(lake) as connection:
+        page = _page(connection, lake, night)
+    filesystem, root = storage.filesystem(lake.uri)
+    filesystem.create_dir(f"{root}/reports", recursive=True)
+    write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
+    return f"{root}/reports/{night}.html"
+
+
+def _page(connection: duckdb.DuckDBPyConnection, lake: Lake, night: date) -> str:
+    """The report as HTML."""
     create_latest(connection, night)
     limits = {"users": USERS_SHOWN, "items": ITEMS_SHOWN, "places": PLACES_SHOWN}
 
@@ -120,7 +130,7 @@ def write_report(lake: Lake, night: date, *, warn_lost_share: float) -> str:
         raise UserError(
             f"the lake {lake.uri} has nothing of the night {night}; run it: nightweave night --date {night}"
         )
-    page = (
+    return (
         Environment(loader=PackageLoader("jobs"), autoescape=True, undefined=StrictUndefined)
         .get_template("report.html")
         .render(
@@ -141,10 +151,6 @@ def write_report(lake: Lake, night: date, *, warn_lost_share: float) -> str:
             parts=("history", *MODALITIES),
         )
     )
-    filesystem, root = storage.filesystem(lake.uri)
-    filesystem.create_dir(f"{root}/reports", recursive=True)
-    write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
-    return f"{root}/reports/{night}.html"
 
 
 def _metrics(connection: duckdb.DuckDBPyConnection, night: date) -> Section:

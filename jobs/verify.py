@@ -1,69 +1,171 @@
 """Verify: read every table and find the promises that do not hold."""
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, reduce
 from itertools import groupby
-from typing import Any, Literal
+from operator import and_
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from features.registry import fingerprints
 from jobs.runtime.failure import LAW_OF_TABLE
-from jobs.runtime.night import Night, NightError
+from jobs.runtime.night import Night, NightError, check_lake
 from lake import views
-from lake.damage import damaged
+from lake.damage import Damage
 from lake.lake import Lake
 from lake.provenance import REPLACED_SINCE, replaced_since
 from schemas.table import Check, Table
-from schemas.tables import TABLES
+from schemas.tables import TABLES, GivenVectors, Interactions, Items, Ledger, Quarantine, Recommendations
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 log = logging.getLogger("nightweave.verify")
 
 SHOWN, NAMED = 5, 10
 WHOLE = "every file is there and whole"
+LOOKED_BACK_ON = frozenset(table.name for table in (Items, Interactions, GivenVectors))
+"""Tables of which a night reads the partitions of all nights before it."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """A promise that one partition of a table does not keep, and what breaks it, the first few in words.
 
-    `partition` reads `column=value/...`; it is empty where the table itself cannot be read.
+    `partition` is its columns with their values; it is empty where the table itself cannot be read.
     """
 
     table: str
-    partition: str
+    partition: Mapping[str, str]
     promise: str
     severity: Literal["fail", "warn"]
     broken_by: int
     examples: tuple[str, ...]
 
     def place(self) -> str:
-        return f"{self.table}/{self.partition}" if self.partition else self.table
+        return "/".join((self.table, *(f"{column}={value}" for column, value in self.partition.items())))
+
+    def concerns(self, night: Night, encoders: Collection[str]) -> bool:
+        """Whether the partition is one that the night has written or looked back on.
+
+        Args:
+            encoders: fingerprints of the night's encoders.
+        """
+        if "encoder" in self.partition:
+            return self.partition["encoder"] in encoders
+        of = self.partition.get("date", night.ds)
+        return of == night.ds or (of < night.ds and self.table in LOOKED_BACK_ON)
+
+
+@dataclass(frozen=True)
+class Damages:
+    """What of the lake is missing or damaged: by the name of each such table."""
+
+    of: Mapping[str, tuple[Damage, ...]]
+
+    @classmethod
+    def find(cls, lake: Lake) -> "Damages":
+        """Read every file of the lake."""
+        found = {table.name: tuple(lake.damaged(table)) for table in TABLES.values()}
+        return cls({name: damages for name, damages in found.items() if damages})
+
+    def findings(self) -> Iterator[Finding]:
+        for name, damages in self.of.items():
+            for damage in damages:
+                yield Finding(name, damage.partition, WHOLE, "fail", 1, (str(damage),))
+
+    @cached_property
+    def logs(self) -> frozenset[str]:
+        """The tables whose log is damaged, of which nothing can be read."""
+        return frozenset(name for name, damages in self.of.items() if not all(one.partition for one in damages))
+
+    def partitions(self, table: str) -> list[Mapping[str, str]]:
+        return [damage.partition for damage in self.of.get(table, ())]
+
+    def intact(self, lake: Lake) -> "dict[str, Dataset]":
+        """Of each damaged table the partitions that are whole, none where its log is damaged."""
+        from pyarrow.dataset import dataset
+
+        def whole(table: type[Table]) -> "Dataset":
+            if table.name in self.logs:
+                return dataset(table.schema.empty_table())
+            rows = lake.dataset(table)
+            for partition in self.partitions(table.name):
+                here = (pc.field(c) == pa.scalar(v).cast(table.schema.field(c).type) for c, v in partition.items())
+                rows = rows.filter(~reduce(and_, here))
+            return rows
+
+        return {name: whole(TABLES[name]) for name in self.of}
+
+    def may_have_caused(self, finding: Finding, reads: Collection[str]) -> bool:
+        """Whether a breach may only be there because rows of damaged partitions were left out.
+
+        Rows of a table are held against rows of others: of the same night, of `LOOKED_BACK_ON` also of earlier ones,
+        and of contents and what was refused of them those of all nights.
+        """
+        return any(
+            self._reached(name, partition, finding)
+            for name in reads
+            if name != finding.table
+            for partition in self.partitions(name)
+        )
+
+    def _reached(self, table: str, damaged: Mapping[str, str], finding: Finding) -> bool:
+        if table == Quarantine.name or not {"date"} <= damaged.keys() & finding.partition.keys():
+            return True
+        if table in LOOKED_BACK_ON:
+            return damaged["date"] <= finding.partition["date"]
+        return damaged["date"] == finding.partition["date"]
 
 
 def findings(lake: Lake) -> tuple[int, list[Finding]]:
     """How many promises were looked at, and the partitions that do not keep them.
 
-    Rows are asked for only of tables whose files are whole: a promise about another table is not looked at. A night is
-    held against what it was made from: an earlier night that was made again since proves nothing about its shelves.
+    Rows are asked for only of partitions whose files are whole, and no other partition is blamed for what damaged ones
+    lack. A promise about a table whose log is damaged is not looked at. A night is held against what it was made from:
+    an earlier night that was made again since proves nothing about its shelves.
+
+    Raises:
+        UserError: there is no lake.
     """
-    broken = [finding for table in TABLES.values() for finding in _damages(lake, table)]
-    looked, torn = len(TABLES), {finding.table for finding in broken}
-    connection = views.connect(lake, without=torn)
-    connection.register(REPLACED_SINCE, replaced_since(lake, without=torn))
+    check_lake(lake)
+    damages = Damages.find(lake)
+    looked, broken = len(TABLES), list(damages.findings())
+    connection = views.connect(lake, instead=damages.intact(lake))
+    connection.register(REPLACED_SINCE, replaced_since(lake, without=damages.logs))
     for table in TABLES.values():
         for check in table.all_checks():
-            if torn.isdisjoint(connection.get_table_names(check.sql)):
+            reads = tables_of(connection, check.sql)
+            if reads.isdisjoint(damages.logs):
                 looked += 1
-                broken += _breaches(connection, table, check)
+                breaches = _breaches(connection, table, check)
+                broken += [finding for finding in breaches if not damages.may_have_caused(finding, reads)]
     return looked, broken
 
 
-def _damages(lake: Lake, table: type[Table]) -> Iterator[Finding]:
-    for damage in damaged(lake, table):
-        partition = "/".join(f"{column}={value}" for column, value in damage.partition.items())
-        yield Finding(table.name, partition, WHOLE, "fail", 1, (f"{damage.path} {damage.detail}",))
+def tables_of(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """Return the names of the tables that a SELECT reads; those by which `replaced_since` was made are among them."""
+    (tree,) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0]
+    names = set(_tables_in(json.loads(tree)))
+    if REPLACED_SINCE in names:
+        names |= {Items.name, Interactions.name, Ledger.name, Recommendations.name}
+    return names & TABLES.keys()
+
+
+def _tables_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE":
+            yield node["table_name"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from _tables_in(inner)
 
 
 def _breaches(connection: duckdb.DuckDBPyConnection, table: type[Table], check: Check) -> Iterator[Finding]:
@@ -71,12 +173,13 @@ def _breaches(connection: duckdb.DuckDBPyConnection, table: type[Table], check: 
     if not len(found):
         return
 
-    def partition(row: dict[str, Any]) -> str:
-        return "/".join(f"{column}={row[column]}" for column in table.partition_by)
+    def partition(row: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(str(row[column]) for column in table.partition_by)
 
-    for place, rows in groupby(sorted(found.to_pylist(), key=partition), key=partition):
+    for values, rows in groupby(sorted(found.to_pylist(), key=partition), key=partition):
         here = list(rows)
         examples = tuple(str(row)[:300] for row in here[:SHOWN])
+        place = dict(zip(table.partition_by, values, strict=True))
         yield Finding(table.name, place, check.name, check.severity, len(here), examples)
 
 
@@ -91,13 +194,17 @@ def describe(finding: Finding) -> str:
 def run(night: Night) -> None:
     """Read every table; breaches are in the log.
 
+    What another night has left behind fails this one only if it has looked back on it.
+
     Raises:
         NightError: a promise of severity `fail` does not hold.
     """
     looked, broken = findings(night.lake)
+    encoders = frozenset(fingerprints(night.config.extract.encoders).values())
+    of_others = [finding for finding in broken if not finding.concerns(night, encoders)]
     for finding in broken:
-        log.warning("%s", describe(finding))
-    failed = [finding for finding in broken if finding.severity == "fail"]
+        log.warning("%s%s", "of no concern to this night: " if finding in of_others else "", describe(finding))
+    failed = [finding for finding in broken if finding.severity == "fail" and finding not in of_others]
     if failed:
         named = "; ".join(f"{finding.place()}: {finding.promise}" for finding in failed[:NAMED])
         raise NightError(

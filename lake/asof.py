@@ -74,9 +74,9 @@ def items(lake: Lake, night: date) -> pa.Table:
 
     Which version is the latest is defined by `schemas.tables.COUNTS_AS_OF`.
     """
-    connection = views.connect(lake)
-    create_latest(connection, night)
-    return connection.sql("SELECT * FROM latest WHERE NOT deleted ORDER BY item_id").to_arrow_table()
+    with views.reading(lake) as connection:
+        create_latest(connection, night)
+        return connection.sql("SELECT * FROM latest WHERE NOT deleted ORDER BY item_id").to_arrow_table()
 
 
 def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_threshold: float) -> pa.Table:
@@ -93,18 +93,20 @@ def history(lake: Lake, night: date, *, weights: Mapping[str, float], rating_thr
         weights: event → how much it counts; events that are not in it are left out.
         rating_threshold: a rating or review below it counts as a dislike.
     """
-    connection = views.connect(lake)
-    for column in ("user_id", "item_id"):
-        connection.execute(KNOWN.format(column=column), {"night": night})
-        connection.execute(CODES.format(column=column))
-    connection.register("weights", pa.table({"event": list(weights), "weight": list(map(float, weights.values()))}))
+    weighed = pa.table({"event": list(weights), "weight": list(map(float, weights.values()))})
     parameters = {"night": night, "threshold": rating_threshold, "explicit": list(EXPLICIT)}
-    return connection.sql(HISTORY, params=parameters).to_arrow_table()
+    with views.reading(lake) as connection:
+        for column in ("user_id", "item_id"):
+            connection.execute(KNOWN.format(column=column), {"night": night})
+            connection.execute(CODES.format(column=column))
+        connection.register("weights", weighed)
+        return connection.sql(HISTORY, params=parameters).to_arrow_table()
 
 
 def reviews(lake: Lake, night: date) -> pa.Table:
     """Return what users wrote: the distinct `user_id`, `item_id`, `text_key`, ascending in that order."""
-    return views.connect(lake).sql(REVIEWS, params={"night": night}).to_arrow_table()
+    with views.reading(lake) as connection:
+        return connection.sql(REVIEWS, params={"night": night}).to_arrow_table()
 
 
 def given_vectors(lake: Lake, night: date, modality: Modality) -> pa.Table:
@@ -113,8 +115,8 @@ def given_vectors(lake: Lake, night: date, modality: Modality) -> pa.Table:
     An item has those of the latest night that brought any under its id; where none did, those of its files, of each
     file those of the latest night that brought any. Items that are deleted, or that never arrived, have none.
     """
-    connection = views.connect(lake)
-    create_latest(connection, night)
     files = NO_FILES if modality == "text" else FILES.format(modality=modality)
     parameters = {"night": night, "modality": modality}
-    return connection.sql(GIVEN_TO_ITEMS.format(files=files), params=parameters).to_arrow_table()
+    with views.reading(lake) as connection:
+        create_latest(connection, night)
+        return connection.sql(GIVEN_TO_ITEMS.format(files=files), params=parameters).to_arrow_table()

@@ -9,23 +9,26 @@ import random
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake import storage
+from lake import damage, parquet, storage
+from lake.damage import Damage
 from schemas.errors import NightweaveError
 from schemas.table import Table
+from schemas.tables import TABLES
 
 if TYPE_CHECKING:
     # Its import brings pandas along, seconds that Spark's workers need not pay.
@@ -36,6 +39,12 @@ COMMIT_ATTEMPTS = 50
 
 class LakeError(NightweaveError):
     """A table cannot be read or written; the message names the table and the cause."""
+
+
+class DamageError(LakeError):
+    """A table's log or one of its live files is missing or damaged; the message names table, file and what to do."""
+
+    exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,31 @@ class Lake:
     def table_uri(self, table: type[Table]) -> str:
         return f"{self.uri}/{table.name}"
 
+    def exists(self) -> bool:
+        """Return whether any table has a log at this place."""
+        filesystem, root = storage.filesystem(self.uri)
+        found = filesystem.get_file_info([f"{root}/{name}/{damage.LOG}" for name in TABLES])
+        return any(info.type == pafs.FileType.Directory for info in found)
+
     def delta(self, table: type[Table]) -> DeltaTable | None:
-        """Return the table as of now, None before its first commit."""
+        """Return the table as of now, None before its first commit.
+
+        Raises:
+            DamageError: its log is damaged.
+        """
+        filesystem, root = self.filesystem(table)
+        log = damage.log_files(filesystem, root)
         try:
-            return DeltaTable(self.table_uri(table), storage_options=storage.delta_options(self.uri))
+            delta = DeltaTable(self.table_uri(table), storage_options=storage.delta_options(self.uri))
         except TableNotFoundError:
             return None
+        except DeltaError as error:
+            if found := damage.of_log(filesystem, root):
+                raise self.damage_error(table, found) from error
+            raise LakeError(f"{table.name}: its log cannot be read: {damage.words(error)}") from error
+        if 0 in log.values() and (found := damage.of_log(filesystem, root)):  # Delta passes over an empty commit
+            raise self.damage_error(table, found)
+        return delta
 
     def version(self, table: type[Table]) -> int:
         """Return the table's version as of now, 0 before its first commit."""
@@ -83,7 +111,10 @@ class Lake:
         return delta.version() if delta else 0
 
     def dataset(self, table: type[Table]) -> "Dataset":
-        """Return the table as of now as a lazy Arrow dataset, an empty one before its first commit."""
+        """Return the table as of now as a lazy Arrow dataset, an empty one before its first commit.
+
+        Who reads it does so within `naming_damage`.
+        """
         from pyarrow.dataset import dataset
 
         delta = self.delta(table)
@@ -100,25 +131,69 @@ class Lake:
             where: which rows; partitions that it excludes are not opened.
             columns: which columns; all unless given.
         """
-        rows = self.dataset(table).to_table(filter=where, columns=columns)
+        with self.naming_damage(table):
+            rows = self.dataset(table).to_table(filter=where, columns=columns)
         return rows.cast(pa.schema([table.schema.field(name) for name in rows.column_names]))
+
+    def batches(
+        self, table: type[Table], *, where: pc.Expression | None = None, columns: list[str], rows: int = 1 << 16
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows as `read` returns them, at most so many at a time, under their stored types."""
+        with self.naming_damage(table):
+            yield from self.dataset(table).to_batches(filter=where, columns=columns, batch_size=rows)
+
+    def damaged(self, table: type[Table], partition: Mapping[str, str] | None = None) -> Iterator[Damage]:
+        """Yield the table's live files that are missing or damaged, or its log.
+
+        Args:
+            partition: only those of one partition.
+        """
+        filesystem, root = self.filesystem(table)
+        if found := damage.of_log(filesystem, root):
+            yield found
+            return
+        for file in self.files(table, partition).to_pylist():
+            size, rows = file["size_bytes"], file["num_records"]
+            if detail := damage.of_file(filesystem, f"{root}/{file['path']}", size=size, rows=rows):
+                values = {column: str(file[f"partition.{column}"]) for column in table.partition_by}
+                yield Damage(values, file["path"], detail)
+
+    def damage_error(self, table: type[Table], found: Damage) -> DamageError:
+        """Return what a reader raises that has met with a damage."""
+        return DamageError(
+            f"{table.name}: {found}; nightweave repair --lake {self.uri} takes it out of the table, keeps it, and says "
+            "which nights to run again"
+        )
+
+    @contextmanager
+    def naming_damage(self, *tables: type[Table]) -> Iterator[None]:
+        """Within it, an error is a `DamageError` where a live file of the tables is missing or damaged: what Arrow
+        raises does not always name the file."""
+        try:
+            yield
+        except NightweaveError:
+            raise
+        except Exception as error:
+            for table in tables:
+                for found in self.damaged(table):
+                    raise self.damage_error(table, found) from error
+            raise
 
     def count(self, table: type[Table], partition: Mapping[str, str]) -> int:
         """Return the number of rows of one partition as of now, from the transaction log."""
-        actions = self.files(table)
-        for column, value in partition.items():
-            values = actions[f"partition.{column}"]
-            actions = actions.filter(pc.equal(values, pa.scalar(value).cast(values.type)))
-        return pc.sum(actions["num_records"]).as_py() or 0
+        return pc.sum(self.files(table, partition)["num_records"]).as_py() or 0
 
-    def files(self, table: type[Table]) -> pa.Table:
-        """Return the table's live files as of now: `path`, `size_bytes`, `num_records`, and `partition.COLUMN` each."""
-        delta = self.delta(table)
-        if delta is not None:
-            return pa.table(delta.get_add_actions(flatten=True))
+    def files(self, table: type[Table], partition: Mapping[str, str] | None = None) -> pa.Table:
+        """Return the table's live files as of now: `path`, `size_bytes`, `num_records`, and `partition.COLUMN` each.
+
+        Args:
+            partition: only those of one partition.
+        """
+        if (delta := self.delta(table)) is not None:
+            return live_files(delta, partition or {})
         columns = {"path": pa.string(), "size_bytes": pa.int64(), "num_records": pa.int64()}
-        partition = {f"partition.{column}": table.schema.field(column).type for column in table.partition_by}
-        return pa.schema([*(columns | partition).items()]).empty_table()
+        values = {f"partition.{column}": table.schema.field(column).type for column in table.partition_by}
+        return pa.schema([*(columns | values).items()]).empty_table()
 
     def stage(
         self, table: type[Table], rows: Iterable[pa.RecordBatch], partition: Mapping[str, str]
@@ -224,7 +299,8 @@ class Lake:
         for _ in attempts():
             try:
                 delta = self.current(table)
-                present = self._dataset(table, delta).to_table(filter=same_partition, columns=[key])[key]
+                with self.naming_damage(table):
+                    present = self._dataset(table, delta).to_table(filter=same_partition, columns=[key])[key]
                 files = self._without(table, files, key, present, partition)
                 if not files:
                     return 0
@@ -297,7 +373,8 @@ class Lake:
         # Delta's own file system calls Python from Arrow's threads: one that still does as the interpreter ends aborts
         # the process, its work done (apache/arrow#34314). Arrow's file systems don't.
         filesystem, root = self.filesystem(table)
-        return delta.to_pyarrow_dataset(filesystem=pafs.SubTreeFileSystem(root, filesystem), schema=schema)
+        place = pafs.SubTreeFileSystem(root, filesystem)
+        return parquet.checked(delta.to_pyarrow_dataset(filesystem=place, schema=schema))
 
     def _without(
         self,
@@ -312,16 +389,25 @@ class Lake:
         kept = []
         for file in files:
             path = f"{root}/{file.path}"
-            keys = pq.read_table(path, filesystem=filesystem, columns=[key], partitioning=None)[key]
+            keys = parquet.table(filesystem, path, columns=[key])[key]
             known = pc.is_in(keys, present)
             if not pc.any(known).as_py():
                 kept.append(file)
                 continue
-            rows = pq.read_table(path, filesystem=filesystem, partitioning=None)
+            rows = parquet.table(filesystem, path)
             filesystem.delete_file(path)
             if fresh := self.stage(table, rows.filter(pc.invert(known)).to_batches(), partition):
                 kept.append(fresh)
         return kept
+
+
+def live_files(version: DeltaTable, partition: Mapping[str, str]) -> pa.Table:
+    """Return the live files of a version of a table, of those partitions that have these values; see `Lake.files`."""
+    actions = pa.table(version.get_add_actions(flatten=True))
+    for column, value in partition.items():
+        values = actions[f"partition.{column}"]
+        actions = actions.filter(pc.equal(values, pa.scalar(value).cast(values.type)))
+    return actions
 
 
 def _later_columns(table: type[Table], delta: DeltaTable) -> list[pa.Field]:

@@ -47,7 +47,7 @@ def replaced_since(lake: Lake, *, without: Collection[str] = ()) -> pa.Table:
     """
     rows: list[tuple] = []
     if not {Ledger.name, Recommendations.name}.intersection(without):
-        cleaned = sorted(set(lake.read(Ledger, columns=["date"])["date"].to_pylist()))
+        cleaned = sorted(set(lake.files(Ledger)["partition.date"].to_pylist()))
         made = sorted(set(lake.files(Recommendations)["partition.date"].to_pylist()))
         read = {night: made_from(lake, Recommendations, str(night)) for night in made}
         for source in SOURCES:

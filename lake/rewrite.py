@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from lake.lake import COMMIT_ATTEMPTS, Lake, LakeError, StagedFile, attempts
+from lake import parquet
+from lake.lake import COMMIT_ATTEMPTS, Lake, LakeError, StagedFile, attempts, live_files
 from schemas.table import Table
 
 
@@ -34,7 +34,7 @@ def compact(lake: Lake, table: type[Table], *, target_bytes: int) -> list[Merge]
     Returns: what was merged. Files that another writer replaces meanwhile are left to that writer.
 
     Raises:
-        LakeError: other writers were faster too often, or a file is damaged or holds other rows than the log counts.
+        LakeError: other writers were faster too often, a file holds other rows than the log counts, or (DamageError) is damaged.
     """
     return [merge for merge in merges(lake, table, target_bytes=target_bytes) if _merge(lake, table, merge)]
 
@@ -55,7 +55,7 @@ def put(
     Returns: how many rows were added.
 
     Raises:
-        LakeError: other writers were faster too often, or a file is damaged.
+        LakeError: other writers were faster too often, or (DamageError) a file is damaged.
     """
     (key,) = (column for column in table.key if column not in partition)
     added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]
@@ -132,22 +132,12 @@ def _merged(lake: Lake, table: type[Table], merge: Merge) -> StagedFile:
 def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None = None) -> pa.Table:
     """Rows of one file; columns that came to the table after it are null, and those that became nullable may be.
 
-    Pages are held against their checksums: a damaged one, written anew, would get a checksum that is right.
-
     Raises:
-        LakeError: the file is gone or damaged.
+        DamageError: the file is gone or damaged; written anew, a damaged page would get a checksum that is right.
     """
     filesystem, root = lake.filesystem(table)
-    try:
-        rows = pq.read_table(
-            f"{root}/{path}",
-            filesystem=filesystem,
-            columns=columns,
-            partitioning=None,
-            page_checksum_verification=True,
-        )
-    except (OSError, pa.ArrowException) as error:
-        raise LakeError(f"{table.name}: {path} cannot be read: {error}; run nightweave verify") from error
+    with lake.naming_damage(table):
+        rows = parquet.table(filesystem, f"{root}/{path}", columns=columns)
     for field in table.file_schema():
         if columns is None and field.name not in rows.column_names:
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))
@@ -158,11 +148,7 @@ def _read(lake: Lake, table: type[Table], path: str, columns: list[str] | None =
 
 def _paths(version: DeltaTable, partition: Mapping[str, str]) -> list[str]:
     """The live files of one partition, by path."""
-    actions = pa.table(version.get_add_actions(flatten=True))
-    for column, value in partition.items():
-        values = actions[f"partition.{column}"]
-        actions = actions.filter(pc.equal(values, pa.scalar(value).cast(values.type)))
-    return sorted(actions["path"].to_pylist())
+    return sorted(live_files(version, partition)["path"].to_pylist())
 
 
 def _discard(lake: Lake, table: type[Table], files: list[StagedFile]) -> None:

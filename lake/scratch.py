@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from lake import storage
+from lake import parquet, storage
 from lake.lake import Lake
 
 FOLDER = "scratch"
@@ -24,12 +24,11 @@ class Scratch:
     def write(self, number: int, rows: pa.Table) -> None:
         filesystem, root = storage.filesystem(self.uri)
         filesystem.create_dir(root, recursive=True)
-        pq.write_table(rows, f"{root}/{number}.parquet", filesystem=filesystem)
+        pq.write_table(rows, f"{root}/{number}.parquet", filesystem=filesystem, write_page_checksum=True)
 
     def read(self, number: int) -> Iterator[pa.RecordBatch]:
         filesystem, root = storage.filesystem(self.uri)
-        with filesystem.open_input_file(f"{root}/{number}.parquet") as source:
-            yield from pq.ParquetFile(source).iter_batches()
+        yield from parquet.batches(filesystem, f"{root}/{number}.parquet")
 
 
 @contextmanager

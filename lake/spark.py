@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from lake import parquet
+from lake.damage import Damage, words
 from lake.lake import Lake, StagedFile
 from schemas.table import Table
 
@@ -45,10 +46,13 @@ def read(
         filesystem, root = lake.filesystem(table)
         stored = [name for name in schema.names if name not in table.partition_by]
         for file in (row for batch in batches for row in batch.to_pylist()):
-            with filesystem.open_input_file(f"{root}/{file['path']}") as source:
-                parquet = pq.ParquetFile(source, page_checksum_verification=True)
-                for rows in parquet.iter_batches(batch_size=ROWS_PER_BATCH, columns=stored):
+            path = f"{root}/{file['path']}"
+            try:
+                for rows in parquet.batches(filesystem, path, columns=stored, rows=ROWS_PER_BATCH):
                     yield _with_partition(rows, schema, file)
+            except (OSError, pa.ArrowException) as error:
+                found = Damage({}, file["path"], f"cannot be read: {words(error)}")
+                raise lake.damage_error(table, found) from error
 
     return listed.mapInArrow(read_files, from_arrow_schema(schema))
 

@@ -1,11 +1,17 @@
 """The lake's tables as read-only DuckDB views."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from lake.lake import Lake
 from schemas.tables import TABLES, Ledger
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -15,8 +21,12 @@ CLOSED: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+FAILED_STREAM = re.compile(r"reading the stream registered as '(\w+)' failed")
+"""What DuckDB says where a registered Arrow data set cannot be read."""
+
+
 def connect(
-    lake: Lake, *, without: Collection[str] = (), settings: Mapping[str, str] | None = None
+    lake: Lake, *, instead: "Mapping[str, Dataset] | None" = None, settings: Mapping[str, str] | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty.
 
@@ -25,8 +35,11 @@ def connect(
     of the machine.
 
     Args:
-        without: names of tables that are to be empty.
+        instead: name of a table → what is read in its place.
         settings: further ones of DuckDB's, such as `memory_limit`.
+
+    Raises:
+        DamageError: a table's log is damaged.
 
     >>> connect(Lake("/a/lake/not/yet/written")).sql("SELECT count(*) FROM items").fetchall()
     [(0,)]
@@ -34,9 +47,32 @@ def connect(
     connection = duckdb.connect(config={**CLOSED, **(settings or {})})
     # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
     for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
-        empty = table.name in without
-        connection.register(table.name, table.schema.empty_table() if empty else lake.dataset(table))
+        given = (instead or {}).get(table.name)
+        connection.register(table.name, lake.dataset(table) if given is None else given)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+@contextmanager
+def reading(lake: Lake, *, settings: Mapping[str, str] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield what `connect` returns, closed at the end.
+
+    Raises:
+        DamageError: a table's log is damaged, or within it a live file of one was found missing or damaged.
+    """
+    with connect(lake, settings=settings) as connection, naming_damage(lake):
+        yield connection
+
+
+@contextmanager
+def naming_damage(lake: Lake) -> Iterator[None]:
+    """Within it, an error of DuckDB is a `DamageError` where it comes from a live file that is missing or damaged."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:  # the latter where a result is read batch by batch
+        if failed := FAILED_STREAM.search(str(error)):
+            with lake.naming_damage(TABLES[failed[1]]):
+                raise
+        raise

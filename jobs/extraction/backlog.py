@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.runtime.night import Night
+from lake import views
 from schemas.features import FEATURES, is_given
 from schemas.table import VECTOR, Modality, Table
 from schemas.tables import GivenVectors, Interactions, Items, Quarantine
@@ -89,7 +90,8 @@ class Contents:
         self._duckdb.register("quarantine", night.lake.dataset(Quarantine).filter(refused))
         self._register_stored()
         parameters = {"date": night.date, "fingerprint": fingerprint, "again": again, "whole": whole}
-        self._duckdb.execute(_CONTENTS.format(known=self._known), parameters)
+        with views.naming_damage(self._lake):
+            self._duckdb.execute(_CONTENTS.format(known=self._known), parameters)
         self.arriving = self._count("arrives")
         self.lacking = self._count("lacking")
         self.late = self._count("lacking AND NOT arrives")
@@ -98,11 +100,12 @@ class Contents:
         """Yield the lacking contents, ascending by key, as at most `count` tables of equal length, of `CONTENT` or, for
         vectors, of `VECTOR_CONTENT`."""
         size, rows = -(-self.lacking // count), self._schema.empty_table()
-        for batch in self._duckdb.sql(_LACKING.format(known=self._known)).to_arrow_reader():
-            rows = pa.concat_tables([rows, pa.Table.from_batches([batch]).cast(self._schema)])
-            while rows.num_rows >= size:
-                yield rows.slice(0, size)
-                rows = rows.slice(size)
+        with views.naming_damage(self._lake):
+            for batch in self._duckdb.sql(_LACKING.format(known=self._known)).to_arrow_reader():
+                rows = pa.concat_tables([rows, pa.Table.from_batches([batch]).cast(self._schema)])
+                while rows.num_rows >= size:
+                    yield rows.slice(0, size)
+                    rows = rows.slice(size)
         if rows.num_rows:
             yield rows
 
@@ -115,7 +118,9 @@ class Contents:
         stored = self._lake.dataset(self._store).scanner(
             columns=["content_key"], filter=pc.field("encoder") == self._fingerprint
         )
-        self._duckdb.register("stored", stored.to_reader())
+        with views.naming_damage(self._lake):
+            self._duckdb.register(self._store.name, stored.to_reader())
+            self._duckdb.execute(f"CREATE OR REPLACE TEMP TABLE stored AS FROM {self._store.name}")
 
     def _count(self, condition: str) -> int:
         (row,) = self._duckdb.execute(f"SELECT count(*) FROM contents WHERE {condition}").fetchall()

@@ -65,7 +65,7 @@ def remove(lake: Lake, unused: list[Unused]) -> None:
 def _used_models(lake: Lake) -> set[str]:
     """The folders, relative to LAKE, of the models that are used."""
     used = set(lake.read(Models, columns=["path"])["path"].to_pylist())
-    for batch in lake.dataset(ItemEmbeddings).scanner(columns=["model_version"]).to_batches():
+    for batch in lake.batches(ItemEmbeddings, columns=["model_version"]):
         used |= {f"{artifacts.FOLDER}/{version}" for version in batch["model_version"].unique().to_pylist()}
     return used
 

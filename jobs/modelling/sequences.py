@@ -49,9 +49,8 @@ def sequences(
     wanted = pc.unique(chosen).sort()
     found: list[NDArray[np.float32]] = [np.zeros((0, 1), np.float32)] * len(wanted)
     columns = ["content_key", *COLUMNS[modality]]
-    rows = lake.dataset(FEATURES[modality]).to_batches(
-        filter=where & pc.field("content_key").isin(wanted), columns=columns, batch_size=BATCH
-    )
+    chosen_rows = where & pc.field("content_key").isin(wanted)
+    rows = lake.batches(FEATURES[modality], where=chosen_rows, columns=columns, rows=BATCH)
     for batch in rows:
         places = pc.index_in(batch["content_key"], value_set=wanted).to_pylist()
         for at, steps in zip(places, _steps(modality, batch), strict=True):

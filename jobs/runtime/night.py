@@ -14,6 +14,7 @@ from lake import storage
 from lake.lake import Lake
 from schemas.config import Config, load
 from schemas.errors import NightweaveError
+from schemas.tables import TABLES
 
 
 class UserError(NightweaveError):
@@ -88,6 +89,30 @@ def location(what: str, given: str | None) -> str:
         raise UserError(f"--{what} is missing; give a path or URI, or set {variable}")
     storage.check(storage.as_uri(place))
     return place
+
+
+def existing_lake(given: str | None) -> Lake:
+    """The lake that is there at `location`.
+
+    Raises:
+        UserError, StorageError: as `location` and `check_lake`.
+    """
+    lake = Lake(location("lake", given))
+    check_lake(lake)
+    return lake
+
+
+def check_lake(lake: Lake) -> None:
+    """See that there is a lake.
+
+    Raises:
+        UserError: there is none at that place.
+    """
+    if not lake.exists():
+        raise UserError(
+            f"{lake.uri} is no lake: none of its tables is there ({', '.join(list(TABLES)[:3])}, ...); look at --lake "
+            "and NIGHTWEAVE_LAKE, or make one with nightweave night"
+        )
 
 
 def config_source(given: str | None) -> str:

@@ -11,7 +11,6 @@ from pyspark.sql import SparkSession
 import lake.spark as tables
 from jobs.landing.raw import Raw
 from lake import files, rewrite, storage, vacuum, views
-from lake.damage import damaged
 from lake.lake import Lake
 from lake.storage import StorageError
 from schemas.tables import UserEmbeddings
@@ -29,7 +28,7 @@ def used(lake: Lake) -> None:
     lake.replace(UserEmbeddings, [file for file in staged if file], DAY)
     assert users(lake) == ["a", "b"]
     assert views.connect(lake).sql("SELECT count(*) FROM user_embeddings").fetchall() == [(2,)]
-    assert list(damaged(lake, UserEmbeddings)) == []
+    assert list(lake.damaged(UserEmbeddings)) == []
     assert [merge.rows for merge in rewrite.compact(lake, UserEmbeddings, target_bytes=1 << 20)] == [2]
     files.write_json(lake, "choices/x.json", {"a": 1})
     assert files.read_json(lake, "choices/x.json") == {"a": 1}

@@ -118,7 +118,7 @@ def test_a_file_with_a_flipped_bit_is_not_merged(lake: Lake) -> None:
     data = bytearray(file.read_bytes())
     data[vectors.data_page_offset + vectors.total_compressed_size // 2] ^= 0x10
     file.write_bytes(data)
-    with pytest.raises(LakeError, match=rf"user_embeddings: {path} cannot be read"):
+    with pytest.raises(LakeError, match=rf"user_embeddings: {path} is damaged"):
         rewrite.compact(lake, UserEmbeddings, target_bytes=BIG)
     assert lake.files(UserEmbeddings).num_rows == 4
 
