@@ -58,6 +58,28 @@ class Arrived:
 
 
 @dataclass(frozen=True)
+class RecordKind:
+    """How records of one kind are cleaned.
+
+    Attributes:
+        step: the step that does it, as in `ledger`.
+        table: where they are brought.
+        fields: columns that are read.
+        record_id: the one of them that names a refused record.
+        normalise: a record's row, without its date; raises a `Refusal`.
+        key, newest: as in `resolve`.
+    """
+
+    step: str
+    table: type[Table]
+    fields: frozenset[str]
+    record_id: str
+    normalise: Normalise
+    key: tuple[str, ...]
+    newest: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True)
 class Counts:
     """Rows of a step by their fate, and how many there are, counted apart from the parser."""
 
@@ -166,18 +188,16 @@ def with_media_keys(items: DataFrame, *, raw: Raw, max_bytes: int) -> DataFrame:
 def clean_items(spark: SparkSession, night: Night) -> None:
     """Bring the night's items into the lake."""
     arrived = _arrived(night, "items")
-    parsed = parse(
-        _files(spark, arrived),
-        raw=night.raw,
+    kind = RecordKind(
+        step="clean_items",
         table=Items,
         fields=records.ITEM_FIELDS,
         record_id="item_id",
-        normalise=lambda record: (
-            records.item(record, night=night.date, config=night.config.clean) | {"date": night.date}
-        ),
+        normalise=lambda record: records.item(record, night=night.date, config=night.config.clean),
+        key=("item_id",),
+        newest=(F.expr(COUNTS_AS_OF).desc(),),
     )
-    fates = resolve(parsed, key=("item_id",), newest=(F.expr(COUNTS_AS_OF).desc(),)).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, "clean_items", arrived, fates)
+    fates, counts = _judged(spark, night, kind, arrived)
     kept = fates.filter("fate = 'kept'").repartition(spark.sparkContext.defaultParallelism, "item_id")
     items = with_media_keys(kept, raw=night.raw, max_bytes=night.config.clean.max_media_bytes)
     items = items.persist(StorageLevel.DISK_ONLY)
@@ -206,22 +226,17 @@ def clean_items(spark: SparkSession, night: Night) -> None:
 
 def clean_interactions(spark: SparkSession, night: Night) -> None:
     """Bring the night's interactions into the lake."""
-    arrived = _arrived(night, "interactions")
-    parsed = parse(
-        _files(spark, arrived),
-        raw=night.raw,
+    kind = RecordKind(
+        step="clean_interactions",
         table=Interactions,
         fields=records.INTERACTION_FIELDS,
         record_id="user_id",
-        normalise=lambda record: (
-            records.interaction(record, night=night.date, events=night.config.events, config=night.config.clean)
-            | {"date": night.date}
+        normalise=lambda record: records.interaction(
+            record, night=night.date, events=night.config.events, config=night.config.clean
         ),
+        key=("user_id", "item_id", "timestamp", "event"),
     )
-    fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, "clean_interactions", arrived, fates)
-    _publish(fates.filter("fate = 'kept'"), night, Interactions, {"date": night.ds})
-    close(night, "clean_interactions", _account(night, Interactions, {"date": night.ds}, arrived, counts, fates))
+    _bring(spark, night, kind, _arrived(night, "interactions"), {"date": night.ds})
 
 
 def clean_vectors(spark: SparkSession, night: Night) -> None:
@@ -254,18 +269,41 @@ def _clean_vectors_of(spark: SparkSession, night: Night, modality: Modality, cho
             _take_back(night, table, place)
         close(night, step, Account(rows_in=0, kept=0, files=0, unread_files=0))
         return
-    parsed = parse(
-        _files(spark, arrived),
-        raw=night.raw,
+    kind = RecordKind(
+        step=step,
         table=GivenVectors,
         fields=records.VECTOR_FIELDS,
         record_id="item_id",
-        normalise=lambda record: records.given_vector(record, encoder=given) | {"date": night.date},
+        normalise=lambda record: records.given_vector(record, encoder=given),
+        key=("item_id", "uri", "content_key"),
     )
-    fates = resolve(parsed, key=("item_id", "uri", "content_key")).persist(StorageLevel.DISK_ONLY)
-    counts = _refuse(night, step, arrived, fates)
-    _publish(fates.filter("fate = 'kept'"), night, GivenVectors, partition)
-    close(night, step, _account(night, GivenVectors, partition, arrived, counts, fates))
+    _bring(spark, night, kind, arrived, partition)
+
+
+def _bring(spark: SparkSession, night: Night, kind: RecordKind, arrived: Arrived, partition: Mapping[str, str]) -> None:
+    """Bring what arrived into a partition of its table, and close the step."""
+    fates, counts = _judged(spark, night, kind, arrived)
+    _publish(fates.filter("fate = 'kept'"), night, kind.table, partition)
+    close(night, kind.step, _account(night, kind.table, partition, arrived, counts, fates))
+
+
+def _judged(spark: SparkSession, night: Night, kind: RecordKind, arrived: Arrived) -> tuple[DataFrame, Counts]:
+    """Every record that arrived with its fate, kept on disk, once those that are refused stand in `quarantine`.
+
+    Raises:
+        NightError: rows are missing, or too many were refused.
+    """
+    day, normalise = night.date, kind.normalise
+    parsed = parse(
+        _files(spark, arrived),
+        raw=night.raw,
+        table=kind.table,
+        fields=kind.fields,
+        record_id=kind.record_id,
+        normalise=lambda record: normalise(record) | {"date": day},
+    )
+    fates = resolve(parsed, key=kind.key, newest=kind.newest).persist(StorageLevel.DISK_ONLY)
+    return fates, _refuse(night, kind.step, arrived, fates)
 
 
 def _take_back(night: Night, table: type[Table], partition: Mapping[str, str]) -> None:
