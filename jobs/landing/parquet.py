@@ -29,9 +29,10 @@ VALUE_BYTES = 8
 """What a value of a list costs beside its content: the levels by which it is found, and its place."""
 MAX_ROWS = 1 << 40
 """A footer that names more rows is damaged."""
-_OF_BYTES = (pa.types.is_binary, pa.types.is_string, pa.types.is_large_binary, pa.types.is_large_string)
 UNREADABLE = (OSError, ValueError, OverflowError, LookupError, pa.ArrowException)
 """What Arrow raises over bytes that it does not understand."""
+
+_OF_BYTES = (pa.types.is_binary, pa.types.is_string, pa.types.is_large_binary, pa.types.is_large_string)
 
 
 def parquet_rows(file: pa.NativeFile, *, known: frozenset[str] | None, limits: RecordFiles) -> Reader:

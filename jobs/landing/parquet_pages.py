@@ -1,7 +1,7 @@
 """What a Parquet file claims of its sizes, in its footer and in the header before each page: read without decoding a
 page. Arrow's Python shows no page header, and ends the process over a footer whose columns are damaged.
 
-Both are structs of Thrift's compact protocol: https://github.com/apache/thrift/blob/master/doc/specs
+Both are structs of Thrift's compact protocol: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 The numbers of fields are those of https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 """
 
