@@ -77,11 +77,23 @@ class Landing(Section):
     """Share of a night's rows in the lake, of each table, that a rerun may remove without being told that it may."""
 
 
+class RecordFiles(Section):
+    """How large what is read of a record file may become; what is larger is refused before it takes the memory."""
+
+    max_record_bytes: int = Field(default=16 * 2**20, gt=0)
+    """Of one record, or of a JSON document that is no JSON Lines; of Parquet once its values are written out."""
+    max_expansion: int = Field(default=200, gt=0)
+    """Bytes that one byte of a file may become, decompressed and decoded, once it becomes more than
+    `max_expanded_bytes`."""
+    max_expanded_bytes: int = Field(default=256 * 2**20, gt=0)
+
+
 class Clean(Section):
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
     """Share of a night's raw rows that may be refused before the night fails."""
     max_media_bytes: int = Field(default=256 * 2**20, gt=0)
     max_text_chars: int = Field(default=20_000, gt=0)
+    record_files: RecordFiles = RecordFiles()
 
 
 class EncoderChoice(Section):

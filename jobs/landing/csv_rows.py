@@ -7,14 +7,16 @@ swallows whole rows: it is noticed by the lines in between, which are records of
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Self
 
 from jobs.landing.formats import Reader
 from jobs.landing.refusal import Refusal
-from jobs.landing.text import MAX_RECORD_BYTES, NOT_UTF8, SPACE, Tally, lines
+from jobs.landing.text import NOT_UTF8, SPACE, Tally, lines
 from jobs.landing.values import MISSING
+from schemas.config import RecordFiles
 
 DELIMITERS = ",;\t|"
 MOST_PIECES = 4
@@ -23,8 +25,6 @@ STAND_IN = "\ufdd0"
 """A code point that is no character, in place of a lone CR."""
 
 _SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
-
-csv.field_size_limit(MAX_RECORD_BYTES)
 
 
 class _Damaged(str):
@@ -87,7 +87,8 @@ class _Form:
         width: how many cells a record has; None while the header is read.
     """
 
-    def __init__(self, header: str, delimiter: str | None) -> None:
+    def __init__(self, header: str, delimiter: str | None, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         unquoted = re.sub(r'"[^"]*"', "", header)
         self.delimiter = delimiter or max(DELIMITERS, key=unquoted.count)
         between = unquoted.count(self.delimiter)
@@ -168,7 +169,7 @@ class _Form:
         while following is not None:
             size += len(following)
             turns += bool(span) and '"' in following.replace('""', "")
-            if size > MAX_RECORD_BYTES or turns > (self.width or len(line)):
+            if size > self._max_bytes or turns > (self.width or len(line)):
                 return
             span.append(following)
             yield following
@@ -191,20 +192,21 @@ class _Form:
         return line.count(self.delimiter) == delimiters and _kinds(first) == _kinds(other)
 
 
-def csv_rows(source: Iterator[bytes]) -> Reader:
+def csv_rows(source: Iterator[bytes], limits: RecordFiles) -> Reader:
     """Read CSV with a header: comma, semicolon, tab or bar between cells, quotes doubled or, as Spark writes, escaped.
 
     Cells are strings; those that stand for a missing value are left out.
     """
     tally = Tally()
-    text = _Lines(_decoded(lines(tally.tap(source))))
+    text = _Lines(_decoded(lines(tally.tap(source), limits.max_record_bytes)))
     top, above, delimiter = _top(text)
     if top is None:
         return 0
-    form = _Form(top, delimiter)
+    csv.field_size_limit(limits.max_record_bytes)
+    form = _Form(top, delimiter, limits.max_record_bytes)
     header, span = form.record(top, text)
     names = [name.strip().encode("utf-8", "replace").decode() for name in header or ()]
-    twice = {name for name in names if name and names.count(name) > 1}
+    twice = {name for name, times in Counter(names).items() if name and times > 1}
     form.width = len(names)
     if header is None or twice or form.swallows(header, span):
         while text.take() is not None:
@@ -218,8 +220,9 @@ def csv_rows(source: Iterator[bytes]) -> Reader:
         if _blank(line):
             continue
         position = text.number
-        if len(line) > MAX_RECORD_BYTES:
-            yield position, Refusal("record_too_long", f"more than {MAX_RECORD_BYTES} bytes without a line end")
+        if len(line) > limits.max_record_bytes:
+            detail = f"more than {limits.max_record_bytes} bytes without a line end"
+            yield position, Refusal("record_too_long", detail)
             continue
         cells, span = form.record(line, text)
         if len(span) > 1:

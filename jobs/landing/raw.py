@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -18,10 +18,12 @@ import pyarrow.fs as pafs
 
 from jobs.landing.confinement import files_under, names_in, opened
 from jobs.landing.csv_rows import csv_rows
-from jobs.landing.formats import Reader, json_lines, json_text, parquet_rows
+from jobs.landing.formats import Reader, json_lines, json_text
+from jobs.landing.parquet import parquet_rows
 from jobs.landing.refusal import Refusal
 from jobs.landing.text import BLOCK_BYTES, blocks
 from lake import storage
+from schemas.config import RecordFiles
 from schemas.errors import NightweaveError
 
 TEXTS = {
@@ -49,9 +51,14 @@ class RawChangedError(NightweaveError):
 
 @dataclass(frozen=True)
 class Raw:
-    """A landing zone under one path or URI (`file`, `s3`, `gs`, `hdfs`)."""
+    """A landing zone under one path or URI (`file`, `s3`, `gs`, `hdfs`).
+
+    Attributes:
+        limits: how large record files may become in memory.
+    """
 
     uri: str
+    limits: RecordFiles = field(default_factory=RecordFiles)
 
     def _root(self) -> tuple[pafs.FileSystem, str]:
         return storage.filesystem(storage.as_uri(self.uri))
@@ -118,10 +125,11 @@ class Raw:
                 before = stamp()
                 try:
                     if _format(path) in PARQUET:
-                        rows = yield from parquet_rows(file, known=known)
+                        rows = yield from parquet_rows(file, known=known, limits=self.limits)
                     else:
-                        text = blocks(file, compressed=path.lower().endswith(COMPRESSED))
-                        rows = yield from TEXTS[_format(path)](text)
+                        packed = path.lower().endswith(COMPRESSED)
+                        text = blocks(file, compressed=packed, limits=self.limits)
+                        rows = yield from TEXTS[_format(path)](text, self.limits)
                 except Refusal as refusal:
                     yield 0, refusal
                 if stamp() != before:

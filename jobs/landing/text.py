@@ -7,12 +7,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from jobs.landing.refusal import Refusal
+from schemas.config import RecordFiles
 
 BLOCK_BYTES = 1 << 20
-MAX_RECORD_BYTES = 16 << 20
-MAX_EXPANSION = 200
-"""Bytes that one compressed byte may become, in files that become more than `FREE_BYTES`."""
-FREE_BYTES = 256 << 20
 MOST_CONTROLS = 4
 """Control characters, as many and per cent, that a text may begin with: compressed or encrypted data has over 9%."""
 NOT_UTF8 = "no UTF-8, as of Windows-1252; convert the file, as by iconv -f WINDOWS-1252 -t UTF-8"
@@ -51,7 +48,7 @@ _EMPTY = re.compile(rb"\n\s*\n")
 _FIRST = re.compile(rb"[^\r\n]*")
 
 
-def blocks(file: pa.NativeFile, *, compressed: bool) -> Iterator[bytes]:
+def blocks(file: pa.NativeFile, *, compressed: bool, limits: RecordFiles) -> Iterator[bytes]:
     """Yield the text of a file as blocks of UTF-8.
 
     How it is compressed follows from its first bytes; gzip, zstd and bz2 are read, and what a transport has
@@ -65,6 +62,7 @@ def blocks(file: pa.NativeFile, *, compressed: bool) -> Iterator[bytes]:
         Refusal: it is no text, it expands too much, or its compression or its UTF-16 is damaged or ends early.
     """
     size = file.size()
+    allowed = max(limits.max_expanded_bytes, limits.max_expansion * size)
     head = file.read(16)
     file.seek(0)
     compression = next((codec for magic, codec in _COMPRESSED if magic.match(head)), None)
@@ -76,8 +74,8 @@ def blocks(file: pa.NativeFile, *, compressed: bool) -> Iterator[bytes]:
         beginning, total = not total, total + len(block)
         if beginning:
             block, decoder = _beginning(block, spared=0 if compressed and not compression else MOST_CONTROLS)
-        if compression and total > max(FREE_BYTES, MAX_EXPANSION * size):
-            raise Refusal("expands_too_much", f"{size} bytes become more than {total}", rows=None)
+        if compression and total > allowed:
+            raise Refusal("expands_too_much", f"{size} bytes become more than {allowed}", rows=None)
         yield _transcoded(decoder, block) if decoder else block
     if decoder:
         yield _transcoded(decoder, b"")
@@ -154,10 +152,10 @@ def _filled(block: bytes) -> int:
     return block.count(b"\n") + bool(block[block.rfind(b"\n") + 1 :].strip())
 
 
-def lines(source: Iterator[bytes]) -> Iterator[bytes]:
+def lines(source: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
     """Yield the lines of a text with their ends: LF, CRLF or CR.
 
-    Of a line of more than `MAX_RECORD_BYTES` the beginning is yielded, longer than that.
+    Of a line of more than `max_bytes` the beginning is yielded, longer than that.
     """
     rest = b""
     for block in filter(None, source):
@@ -165,7 +163,7 @@ def lines(source: Iterator[bytes]) -> Iterator[bytes]:
             yield rest
             rest = b""
         first, *more = block.splitlines(keepends=True)
-        if len(rest) > MAX_RECORD_BYTES:
+        if len(rest) > max_bytes:
             first = first[-1:] if first.endswith((b"\n", b"\r")) else b"" if rest.strip() else first.strip()[:1]
         more.insert(0, rest + first)
         rest = b"" if more[-1].endswith(b"\n") else more.pop()

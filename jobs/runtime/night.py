@@ -61,7 +61,8 @@ class Night:
         """
         day = day_of(date_)
         raw, lake = location("raw", raw), location("lake", lake)
-        return cls(day, Raw(raw), Lake(lake), load(config_source(config)))
+        settings = load(config_source(config))
+        return cls(day, Raw(raw, settings.clean.record_files), Lake(lake), settings)
 
 
 def day_of(text: str, *, option: str = "--date") -> date:

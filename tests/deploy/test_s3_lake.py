@@ -1,9 +1,11 @@
 """RAW and LAKE on S3: what commits rely on there, and what is said where the store cannot be used."""
 
 import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.landing.raw import LandingZoneError, Raw, Refusal
@@ -47,16 +49,27 @@ def test_sql_over_s3_reaches_the_tables_and_nothing_else(bucket: str) -> None:
         connection.sql(f"SELECT * FROM read_parquet('{bucket}/user_embeddings/*/*.parquet')")
 
 
+def parquet_of(columns: dict[str, list[str]]) -> bytes:
+    data = io.BytesIO()
+    pq.write_table(pa.table(columns), data)
+    return data.getvalue()
+
+
 def test_a_landing_zone_on_s3(bucket: str) -> None:
     filesystem, root = storage.filesystem(bucket)
     put = {"items/ds=2026-11-01/items.jsonl": b'{"item_id": "a"}\n', "media/a.wav": b"RIFF", "media/empty": b""}
+    put["items/ds=2026-11-01/more.parquet"] = parquet_of({"item_id": ["b", "c"]})
     for path, data in put.items():
         with filesystem.open_output_stream(f"{root}/{path}") as out:
             out.write(data)
     raw = Raw(bucket)
     assert raw.nights("items") == ["2026-11-01"] and raw.nights("interactions") == []
-    assert raw.files("items", "2026-11-01") == ["items/ds=2026-11-01/items.jsonl"]
+    names = ["items.jsonl", "more.parquet"]
+    assert raw.files("items", "2026-11-01") == [f"items/ds=2026-11-01/{name}" for name in names]
+    assert raw.unread("items", "2026-11-01") == []
     assert list(raw.records("items/ds=2026-11-01/items.jsonl")) == [(1, {"item_id": "a"})]
+    more = raw.records("items/ds=2026-11-01/more.parquet")
+    assert list(more) == [(1, {"item_id": "b"}), (2, {"item_id": "c"})] and more.counted == 2
     assert raw.media("media/a.wav", max_bytes=10) == hashlib.sha256(b"RIFF").hexdigest()
     with raw.local("media/a.wav", key=hashlib.sha256(b"RIFF").hexdigest(), max_bytes=10) as path:
         assert path.read_bytes() == b"RIFF"

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.landing import text
 from jobs.landing.raw import LandingZoneError, Raw, RawChangedError, Refusal
+from schemas.config import RecordFiles
 
 PARTITION = "items/ds=2026-11-01"
 
@@ -197,10 +197,10 @@ def test_rows_of_a_damaged_archive_are_not_known(raw: Raw, ending: str, damage: 
     assert position == 0 and isinstance(refusal, Refusal) and refusal.rows is None and records.counted is None
 
 
-def test_an_archive_that_expands_without_end_is_refused(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "FREE_BYTES", 1 << 20)
+def test_an_archive_that_expands_without_end_is_refused(raw: Raw) -> None:
+    small = Raw(raw.uri, RecordFiles(max_expanded_bytes=1 << 20))
     path = put(raw, f"{PARTITION}/a.jsonl.zst", CODECS["zst"](b"{}\n" * (1 << 20)))
-    *_, (_, refusal) = raw.records(path)
+    *_, (_, refusal) = small.records(path)
     assert isinstance(refusal, Refusal) and refusal.reason == "expands_too_much"
 
 
