@@ -194,7 +194,7 @@ class Task:
 def _progress(step: str, count: int, done: Accumulator[int], refused: Accumulator[int]) -> Iterator[None]:
     """Within it, the log has every few seconds how many contents are done, how many a second, and how many refused.
 
-    Tasks report when they end. Spark's interface shows the same in its SQL tab, as rows out of the step `MapInArrow`.
+    Tasks report when they end. Spark's interface, where it is on, shows the same as rows out of the step `MapInArrow`.
     """
     started, over = time.monotonic(), threading.Event()
 

@@ -25,6 +25,7 @@ DAG = "nightly_recommendations"
 ORDER = "nights_in_order"
 LATE = "late_night"
 FAILING = "failing_night"
+REPORTED = "reported_night"
 QUIET = "airflow.dag_processing.bundles=WARNING airflow.dag_processing.dagbag=WARNING"
 FINISHED = {"success", "failed"}
 
@@ -260,7 +261,7 @@ def _healthy(url: str) -> bool:
 
 def _parsed(running: Airflow) -> bool:
     try:
-        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE, FAILING))
+        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE, FAILING, REPORTED))
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             return False

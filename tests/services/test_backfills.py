@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from lake.lake import Lake
 from schemas.features import FEATURES
 from tests.jobs.nights import contents
-from tests.services.airflow import DAG, Airflow
+from tests.services.airflow import Airflow
 from tests.services.backfills import MATRIX, PATIENCE_S, SCREENSHOTS, Backfill
 from tests.services.browser import CHROMIUM, browser
 from tests.services.conftest import NIGHTS
@@ -90,23 +89,6 @@ def test_nights_are_cleaned_and_extracted_side_by_side_and_trained_one_after_ano
         assert forwards.span(later, "clean")[0] < forwards.span(earlier, "train")[0]
         assert forwards.span(later, "extract_text")[0] < forwards.span(earlier, "recommend")[1]
         assert forwards.span(later, "train")[0] >= forwards.span(earlier, "recommend")[1]
-
-
-def test_a_run_leads_to_the_report_of_its_night(forwards: Filled, running: Airflow) -> None:
-    """By its note, and by a button of the task `report`; to be read by whoever may look at the runs."""
-    for run in running.runs():
-        night, path = run["logical_date"][:10], f"/dags/{DAG}/dagRuns/{run['dag_run_id']}/taskInstances/report/links"
-        address = f"{running.url}/nightweave/reports/{night}"
-        assert run["note"] == f"[Report of the night {night}]({address})"
-        assert running.api("GET", path)["extra_links"] == {"Report of the night": address}
-    page = running.log_in("viewer").get(address, timeout=60)
-    assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html")
-    assert page.content == (running.lake / "reports" / f"{night}.html").read_bytes()
-    assert page.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
-    assert running.log_in("viewer").get(address.replace(night, "2020-01-01"), timeout=60).status_code == 404
-    for wrong in (address.replace(night, "..%2f..%2fitems"), address.replace(night, "x")):
-        assert running.log_in("viewer").get(wrong, timeout=60).status_code in (404, 422)
-    assert requests.get(address, timeout=60).status_code == 401, "not without a login"
 
 
 def some_run_that_extracted_texts(running: Airflow) -> str:

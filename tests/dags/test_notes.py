@@ -1,0 +1,42 @@
+"""The note of a run: ours above a person's, within what the database takes."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dags.wiring import notes
+
+
+def run(content: str | None = None, user: str | None = None) -> Any:
+    before = None if content is None else SimpleNamespace(content=content, user_id=user)
+    return SimpleNamespace(dag_run_note=before, note=content, logical_date=None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (run(), "ours"),
+        (run("an older one of ours"), "ours"),
+        (run("Ana's", "1"), "ours\n\n---\n\nAna's"),
+        (run("an older one of ours\n\n---\n\nAna's", "1"), "ours\n\n---\n\nAna's"),
+    ],
+)
+def test_a_note_of_ours_takes_the_place_of_the_one_before_it(before: Any, after: str) -> None:
+    notes._note(before, "ours")
+    assert before.note == after
+
+
+@pytest.mark.parametrize(("theirs", "length"), [("", 1000), ("x" * 500, 1000), ("x" * 950, 950)])
+def test_no_note_is_longer_than_the_database_takes_and_a_persons_is_whole(theirs: str, length: int) -> None:
+    noted = run(theirs, "1") if theirs else run()
+    notes._note(noted, "y" * 2000)
+    assert len(noted.note) == length and noted.note.endswith(theirs)
+
+
+def test_a_run_that_told_nothing_has_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = run()
+    monkeypatch.setattr(notes, "_failures", lambda _: {})
+    notes.on_dag_run_failed(noted)
+    notes.on_dag_run_success(noted)
+    assert noted.note is None
