@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined] # its stub lacks the name
 
+from dags.wiring import nights
+
 
 class FirstQueuedAt(BaseDeadlineReference):
     """When a run was queued first; clearing it changes nothing.
@@ -25,4 +27,7 @@ class FirstQueuedAt(BaseDeadlineReference):
 
 class Nightweave(AirflowPlugin):
     name = "nightweave"
-    deadline_references: ClassVar = [FirstQueuedAt]  # type: ignore[misc] # Airflow reads it from the class
+    # Airflow reads them from the class.
+    deadline_references: ClassVar = [FirstQueuedAt]  # type: ignore[misc]
+    timetables: ClassVar = [nights.Nights]  # type: ignore[misc]
+    listeners: ClassVar = [nights]  # type: ignore[misc]
