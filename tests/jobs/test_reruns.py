@@ -3,21 +3,21 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs import clean
-from jobs.landing.raw import Raw
-from jobs.runtime.completeness import LAST_STEP
+from jobs.runtime.agreement import begin
+from jobs.runtime.completeness import LAST_STEP, reopen
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night, NightError
 from lake.lake import Lake
 from schemas.config import Config, Landing
 from schemas.tables import TABLES, Interactions, Items, Ledger
-from tests.jobs.nights import contents
+from tests.jobs.nights import a_night, contents
 
 DAY = "2026-11-01"
 
@@ -35,20 +35,30 @@ def land(raw: Path, *, items: str = "abcd", users: str = "uvwx") -> None:
             (raw / kind / f"ds={DAY}" / "part.jsonl").write_text("\n".join(records))
 
 
+@pytest.fixture(scope="module")
+def cleaned(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with RAW and the lake of a complete night of four items and four events."""
+    folder = tmp_path_factory.mktemp("complete")
+    land(folder / "raw")
+    night = a_night(DAY, folder / "raw", Lake(str(folder / "lake")))
+    clean.clean_items(spark, night)
+    clean.clean_interactions(spark, night)
+    begin(night)
+    close(night, LAST_STEP, Account(rows_in=4, kept=4))
+    return folder
+
+
 @pytest.fixture
-def complete(tmp_path: Path, lake: Lake, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Night:
-    """A complete night of four items and four events."""
+def complete(cleaned: Path, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Night:
+    """That night in a copy; `clean.run` takes the tests' session."""
 
     @contextmanager
     def session(_: str) -> Iterator[SparkSession]:
         yield spark
 
     monkeypatch.setattr(clean, "spark_session", session)
-    land(tmp_path / "raw")
-    night = Night(date(2026, 11, 1), Raw(str(tmp_path / "raw")), lake, Config())
-    clean.run(night)
-    close(night, LAST_STEP, Account(rows_in=4, kept=4))
-    return night
+    shutil.copytree(cleaned, tmp_path, dirs_exist_ok=True)
+    return a_night(DAY, tmp_path / "raw", Lake(str(tmp_path / "lake")))
 
 
 def state(lake: Lake) -> dict[str, object]:
@@ -57,20 +67,22 @@ def state(lake: Lake) -> dict[str, object]:
     return {**contents(lake), "versions": {n: lake.version(t) for n, t in TABLES.items()}, "recorded": recorded}
 
 
-@pytest.mark.parametrize("publish", [True, False])
+NOTHING = {"items": "", "users": ""}
+
+
 @pytest.mark.parametrize(
-    ("less", "without_data", "why"),
+    ("less", "publish", "without_data", "why"),
     [
-        ({"items": "", "users": ""}, False, "has not arrived"),
-        ({"items": "", "users": ""}, True, "would remove 4 of the 4 items"),
-        ({"items": ""}, False, "would remove 4 of the 4 items"),
-        ({"users": ""}, False, "would remove 4 of the 4 interactions"),
-        ({"items": "d"}, False, "would remove 3 of the 4 items"),
-        ({"items": "ABCD"}, False, "would remove 4 of the 4 items"),  # as many, but none of them
+        (NOTHING, True, False, "has not arrived"),
+        (NOTHING, True, True, "would remove 4 of the 4 items"),
+        (NOTHING, False, True, "would remove 4 of the 4 items"),
+        ({"users": ""}, True, False, "would remove 4 of the 4 interactions"),
+        ({"items": "d"}, True, False, "would remove 3 of the 4 items"),
+        ({"items": "ABCD"}, True, False, "would remove 4 of the 4 items"),  # as many, but none of them
     ],
 )
 def test_a_rerun_that_would_remove_most_of_the_night_changes_nothing(
-    complete: Night, tmp_path: Path, less: dict[str, str], without_data: bool, why: str, publish: bool
+    complete: Night, tmp_path: Path, less: dict[str, str], publish: bool, without_data: bool, why: str
 ) -> None:
     land(tmp_path / "raw", **less)
     before = state(complete.lake)
@@ -97,8 +109,7 @@ def test_a_rerun_that_removes_less_or_adds_goes_on(complete: Night, tmp_path: Pa
 def test_a_night_that_failed_half_way_through_its_rerun_is_still_kept_from_shrinking(
     complete: Night, tmp_path: Path
 ) -> None:
-    clean.run(complete)
-    assert not complete.lake.count(Ledger, {"date": DAY, "step": LAST_STEP})
+    reopen(complete)
     land(tmp_path / "raw", items="")
     with pytest.raises(NightError, match="would remove 4 of the 4 items"):
         clean.run(complete)
@@ -106,6 +117,5 @@ def test_a_night_that_failed_half_way_through_its_rerun_is_still_kept_from_shrin
 
 def test_the_share_is_a_setting(complete: Night, tmp_path: Path) -> None:
     land(tmp_path / "raw", items="")
-    lenient = Night(complete.date, complete.raw, complete.lake, Config(landing=Landing(max_removed_share=1)))
-    clean.run(lenient)
+    clean.run(replace(complete, config=Config(landing=Landing(max_removed_share=1))))
     assert not len(complete.lake.read(Items))
