@@ -28,6 +28,7 @@ with DAG(
     schedule=CronDataIntervalTimetable("0 12 * * 0", timezone="UTC"),
     start_date=datetime(2020, 1, 1),
     catchup=False,
+    is_paused_upon_creation=False,  # nights alone would let the lake grow without end
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
     deadline=alerts.deadline(),

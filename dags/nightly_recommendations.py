@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG, Param
-from airflow.timetables.interval import CronDataIntervalTimetable
 
 from dags.wiring import alerts, assets, order, publishing
+from dags.wiring.nights import Nights
 from dags.wiring.reports import ReportLink
 from dags.wiring.steps import (
     DEFAULT_ARGS,
@@ -20,7 +20,7 @@ from dags.wiring.steps import (
     spark_tasks_by_modality,
 )
 
-NIGHT = ["--date", "{{ ds }}", "--config={{ params.config or '' }}"]
+NIGHT = ["--date={{ ds | default('') }}", "--config={{ params.config or '' }}"]
 FORCE = "--{{ '' if params.force_extraction else 'no-' }}again"
 PUBLISH = "--{{ 'no-' if params.skip_publishing else '' }}publish"
 WITHOUT_DATA = "--{{ '' if params.without_data else 'no-' }}without-data"
@@ -33,17 +33,21 @@ configuration are stands in `NIGHTWEAVE_RAW`, `NIGHTWEAVE_LAKE` and `NIGHTWEAVE_
 Each table is an asset; the events of a run carry its version and its rows.
 
 ### What a failure means, and what to do
-The alert names the law that was broken and the partition.
+The alert names the law that was broken and the partition. A step that runs under another configuration or code than
+`clean` did refuses: clear `clean` with what follows.
 - `clean`: the configuration names something that does not exist, and nothing was written: correct it, then see that
-  `nightweave check-config` finds it valid. Or RAW cannot be read, or more of the night's rows than the set share were
-  refused: look at `quarantine`, and correct the raw files or the share.
+  `nightweave check-config` finds it valid. Or the night's data has not arrived, or would remove most of what the lake
+  holds of it, and nothing was changed: land it, or set `without_data` or `allow_shrinking`. Or RAW cannot be read, or
+  more of the rows than the set share were refused: look at `quarantine`, and correct the raw files or the share.
 - `extract_text`, `extract_image`, `extract_audio`, `extract_video`: an encoder cannot be loaded, or too many of the
   night's files cannot be decoded: look at `quarantine`.
 - `earlier_nights`: an earlier night is not complete and does not run. The log names it. Run it; when it is done, its
-  task `later_nights` starts this one again by itself. In a backfill that goes backwards this is the ordinary course.
+  task `later_nights` starts this one again by itself. Where this night only makes room for one that queues, as in a
+  backfill that goes backwards, no alert is sent and there is nothing to do.
 - `train`: memory ran out; give the pool `train` a larger worker. Or an earlier night, which the log names, was begun
   anew after `earlier_nights` had looked; clear `earlier_nights` when that one is complete.
-- `evaluate`: the model of the night cannot be read. Clear `train` and what follows.
+- `evaluate`: the model of the night cannot be read: clear `train` and what follows. Or a modality has lost too many of
+  its items to be published: look at RAW/media and the encoders, or set `allow_shrinking`.
 - `publish`: never fails. Where publishing is skipped, so is all that follows.
 - `recommend`: Spark lost its executors. Look at Spark's own log; clear the task.
 - `verify`: a table does not hold what it promises; the log names the promise and shows rows. Keep readers off the
@@ -101,11 +105,12 @@ PARAMS = {
 with DAG(
     dag_id="nightly_recommendations",
     description="From the landing zone to recommendation tables, one partition a night",
-    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    schedule=Nights("@daily", timezone="UTC"),
     start_date=datetime(2020, 1, 1),
     catchup=False,
     max_active_runs=int(os.environ.get("NIGHTWEAVE_MAX_ACTIVE_NIGHTS", "1")),
-    default_args=DEFAULT_ARGS | {"post_execute": assets.record},
+    # Where tasks have equal weights, Airflow starts those of the older night first: the later ones wait for it.
+    default_args=DEFAULT_ARGS | {"post_execute": assets.record, "weight_rule": "absolute"},
     deadline=alerts.deadline(),
     params=PARAMS,
     tags=["nightweave", "nightly", "recommendations"],
@@ -129,6 +134,7 @@ with DAG(
         mode="reschedule",
         poke_interval=timedelta(seconds=30),
         pre_execute=prepare,
+        on_failure_callback=order.failed,
     )
     train = python_task(
         "train",

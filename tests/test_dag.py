@@ -67,8 +67,8 @@ def test_a_night_never_waits_for_a_slot_that_a_reextraction_holds(dags: dict) ->
 
 
 def test_partitions_are_keyed_on_the_logical_date(dag) -> None:
-    assert dag.get_task("clean").application_args[:4] == ["step", "clean", "--date", "{{ ds }}"]
-    assert "--date {{ ds }}" in dag.get_task("train").bash_command
+    assert dag.get_task("clean").application_args[:3] == ["step", "clean", "--date={{ ds | default('') }}"]
+    assert "--date={{ ds | default('') }} " in dag.get_task("train").bash_command
 
 
 def options(words: list[str], **params: object) -> dict[str, object]:
@@ -87,7 +87,7 @@ def options(words: list[str], **params: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("chosen", [True, False])
 def test_the_command_line_takes_what_the_tasks_of_a_night_give_it(dag, chosen: bool) -> None:
-    params = {"config": None, "force_extraction": chosen, "skip_publishing": chosen}
+    params = {"config": None} | dict.fromkeys(list(dag.params)[1:], chosen)
     found = {}
     for name in ("clean", "recommend"):
         found[name] = options(dag.get_task(name).application_args, **params)
@@ -101,6 +101,8 @@ def test_the_command_line_takes_what_the_tasks_of_a_night_give_it(dag, chosen: b
     assert {name: made["date_"] for name, made in found.items()} == dict.fromkeys(found, "2026-11-01")
     assert {name: made["config"] for name, made in found.items()} == dict.fromkeys(found, "")
     assert [found[name]["publish"] for name in ("clean", "evaluate")] == [not chosen] * 2
+    assert [found[name]["allow_shrinking"] for name in ("clean", "evaluate")] == [chosen] * 2
+    assert found["clean"]["without_data"] is chosen
     assert [found[name]["modality"] for name in EXTRACTIONS] == list(MODALITIES)
     assert [found[name]["again"] for name in EXTRACTIONS] == [chosen] * 4
 
@@ -113,6 +115,15 @@ def test_the_command_line_takes_what_the_other_dags_give_it(dags: dict) -> None:
         command = dags["maintenance"].get_task("tidy").bash_command.partition("jobs.cli ")[2]
         line = jinja2.Template(command).render(params={"dry_run": dry_run})
         assert options(line.split())["dry_run"] is dry_run
+
+
+def test_of_tasks_that_could_start_those_of_the_older_night_do(dag) -> None:
+    """Airflow orders tasks by their weight, then by the logical date (`SchedulerJobRunner`)."""
+    assert {(task.priority_weight, task.weight_rule) for task in dag.tasks} == {(1, "absolute")}
+
+
+def test_maintenance_is_not_left_paused(dags: dict) -> None:
+    assert dags["maintenance"].is_paused_upon_creation is False
 
 
 def test_a_run_covers_one_day(dag) -> None:

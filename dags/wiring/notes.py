@@ -1,4 +1,4 @@
-"""The note of a run: why it failed, or where its report is. Airflow's scheduler calls what is here; it may write notes.
+"""The note of a run: which night it makes, why it failed, or where its report is. Airflow's scheduler calls what is here; it may write notes.
 
 A note that a person has written stays, below ours.
 """
@@ -7,12 +7,20 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
+NIGHTLY = "nightly_recommendations"
 LONGEST = 1000
 """Characters that Airflow's database takes."""
 SHORTEST = 100
 RULE = "\n\n---\n\n"
 FAILURE = "nightweave_failure"
 """The XCom in which a failed task tells why."""
+
+
+@hookimpl
+def on_dag_run_running(dag_run: Any) -> None:
+    """Note the night of a run as it begins, unless it has a note."""
+    if dag_run.dag_id == NIGHTLY and dag_run.logical_date and not dag_run.note:
+        dag_run.note = f"Night {dag_run.logical_date.date()}: makes the partitions date={dag_run.logical_date.date()}"
 
 
 @hookimpl

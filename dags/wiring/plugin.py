@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined] # its stub lacks the name
 
-from dags.wiring import notes
+from dags.wiring import nights, notes
 from dags.wiring.reports import PREFIX, ReportLink, pages
 
 
@@ -30,6 +30,7 @@ class Nightweave(AirflowPlugin):
     # Airflow reads them from the class.
     name = "nightweave"
     deadline_references: ClassVar = [FirstQueuedAt]  # type: ignore[misc]
+    timetables: ClassVar = [nights.Nights]  # type: ignore[misc]
     listeners: ClassVar = [notes]  # type: ignore[misc]
     operator_extra_links: ClassVar = [ReportLink()]  # type: ignore[misc]
     fastapi_apps: ClassVar = [{"name": "reports", "app": pages, "url_prefix": PREFIX}]  # type: ignore[misc]

@@ -71,6 +71,11 @@ def day_of(text: str, *, option: str = "--date") -> date:
     Raises:
         UserError: it is none; the message names the option that it was given by.
     """
+    if not text:
+        raise UserError(
+            f"{option} is empty; give the night as YYYY-MM-DD. A run of the DAG without a logical date has no night: "
+            "trigger it again with one, such as --logical-date 2026-11-07T00:00:00Z"
+        )
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -1,5 +1,6 @@
 """When a night waits, when it makes room, and which later night it starts again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,7 +10,8 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException
 
-from dags.wiring.order import WAITS, earlier_nights_done, take_up_next
+from dags.wiring import alerts
+from dags.wiring.order import WAITS, MakesRoom, earlier_nights_done, failed, take_up_next
 from lake.lake import Lake
 from schemas.tables import Ledger
 
@@ -85,18 +87,46 @@ def test_a_complete_night_that_is_made_anew_is_waited_for(complete) -> None:
 
 
 def test_room_is_made_for_a_night_that_queues(complete) -> None:
-    with pytest.raises(AirflowFailException, match=r"not complete: 2026-11-01, 2026-11-02. Run them first"):
+    with pytest.raises(MakesRoom, match="night 2026-11-03 makes room for 2026-11-01, 2026-11-02 and starts again when"):
         ask("2026-11-03", d1="queued", d2="running")
     complete(*NIGHTS)
-    with pytest.raises(AirflowFailException, match=r"not complete: 2026-11-02. Run them first"):
+    with pytest.raises(MakesRoom, match="makes room for 2026-11-02 and starts again"):
         ask("2026-11-03", d1="success", d2="queued")
 
 
+@pytest.mark.parametrize("first", ["queued", "running"])
+def test_room_is_made_for_a_night_that_has_made_room_itself(complete, first: str) -> None:
+    runs = {"2026-11-01": first, "2026-11-02": "failed"}
+    with pytest.raises(MakesRoom, match="makes room for 2026-11-01, 2026-11-02 and starts again"):
+        earlier_nights_done(ds="2026-11-03", ti=Asked("2026-11-03", runs, {"2026-11-02": "failed"}))
+
+
+def test_nights_that_wait_for_none_that_is_to_come_are_named(complete) -> None:
+    """All have failed for want of an earlier night, and there is none any more that would start them again."""
+    waiting = dict.fromkeys(NIGHTS[:2], "failed")
+    with pytest.raises(AirflowFailException, match=r"not complete: 2026-11-01, 2026-11-02\. Run") as told:
+        earlier_nights_done(ds="2026-11-03", ti=Asked("2026-11-03", waiting, waiting))
+    assert not isinstance(told.value, MakesRoom)
+
+
 @pytest.mark.parametrize("state", ["failed", None])
-def test_a_night_that_nobody_runs_is_named(complete, state: str | None) -> None:
-    complete("2026-11-02")
-    with pytest.raises(AirflowFailException, match=r"night 2026-11-03 .* not complete: 2026-11-01. Run"):
-        ask("2026-11-03", **({"d1": state} if state else {}), d2="success")
+@pytest.mark.parametrize("second", ["success", "queued", "running"])
+def test_a_night_that_nobody_runs_is_named(complete, state: str | None, second: str) -> None:
+    if second == "success":
+        complete("2026-11-02")
+    with pytest.raises(AirflowFailException, match=r"night 2026-11-03 .* not complete: 2026-11-01[.,]") as told:
+        ask("2026-11-03", **({"d1": state} if state else {}), d2=second)
+    assert not isinstance(told.value, MakesRoom)
+
+
+def test_whoever_is_on_call_is_not_told_of_room_that_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Mapping[str, object]] = []
+    monkeypatch.setattr(alerts, "task_failed", told.append)
+    failed({"exception": MakesRoom("night 2026-11-03 makes room")})
+    assert not told
+    of_another = {"exception": AirflowFailException("not complete: 2026-11-01")}
+    failed(of_another)
+    assert told == [of_another]
 
 
 def test_the_earliest_night_that_made_room_starts_again(complete) -> None:

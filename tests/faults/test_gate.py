@@ -12,10 +12,11 @@ import yaml
 from pyspark.sql import SparkSession
 
 from features.registry import fingerprints
+from fusion.evaluation import promotion
 from jobs import evaluate, train
 from jobs.demo import write_catalog
 from jobs.modelling import artifacts, dataset
-from jobs.runtime.night import Night
+from jobs.runtime.night import Night, NightError
 from jobs.verify import findings
 from lake.lake import Lake
 from schemas.table import Table
@@ -95,6 +96,31 @@ def test_a_night_of_the_same_kind_is_promoted(shop: Path, spark: SparkSession, t
     (model,) = of(lake, Models, SECOND).to_pylist()
     assert model["promoted"], model["verdict"]
     assert versions(lake, Recommendations, SECOND) == {model["model_version"]}
+
+
+def test_likes_that_tell_nothing_promote_no_model_over_a_judged_one(
+    shop: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = copied(shop, tmp_path)
+    assert of(lake, Models, FIRST)["judged"].to_pylist() == [True]
+    monkeypatch.setattr(promotion, "MIN_USERS", 10_000)
+    finish(spark, second(shop, lake, "bag-of-words"))
+    (model,) = of(lake, Models, SECOND).to_pylist()
+    assert not model["promoted"] and not model["judged"] and "too few held-out likes" in model["verdict"]
+    assert versions(lake, Recommendations, SECOND) == versions(lake, Recommendations, FIRST)
+
+
+def test_a_model_of_an_encoder_that_never_ran_is_not_published(
+    shop: Path, spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = copied(shop, tmp_path)
+    night = second(shop, lake, NOISE)
+    train.run(night)
+    with pytest.raises(NightError, match=r"items with text on 2026-11-01 lack it now \(100%\)"):
+        evaluate.run(night)
+    assert not versions(lake, Models, SECOND) | versions(lake, ItemEmbeddings, SECOND)
+    evaluate.run(night, publish=False)
+    assert "lack it now (100%)" in caplog.text and not versions(lake, Models, SECOND)
 
 
 def test_a_promoted_model_that_may_know_the_held_out_likes_is_no_rival(

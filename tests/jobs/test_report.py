@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from jobs.report import write_report
 from lake.lake import Lake
-from schemas.tables import Ledger, Metrics
+from schemas.tables import ItemEmbeddings, Ledger, Metrics
+from tests.test_schemas import a_row
 
 NIGHT = dt.date(2026, 11, 1)
 BEFORE = dt.date(2026, 10, 31)
@@ -54,8 +55,8 @@ def judge(lake: Lake, figures: dict[tuple[str, int | None], float], night: dt.da
     lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night})
 
 
-def section(lake: Lake, title: str) -> list[list[str]]:
-    return Headed(Path(write_report(lake, NIGHT, warn_lost_share=0.05)).read_text("utf-8")).rows[title]
+def section(lake: Lake, title: str, *, warn_lost_share: float = 0.05) -> list[list[str]]:
+    return Headed(Path(write_report(lake, NIGHT, warn_lost_share=warn_lost_share)).read_text("utf-8")).rows[title]
 
 
 def test_calibration_by_bins(lake: Lake) -> None:
@@ -99,3 +100,17 @@ def test_without_calibration_its_section_is_empty(lake: Lake) -> None:
     account(lake)
     judge(lake, {("ndcg", 10): 0.3})
     assert section(lake, "Calibration: scores as probabilities") == []
+
+
+def test_modalities_that_items_have_lost(lake: Lake) -> None:
+    account(lake)
+    for night, images in ((BEFORE, 20), (NIGHT, 19)):
+        rows = [
+            a_row(ItemEmbeddings, {"date": night, "item_id": f"i{n}", "vector": [0.5], "modalities": ["text"]})
+            | ({"modalities": ["text", "image"]} if n < images else {})
+            for n in range(20)
+        ]
+        lake.write(ItemEmbeddings, pa.Table.from_pylist(rows, schema=ItemEmbeddings.schema), {"date": night})
+    title = "Modalities that items have lost"
+    assert section(lake, title)[1:] == [["image", "2026-10-31", "20", "1", "0.0500", ""]]
+    assert section(lake, title, warn_lost_share=0.04)[1:] == [["image", "2026-10-31", "20", "1", "0.0500", "WARNING"]]

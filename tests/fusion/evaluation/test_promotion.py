@@ -72,6 +72,22 @@ def test_with_three_populations_an_equal_model_is_kept_back_no_more_often():
     assert judge([one, fine, fine], figure="ndcg@20").may_serve
 
 
+TOLD = "too few held-out likes to tell anything, and the last promoted model was judged: it goes on"
+
+
+@pytest.mark.parametrize("judged", [[], [population(SAME[:9], popularity=SAME[:9] - 0.1)]], ids=["none", "few"])
+def test_an_untested_model_does_not_take_the_place_of_a_judged_one(judged):
+    verdict = judge(judged, figure="ndcg@20", over_a_judged=True)
+    assert not verdict.may_serve and not verdict.judged and verdict.reasons[-1] == TOLD
+    assert judge(judged, figure="ndcg@20").may_serve
+
+
+def test_a_model_that_is_judged_may_take_the_place_of_a_judged_one():
+    few = Judged("new items", SAME[:9], {}, 3)
+    verdict = judge([few, population(SAME, popularity=SAME)], figure="ndcg@20", over_a_judged=True)
+    assert verdict.may_serve and verdict.judged and TOLD not in verdict.reasons
+
+
 def test_a_population_of_few_users_is_not_judged():
     verdict = judge([population(SAME[:9], last_promoted=SAME[:9] + 0.1)], figure="ndcg@20")
     assert verdict.may_serve

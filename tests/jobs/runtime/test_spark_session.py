@@ -1,6 +1,8 @@
 """A session that starts when it is asked for."""
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -21,6 +23,33 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(spark_session, "spark_session", recorded)
     return told
+
+
+@pytest.mark.parametrize("given", [None, "/opt/other/python"])
+def test_its_workers_run_the_interpreter_of_the_step_unless_another_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    """Spark asks the environment when the session's context is made; it is stopped there."""
+    monkeypatch.delenv("PYSPARK_PYTHON", raising=False)
+    if given:
+        monkeypatch.setenv("PYSPARK_PYTHON", given)
+    seen: list[str | None] = []
+
+    class Stopped(Exception):
+        pass
+
+    class Builder:
+        def __getattr__(self, _: str) -> Callable[..., "Builder"]:
+            return lambda *_, **__: self
+
+        def getOrCreate(self) -> None:
+            seen.append(os.environ.get("PYSPARK_PYTHON"))
+            raise Stopped
+
+    monkeypatch.setattr(spark_session.SparkSession, "builder", Builder())
+    with pytest.raises(Stopped), spark_session.spark_session("step"):
+        pass
+    assert seen == [given or sys.executable]
 
 
 def test_it_never_starts_where_nobody_asks(seen: list[str]) -> None:
