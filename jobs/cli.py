@@ -223,6 +223,15 @@ def verify(lake: LakeOption = None) -> None:
 
 
 @app.command()
+def repair(lake: LakeOption = None) -> None:
+    """Take what is missing or damaged out of the tables, keep it aside, and say which nights to run again."""
+    from jobs.repair import repair_lake
+
+    for line in repair_lake(existing_lake(lake)):
+        typer.echo(line)
+
+
+@app.command()
 def maintenance(
     dry_run: Annotated[bool, typer.Option(help="Only list what would be done")] = False,
     lake: LakeOption = None,

@@ -17,11 +17,11 @@ from features.registry import fingerprints
 from jobs.runtime.failure import LAW_OF_TABLE
 from jobs.runtime.night import Night, NightError, check_lake
 from lake import views
-from lake.damage import Damage
+from lake.damage import Damage, place
 from lake.lake import Lake
 from lake.provenance import REPLACED_SINCE, replaced_since
 from schemas.table import Check, Table
-from schemas.tables import TABLES, GivenVectors, Interactions, Items, Ledger, Quarantine, Recommendations
+from schemas.tables import LOOKED_BACK_ON, TABLES, Interactions, Items, Ledger, Quarantine, Recommendations
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -30,8 +30,6 @@ log = logging.getLogger("nightweave.verify")
 
 SHOWN, NAMED = 5, 10
 WHOLE = "every file is there and whole"
-LOOKED_BACK_ON = frozenset(table.name for table in (Items, Interactions, GivenVectors))
-"""Tables of which a night reads the partitions of all nights before it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Finding:
     examples: tuple[str, ...]
 
     def place(self) -> str:
-        return "/".join((self.table, *(f"{column}={value}" for column, value in self.partition.items())))
+        return f"{self.table}/{place(self.partition)}" if self.partition else self.table
 
     def concerns(self, night: Night, encoders: Collection[str]) -> bool:
         """Whether the partition is one that the night has written or looked back on.
@@ -60,7 +58,7 @@ class Finding:
         if "encoder" in self.partition:
             return self.partition["encoder"] in encoders
         of = self.partition.get("date", night.ds)
-        return of == night.ds or (of < night.ds and self.table in LOOKED_BACK_ON)
+        return of == night.ds or (of < night.ds and TABLES[self.table] in LOOKED_BACK_ON)
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class Damages:
     def _reached(self, table: str, damaged: Mapping[str, str], finding: Finding) -> bool:
         if table == Quarantine.name or not {"date"} <= damaged.keys() & finding.partition.keys():
             return True
-        if table in LOOKED_BACK_ON:
+        if TABLES[table] in LOOKED_BACK_ON:
             return damaged["date"] <= finding.partition["date"]
         return damaged["date"] == finding.partition["date"]
 
@@ -179,8 +177,8 @@ def _breaches(connection: duckdb.DuckDBPyConnection, table: type[Table], check: 
     for values, rows in groupby(sorted(found.to_pylist(), key=partition), key=partition):
         here = list(rows)
         examples = tuple(str(row)[:300] for row in here[:SHOWN])
-        place = dict(zip(table.partition_by, values, strict=True))
-        yield Finding(table.name, place, check.name, check.severity, len(here), examples)
+        columns = dict(zip(table.partition_by, values, strict=True))
+        yield Finding(table.name, columns, check.name, check.severity, len(here), examples)
 
 
 def describe(finding: Finding) -> str:

@@ -641,3 +641,6 @@ _ALL: tuple[type[Table], ...] = (
     SimilarItems,
 )
 TABLES: dict[str, type[Table]] = {table.name: table for table in _ALL}
+
+LOOKED_BACK_ON: tuple[type[Table], ...] = (Items, Interactions, GivenVectors)
+"""Tables of which a night reads the partitions of all nights before it."""
