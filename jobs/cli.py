@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from jobs.runtime.night import Night, UserError, config_source, day_of, existing_lake, user_errors
+from jobs.runtime.night import (
+    Night,
+    UserError,
+    check_lake,
+    config_source,
+    day_of,
+    existing_lake,
+    location,
+    user_errors,
+)
 from schemas.config import PROFILES, load, read
 from schemas.table import Modality
 
@@ -202,8 +211,8 @@ def compare(
     from jobs.query import check_format, show
 
     check_format(format_)
-    place = existing_lake(lake).uri
-    night = _checked(Night.of(date_=date_, raw=place, lake=place, config=config))
+    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    check_lake(night.lake)
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
     chosen = {option: [name for name in text.split(",") if name] for option, text in names.items()}
     show(duckdb.from_arrow(compared(night, least=core, **chosen)), format_=format_)
@@ -277,8 +286,9 @@ def mmrec_files(
     """What a night's models learn from, for MMRec: likes in three parts, and the items' vectors."""
     from jobs.export import export_mmrec
 
-    place = existing_lake(lake).uri
-    typer.echo(export_mmrec(_checked(Night.of(date_=date_, raw=place, lake=place, config=config)), directory))
+    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    check_lake(night.lake)
+    typer.echo(export_mmrec(night, directory))
 
 
 @steps.callback()

@@ -2,9 +2,9 @@
 
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from itertools import groupby
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,7 +107,7 @@ class Damages:
         Rows of a table are held against rows of others: of the same night, of `LOOKED_BACK_ON` also of earlier ones,
         and of contents and what was refused of them those of all nights.
         """
-        return any(
+        return finding.partition in self.partitions(finding.table) or any(
             self._reached(name, partition, finding)
             for name in reads
             if name != finding.table
@@ -139,7 +139,7 @@ def findings(lake: Lake) -> tuple[int, list[Finding]]:
     connection.register(REPLACED_SINCE, replaced_since(lake, without=damages.logs))
     for table in TABLES.values():
         for check in table.all_checks():
-            reads = tables_of(connection, check.sql)
+            reads = tables_of(check.sql)
             if reads.isdisjoint(damages.logs):
                 looked += 1
                 breaches = _breaches(connection, table, check)
@@ -147,9 +147,14 @@ def findings(lake: Lake) -> tuple[int, list[Finding]]:
     return looked, broken
 
 
-def tables_of(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
-    """Return the names of the tables that a SELECT reads; those by which `replaced_since` was made are among them."""
-    (tree,) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0]
+@cache
+def tables_of(sql: str) -> Set[str]:
+    """Return the names of the tables that a SELECT reads; those by which `replaced_since` was made are among them.
+
+    DuckDB's `get_table_names` knows none that stand for Arrow data, and fails on a join `USING` a column of such a one.
+    """
+    with duckdb.connect() as connection:
+        ((tree,),) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()
     names = set(_tables_in(json.loads(tree)))
     if REPLACED_SINCE in names:
         names |= {Items.name, Interactions.name, Ledger.name, Recommendations.name}

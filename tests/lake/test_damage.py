@@ -179,7 +179,9 @@ def test_a_lake_that_cannot_be_reached_is_not_called_damaged(three: Lake, monkey
         raise module.DeltaError("Generic S3 error: connection refused")
 
     monkeypatch.setattr(module, "DeltaTable", unreachable)
-    with pytest.raises(module.LakeError, match="user_embeddings: its log cannot be read: DeltaError: Generic S3") as told:
+    with pytest.raises(
+        module.LakeError, match="user_embeddings: its log cannot be read: DeltaError: Generic S3"
+    ) as told:
         three.read(UserEmbeddings)
     assert not isinstance(told.value, DamageError)
 
