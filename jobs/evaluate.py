@@ -57,7 +57,7 @@ class Stored:
 
 def run(night: Night, *, publish: bool = True) -> None:
     """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures."""
-    earlier = _promoted_before(night)
+    earlier = promoted_before(night)
     last = earlier.get(LAST_PROMOTED)
     best = earlier.get(BEST_PROMOTED, last)
     own = fingerprints(night.config.extract.encoders)
@@ -107,26 +107,37 @@ def run(night: Night, *, publish: bool = True) -> None:
         _embed(night, theirs[0] if theirs else dataset, last, read=read)
 
 
-def _promoted_before(night: Night) -> dict[str, Stored]:
+def promoted_before(night: Night) -> dict[str, Stored]:
     """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
     another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
     rows = night.lake.read(Models, where=where, columns=["date", "model_version", "path", "best_so_far"]).to_pylist()
-    rows = [row for row in rows if _can_be_loaded(row["model_version"])]
-    if not rows:
-        return {}
-    newest = max(rows, key=lambda row: row["date"])
     stored = {row["model_version"]: Stored(row["model_version"], row["path"]) for row in rows}
-    last, best = stored[newest["model_version"]], stored.get(newest["best_so_far"])
-    return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and best != last else {})
+    for row in sorted(rows, key=lambda row: row["date"], reverse=True):
+        last, best = stored[row["model_version"]], stored.get(row["best_so_far"])
+        if _can_be_loaded(night, last):
+            has_best = best is not None and best != last and _can_be_loaded(night, best)
+            return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and has_best else {})
+    return {}
 
 
-def _can_be_loaded(model_version: str) -> bool:
-    """Whether the strategy of a model is one that this code still has."""
-    strategy = model_version.rpartition("-")[0]
+def _can_be_loaded(night: Night, stored: Stored) -> bool:
+    """Whether this code still has the strategy of a model, and reads the format in which it was stored.
+
+    Raises:
+        LakeError: it is damaged.
+    """
+    strategy = stored.model_version.rpartition("-")[0]
     if strategy not in STRATEGIES:
-        log.warning("%s is left out: there is no strategy %s any more", model_version, strategy)
-    return strategy in STRATEGIES
+        log.warning("%s is left out: there is no strategy %s any more", stored.model_version, strategy)
+        return False
+    try:
+        artifacts.encoders_of(night, stored.path)
+        artifacts.load(night, stored.path, artifacts.SERVED)
+    except artifacts.StoredModelError as error:
+        log.warning("%s is left out: %s", stored.model_version, error)
+        return False
+    return True
 
 
 def _figures(
