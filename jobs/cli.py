@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from jobs.runtime.night import Night, UserError, config_source, day_of, existing_lake, user_errors
+from jobs.runtime.night import (
+    Night,
+    UserError,
+    check_lake,
+    config_source,
+    day_of,
+    existing_lake,
+    location,
+    user_errors,
+)
 from schemas.config import PROFILES, load, read
 from schemas.table import Modality
 
@@ -223,8 +232,8 @@ def compare(
     from jobs.query import check_format, show
 
     check_format(format_)
-    place = existing_lake(lake).uri
-    night = _checked(Night.of(date_=date_, raw=place, lake=place, config=config))
+    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    check_lake(night.lake)
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
     chosen = {option: [name for name in text.split(",") if name] for option, text in names.items()}
     found = compared(night, least=core, **chosen)
@@ -242,6 +251,15 @@ def verify(lake: LakeOption = None) -> None:
     typer.echo(f"{looked} promises looked at, {len(broken)} broken")
     if any(finding.severity == "fail" for finding in broken):
         raise typer.Exit(1)
+
+
+@app.command()
+def repair(lake: LakeOption = None) -> None:
+    """Take what is missing or damaged out of the tables, keep it aside, and say which nights to run again."""
+    from jobs.repair import repair_lake
+
+    for line in repair_lake(existing_lake(lake)):
+        typer.echo(line)
 
 
 @app.command()
@@ -291,8 +309,9 @@ def mmrec_files(
     """What a night's models learn from, for MMRec: likes in three parts, and the items' vectors."""
     from jobs.export import export_mmrec
 
-    place = existing_lake(lake).uri
-    typer.echo(export_mmrec(_checked(Night.of(date_=date_, raw=place, lake=place, config=config)), directory))
+    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    check_lake(night.lake)
+    typer.echo(export_mmrec(night, directory))
 
 
 @steps.callback()

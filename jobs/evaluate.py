@@ -66,7 +66,7 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
     Raises:
         NightError: a modality has lost too many of its items to be published.
     """
-    earlier = _promoted_before(night)
+    earlier = promoted_before(night)
     last = earlier.get(LAST_PROMOTED)
     best = earlier.get(BEST_PROMOTED, last)
     own = fingerprints(night.config.extract.encoders)
@@ -124,30 +124,41 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
         _embed(night, theirs[0] if theirs else dataset, last, read=read)
 
 
-def _promoted_before(night: Night) -> dict[str, Stored]:
+def promoted_before(night: Night) -> dict[str, Stored]:
     """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
     another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
     columns = ["date", "model_version", "path", "best_so_far", "judged"]
     rows = night.lake.read(Models, where=where, columns=columns).to_pylist()
-    rows = [row for row in rows if _can_be_loaded(row["model_version"])]
-    if not rows:
-        return {}
-    newest = max(rows, key=lambda row: row["date"])
     judged = {row["model_version"] for row in rows if row["judged"] is not False}
     stored = {
         row["model_version"]: Stored(row["model_version"], row["path"], row["model_version"] in judged) for row in rows
     }
-    last, best = stored[newest["model_version"]], stored.get(newest["best_so_far"])
-    return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and best != last else {})
+    for row in sorted(rows, key=lambda row: row["date"], reverse=True):
+        last, best = stored[row["model_version"]], stored.get(row["best_so_far"])
+        if _can_be_loaded(night, last):
+            has_best = best is not None and best != last and _can_be_loaded(night, best)
+            return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and has_best else {})
+    return {}
 
 
-def _can_be_loaded(model_version: str) -> bool:
-    """Whether the strategy of a model is one that this code still has."""
-    strategy = model_version.rpartition("-")[0]
+def _can_be_loaded(night: Night, stored: Stored) -> bool:
+    """Whether this code still has the strategy of a model, and reads the format in which it was stored.
+
+    Raises:
+        LakeError: it is damaged.
+    """
+    strategy = stored.model_version.rpartition("-")[0]
     if strategy not in STRATEGIES:
-        log.warning("%s is left out: there is no strategy %s any more", model_version, strategy)
-    return strategy in STRATEGIES
+        log.warning("%s is left out: there is no strategy %s any more", stored.model_version, strategy)
+        return False
+    try:
+        artifacts.encoders_of(night, stored.path)
+        artifacts.load(night, stored.path, artifacts.SERVED)
+    except artifacts.StoredModelError as error:
+        log.warning("%s is left out: %s", stored.model_version, error)
+        return False
+    return True
 
 
 def _figures(

@@ -15,7 +15,7 @@ from pyspark.accumulators import Accumulator
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from jobs.extraction.backlog import Contents
+from jobs.extraction.backlog import Contents, take_out_damaged
 from jobs.extraction.encoding import Encoding, Refused, use_task_resources
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night
@@ -59,6 +59,7 @@ def extract_modality(
     step, settings = f"extract_{modality}", night.config.extract
     encoding = Encoding(night.raw, modality, settings, night.config.clean.max_media_bytes)
     fingerprint, store = encoding.encoder().fingerprint, FEATURES[modality]
+    take_out_damaged(night.lake, modality, fingerprint)
     with Contents(night, modality, fingerprint, again=again) as contents:
         log.info("%s: %d contents to extract under %s", step, contents.lacking, fingerprint)
         features, refusals = (

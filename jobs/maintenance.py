@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobs.modelling.retention import remove, unused_artifacts
 from lake import rewrite, vacuum
@@ -31,7 +31,8 @@ class Done:
 
 
 def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool = False) -> Iterator[Done]:
-    """Merge small files of every table, then remove what was unneeded for the set retention, as of `now`.
+    """Merge small files of every table, then remove what was unneeded for the set retention, as of `now`: for so many
+    days, and so many days of work (`lake.vacuum.old_before`).
 
     A table's files, and what trainings leave beside the tables (`jobs.modelling.retention`), stay while a published
     night needs them, and while they are younger than the retention.
@@ -39,7 +40,7 @@ def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool 
     Raises:
         LakeError: a table cannot be read, or other writers were faster too often.
     """
-    before = now - timedelta(days=settings.retention_days)
+    before = vacuum.old_before(lake, days=settings.retention_days, now=now)
     for table in TABLES.values():
         yield from _compact(lake, table, settings.target_file_mib << 20, dry_run=dry_run)
     for table in TABLES.values():

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from jobs.extract import extracted
-from jobs.extraction.backlog import Contents
+from jobs.extraction.backlog import Contents, take_out_damaged
 from jobs.extraction.encoding import Encoding
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night
@@ -44,6 +44,7 @@ def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality
     encoding = Encoding(night.raw, modality, settings, night.config.clean.max_media_bytes)
     fingerprint = encoding.encoder().fingerprint
     refusals = []
+    take_out_damaged(night.lake, modality, fingerprint)
     with Contents(night, modality, fingerprint, whole=True) as contents:
         chunks = math.ceil(contents.lacking / chunk)
         known, lacking = contents.arriving, contents.lacking

@@ -18,6 +18,8 @@ from schemas.table import MODALITIES
 
 log = logging.getLogger("nightweave.report")
 
+FORMAT = 1
+"""Of the page, for programs that read it; it stands in its head."""
 USERS_SHOWN = 5
 ITEMS_SHOWN = 8
 PLACES_SHOWN = 5
@@ -134,6 +136,7 @@ def _page(connection: duckdb.DuckDBPyConnection, lake: Lake, night: date) -> str
         Environment(loader=PackageLoader("jobs"), autoescape=True, undefined=StrictUndefined)
         .get_template("report.html")
         .render(
+            format=FORMAT,
             night=night,
             models=_dicts(ask("The model", MODEL)),
             sections=[

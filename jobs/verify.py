@@ -2,9 +2,9 @@
 
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from itertools import groupby
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,11 +17,11 @@ from features.registry import fingerprints
 from jobs.runtime.failure import LAW_OF_TABLE
 from jobs.runtime.night import Night, NightError, check_lake
 from lake import views
-from lake.damage import Damage
+from lake.damage import Damage, place
 from lake.lake import Lake
 from lake.provenance import REPLACED_SINCE, replaced_since
 from schemas.table import Check, Table
-from schemas.tables import TABLES, GivenVectors, Interactions, Items, Ledger, Quarantine, Recommendations
+from schemas.tables import LOOKED_BACK_ON, TABLES, Interactions, Items, Ledger, Quarantine, Recommendations
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -30,8 +30,6 @@ log = logging.getLogger("nightweave.verify")
 
 SHOWN, NAMED = 5, 10
 WHOLE = "every file is there and whole"
-LOOKED_BACK_ON = frozenset(table.name for table in (Items, Interactions, GivenVectors))
-"""Tables of which a night reads the partitions of all nights before it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Finding:
     examples: tuple[str, ...]
 
     def place(self) -> str:
-        return "/".join((self.table, *(f"{column}={value}" for column, value in self.partition.items())))
+        return f"{self.table}/{place(self.partition)}" if self.partition else self.table
 
     def concerns(self, night: Night, encoders: Collection[str]) -> bool:
         """Whether the partition is one that the night has written or looked back on.
@@ -60,7 +58,7 @@ class Finding:
         if "encoder" in self.partition:
             return self.partition["encoder"] in encoders
         of = self.partition.get("date", night.ds)
-        return of == night.ds or (of < night.ds and self.table in LOOKED_BACK_ON)
+        return of == night.ds or (of < night.ds and TABLES[self.table] in LOOKED_BACK_ON)
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Damages:
         Rows of a table are held against rows of others: of the same night, of `LOOKED_BACK_ON` also of earlier ones,
         and of contents and what was refused of them those of all nights.
         """
-        return any(
+        return finding.partition in self.partitions(finding.table) or any(
             self._reached(name, partition, finding)
             for name in reads
             if name != finding.table
@@ -119,7 +117,7 @@ class Damages:
     def _reached(self, table: str, damaged: Mapping[str, str], finding: Finding) -> bool:
         if table == Quarantine.name or not {"date"} <= damaged.keys() & finding.partition.keys():
             return True
-        if table in LOOKED_BACK_ON:
+        if TABLES[table] in LOOKED_BACK_ON:
             return damaged["date"] <= finding.partition["date"]
         return damaged["date"] == finding.partition["date"]
 
@@ -141,7 +139,7 @@ def findings(lake: Lake) -> tuple[int, list[Finding]]:
     connection.register(REPLACED_SINCE, replaced_since(lake, without=damages.logs))
     for table in TABLES.values():
         for check in table.all_checks():
-            reads = tables_of(connection, check.sql)
+            reads = tables_of(check.sql)
             if reads.isdisjoint(damages.logs):
                 looked += 1
                 breaches = _breaches(connection, table, check)
@@ -149,9 +147,14 @@ def findings(lake: Lake) -> tuple[int, list[Finding]]:
     return looked, broken
 
 
-def tables_of(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
-    """Return the names of the tables that a SELECT reads; those by which `replaced_since` was made are among them."""
-    (tree,) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0]
+@cache
+def tables_of(sql: str) -> Set[str]:
+    """Return the names of the tables that a SELECT reads; those by which `replaced_since` was made are among them.
+
+    DuckDB's `get_table_names` knows none that stand for Arrow data, and fails on a join `USING` a column of such a one.
+    """
+    with duckdb.connect() as connection:
+        ((tree,),) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()
     names = set(_tables_in(json.loads(tree)))
     if REPLACED_SINCE in names:
         names |= {Items.name, Interactions.name, Ledger.name, Recommendations.name}
@@ -179,8 +182,8 @@ def _breaches(connection: duckdb.DuckDBPyConnection, table: type[Table], check: 
     for values, rows in groupby(sorted(found.to_pylist(), key=partition), key=partition):
         here = list(rows)
         examples = tuple(str(row)[:300] for row in here[:SHOWN])
-        place = dict(zip(table.partition_by, values, strict=True))
-        yield Finding(table.name, place, check.name, check.severity, len(here), examples)
+        columns = dict(zip(table.partition_by, values, strict=True))
+        yield Finding(table.name, columns, check.name, check.severity, len(here), examples)
 
 
 def describe(finding: Finding) -> str:

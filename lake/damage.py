@@ -94,6 +94,15 @@ def version_of(name: str) -> int:
     return int(name[:20])
 
 
+def place(partition: Mapping[str, str]) -> str:
+    """Return a partition as the folders of its files are called.
+
+    >>> place({"date": "2026-11-01", "step": "clean_items"})
+    'date=2026-11-01/step=clean_items'
+    """
+    return "/".join(f"{column}={value}" for column, value in partition.items())
+
+
 def words(error: Exception) -> str:
     """Return an error in one short line, without the places in the program that some libraries add."""
     return " ".join(f"{type(error).__name__}: {str(error).partition('   0: ')[0]}".split())[:200]

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from lake import storage
-from lake.lake import Lake
+from lake.damage import words
+from lake.lake import Lake, LakeError
 
 
 def write_whole(filesystem: pafs.FileSystem, path: str, data: bytes) -> None:
@@ -20,12 +21,22 @@ def write_whole(filesystem: pafs.FileSystem, path: str, data: bytes) -> None:
 
 
 def read_json(lake: Lake, path: str) -> Any:
-    """Return what a JSON file holds, None where there is no such file."""
+    """Return what a JSON file holds, None where there is no such file.
+
+    Raises:
+        LakeError: it holds no JSON.
+    """
     filesystem, root = storage.filesystem(lake.uri)
     if filesystem.get_file_info(f"{root}/{path}").type != pafs.FileType.File:
         return None
     with filesystem.open_input_stream(f"{root}/{path}") as stream:
-        return json.loads(stream.read())
+        data = stream.read()
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise LakeError(
+            f"{path} is damaged: {words(error)}; move it out of the lake {lake.uri}, and run the night again"
+        ) from error
 
 
 def write_json(lake: Lake, path: str, value: Any) -> None:

@@ -441,7 +441,7 @@ def mark(partition: Mapping[str, str], source: str | None = None) -> str:
     >>> mark({"date": "2026-11-01"}), mark({"date": "2026-11-01"}, "items")
     ('date=2026-11-01', 'date=2026-11-01 from items')
     """
-    place = "/".join(f"{column}={value}" for column, value in partition.items())
+    place = damage.place(partition)
     return f"{place} from {source}" if source else place
 
 

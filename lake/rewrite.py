@@ -34,7 +34,8 @@ def compact(lake: Lake, table: type[Table], *, target_bytes: int) -> list[Merge]
     Returns: what was merged. Files that another writer replaces meanwhile are left to that writer.
 
     Raises:
-        LakeError: other writers were faster too often, a file holds other rows than the log counts, or (DamageError) is damaged.
+        LakeError: other writers were faster too often, or a file holds other rows than the log counts.
+        DamageError: a file is missing or damaged.
     """
     return [merge for merge in merges(lake, table, target_bytes=target_bytes) if _merge(lake, table, merge)]
 
@@ -55,7 +56,8 @@ def put(
     Returns: how many rows were added.
 
     Raises:
-        LakeError: other writers were faster too often, or (DamageError) a file is damaged.
+        LakeError: other writers were faster too often.
+        DamageError: a file is missing or damaged.
     """
     (key,) = (column for column in table.key if column not in partition)
     added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]

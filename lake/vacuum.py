@@ -5,18 +5,20 @@ may have begun before; and while it is young, since a writer writes files before
 """
 
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 from urllib.parse import unquote
 
 import pyarrow.fs as pafs
 
+from lake import damage
+from lake.damage import LOG
 from lake.lake import Lake
 from schemas.table import Table
-
-LOG = "_delta_log"
+from schemas.tables import TABLES
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,24 @@ class Unneeded:
     path: str
     size: int
     kind: Literal["replaced", "orphan"]
+
+
+def old_before(lake: Lake, *, days: float, now: datetime) -> datetime:
+    """Return the moment before which what is unneeded is old: so many days ago, and so many days of work ago.
+
+    Days of work are those, in UTC, on which a commit was made to any table. A clock that jumps ahead by a week makes
+    none, so that what a night has put down before the jump, and not yet committed, is still young.
+    """
+    worked = set()
+    for table in TABLES.values():
+        filesystem, root = lake.filesystem(table)
+        for info in filesystem.get_file_info(pafs.FileSelector(f"{root}/{LOG}", allow_not_found=True)):
+            if damage.COMMIT.fullmatch(info.base_name) and info.mtime is not None and info.mtime <= now:
+                worked.add(info.mtime.astimezone(UTC).date())
+    newest, needed = sorted(worked, reverse=True), math.ceil(days)
+    if len(newest) < needed:
+        return datetime.min.replace(tzinfo=UTC)
+    return min(now - timedelta(days=days), datetime.combine(newest[needed - 1], time.min, UTC))
 
 
 def unneeded(lake: Lake, table: type[Table], *, before: datetime) -> list[Unneeded]:

@@ -75,11 +75,12 @@ def _over_contents(check: str, kind: Literal["extract", "reextract"], modality: 
     """
     files = ("of_vectors",) if given else ("of_texts", "of_reviews") if modality == "text" else ("of_files",)
     contents = (query(f"contents/{file}.sql", modality=modality) for file in files)
-    return query(
-        f"ledger/{check}.sql",
-        modality=modality,
-        step=f"{kind}_{modality}",
+    step = f"{kind}_{modality}"
+    given_contents = query(
+        "ledger/given_contents.sql",
+        step=step,
         nights="=" if kind == "extract" else "<=",
         contents="    UNION ALL\n".join(f"    SELECT date, content_key FROM (\n{one}    )\n" for one in contents),
         encoders=of_given("encoder") if given else f"NOT {of_given('encoder')}",
     )
+    return query(f"ledger/{check}.sql", modality=modality, step=step, given_contents=given_contents)

@@ -22,7 +22,14 @@ STRATEGIES = {
 }
 """Name → module:class. The module is imported when the strategy is first used."""
 
+FORMAT = 1
+"""The layout in which `save` writes. A model without a number is of the same layout, from before there was one."""
+
 _DESCRIPTION, _ARRAYS = "strategy.json", "arrays.npz"
+
+
+class FormatError(ValueError):
+    """A model was stored in a layout that this version does not read."""
 
 
 def strategy(name: str) -> type[Strategy]:
@@ -50,7 +57,7 @@ def save(model: Strategy, folder: Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
-    description = {"strategy": model.name, "parameters": model.parameters()}
+    description = {"format": FORMAT, "strategy": model.name, "parameters": model.parameters()}
     (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
@@ -58,13 +65,21 @@ def load(folder: Path) -> Strategy:
     """Returns the model that `save` wrote. Nothing is unpickled.
 
     Raises:
-        ValueError: the folder holds no model, or one whose strategy is not known.
+        FormatError: it was stored by a later version, or by an earlier one whose strategies kept something else.
+        ValueError: the folder holds no model.
+        OSError, zipfile.BadZipFile: a file of it is missing or damaged.
     """
     folder = Path(folder)
     if not (folder / _DESCRIPTION).is_file():
         raise ValueError(f"{folder}: no model here (no {_DESCRIPTION})")
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-    model = create(description["strategy"], description["parameters"])
-    with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
-        model.restore(dict(arrays))
+    if (found := description.get("format", 1)) > FORMAT:
+        raise FormatError(f"format {found}, of a later version; this one reads up to {FORMAT}")
+    with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+        arrays = dict(stored)
+    try:
+        model = create(description["strategy"], description["parameters"])
+        model.restore(arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"of an earlier version ({type(error).__name__}: {error})") from error
     return model

@@ -20,6 +20,8 @@ from fusion.training.trainer import Variables, Weights
 
 Arrays = Mapping[str, NDArray[Any]]
 _PROGRESS = "progress.json"
+_FORMAT = 1
+"""The layout of a checkpoint; one of another layout is not read, and the training starts again."""
 
 
 class Learner(Protocol):
@@ -162,13 +164,13 @@ class Checkpoint:
     def read(self, first: Progress) -> tuple[Progress, dict[str, NDArray[Any]]] | None:
         """Restores the saved training; returns its progress and the best weights.
 
-        Returns None, and changes nothing, where nothing was saved, or where the saved figure of the initial weights is
-        not that of `first`: then the saved training was validated on other data.
+        Returns None, and changes nothing, where nothing was saved, or in another layout, or where the saved figure of
+        the initial weights is not that of `first`: then the saved training was validated on other data.
         """
         if not (self.folder / _PROGRESS).is_file():
             return None
         saved = json.loads((self.folder / _PROGRESS).read_text("utf-8"))
-        if saved["progress"]["valid_ndcg"][:1] != list(first.valid_ndcg):
+        if saved.get("format") != _FORMAT or saved["progress"]["valid_ndcg"][:1] != list(first.valid_ndcg):
             return None
         with np.load(self.folder / saved["arrays"], allow_pickle=False) as arrays:
             parts: dict[str, dict[str, NDArray[Any]]] = {"state": {}, "best": {}}
@@ -189,7 +191,8 @@ class Checkpoint:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        saved = {"arrays": name, "progress": vars(progress), "random": self._random.bit_generator.state}
+        random = self._random.bit_generator.state
+        saved = {"format": _FORMAT, "arrays": name, "progress": vars(progress), "random": random}
         partial = self.folder / f"{_PROGRESS}.partial"
         with partial.open("w", encoding="utf-8") as text:
             json.dump(saved, text)

@@ -4,6 +4,7 @@ Keys are compared by DuckDB in the driver's process, in bounded memory, beyond t
 nothing is lacking; where nothing is, Spark need not start.
 """
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from types import TracebackType
@@ -15,9 +16,13 @@ import pyarrow.compute as pc
 
 from jobs.runtime.night import Night
 from lake import views
+from lake.lake import Lake
+from lake.repair import Aside, take_out
 from schemas.features import FEATURES, is_given
 from schemas.table import VECTOR, Modality, Table
 from schemas.tables import GivenVectors, Interactions, Items, Quarantine
+
+log = logging.getLogger("nightweave.backlog")
 
 CONTENT = pa.schema([("content_key", pa.string()), ("content", pa.string()), ("arrives", pa.bool_())])
 VECTOR_CONTENT = CONTENT.set(1, pa.field("content", VECTOR))
@@ -134,6 +139,25 @@ class Contents:
     ) -> None:
         self._duckdb.close()
         self._spill.cleanup()
+
+
+def take_out_damaged(lake: Lake, modality: Modality, fingerprint: str) -> None:
+    """Take the files of an encoder that are missing or damaged out of the store, which then lacks their contents.
+
+    Every file is read to its end, as training does: what it costs is in docs/repair.md.
+
+    Raises:
+        DamageError: the store's log is damaged.
+    """
+    store, partition = FEATURES[modality], {"encoder": fingerprint}
+    found = list(lake.damaged(store, partition))
+    if logs := [one for one in found if not one.partition]:
+        raise lake.damage_error(store, logs[0])
+    if found:
+        aside = Aside(lake)
+        take_out(lake, store, partition, found, aside)
+        for one in found:
+            log.warning("%s: %s: its contents are extracted anew; what is left is in %s", store.name, one, aside.folder)
 
 
 def _sources(modality: Modality, fingerprint: str) -> tuple[tuple[type[Table], ...], str]:

@@ -5,11 +5,12 @@ import json
 import posixpath
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow.fs as pafs
 
@@ -20,13 +21,24 @@ from fusion.models.base import Strategy
 from jobs.modelling.dataset import Dataset
 from jobs.runtime.night import Night
 from lake import files, storage
+from lake.damage import words
+from lake.lake import LakeError
+from schemas.errors import NightweaveError
 
+FORMAT = 2
+"""The layout of a manifest: 1, which has no number, may lack `encoders`, and may name one kind of split."""
 FOLDER = "artifacts"
 MANIFEST = "model.json"
 SERVED = "served"
 """The part of a stored model that was fitted on all likes."""
 EVALUATED = "held_out"
 """The part of a model of an earlier version that was fitted without the test likes of the one split of its night."""
+
+
+class StoredModelError(NightweaveError):
+    """A stored model is of a format that this version cannot use; the message names it and what to do."""
+
+    exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -85,13 +97,24 @@ def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders:
 
 def write_manifest(night: Night, made: Identity, *, encoders: Mapping[str, str]) -> None:
     """Declare a stored model complete, and used as of now: maintenance goes by the age of its newest file."""
-    content = asdict(made) | {"encoders": dict(encoders), "held_out": holdout_rules(night)}
+    content = asdict(made) | {"format": FORMAT, "encoders": dict(encoders), "held_out": holdout_rules(night)}
     files.write_json(night.lake, f"{made.path}/{MANIFEST}", content)
 
 
 def encoders_of(night: Night, path: str) -> dict[str, str]:
-    """Return modality → fingerprint of the encoder whose vectors a stored model reads."""
-    return _manifest(night, path)["encoders"]
+    """Return modality → fingerprint of the encoder whose vectors a stored model reads.
+
+    Raises:
+        StoredModelError: it does not say, or its manifest is of a later version.
+        LakeError: its manifest is missing or damaged.
+    """
+    manifest = _manifest(night, path)
+    if "encoders" not in manifest:
+        raise StoredModelError(
+            f"{path}/{MANIFEST}: stored by an earlier version, which did not record the model's encoders; it can "
+            "neither be judged nor serve, and the next night that promotes a model replaces it"
+        )
+    return manifest["encoders"]
 
 
 def held_out(kind: Kind) -> str:
@@ -118,9 +141,18 @@ def comparable_part(night: Night, path: str, kind: Kind) -> str | None:
 
 
 def _manifest(night: Night, path: str) -> dict[str, Any]:
-    filesystem, root = storage.filesystem(night.lake.uri)
-    with filesystem.open_input_file(f"{root}/{path}/{MANIFEST}") as file:
-        return dict(json.loads(file.read()))
+    manifest = files.read_json(night.lake, f"{path}/{MANIFEST}")
+    if manifest is None:
+        raise _damaged(path, MANIFEST, "is missing")
+    if (found := manifest.get("format", 1)) > FORMAT:
+        raise StoredModelError(
+            f"{path}/{MANIFEST}: format {found}, of a later version; this one reads up to {FORMAT}; run the later one"
+        )
+    return dict(manifest)
+
+
+def _damaged(path: str, what: str, detail: str) -> LakeError:
+    return LakeError(f"{path}/{what} {detail}; move {path} out of the lake, and run the night that made it again")
 
 
 def checkpoint_folder(night: Night, made: Identity) -> Path | None:
@@ -130,7 +162,12 @@ def checkpoint_folder(night: Night, made: Identity) -> Path | None:
 
 
 def load(night: Night, path: str, part: str) -> Strategy:
-    """Return one part of a stored model, `EVALUATED` or `SERVED`."""
+    """Return one part of a stored model, `EVALUATED` or `SERVED`.
+
+    Raises:
+        StoredModelError: it was stored in a layout that this version does not read.
+        LakeError: a file of it is missing or damaged.
+    """
     filesystem, root = storage.filesystem(night.lake.uri)
     folder = Path(tempfile.mkdtemp())
     try:
@@ -141,6 +178,13 @@ def load(night: Night, path: str, part: str) -> Strategy:
             destination_filesystem=pafs.LocalFileSystem(),
         )
         return registry.load(folder)
+    except registry.FormatError as error:
+        raise StoredModelError(
+            f"{path}/{part}: {error}; it can neither be judged nor serve, and the next night that promotes a model "
+            "replaces it"
+        ) from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, part, f"is missing or damaged: {words(error)}") from error
     finally:
         shutil.rmtree(folder)
 

@@ -4,6 +4,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.arrival import kinds_read
 from jobs.runtime.night import Night, NightError
+from lake.lake import Lake
 from schemas.tables import Ledger
 
 LAST_STEP = "recommend"
@@ -20,9 +21,14 @@ def incomplete(night: Night) -> list[str]:
 def reopen(night: Night) -> None:
     """Take back that the night is complete; before its rows change, for if its run then fails, later nights would train
     on rows of two runs."""
-    mark = {"date": night.ds, "step": LAST_STEP}
-    if night.lake.count(Ledger, mark):
-        night.lake.replace(Ledger, [], mark)
+    reopen_night(night.lake, night.ds)
+
+
+def reopen_night(lake: Lake, night: str) -> None:
+    """The same for the night `YYYY-MM-DD` of a lake."""
+    mark = {"date": night, "step": LAST_STEP}
+    if lake.count(Ledger, mark):
+        lake.replace(Ledger, [], mark)
 
 
 def lacking(night: Night, nights: list[str]) -> NightError:

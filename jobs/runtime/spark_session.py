@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,11 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from jobs.runtime.spark_environment import executor_settings
+from lake.lake import DamageError
+from schemas.errors import NightweaveError
+
+DAMAGE = re.compile(rf"\b{DamageError.__module__}\.{DamageError.__name__}: (.+)")
+"""The line of a worker's traceback that names a damaged file."""
 
 log = logging.getLogger("nightweave.spark")
 
@@ -51,7 +57,8 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
     spark.sparkContext.setLogLevel("ERROR")
     log.info("session ready after %.1f s on %s", time.monotonic() - started, spark.sparkContext.master)
     try:
-        yield spark
+        with naming_damage():
+            yield spark
     finally:
         spark.stop()
 
@@ -65,6 +72,19 @@ def _kept_from_others() -> dict[str, str]:
     return {
         name: value for name, value in (CLOSED | (ON_LOOPBACK if alone else {})).items() if not given.contains(name)
     }
+
+
+@contextmanager
+def naming_damage() -> Iterator[None]:
+    """Within it, a worker's `DamageError` is one on the driver too, where Spark makes a long text of it."""
+    try:
+        yield
+    except NightweaveError:
+        raise
+    except Exception as error:
+        if found := DAMAGE.search(str(error)):
+            raise DamageError(found[1].strip()) from error
+        raise
 
 
 @contextmanager

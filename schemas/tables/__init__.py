@@ -20,6 +20,7 @@ from schemas.tables.served import NEWCOMER, ItemEmbeddings, Recommendations, Sim
 __all__ = [
     "COUNTS_AS_OF",
     "FUTURE_DAYS",
+    "LOOKED_BACK_ON",
     "NEWCOMER",
     "TABLES",
     "GivenVectors",
@@ -50,3 +51,6 @@ _ALL: tuple[type[Table], ...] = (
     SimilarItems,
 )
 TABLES: dict[str, type[Table]] = {table.name: table for table in _ALL}
+
+LOOKED_BACK_ON: tuple[type[Table], ...] = (Items, Interactions, GivenVectors)
+"""Tables of which a night reads the partitions of all nights before it."""

@@ -157,7 +157,7 @@ def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_pa
     lake = copied(releases, tmp_path)
     night = second(releases, lake, NOISE)
     prepare(spark, night)
-    last = evaluate._promoted_before(night)[evaluate.LAST_PROMOTED]
+    last = evaluate.promoted_before(night)[evaluate.LAST_PROMOTED]
     noise, seen = dataset.load(
         night, fingerprints(night.config.extract.encoders), artifacts.encoders_of(night, last.path)
     )

@@ -74,19 +74,6 @@ def test_a_whole_lake_has_nothing_to_find(whole: Path) -> None:
     assert looked > 60 and not broken
 
 
-def test_a_missing_file(copied: Lake) -> None:
-    gone = a_file(copied, Recommendations)
-    gone.unlink()
-    finding = found(copied)[WHOLE, f"recommendations/{DATE}"]
-    assert gone.name in finding.examples[0] and "is missing" in finding.examples[0]
-
-
-def test_a_file_cut_short(copied: Lake) -> None:
-    path = a_file(copied, Items)
-    path.write_bytes(path.read_bytes()[:-100])
-    assert "the log says" in found(copied)[WHOLE, f"items/{DATE}"].examples[0]
-
-
 @pytest.mark.parametrize("table", [Items, FeaturesText, Recommendations, Ledger], ids=lambda t: t.name)
 def test_a_flipped_bit_in_any_column(copied: Lake, table: type[Table]) -> None:
     path = a_file(copied, table)
@@ -100,16 +87,8 @@ def test_a_flipped_bit_in_any_column(copied: Lake, table: type[Table]) -> None:
             flipped = bytearray(whole)
             flipped[column.dictionary_page_offset + column.total_compressed_size - 1] ^= 1
         path.write_bytes(flipped)
-        places = [place for promise, place in found(copied) if promise == WHOLE]
-        assert len(places) == 1 and places[0].startswith(f"{table.name}/"), column.path_in_schema
-    path.write_bytes(whole)
-    assert not found(copied)
-
-
-def test_a_transaction_log_that_cannot_be_read(copied: Lake) -> None:
-    (first,) = (a_file(copied, SimilarItems).parents[1] / "_delta_log").glob("*0.json")
-    first.write_text("{")
-    assert (WHOLE, "similar_items") in found(copied)
+        (damage,) = copied.damaged(table)
+        assert path.name in damage.path, column.path_in_schema
 
 
 def test_a_row_whose_feature_is_absent(copied: Lake) -> None:

@@ -44,6 +44,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterator[N
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
+    Lake(str(tmp_path / "l")).write(UserEmbeddings, embeddings("ann"), {"date": NIGHT})
     found = nightweave(*(str(tmp_path / a) if a in ("r", "l", "nowhere") else a for a in arguments))
     assert found.returncode == 2
     assert len(found.stderr.strip().splitlines()) == 1 and expected in found.stderr
@@ -92,6 +93,37 @@ def test_a_lake_in_a_folder_of_any_name_is_written_queried_verified_and_kept(
     assert said["query"] == '"user_id"\n"ann"\n'
     assert "every file is there and whole" not in said["verify"], "a file was not found where it is"
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("place", ["nothing", "folder", "folder/file"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["query", "SELECT 1"],
+        ["verify"],
+        ["maintenance"],
+        ["repair"],
+        ["report", *DAY],
+        ["explain", *DAY],
+        ["compare", *DAY],
+        ["export", "mmrec", "out", *DAY],
+        ["step", "verify", *DAY],
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_is_no_lake_is_one_line_for_each_command(
+    command: list[str], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    monkeypatch.setenv("NIGHTWEAVE_RAW", str(tmp_path / "folder"))
+    monkeypatch.setenv("NIGHTWEAVE_LAKE", str(tmp_path / place))
+    with command_line(monkeypatch, *command), pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 2 and not printed.out
+    assert len(printed.err.strip().splitlines()) == 1 and f"{place} is no lake: none of its tables" in printed.err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
 @pytest.mark.parametrize("name", ["my%20lake", "100%25"])

@@ -13,7 +13,7 @@ from jobs.maintenance import maintain
 from lake.files import local, write_json
 from lake.lake import Lake
 from schemas.config import Maintenance
-from schemas.tables import ItemEmbeddings, Models, UserEmbeddings
+from schemas.tables import ItemEmbeddings, Models, Quarantine, UserEmbeddings
 from tests.lake.test_lake import NIGHT, embeddings
 
 NOW = dt.datetime.now(dt.UTC)
@@ -40,8 +40,25 @@ def staged(lake: Lake, user: str) -> Path:
     return Path(root, file.path)
 
 
+@pytest.fixture
+def lake(lake: Lake) -> Lake:
+    """One that has been written to on many days."""
+    for _ in range(10):
+        lake.replace(Quarantine, [], DAY | {"stage": "clean_items"})
+    work_every_day(lake, until=NOW)
+    return lake
+
+
+def work_every_day(lake: Lake, *, until: dt.datetime) -> None:
+    """Make the commits of a table look as if one was made on each of the days until then."""
+    _, root = lake.filesystem(Quarantine)
+    for back, commit in enumerate(sorted(Path(root, "_delta_log").glob("*.json"), reverse=True)):
+        age(commit, back - (until - NOW) / dt.timedelta(days=1))
+
+
 def run(lake: Lake, *, days_from_now: float = 0, dry_run: bool = False) -> dict[tuple[str, str], int]:
     now = NOW + dt.timedelta(days=days_from_now)
+    work_every_day(lake, until=now)
     return {(done.where, done.what): done.count for done in maintain(lake, WEEK, now=now, dry_run=dry_run)}
 
 
@@ -53,6 +70,21 @@ def test_an_old_file_that_no_commit_names_is_an_orphan(lake: Lake) -> None:
         age(path, 30)
     assert run(lake) == {("user_embeddings", "orphan files of failed writes"): 1}
     assert files(lake) == live and not orphan.exists()
+
+
+@pytest.mark.parametrize("committed_since", [False, True])
+def test_a_clock_that_jumps_ahead_makes_nothing_old(lake: Lake, committed_since: bool) -> None:
+    """A running night has put a file down, and the machine's clock goes eight days ahead."""
+    lake.write(UserEmbeddings, embeddings("a"), DAY)
+    file = lake.stage(UserEmbeddings, embeddings("b").to_batches(), DAY)
+    assert file
+    if committed_since:
+        lake.replace(Quarantine, [], DAY | {"stage": "clean_items"})
+        _, root = lake.filesystem(Quarantine)
+        age(max(Path(root, "_delta_log").glob("*.json")), -8)
+    assert list(maintain(lake, WEEK, now=NOW + dt.timedelta(days=8, minutes=1))) == []
+    lake.replace(UserEmbeddings, [file], DAY)
+    assert lake.read(UserEmbeddings)["user_id"].to_pylist() == ["b"]
 
 
 def test_half_a_file_is_an_orphan_too(lake: Lake) -> None:

@@ -4,18 +4,8 @@
 -- A content that the step itself has refused does not count, though another night may have extracted it since. One that
 -- an extraction under the same encoder has refused since has left the store and does count. An account without an
 -- encoder is compared with the rows of all encoders.
-WITH accounts AS (
-    SELECT * FROM ledger WHERE step = '{step}' AND {encoders}
-),
-contents AS (
-{contents}),
-given AS (
-    SELECT DISTINCT a.date, a.encoder, c.content_key
-    FROM accounts a
-    JOIN contents c ON c.date {nights} a.date
-    WHERE c.content_key IS NOT NULL
-),
-counted AS (
+WITH
+{given_contents}counted AS (
     SELECT date, count(*) AS found
     FROM given g
     WHERE NOT EXISTS (
