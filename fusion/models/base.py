@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from schemas.table import MODALITIES
 BLOCKS = ("history", *MODALITIES)
 Space = Mapping[str, BaseDistribution]
 """Argument of a constructor → the values that a search may try for it."""
+Population = Literal["with_history", "without_history", "new_items"]
+"""Users with a like and users without one, who rank the whole catalog, and anybody who ranks items that nobody has had.
+"""
 
 
 class Strategy(ABC):
@@ -109,6 +112,11 @@ class Strategy(ABC):
     def new_item_user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
         """float32 [U, D]: as `user_vectors`, for ranking items that nobody has had among themselves."""
         return self.user_vectors(catalog, history)
+
+    def with_weights_of(self, other: "Strategy", population: Population) -> "Strategy | None":
+        """This model with the weights that another one has for a population; None unless both weigh the same things by
+        population."""
+        return None
 
     def predictions(self, catalog: Catalog, history: History) -> "Predictions | None":
         """Predictions beside the scores, over the catalog's items; None where the model learns nothing else."""
