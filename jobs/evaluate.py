@@ -2,14 +2,15 @@
 model that serves the night."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from features.registry import fingerprints
 from fusion.baselines.registry import BASELINES
@@ -21,14 +22,14 @@ from fusion.evaluation.calibration import calibration
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
-from fusion.evaluation.promotion import Judged, judge
+from fusion.evaluation.promotion import Judged, Verdict, judge
 from fusion.missing.fill import model_input
-from fusion.models.base import Predictions
+from fusion.models.base import Population, Predictions, Strategy
 from fusion.models.registry import STRATEGIES, create
 from fusion.models.scorer import scorer
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
-from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, stored_choice
+from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
 from jobs.runtime.night import Night
 from lake import provenance
 from schemas.table import MODALITIES
@@ -37,12 +38,14 @@ from schemas.tables import BLOCKS, NEWCOMER, STRINGS, WEIGHTS, ItemEmbeddings, M
 log = logging.getLogger("nightweave.evaluate")
 
 POPULARITY, LAST_PROMOTED, BEST_PROMOTED = "popularity", "last_promoted", "best_promoted"
-POPULATIONS: Mapping[Kind, tuple[str, str]] = {
-    "per_user": ("users with history", "all"),
-    "cold_items": ("new items", "all"),
-    "global_time": ("users without history", "cold_users"),
+LAST_WEIGHTS = "last_weights"
+"""The night's model with the last promoted one's weights for the populations that it was refused for."""
+POPULATIONS: Mapping[Kind, tuple[Population, str, str]] = {
+    "per_user": ("with_history", "users with history", "all"),
+    "cold_items": ("new_items", "new items", "all"),
+    "global_time": ("without_history", "users without history", "cold_users"),
 }
-"""Kind of split → the population that is judged on it, and its segment."""
+"""Kind of split → the population that is judged on it, in words, and its segment."""
 OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighbours" for modality in MODALITIES)
 """The baselines that are evaluated beside popularity: of items that are known, and of new ones."""
 
@@ -55,11 +58,46 @@ class Stored:
     path: str
 
 
+@dataclass(frozen=True)
+class Question:
+    """A kind of split with held-out likes, and the population that is judged on it."""
+
+    kind: Kind
+    parts: Split
+
+    @property
+    def population(self) -> Population:
+        return POPULATIONS[self.kind][0]
+
+    @property
+    def new_items(self) -> bool:
+        """Whether new items are ranked among themselves."""
+        return self.parts.test_candidates is not None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model that may come to serve.
+
+    Attributes:
+        judged: its figures beside those of the references, by kind of split.
+        parts: its parts, where they are not stored yet.
+    """
+
+    made: artifacts.Identity
+    judged: Mapping[Kind, Judged]
+    verdict: Verdict
+    parts: Mapping[str, Strategy] = field(default_factory=dict)
+
+
+Rivals = Mapping[str, tuple[Stored, Dataset]]
+"""Name → an earlier model, and the night's data in the vectors of its encoders."""
+
+
 def run(night: Night, *, publish: bool = True) -> None:
     """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures."""
     earlier = _promoted_before(night)
     last = earlier.get(LAST_PROMOTED)
-    best = earlier.get(BEST_PROMOTED, last)
     own = fingerprints(night.config.extract.encoders)
     read = provenance.now(night.lake)
     # An earlier model may have been made with other encoders. It lacks what those have not encoded.
@@ -72,47 +110,107 @@ def run(night: Night, *, publish: bool = True) -> None:
         if each.model_version != made.model_version
     }
     figures: list[Figure] = []
-    judged: list[Judged] = []
-    for kind in get_args(Kind):
-        parts = split_as(dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids, kind=kind)
-        if len(parts.test.likes()):
-            found = _figures(night, dataset, parts, made, kind=kind, rivals=rivals)
-            figures += found
-            judged.append(_judged(night, found, made.strategy, kind=kind, likes=len(parts.test.likes())))
-    verdict = judge(judged, figure=f"{night.config.evaluate.gate_metric}@{night.config.evaluate.gate_k}")
-    unknown = [name for name in rivals if not any(name in population.references for population in judged)]
+    questions, judged = _questions(night, dataset), {}
+    for question in questions:
+        found = _figures(night, dataset, question, made, rivals=rivals)
+        figures += found
+        judged[question.kind] = _judged(night, found, made.strategy, question)
+    contender = Contender(made, judged, _verdict(night, judged))
+    if contender.verdict.refused and LAST_PROMOTED in rivals:
+        contender, found = _with_last_weights(night, dataset, questions, contender, rivals[LAST_PROMOTED][0])
+        figures += found
+    made, verdict = contender.made, contender.verdict
+    unknown = [name for name in rivals if not any(name in population.references for population in judged.values())]
     if judged and unknown:
         note = f"{', '.join(unknown)} not judged: made by other code, or other likes were held out from it"
         verdict = replace(verdict, reasons=(*verdict.reasons, note))
-    as_usual = verdict.may_serve and not unknown
+    as_usual = verdict.may_serve and not unknown and not made.weights_from
     (log.info if as_usual else log.warning)("evaluate: %s: %s", made.model_version, verdict)
     if not publish:
         _log_figures(night, figures)
         log.warning("evaluate: publishing is skipped: nothing of the night %s is published", night.ds)
         return
-    _write_metrics(night, figures, choice, made)
-    row = {
-        "date": night.date,
-        "model_version": made.model_version,
-        "promoted": verdict.may_serve,
-        "verdict": str(verdict),
-        "path": made.path,
-        "best_so_far": made.model_version if best is None or _no_worse(judged) else best.model_version,
-        **asdict(made),
-    }
+    if contender.parts:
+        artifacts.save(night, made, dict(contender.parts), encoders=dataset.encoders)
+    serving = Stored(made.model_version, made.path) if verdict.may_serve else last
+    model = artifacts.load(night, serving.path, artifacts.SERVED) if serving else None
+    rows = _weight_rows(model, made if verdict.may_serve else None)
+    _write_metrics(night, [*_figure_rows(night, figures), *metric_rows(night, choice), *rows], made)
+    row = _model_row(night, made, verdict, judged=contender.judged, best=earlier.get(BEST_PROMOTED, last))
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
-    if verdict.may_serve:
-        _embed(night, dataset, Stored(made.model_version, made.path), read=read)
-    else:
-        _embed(night, theirs[0] if theirs else dataset, last, read=read)
+    seen = dataset if verdict.may_serve or not theirs else theirs[0]
+    _embed(night, seen, model, serving.model_version if serving else CONTENT_ONLY, read=read)
+
+
+def _questions(night: Night, dataset: Dataset) -> list[Question]:
+    """A question of each kind of split that holds likes out."""
+    split = partial(split_as, dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids)
+    questions = [Question(kind, split(kind=kind)) for kind in get_args(Kind)]
+    return [question for question in questions if len(question.parts.test.likes())]
+
+
+def _verdict(night: Night, judged: Mapping[Kind, Judged]) -> Verdict:
+    return judge(list(judged.values()), figure=f"{night.config.evaluate.gate_metric}@{night.config.evaluate.gate_k}")
+
+
+def _with_last_weights(
+    night: Night, dataset: Dataset, questions: Sequence[Question], refused: Contender, last: Stored
+) -> tuple[Contender, list[Figure]]:
+    """The night's model with the weights of the last promoted one for the populations that it was refused for, judged
+    on their questions anew; the refused model unless that holds its own. And the figures that it was judged by.
+
+    It is judged as any model is: by its parts that do not know the likes in question. These have the weights that the
+    last promoted model's parts learnt without the same likes, and its served part has those of the served part.
+    """
+    asked = [question for question in questions if refused.judged[question.kind].name in refused.verdict.refused]
+    parts: dict[str, Strategy] = {}
+    stored = {artifacts.SERVED: artifacts.SERVED} | {
+        artifacts.held_out(kind): artifacts.comparable_part(night, last.path, kind) for kind in get_args(Kind)
+    }
+    for part, theirs in stored.items():
+        model = artifacts.load(night, refused.made.path, part) if theirs else None
+        other = artifacts.load(night, last.path, theirs) if theirs else None
+        for question in asked:
+            model = model and other and model.with_weights_of(other, question.population)
+        if model is None:
+            return refused, []
+        parts[part] = model
+    figures: list[Figure] = []
+    judged = dict(refused.judged)
+    for question in asked:
+        known = question.parts.known()
+        catalog = model_input(dataset.catalog, dataset.reviews, known, night.config.fusion)
+        found = evaluate(
+            {
+                LAST_WEIGHTS: scorer(
+                    parts[artifacts.held_out(question.kind)], catalog, known, new_items=question.new_items
+                )
+            },
+            split=question.parts,
+            split_name=question.kind,
+            n_items=len(catalog),
+            ks=night.config.evaluate.ks,
+        )
+        figures += found
+        candidate = _per_user(night, found, question).get(LAST_WEIGHTS)
+        judged[question.kind] = replace(judged[question.kind], candidate=candidate)
+    verdict = _verdict(night, judged)
+    anew = tuple(f"{name}:" for name in refused.verdict.refused)
+    again = [f"with the weights of {last.model_version}, {r}" for r in verdict.reasons if r.startswith(anew)]
+    verdict = replace(verdict, reasons=(*refused.verdict.reasons, *again))
+    if not verdict.may_serve:
+        return replace(refused, verdict=verdict), figures
+    weights_from = {question.population: last.model_version for question in asked}
+    return Contender(replace(refused.made, weights_from=weights_from), judged, verdict, parts), figures
 
 
 def _promoted_before(night: Night) -> dict[str, Stored]:
     """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
     another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
-    rows = night.lake.read(Models, where=where, columns=["date", "model_version", "path", "best_so_far"]).to_pylist()
-    rows = [row for row in rows if _can_be_loaded(row["model_version"])]
+    columns = ["date", "model_version", "path", "strategy", "best_so_far"]
+    rows = night.lake.read(Models, where=where, columns=columns).to_pylist()
+    rows = [row for row in rows if _can_be_loaded(night, row["model_version"], row["strategy"])]
     if not rows:
         return {}
     newest = max(rows, key=lambda row: row["date"])
@@ -121,35 +219,48 @@ def _promoted_before(night: Night) -> dict[str, Stored]:
     return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and best != last else {})
 
 
-def _can_be_loaded(model_version: str) -> bool:
-    """Whether the strategy of a model is one that this code still has."""
-    strategy = model_version.rpartition("-")[0]
-    if strategy not in STRATEGIES:
-        log.warning("%s is left out: there is no strategy %s any more", model_version, strategy)
-    return strategy in STRATEGIES
+def _can_be_loaded(night: Night, model_version: str, strategy: str) -> bool:
+    """Whether the strategy of a model is one that this code still has, or one's own that the configuration names."""
+    known = strategy in STRATEGIES or strategy in night.config.fusion.own_strategies
+    if not known:
+        why = "the configuration does not name it" if ":" in strategy else "there is none of that name any more"
+        log.warning("%s is left out, a model of the strategy %s: %s", model_version, strategy, why)
+    return known
+
+
+def _model_row(
+    night: Night, made: artifacts.Identity, verdict: Verdict, *, judged: Mapping[Kind, Judged], best: Stored | None
+) -> dict[str, Any]:
+    """The night's row of `models`, given the best model before it."""
+    best_so_far = made.model_version if best is None or _no_worse(judged) else best.model_version
+    return {
+        "date": night.date,
+        "model_version": made.model_version,
+        "promoted": verdict.may_serve,
+        "verdict": str(verdict),
+        "path": made.path,
+        "best_so_far": best_so_far if verdict.may_serve else None,
+        **made.row,
+    }
 
 
 def _figures(
     night: Night,
     dataset: Dataset,
-    parts: Split,
+    question: Question,
     made: artifacts.Identity,
     *,
-    kind: Kind,
-    rivals: Mapping[str, tuple[Stored, Dataset]],
+    rivals: Rivals,
 ) -> list[Figure]:
     """Figures of the night's model, the baselines and earlier models on one split; one model after the other, for its
     vectors may be large. On the configured split also curves, calibration, and the night's model given a catalog
-    without one modality or another.
-
-    Args:
-        rivals: name → an earlier model, and the night's data in the vectors of its encoders.
-    """
+    without one modality or another."""
+    kind, parts, new_items = question.kind, question.parts, question.new_items
     known, config = parts.known(), night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, known, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, known, share=config.review_share).masks
     model = artifacts.load(night, made.path, artifacts.held_out(kind))
-    n_items, seed, new_items = len(catalog), config.seed, parts.test_candidates is not None
+    n_items, seed = len(catalog), config.seed
     content = create(CONTENT_ONLY)
     content.fit(catalog, known, seed=seed)
     figures_of = partial(
@@ -181,25 +292,32 @@ def _figures(
     return figures
 
 
-def _judged(night: Night, figures: list[Figure], strategy: str, *, kind: Kind, likes: int) -> Judged:
+def _judged(night: Night, figures: list[Figure], strategy: str, question: Question) -> Judged:
     """What law 6 asks of one split: the night's model beside popularity, earlier models, and where there is an earlier
     model the best of the baselines of history. Before any model serves, one that is worse than those is better than
     none. Of new items popularity knows nothing."""
-    judge_by, (population, segment) = night.config.evaluate, POPULATIONS[kind]
-    of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
-    per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
-    references = (LAST_PROMOTED, BEST_PROMOTED, *(() if kind == "cold_items" else (POPULARITY,)))
+    per_user = _per_user(night, figures, question)
+    _, population, segment = POPULATIONS[question.kind]
+    references = (LAST_PROMOTED, BEST_PROMOTED, *(() if question.new_items else (POPULARITY,)))
     names = [name for name in references if name in per_user]
     baselines = [name for name in OF_HISTORY if name in per_user]
     if baselines and LAST_PROMOTED in per_user:
         names.append(max(baselines, key=lambda name: per_user[name].mean()))
-    asked = likes if segment == "all" else sum(len(values) for values in per_user.values())
-    return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, asked)
+    all_likes = len(question.parts.test.likes())
+    likes = all_likes if segment == "all" else sum(len(values) for values in per_user.values())
+    return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, likes)
 
 
-def _no_worse(judged: list[Judged]) -> bool:
+def _per_user(night: Night, figures: Iterable[Figure], question: Question) -> dict[str, NDArray[np.float64]]:
+    """Model → float64 [n], the figure that it is judged by, of each user of the question's population."""
+    judge_by, (_, _, segment) = night.config.evaluate, POPULATIONS[question.kind]
+    of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
+    return {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
+
+
+def _no_worse(judged: Mapping[Kind, Judged]) -> bool:
     """Whether the night's model is on average at least as good as the best one before it wherever both are judged."""
-    for each in judged:
+    for each in judged.values():
         best = each.references.get(BEST_PROMOTED, each.references.get(LAST_PROMOTED))
         if best is not None and (each.candidate is None or each.candidate.mean() < best.mean()):
             return False
@@ -212,11 +330,10 @@ def _log_figures(night: Night, figures: list[Figure]) -> None:
             log.info("evaluate: %s: %s@%d = %.4f", figure.model, figure.metric, figure.k, figure.value)
 
 
-def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: artifacts.Identity) -> None:
-    rows = [
+def _figure_rows(night: Night, figures: list[Figure]) -> list[dict[str, Any]]:
+    """Rows of `metrics`, without date and model version."""
+    return [
         {
-            "date": night.date,
-            "model_version": made.model_version,
             "model": figure.model,
             "split": figure.split,
             "segment": figure.segment,
@@ -228,12 +345,33 @@ def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: ar
         }
         for figure, interval in zip(figures, intervals(figures, seed=night.config.fusion.seed), strict=True)
     ]
-    rows += [{"date": night.date, "model_version": made.model_version, **row} for row in metric_rows(night, choice)]
+
+
+def _weight_rows(model: Strategy | None, promoted: artifacts.Identity | None) -> list[dict[str, Any]]:
+    """Rows of `metrics`, without date and model version: the weights of the model that serves the night, for each
+    population under the model that learnt them.
+
+    Args:
+        promoted: the night's model, where that is the one; else it is the last promoted.
+    """
+    rows: list[dict[str, Any]] = []
+    for split, (population, _, segment) in POPULATIONS.items():
+        learnt_by = LAST_PROMOTED
+        if promoted:
+            learnt_by = LAST_WEIGHTS if population in promoted.weights_from else promoted.strategy
+        shared = {"model": learnt_by, "split": split, "segment": segment}
+        weights = model.population_weights.get(population, {}) if model else {}
+        rows += [{**shared, "metric": f"weight {scorer}", "value": weight} for scorer, weight in weights.items()]
+    return rows
+
+
+def _write_metrics(night: Night, rows: list[dict[str, Any]], made: artifacts.Identity) -> None:
+    rows = [{"date": night.date, "model_version": made.model_version, **row} for row in rows]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
 
 
-def _embed(night: Night, dataset: Dataset, serving: Stored | None, *, read: Mapping[str, int]) -> None:
-    """Write the vectors of every item and every user under the model that serves the night.
+def _embed(night: Night, dataset: Dataset, model: Strategy | None, version: str, *, read: Mapping[str, int]) -> None:
+    """Write the vectors of every item and every user under the model that serves the night, of that version.
 
     Before any model was promoted, item vectors are of content alone, and there are no user vectors.
 
@@ -243,15 +381,11 @@ def _embed(night: Night, dataset: Dataset, serving: Stored | None, *, read: Mapp
     history, config = dataset.history, night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, history, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, history, share=config.review_share).masks
-    everybody: tuple[History, ...] = ()
-    if serving:
-        model = artifacts.load(night, serving.path, artifacts.SERVED)
-        version, everybody = serving.model_version, (history, nobody(NEWCOMER))
-    else:
+    everybody: tuple[History, ...] = (history, nobody(NEWCOMER))
+    if model is None:
         log.warning("evaluate: no model was ever promoted; this night recommends nothing and shows similar items only")
-        model = create(CONTENT_ONLY)
+        model, everybody = create(CONTENT_ONLY), ()
         model.fit(catalog, history, seed=config.seed, progress=False)
-        version = CONTENT_ONLY
     touched = np.zeros(len(catalog), np.bool_)
     touched[history.item] = True
     items = pa.table(

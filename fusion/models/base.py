@@ -113,6 +113,11 @@ class Strategy(ABC):
         """float32 [U, D]: as `user_vectors`, for ranking items that nobody has had among themselves."""
         return self.user_vectors(catalog, history)
 
+    @property
+    def population_weights(self) -> Mapping[Population, Mapping[str, float]]:
+        """Population → scorer → its weight, of a model that weighs scorers by population."""
+        return {}
+
     def with_weights_of(self, other: "Strategy", population: Population) -> "Strategy | None":
         """This model with the weights that another one has for a population; None unless both weigh the same things by
         population."""

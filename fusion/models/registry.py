@@ -1,6 +1,7 @@
 """The strategies by name; fitted models are saved as folders of a JSON file and NumPy arrays."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ _DESCRIPTION, _ARRAYS = "strategy.json", "arrays.npz"
 
 
 def strategy(name: str) -> type[Strategy]:
-    """The class of a strategy.
+    """The class of the strategy of that name, or of one's own that is named as `module:Class`.
 
     Raises:
         ValueError: no strategy has that name.
     """
-    found: type[Strategy] = class_by_name("strategy", STRATEGIES, name)
+    found: type[Strategy] = class_by_name("strategy", STRATEGIES, name, base=Strategy)
     return found
 
 
@@ -41,7 +42,7 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
     Raises:
         ValueError: no strategy has that name, or it takes no such parameter.
     """
-    made: Strategy = create_by_name("strategy", STRATEGIES, name, parameters)
+    made: Strategy = create_by_name("strategy", STRATEGIES, name, parameters, base=Strategy)
     return made
 
 
@@ -50,21 +51,32 @@ def save(model: Strategy, folder: Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
-    description = {"strategy": model.name, "parameters": model.parameters()}
+    cls = type(model)
+    place = f"{cls.__module__}:{cls.__qualname__}"
+    name = next((name for name, known in STRATEGIES.items() if known == place), place)
+    description = {"strategy": name, "parameters": model.parameters()}
     (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def load(folder: Path) -> Strategy:
-    """Returns the model that `save` wrote. Nothing is unpickled.
+def load(folder: Path, *, own: Collection[str] = ()) -> Strategy:
+    """Returns the model that `save` wrote. Nothing is unpickled, and nothing is imported that the folder alone names.
+
+    Args:
+        own: the strategies, named as `module:Class`, that may be loaded beside those of `STRATEGIES`.
 
     Raises:
-        ValueError: the folder holds no model, or one whose strategy is not known.
+        ValueError: the folder holds no model, or one whose strategy is not known or not among `own`.
     """
     folder = Path(folder)
     if not (folder / _DESCRIPTION).is_file():
         raise ValueError(f"{folder}: no model here (no {_DESCRIPTION})")
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
-    model = create(description["strategy"], description["parameters"])
+    name = description["strategy"]
+    if ":" in name and name not in own:
+        raise ValueError(
+            f"{folder}: a model of {name!r}; such a class is imported only where the configuration names it"
+        )
+    model = create(name, description["parameters"])
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
         model.restore(dict(arrays))
     return model

@@ -113,8 +113,8 @@ class HistoryScorers:
         return len(self.shrinkage)
 
     def columns(self, scorers: Collection[str]) -> NDArray[np.int64]:
-        """int64 [d'], ascending: the columns of the items that some scorers use, and those of the autoencoders, by which
-        items are compared."""
+        """int64 [d'], ascending: the columns of the items that some scorers use, and those of the autoencoders, by
+        which items are compared."""
         place = _columns(self.rank)
         names = ["autoencoder", *(name for name in place if name in scorers and name != "autoencoder")]
         return np.concatenate([np.arange(place[name].start, place[name].stop) for name in names])

@@ -97,7 +97,7 @@ class Stack(Strategy):
     @property
     def _used(self) -> list[str]:
         """The scorers that have a weight for some population."""
-        return [s for s in self._scorers.names if any(w.get(s, PRIOR) for w in self._weights.values())]
+        return [s for s in self._scorers.names if any(weights[s] for weights in self.population_weights.values())]
 
     @property
     def _columns(self) -> NDArray[np.int64]:
@@ -131,11 +131,15 @@ class Stack(Strategy):
             block = np.zeros((len(users), width), np.float32)
             for part in self._scorers.parts(catalog, likes, users, scorers=used):
                 weight = np.zeros(len(users), np.float32)
-                for name, weights in self._weights.items():
-                    weight[population[users] == name] = weights.get(part.scorer, PRIOR)
+                for name, weights in self.population_weights.items():
+                    weight[population[users] == name] = weights[part.scorer]
                 block[:, part.columns] += weight[:, None] * part.users
             vectors[users] = block[:, columns]
         return vectors
+
+    @property
+    def population_weights(self) -> dict[Population, dict[str, float]]:
+        return {p: {s: w.get(s, PRIOR) for s in self._scorers.names} for p, w in self._weights.items()}
 
     def with_weights_of(self, other: Strategy, population: Population) -> Strategy | None:
         if not isinstance(other, Stack) or other._scorers.names != self._scorers.names:
