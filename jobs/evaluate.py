@@ -16,17 +16,18 @@ from features.registry import fingerprints
 from fusion.baselines.registry import BASELINES
 from fusion.data.catalog import History, Split, nobody
 from fusion.data.reviews import with_reviews
-from fusion.data.splits import Kind, split_as
+from fusion.data.splits import Kind, split_as, with_some_users
 from fusion.data.subsets import without_modality
 from fusion.evaluation.calibration import calibration
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import Judged, Verdict, judge
+from fusion.evaluation.protocol import Judgements, Pool
 from fusion.missing.fill import model_input
 from fusion.models.base import Population, Predictions, Strategy
 from fusion.models.registry import STRATEGIES, create
-from fusion.models.scorer import scorer
+from fusion.models.scorer import scorer, scorers
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
@@ -60,10 +61,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class Question:
-    """A kind of split with held-out likes, and the population that is judged on it."""
+    """A kind of split with held-out likes, and the population that is judged on it.
+
+    Attributes:
+        parts: whose test may be of a sample of the users (`evaluate.max_users`).
+        share: of the users with held-out likes who are in it.
+    """
 
     kind: Kind
     parts: Split
+    share: float
 
     @property
     def population(self) -> Population:
@@ -144,9 +151,18 @@ def run(night: Night, *, publish: bool = True) -> None:
 
 def _questions(night: Night, dataset: Dataset) -> list[Question]:
     """A question of each kind of split that holds likes out."""
-    split = partial(split_as, dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids)
-    questions = [Question(kind, split(kind=kind)) for kind in get_args(Kind)]
-    return [question for question in questions if len(question.parts.test.likes())]
+    questions = []
+    for kind in get_args(Kind):
+        parts = split_as(dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids, kind=kind)
+        if held_out := _users(parts):
+            some = with_some_users(parts, most=night.config.evaluate.max_users, seed=night.config.fusion.seed)
+            questions.append(Question(kind, some, _users(some) / held_out))
+    return questions
+
+
+def _users(parts: Split) -> int:
+    """The number of users with a test like."""
+    return len(np.unique(parts.test.likes().user))
 
 
 def _verdict(night: Night, judged: Mapping[Kind, Judged]) -> Verdict:
@@ -200,7 +216,7 @@ def _with_last_weights(
     verdict = replace(verdict, reasons=(*refused.verdict.reasons, *again))
     if not verdict.may_serve:
         return replace(refused, verdict=verdict), figures
-    weights_from = {question.population: last.model_version for question in asked}
+    weights_from: dict[str, str] = {question.population: last.model_version for question in asked}
     return Contender(replace(refused.made, weights_from=weights_from), judged, verdict, parts), figures
 
 
@@ -272,8 +288,17 @@ def _figures(
         masks=masks,
         content=content.item_vectors(catalog),
     )
-    own = {made.strategy: scorer(model, catalog, known, new_items=new_items)}
-    figures = figures_of(own)
+    own = made.strategy
+    shown, pools = {own: catalog}, {}
+    if kind == config.split.kind:
+        present = [modality for modality in MODALITIES if masks[modality].any()]
+        shown |= {f"{own} without {modality}": without_modality(catalog, modality) for modality in present}
+        pools = {own: Pool(Judgements.of(parts, n_items), seed=seed)}
+    figures = figures_of(scorers(model, shown, known, new_items=new_items), pools=pools)
+    figures = [figure for figure in figures if figure.model == own or figure.segment == "all"]
+    figures += curves(pools, split_name=kind) + calibration(pools, split_name=kind)
+    for metric, value in (("users", _users(parts)), ("user_share", question.share)):
+        figures.append(Figure.of_all(own, kind, metric, None, value))
     for name in (POPULARITY, *(OF_CONTENT if new_items else OF_HISTORY)):
         fitted = BASELINES[name]().fit(known, n_items, catalog=catalog, terms=catalog.terms)
         figures += figures_of({name: partial(fitted.scores, known)})
@@ -282,13 +307,6 @@ def _figures(
             earlier = artifacts.load(night, rival.path, part)
             theirs = model_input(seen.catalog, seen.reviews, known, config)
             figures += figures_of({name: scorer(earlier, theirs, known, new_items=new_items)})
-    if kind != config.split.kind:
-        return figures
-    figures += curves(own, split=parts, split_name=kind, n_items=n_items, seed=seed)
-    figures += calibration(own, split=parts, split_name=kind, n_items=n_items, seed=seed)
-    for modality in (m for m in MODALITIES if masks[m].any()):
-        less = scorer(model, without_modality(catalog, modality), known, new_items=new_items)
-        figures += figures_of({f"{made.strategy} without {modality}": less}, segments=["all"])
     return figures
 
 

@@ -249,6 +249,8 @@ class Evaluate(Section):
     """What strategies are chosen by, and a model is promoted by: one of `fusion.evaluation.evaluate.METRICS`."""
     gate_k: int = 20
     """Length of the lists that it is measured on, one of `ks`."""
+    max_users: int = Field(default=10_000, ge=1)
+    """Most users with held-out likes whose lists are judged; of more, so many are drawn by a hash of their ids."""
 
     @model_validator(mode="after")
     def _gate_is_measured(self) -> "Evaluate":

@@ -378,6 +378,8 @@ class Metrics(Table):
             "`pr`, `pooled_auc`, `average_precision`. What lists show: "
             "`novelty` (bits), `diversity`, `popularity_bias`, `coverage`, `exposure_gini`. Scores as probabilities: "
             "`platt_*`, `isotonic_*`. `parameter NAME`: a trial's parameter that is a number. "
+            "`users`: with held-out likes whose lists were judged, and `user_share`, their share of all who have some: "
+            "below 1 where `evaluate.max_users` bounds them. "
             "`weight SCORER`: of a stack that serves the night, the weight that serves the population of that split "
             "and segment, under the model that it was learnt by: the night's own, `last_weights` or `last_promoted`.",
         ),

@@ -70,6 +70,16 @@ def load(night: Night, *encoders: Mapping[str, str]) -> tuple[Dataset, ...]:
         if dataset is None:
             features = {m: Features.read(night.lake, m, each[m]) for m in MODALITIES}
             owned = {m: Owned.read(night, items, m, each[m]) for m in MODALITIES}
+            for modality in MODALITIES:
+                contents = len(owned[modality].key) - owned[modality].key.null_count
+                if contents and not len(features[modality].keys):
+                    log.warning(
+                        "%s: nothing was ever extracted with the encoder %s, so that no item has the modality, though "
+                        "there are %d contents; run extract with this configuration, or name the encoder that ran",
+                        modality,
+                        each[modality],
+                        contents,
+                    )
             catalog = _catalog(night.lake, items, ids, features, owned, sequenced=sequenced)
             reviews = _reviews(written, ids, history.user_ids, features["text"])
             dataset = Dataset(catalog, history, reviews, each, _fingerprint(items, owned, rows, written))

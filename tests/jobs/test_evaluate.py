@@ -73,9 +73,9 @@ def world() -> World:
     return World(dataset, parts)
 
 
-def evaluated(world: World, lake: Lake, day: int, changed: Callable[[Stack], Strategy]) -> dict:
+def evaluated(world: World, lake: Lake, day: int, changed: Callable[[Stack], Strategy], **settings: object) -> dict:
     """Evaluates a night whose parts are the world's, changed, and returns its row of `models`."""
-    night = Night(date(2026, 11, day), Raw("raw"), lake, Config())
+    night = Night(date(2026, 11, day), Raw("raw"), lake, Config.model_validate({"evaluate": settings}))
     dataset = replace(world.dataset, fingerprint=f"night {day}")
     trial = Trial("stack", "stack", {}, FitLog())
     made = artifacts.identity(night, dataset, "stack", {})
@@ -176,6 +176,16 @@ def test_a_stack_of_other_scorers_is_refused_as_a_whole(world: World, lake: Lake
 
     second = evaluated(world, lake, 2, fewer)
     assert not second["promoted"] and "with the weights of" not in second["verdict"]
+
+
+def test_of_many_users_a_sample_is_judged_and_the_figures_say_so(world: World, lake: Lake) -> None:
+    """Of 90 users who all have held-out likes 40 are asked, the same of every model."""
+    second = evaluated(world, lake, 2, weighed, max_users=40)
+    assert second["promoted"] and "last_promoted" in second["verdict"]
+    found = {(row["split"], row["metric"]): row["value"] for row in rows(lake, Metrics, 2) if row["k"] is None}
+    assert found["per_user", "users"] == 40 and found["per_user", "user_share"] == pytest.approx(40 / 90)
+    full = {(row["split"], row["metric"]): row["value"] for row in rows(lake, Metrics, 1) if row["k"] is None}
+    assert full["per_user", "users"] == 90 and full["per_user", "user_share"] == 1
 
 
 def test_nights_that_are_each_a_little_worse_do_not_slide(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ class Stack(Strategy):
     """
 
     name = "stack"
+    validates = False
 
     def __init__(self, *, leave_out: Sequence[str] = ()) -> None:
         for scorer in leave_out:

@@ -525,7 +525,8 @@ def test_scorers_that_nobody_weighs_are_not_computed(fitted, monkeypatch):
     assert weighed(model, autoencoder=1.0).user_vectors(catalog, history).any()
 
 
-def test_a_scorer_that_is_left_out_has_no_part_and_no_weight(tmp_path):
+def test_a_scorer_that_is_left_out_has_no_part_and_no_weight(tmp_path, monkeypatch):
+    monkeypatch.setattr("fusion.models.stack.model.fit_weights", lambda found: dict.fromkeys(found.scorers, 0.1))
     catalog, history = tastes(users=30, items=30)
     model = Stack(leave_out=["popularity", "text_ridge"])
     model.fit(catalog, history, seed=1)
