@@ -13,16 +13,14 @@ class Verdict:
     """Whether a model may serve, and why.
 
     Attributes:
-        refused: names of the populations in which it is worse than a reference, or has no figure.
+        may_serve: the decision.
         reasons: one clause for each reference compared with, or why there was no comparison.
+        refused: names of the populations in which it is worse than a reference, or has no figure.
     """
 
-    refused: tuple[str, ...]
+    may_serve: bool
     reasons: tuple[str, ...]
-
-    @property
-    def may_serve(self) -> bool:
-        return not self.refused
+    refused: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "; ".join(self.reasons)
@@ -121,7 +119,7 @@ def judge(populations: Sequence[Judged], *, figure: str) -> Verdict:
             ]
             if not all(holds.values()):
                 refused.append(population.name)
-    return Verdict(tuple(refused), tuple(reasons) or ("no held-out likes to judge by",))
+    return Verdict(not refused, tuple(reasons) or ("no held-out likes to judge by",), tuple(refused))
 
 
 def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:

@@ -143,18 +143,19 @@ class HistoryScorers:
             return with_mean_user(recency_matrix(likes, len(self.items), decay=decay)[users], self.count)
 
         for name in (name for name in SCORERS if name in scorers):
+            columns = place["autoencoder" if name in AUTOENCODERS else name]
             if name in AUTOENCODERS:
-                yield self._part(name, place["autoencoder"], past(AUTOENCODERS[name]) * self.shrinkage)
+                vectors = past(AUTOENCODERS[name]) * self.shrinkage
             elif name in TRANSITIONS:
-                yield self._part(name, place[name], past(TRANSITIONS[name][0]))
+                vectors = past(TRANSITIONS[name][0])
             elif name in FACTORS:
                 ridge, alpha = FACTORS[name]
-                solved = user_factors(self.items[:, place[name]], rows(None), ridge=ridge, alpha=alpha)
-                yield self._part(name, place[name], solved)
+                vectors = user_factors(self.items[:, columns], rows(None), ridge=ridge, alpha=alpha)
             elif name == "popularity":
-                yield self._part(name, place[name], np.ones((len(users), 1), np.float32))
+                vectors = np.ones((len(users), 1), np.float32)
             else:
-                yield self._part(name, place[name], self._trend(likes, users))
+                vectors = self._trend(likes, users)
+            yield self._part(name, columns, vectors)
 
     def _trend(self, likes: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [B, BINS], the weights of the bins around each user's last like, or the newest of all."""

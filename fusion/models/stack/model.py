@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History, like_matrix, nobody, positions, rows_at
 from fusion.models.base import FitContext, Population, Strategy, block_slices
-from fusion.models.stack import content, history
+from fusion.models.stack.content import SCORERS as OF_CONTENT
 from fusion.models.stack.content import ContentFeatures, ContentScorers
+from fusion.models.stack.history import SCORERS as OF_HISTORY
 from fusion.models.stack.history import HistoryScorers
 from fusion.models.stack.questions import FOLDS, Rankings, item_folds, joined, newcomers, newest_likes, rankings
 from fusion.models.stack.scores import Part, under
@@ -21,7 +22,7 @@ from fusion.models.stack.weights import PRIOR, fit_weights
 from fusion.training.config import FitLog
 from schemas.errors import did_you_mean
 
-SCORERS = (*history.SCORERS, *content.SCORERS)
+SCORERS = (*OF_HISTORY, *OF_CONTENT)
 BLOCK = 4096
 """Users whose parts are held at once."""
 
@@ -221,7 +222,7 @@ class FittedScorers:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The scorers, in the order of their parts."""
-        return tuple(part.scorer for part in self._parts(nobody("").likes(), np.arange(1), scorers=SCORERS))
+        return tuple(part.scorer for part in self._parts(nobody("").likes(), np.arange(1)))
 
     def columns(self, scorers: Collection[str], *, n_content: int) -> NDArray[np.int64]:
         """int64 [d], ascending: the columns of history that some scorers use (`HistoryScorers.columns`), then the
@@ -230,22 +231,27 @@ class FittedScorers:
         return np.concatenate([own, self.first + np.arange(n_content)])
 
     def parts(
-        self, catalog: Catalog, likes: History, users: NDArray[np.integer], *, scorers: Collection[str] = SCORERS
+        self, catalog: Catalog, likes: History, users: NDArray[np.integer], *, scorers: Collection[str] | None = None
     ) -> Iterator[Part]:
-        """The parts of some scorers for some users, int [B], given likes of items of the catalog."""
+        """Every scorer's part, or those of some, for some users, int [B], given likes of items of the catalog."""
         asked = np.zeros(len(likes.user_ids), np.bool_)
         asked[users] = True
         theirs = likes.where(asked[likes.user])
         place = positions(self.item_ids, catalog.item_ids)[theirs.item]
         known = replace(theirs.where(place >= 0), item=place[place >= 0].astype(np.int32))
-        return self._parts(known, users, scorers=scorers)
+        return self._parts(known, users, scorers)
 
-    def _parts(self, known: History, users: NDArray[np.integer], *, scorers: Collection[str]) -> Iterator[Part]:
+    def _parts(
+        self, known: History, users: NDArray[np.integer], scorers: Collection[str] | None = None
+    ) -> Iterator[Part]:
         """As `parts`, given likes of known items, by their place among them."""
-        wanted = [scorer for scorer in scorers if scorer not in self.left_out]
+
+        def wanted(scorer: str) -> bool:
+            return scorer not in self.left_out and (scorers is None or scorer in scorers)
+
         if self.history is not None:
-            yield from self.history.parts(known, users, scorers=wanted)
-        yield from (part for part in self.content.parts(known, users, first=self.first) if part.scorer in wanted)
+            yield from self.history.parts(known, users, scorers=[scorer for scorer in OF_HISTORY if wanted(scorer)])
+        yield from (part for part in self.content.parts(known, users, first=self.first) if wanted(part.scorer))
 
     def state(self) -> dict[str, NDArray[Any]]:
         history = self.history.state() if self.history else {}

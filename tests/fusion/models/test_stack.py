@@ -494,8 +494,11 @@ def weighed(model, **weights):
 
 
 def test_a_full_stack_has_the_scorers_that_may_be_left_out(fitted):
-    model, _, _ = fitted
-    assert model._scorers.names == SCORERS
+    model, _, history = fitted
+    scorers = model._scorers
+    assert len(history) and scorers.names == SCORERS
+    yielded = [*scorers.history.parts(history, np.arange(2)), *scorers.content.parts(history, np.arange(2), first=0)]
+    assert tuple(part.scorer for part in yielded) == SCORERS, "one that has no name there cannot be left out"
     assert all(set(weights.values()) == {PRIOR} for weights in model.population_weights.values())
 
 
