@@ -1,10 +1,10 @@
 """The encoders by modality and name. A new encoder is one file, and one line here."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from features.base import Encoder
+from schemas.classes import class_at
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
 from schemas.features import GIVEN
@@ -47,8 +47,8 @@ def locate(modality: str, name: str) -> str:
 
 def encoder(modality: str, name: str, /, **parameters: Any) -> Encoder:
     """The encoder called `name` for `modality`, made with `parameters`; errors as in `locate`."""
-    module, _, cls = locate(modality, name).partition(":")
-    return getattr(import_module(module), cls)(**parameters)
+    made: Encoder = class_at(locate(modality, name))(**parameters)
+    return made
 
 
 def fingerprints(choices: Mapping[Modality, EncoderChoice]) -> dict[str, str]:

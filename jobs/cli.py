@@ -221,13 +221,19 @@ def compare(
     strategies: Annotated[str, typer.Option(help="Only these, by commas")] = "",
     missing: Annotated[str, typer.Option(help="Only these policies for missing modalities, by commas")] = "",
     baselines: Annotated[str, typer.Option(help="Only these, by commas")] = "",
+    variants: Annotated[str, typer.Option(help="Variants of the data, by commas, or all")] = "full",
+    leave_out: Annotated[str, typer.Option(help="Scorers to leave out of a stack in turn, by commas, or all")] = "",
+    seeds: Annotated[int, typer.Option(help="Seeds of training and of draws, for the spread of figures", min=1)] = 1,
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
     lake: LakeOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Every strategy, policy for missing modalities and baseline on the same splits, as a table."""
+    """Every strategy, policy for missing modalities and baseline on the same splits, as a table; and on variants of the
+    data the default strategy beside the main baselines."""
     import duckdb
 
+    from fusion.models.stack.model import SCORERS
+    from fusion.selection.variants import VARIANTS
     from jobs.compare import compare as compared
     from jobs.query import check_format, show
 
@@ -235,8 +241,13 @@ def compare(
     night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     check_lake(night.lake)
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
-    chosen = {option: [name for name in text.split(",") if name] for option, text in names.items()}
-    found = compared(night, least=core, **chosen)
+    names |= {"variants": variants, "leave_out": leave_out}
+    everything = {"variants": VARIANTS, "leave_out": SCORERS}
+    chosen = {
+        option: everything[option] if option in everything and text == "all" else [n for n in text.split(",") if n]
+        for option, text in names.items()
+    }
+    found = compared(night, least=core, seeds=seeds, **chosen)
     show(duckdb.from_arrow(found), format_=format_, limit=len(found))
 
 

@@ -2,34 +2,36 @@
 model that serves the night."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from features.registry import fingerprints
 from fusion.baselines.registry import BASELINES
 from fusion.data.catalog import History, Split, nobody
 from fusion.data.reviews import with_reviews
-from fusion.data.splits import Kind, split_as
+from fusion.data.splits import Kind, split_as, with_some_users
 from fusion.data.subsets import without_modality
 from fusion.evaluation.calibration import calibration
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
-from fusion.evaluation.promotion import Judged, judge
+from fusion.evaluation.promotion import Judged, Verdict, judge
+from fusion.evaluation.protocol import Judgements, Pool
 from fusion.missing.fill import model_input
-from fusion.models.base import Predictions
+from fusion.models.base import Population, Predictions, Strategy
 from fusion.models.registry import STRATEGIES, create
-from fusion.models.scorer import scorer
+from fusion.models.scorer import scorer, scorers
 from jobs.modelling import artifacts
 from jobs.modelling.coverage import Coverage, check_coverage
 from jobs.modelling.dataset import Dataset, load
-from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, stored_choice
+from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
 from jobs.runtime.night import Night
 from lake import provenance
 from schemas.table import BLOCKS, MODALITIES, STRINGS, WEIGHTS
@@ -38,23 +40,69 @@ from schemas.tables import NEWCOMER, ItemEmbeddings, Metrics, Models, UserEmbedd
 log = logging.getLogger("nightweave.evaluate")
 
 POPULARITY, LAST_PROMOTED, BEST_PROMOTED = "popularity", "last_promoted", "best_promoted"
-POPULATIONS: Mapping[Kind, tuple[str, str]] = {
-    "per_user": ("users with history", "all"),
-    "cold_items": ("new items", "all"),
-    "global_time": ("users without history", "cold_users"),
+LAST_WEIGHTS = "last_weights"
+"""The night's model with the last promoted one's weights for the populations that it was refused for."""
+POPULATIONS: Mapping[Kind, tuple[Population, str, str]] = {
+    "per_user": ("with_history", "users with history", "all"),
+    "cold_items": ("new_items", "new items", "all"),
+    "global_time": ("without_history", "users without history", "cold_users"),
 }
-"""Kind of split → the population that is judged on it, and its segment."""
+"""Kind of split → the population that is judged on it, in words, and its segment."""
 OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighbours" for modality in MODALITIES)
 """The baselines that are evaluated beside popularity: of items that are known, and of new ones."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A model in the lake: its version, its folder relative to LAKE, and whether its verdict rests on any figure."""
+    """A model in the lake: its version, its folder relative to LAKE, its strategy, and whether its verdict rests on any
+    figure."""
 
     model_version: str
     path: str
+    strategy: str
     judged: bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """A kind of split with held-out likes, and the population that is judged on it.
+
+    Attributes:
+        parts: whose test may be of a sample of the users (`evaluate.max_users`).
+        share: of the users with held-out likes who are in it.
+    """
+
+    kind: Kind
+    parts: Split
+    share: float
+
+    @property
+    def population(self) -> Population:
+        return POPULATIONS[self.kind][0]
+
+    @property
+    def new_items(self) -> bool:
+        """Whether new items are ranked among themselves."""
+        return self.parts.test_candidates is not None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model that may come to serve.
+
+    Attributes:
+        judged: its figures beside those of the references, by kind of split.
+        parts: its parts, where they are not stored yet.
+    """
+
+    made: artifacts.Identity
+    judged: Mapping[Kind, Judged]
+    verdict: Verdict
+    parts: Mapping[str, Strategy] = field(default_factory=dict)
+
+
+Rivals = Mapping[str, tuple[Stored, Dataset]]
+"""Name → an earlier model, and the night's data in the vectors of its encoders."""
 
 
 def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) -> None:
@@ -68,7 +116,6 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
     """
     earlier = promoted_before(night)
     last = earlier.get(LAST_PROMOTED)
-    best = earlier.get(BEST_PROMOTED, last)
     own = fingerprints(night.config.extract.encoders)
     read = provenance.now(night.lake)
     # An earlier model may have been made with other encoders. It lacks what those have not encoded.
@@ -84,55 +131,122 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
         if each.model_version != made.model_version
     }
     figures: list[Figure] = []
-    judged: list[Judged] = []
-    for kind in get_args(Kind):
-        parts = split_as(dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids, kind=kind)
-        if len(parts.test.likes()):
-            found = _figures(night, dataset, parts, made, kind=kind, rivals=rivals)
-            figures += found
-            judged.append(_judged(night, found, made.strategy, kind=kind, likes=len(parts.test.likes())))
-    verdict = judge(
-        judged,
-        figure=f"{night.config.evaluate.gate_metric}@{night.config.evaluate.gate_k}",
-        over_a_judged=LAST_PROMOTED in rivals and earlier[LAST_PROMOTED].judged,
-    )
-    unknown = [name for name in rivals if not any(name in population.references for population in judged)]
+    questions, judged = _questions(night, dataset), {}
+    for question in questions:
+        found = _figures(night, dataset, question, made, rivals=rivals)
+        figures += found
+        judged[question.kind] = _judged(night, found, made.strategy, question)
+    over_a_judged = LAST_PROMOTED in rivals and earlier[LAST_PROMOTED].judged
+    contender = Contender(made, judged, _verdict(night, judged, over_a_judged=over_a_judged))
+    if contender.verdict.refused and LAST_PROMOTED in rivals:
+        contender, found = _with_last_weights(night, dataset, questions, contender, rivals[LAST_PROMOTED][0])
+        figures += found
+    made, verdict = contender.made, contender.verdict
+    unknown = [name for name in rivals if not any(name in population.references for population in judged.values())]
     if judged and unknown:
         note = f"{', '.join(unknown)} not judged: made by other code, or other likes were held out from it"
         verdict = replace(verdict, reasons=(*verdict.reasons, note))
-    as_usual = verdict.may_serve and not unknown
+    as_usual = verdict.may_serve and not unknown and not made.weights_from
     (log.info if as_usual else log.warning)("evaluate: %s: %s", made.model_version, verdict)
     if not publish:
         _log_figures(night, figures)
         log.warning("evaluate: publishing is skipped: nothing of the night %s is published", night.ds)
         return
-    _write_metrics(night, figures, choice, made)
-    row = {
-        "date": night.date,
-        "model_version": made.model_version,
-        "promoted": verdict.may_serve,
-        "verdict": str(verdict),
-        "judged": verdict.judged,
-        "path": made.path,
-        "best_so_far": made.model_version if best is None or _no_worse(judged) else best.model_version,
-        **asdict(made),
-    }
+    if contender.parts:
+        artifacts.save(night, made, dict(contender.parts), encoders=dataset.encoders)
+    serving = Stored(made.model_version, made.path, made.strategy, verdict.judged) if verdict.may_serve else last
+    model = artifacts.load(night, serving.path, artifacts.SERVED) if serving else None
+    rows = _weight_rows(model, made if verdict.may_serve else None)
+    _write_metrics(night, [*_figure_rows(night, figures), *metric_rows(night, choice), *rows], made)
+    row = _model_row(night, made, verdict, judged=contender.judged, best=earlier.get(BEST_PROMOTED, last))
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
-    if verdict.may_serve:
-        _embed(night, dataset, Stored(made.model_version, made.path, verdict.judged), read=read)
-    else:
-        _embed(night, theirs[0] if theirs else dataset, last, read=read)
+    seen = dataset if verdict.may_serve or not theirs else theirs[0]
+    _embed(night, seen, model, serving.model_version if serving else CONTENT_ONLY, read=read)
+
+
+def _questions(night: Night, dataset: Dataset) -> list[Question]:
+    """A question of each kind of split that holds likes out."""
+    questions = []
+    for kind in get_args(Kind):
+        parts = split_as(dataset.history, night.config.fusion, item_ids=dataset.catalog.item_ids, kind=kind)
+        if held_out := _users(parts):
+            some = with_some_users(parts, most=night.config.evaluate.max_users, seed=night.config.fusion.seed)
+            questions.append(Question(kind, some, _users(some) / held_out))
+    return questions
+
+
+def _users(parts: Split) -> int:
+    """The number of users with a test like."""
+    return len(np.unique(parts.test.likes().user))
+
+
+def _verdict(night: Night, judged: Mapping[Kind, Judged], *, over_a_judged: bool) -> Verdict:
+    figure = f"{night.config.evaluate.gate_metric}@{night.config.evaluate.gate_k}"
+    return judge(list(judged.values()), figure=figure, over_a_judged=over_a_judged)
+
+
+def _with_last_weights(
+    night: Night, dataset: Dataset, questions: Sequence[Question], refused: Contender, last: Stored
+) -> tuple[Contender, list[Figure]]:
+    """The night's model with the weights of the last promoted one for the populations that it was refused for, judged
+    on their questions anew; the refused model unless that holds its own. And the figures that it was judged by.
+
+    It is judged as any model is: by its parts that do not know the likes in question. These have the weights that the
+    last promoted model's parts learnt without the same likes, and its served part has those of the served part.
+    """
+    asked = [question for question in questions if refused.judged[question.kind].name in refused.verdict.refused]
+    parts: dict[str, Strategy] = {}
+    stored = {artifacts.SERVED: artifacts.SERVED} | {
+        artifacts.held_out(kind): artifacts.comparable_part(night, last.path, kind) for kind in get_args(Kind)
+    }
+    for part, theirs in stored.items():
+        model = artifacts.load(night, refused.made.path, part) if theirs else None
+        other = artifacts.load(night, last.path, theirs) if theirs else None
+        for question in asked:
+            model = model and other and model.with_weights_of(other, question.population)
+        if model is None:
+            return refused, []
+        parts[part] = model
+    figures: list[Figure] = []
+    judged = dict(refused.judged)
+    for question in asked:
+        known = question.parts.known()
+        catalog = model_input(dataset.catalog, dataset.reviews, known, night.config.fusion)
+        found = evaluate(
+            {
+                LAST_WEIGHTS: scorer(
+                    parts[artifacts.held_out(question.kind)], catalog, known, new_items=question.new_items
+                )
+            },
+            split=question.parts,
+            split_name=question.kind,
+            n_items=len(catalog),
+            ks=night.config.evaluate.ks,
+        )
+        figures += found
+        candidate = _per_user(night, found, question).get(LAST_WEIGHTS)
+        judged[question.kind] = replace(judged[question.kind], candidate=candidate)
+    verdict = _verdict(night, judged, over_a_judged=last.judged)
+    anew = tuple(f"{name}:" for name in refused.verdict.refused)
+    again = [f"with the weights of {last.model_version}, {r}" for r in verdict.reasons if r.startswith(anew)]
+    verdict = replace(verdict, reasons=(*refused.verdict.reasons, *again))
+    if not verdict.may_serve:
+        return replace(refused, verdict=verdict), figures
+    weights_from: dict[str, str] = {question.population: last.model_version for question in asked}
+    return Contender(replace(refused.made, weights_from=weights_from), judged, verdict, parts), figures
 
 
 def promoted_before(night: Night) -> dict[str, Stored]:
     """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
     another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
-    columns = ["date", "model_version", "path", "best_so_far", "judged"]
+    columns = ["date", "model_version", "path", "strategy", "best_so_far", "judged"]
     rows = night.lake.read(Models, where=where, columns=columns).to_pylist()
     judged = {row["model_version"] for row in rows if row["judged"] is not False}
     stored = {
-        row["model_version"]: Stored(row["model_version"], row["path"], row["model_version"] in judged) for row in rows
+        version: Stored(version, row["path"], row["strategy"], version in judged)
+        for row in rows
+        for version in [row["model_version"]]
     }
     for row in sorted(rows, key=lambda row: row["date"], reverse=True):
         last, best = stored[row["model_version"]], stored.get(row["best_so_far"])
@@ -143,14 +257,16 @@ def promoted_before(night: Night) -> dict[str, Stored]:
 
 
 def _can_be_loaded(night: Night, stored: Stored) -> bool:
-    """Whether this code still has the strategy of a model, and reads the format in which it was stored.
+    """Whether this code still has the strategy of a model, or it is one's own that the configuration names, and its
+    format is one that is read.
 
     Raises:
         LakeError: it is damaged.
     """
-    strategy = stored.model_version.rpartition("-")[0]
-    if strategy not in STRATEGIES:
-        log.warning("%s is left out: there is no strategy %s any more", stored.model_version, strategy)
+    strategy = stored.strategy
+    if strategy not in STRATEGIES and strategy not in night.config.fusion.own_strategies:
+        why = "the configuration does not name it" if ":" in strategy else "there is none of that name any more"
+        log.warning("%s is left out, a model of the strategy %s: %s", stored.model_version, strategy, why)
         return False
     try:
         artifacts.encoders_of(night, stored.path)
@@ -161,27 +277,40 @@ def _can_be_loaded(night: Night, stored: Stored) -> bool:
     return True
 
 
+def _model_row(
+    night: Night, made: artifacts.Identity, verdict: Verdict, *, judged: Mapping[Kind, Judged], best: Stored | None
+) -> dict[str, Any]:
+    """The night's row of `models`, given the best model before it."""
+    best_so_far = made.model_version if best is None or _no_worse(judged) else best.model_version
+    return {
+        "date": night.date,
+        "model_version": made.model_version,
+        "promoted": verdict.may_serve,
+        "verdict": str(verdict),
+        "judged": verdict.judged,
+        "path": made.path,
+        "best_so_far": best_so_far if verdict.may_serve else None,
+        **made.row,
+    }
+
+
 def _figures(
     night: Night,
     dataset: Dataset,
-    parts: Split,
+    question: Question,
     made: artifacts.Identity,
     *,
-    kind: Kind,
-    rivals: Mapping[str, tuple[Stored, Dataset]],
+    rivals: Rivals,
 ) -> list[Figure]:
     """Figures of the night's model, the baselines and earlier models on one split; one model after the other, for its
     vectors may be large. On the configured split also curves, calibration, and the night's model given a catalog
-    without one modality or another.
-
-    Args:
-        rivals: name → an earlier model, and the night's data in the vectors of its encoders.
-    """
+    without one modality or another."""
+    kind, parts, new_items = question.kind, question.parts, question.new_items
     known, config = parts.known(), night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, known, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, known, share=config.review_share).masks
     model = artifacts.load(night, made.path, artifacts.held_out(kind))
-    n_items, seed, new_items = len(catalog), config.seed, parts.test_candidates is not None
+    n_items, seed = len(catalog), config.seed
     content = create(CONTENT_ONLY)
     content.fit(catalog, known, seed=seed)
     figures_of = partial(
@@ -193,8 +322,17 @@ def _figures(
         masks=masks,
         content=content.item_vectors(catalog),
     )
-    own = {made.strategy: scorer(model, catalog, known, new_items=new_items)}
-    figures = figures_of(own)
+    own = made.strategy
+    shown, pools = {own: catalog}, {}
+    if kind == config.split.kind:
+        present = [modality for modality in MODALITIES if masks[modality].any()]
+        shown |= {f"{own} without {modality}": without_modality(catalog, modality) for modality in present}
+        pools = {own: Pool(Judgements.of(parts, n_items), seed=seed)}
+    figures = figures_of(scorers(model, shown, known, new_items=new_items), pools=pools)
+    figures = [figure for figure in figures if figure.model == own or figure.segment == "all"]
+    figures += curves(pools, split_name=kind) + calibration(pools, split_name=kind)
+    for metric, value in (("users", _users(parts)), ("user_share", question.share)):
+        figures.append(Figure.of_all(own, kind, metric, None, value))
     for name in (POPULARITY, *(OF_CONTENT if new_items else OF_HISTORY)):
         fitted = BASELINES[name]().fit(known, n_items, catalog=catalog, terms=catalog.terms)
         figures += figures_of({name: partial(fitted.scores, known)})
@@ -203,35 +341,35 @@ def _figures(
             earlier = artifacts.load(night, rival.path, part)
             theirs = model_input(seen.catalog, seen.reviews, known, config)
             figures += figures_of({name: scorer(earlier, theirs, known, new_items=new_items)})
-    if kind != config.split.kind:
-        return figures
-    figures += curves(own, split=parts, split_name=kind, n_items=n_items, seed=seed)
-    figures += calibration(own, split=parts, split_name=kind, n_items=n_items, seed=seed)
-    for modality in (m for m in MODALITIES if masks[m].any()):
-        less = scorer(model, without_modality(catalog, modality), known, new_items=new_items)
-        figures += figures_of({f"{made.strategy} without {modality}": less}, segments=["all"])
     return figures
 
 
-def _judged(night: Night, figures: list[Figure], strategy: str, *, kind: Kind, likes: int) -> Judged:
+def _judged(night: Night, figures: list[Figure], strategy: str, question: Question) -> Judged:
     """What law 6 asks of one split: the night's model beside popularity, earlier models, and where there is an earlier
     model the best of the baselines of history. Before any model serves, one that is worse than those is better than
     none. Of new items popularity knows nothing."""
-    judge_by, (population, segment) = night.config.evaluate, POPULATIONS[kind]
-    of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
-    per_user = {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
-    references = (LAST_PROMOTED, BEST_PROMOTED, *(() if kind == "cold_items" else (POPULARITY,)))
+    per_user = _per_user(night, figures, question)
+    _, population, segment = POPULATIONS[question.kind]
+    references = (LAST_PROMOTED, BEST_PROMOTED, *(() if question.new_items else (POPULARITY,)))
     names = [name for name in references if name in per_user]
     baselines = [name for name in OF_HISTORY if name in per_user]
     if baselines and LAST_PROMOTED in per_user:
         names.append(max(baselines, key=lambda name: per_user[name].mean()))
-    asked = likes if segment == "all" else sum(len(values) for values in per_user.values())
-    return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, asked)
+    all_likes = len(question.parts.test.likes())
+    likes = all_likes if segment == "all" else sum(len(values) for values in per_user.values())
+    return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, likes)
 
 
-def _no_worse(judged: list[Judged]) -> bool:
+def _per_user(night: Night, figures: Iterable[Figure], question: Question) -> dict[str, NDArray[np.float64]]:
+    """Model → float64 [n], the figure that it is judged by, of each user of the question's population."""
+    judge_by, (_, _, segment) = night.config.evaluate, POPULATIONS[question.kind]
+    of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
+    return {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
+
+
+def _no_worse(judged: Mapping[Kind, Judged]) -> bool:
     """Whether the night's model is on average at least as good as the best one before it wherever both are judged."""
-    for each in judged:
+    for each in judged.values():
         best = each.references.get(BEST_PROMOTED, each.references.get(LAST_PROMOTED))
         if best is not None and (each.candidate is None or each.candidate.mean() < best.mean()):
             return False
@@ -244,11 +382,10 @@ def _log_figures(night: Night, figures: list[Figure]) -> None:
             log.info("evaluate: %s: %s@%d = %.4f", figure.model, figure.metric, figure.k, figure.value)
 
 
-def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: artifacts.Identity) -> None:
-    rows = [
+def _figure_rows(night: Night, figures: list[Figure]) -> list[dict[str, Any]]:
+    """Rows of `metrics`, without date and model version."""
+    return [
         {
-            "date": night.date,
-            "model_version": made.model_version,
             "model": figure.model,
             "split": figure.split,
             "segment": figure.segment,
@@ -260,12 +397,33 @@ def _write_metrics(night: Night, figures: list[Figure], choice: Choice, made: ar
         }
         for figure, interval in zip(figures, intervals(figures, seed=night.config.fusion.seed), strict=True)
     ]
-    rows += [{"date": night.date, "model_version": made.model_version, **row} for row in metric_rows(night, choice)]
+
+
+def _weight_rows(model: Strategy | None, promoted: artifacts.Identity | None) -> list[dict[str, Any]]:
+    """Rows of `metrics`, without date and model version: the weights of the model that serves the night, for each
+    population under the model that learnt them.
+
+    Args:
+        promoted: the night's model, where that is the one; else it is the last promoted.
+    """
+    rows: list[dict[str, Any]] = []
+    for split, (population, _, segment) in POPULATIONS.items():
+        learnt_by = LAST_PROMOTED
+        if promoted:
+            learnt_by = LAST_WEIGHTS if population in promoted.weights_from else promoted.strategy
+        shared = {"model": learnt_by, "split": split, "segment": segment}
+        weights = model.population_weights.get(population, {}) if model else {}
+        rows += [{**shared, "metric": f"weight {scorer}", "value": weight} for scorer, weight in weights.items()]
+    return rows
+
+
+def _write_metrics(night: Night, rows: list[dict[str, Any]], made: artifacts.Identity) -> None:
+    rows = [{"date": night.date, "model_version": made.model_version, **row} for row in rows]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
 
 
-def _embed(night: Night, dataset: Dataset, serving: Stored | None, *, read: Mapping[str, int]) -> None:
-    """Write the vectors of every item and every user under the model that serves the night.
+def _embed(night: Night, dataset: Dataset, model: Strategy | None, version: str, *, read: Mapping[str, int]) -> None:
+    """Write the vectors of every item and every user under the model that serves the night, of that version.
 
     Before any model was promoted, item vectors are of content alone, and there are no user vectors.
 
@@ -275,15 +433,11 @@ def _embed(night: Night, dataset: Dataset, serving: Stored | None, *, read: Mapp
     history, config = dataset.history, night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, history, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, history, share=config.review_share).masks
-    everybody: tuple[History, ...] = ()
-    if serving:
-        model = artifacts.load(night, serving.path, artifacts.SERVED)
-        version, everybody = serving.model_version, (history, nobody(NEWCOMER))
-    else:
+    everybody: tuple[History, ...] = (history, nobody(NEWCOMER))
+    if model is None:
         log.warning("evaluate: no model was ever promoted; this night recommends nothing and shows similar items only")
-        model = create(CONTENT_ONLY)
+        model, everybody = create(CONTENT_ONLY), ()
         model.fit(catalog, history, seed=config.seed, progress=False)
-        version = CONTENT_ONLY
     touched = np.zeros(len(catalog), np.bool_)
     touched[history.item] = True
     items = pa.table(

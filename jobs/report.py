@@ -110,14 +110,14 @@ def write_report(lake: Lake, night: date, *, warn_lost_share: float) -> str:
         DamageError: a table is damaged.
     """
     with views.reading(lake) as connection:
-        page = _page(connection, lake, night)
+        page = _page(connection, lake, night, warn_lost_share=warn_lost_share)
     filesystem, root = storage.filesystem(lake.uri)
     filesystem.create_dir(f"{root}/reports", recursive=True)
     write_whole(filesystem, f"{root}/reports/{night}.html", page.encode())
     return f"{root}/reports/{night}.html"
 
 
-def _page(connection: duckdb.DuckDBPyConnection, lake: Lake, night: date) -> str:
+def _page(connection: duckdb.DuckDBPyConnection, lake: Lake, night: date, *, warn_lost_share: float) -> str:
     """The report as HTML."""
     create_latest(connection, night)
     limits = {"users": USERS_SHOWN, "items": ITEMS_SHOWN, "places": PLACES_SHOWN}

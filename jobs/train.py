@@ -1,11 +1,11 @@
-"""Train the night's model: select strategy and parameters on the validation likes, then fit one model without the test
-likes of each kind of split, to be evaluated on them, and one on the whole history, to serve."""
+"""Train the night's model: select strategy and parameters on validation likes that are in no test, then fit one model
+without the test likes of each kind of split, to be evaluated on them, and one on the whole history, to serve."""
 
 import logging
 import shutil
 from typing import get_args
 
-from fusion.data.splits import Kind, split_as
+from fusion.data.splits import Kind, choice_split, split_as
 from fusion.missing.fill import model_input
 from fusion.models.registry import create
 from jobs.modelling import artifacts
@@ -24,8 +24,8 @@ def run(night: Night) -> None:
     config = night.config.fusion
     (dataset,) = load(night)
     warn(night, dataset.catalog)
-    parts = split_as(dataset.history, config, item_ids=dataset.catalog.item_ids)
-    best = choose(night, dataset, parts).best
+    # what is judged on any kind of split has no part in the choice
+    best = choose(night, dataset, choice_split(dataset.history, config, item_ids=dataset.catalog.item_ids)).best
     made = artifacts.identity(night, dataset, best.strategy, best.parameters)
     if artifacts.exists(night, made.path):
         artifacts.write_manifest(night, made, encoders=dataset.encoders)

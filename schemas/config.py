@@ -158,7 +158,8 @@ class Split(Section):
 
 
 class Missing(Section):
-    """What is done about modalities that items lack, by the name that `fusion/missing/registry.py` gives it."""
+    """What is done about modalities that items lack, by the name that `fusion/missing/registry.py` gives it, or one's
+    own as `module:Class`."""
 
     policy: str = "none"
     parameters: dict[str, Any] = {}
@@ -186,7 +187,8 @@ AUTO = "auto"
 
 
 class Candidate(Section):
-    """A strategy by the name that `fusion/models/registry.py` gives it, and its parameters; the name alone will do."""
+    """A strategy by the name that `fusion/models/registry.py` gives it, or one's own as `module:Class`, and its
+    parameters; the name alone will do."""
 
     strategy: str
     parameters: dict[str, Any] = {}
@@ -216,8 +218,8 @@ class Tuning(Section):
 
 class Fusion(Section):
     strategy: str = "stack"
-    """A strategy by name, or `auto`, which it is where `candidates` are given: the one of them that the night's
-    validation likes prefer."""
+    """A strategy by name or as `module:Class`, or `auto`, which it is where `candidates` are given: the one of them
+    that the night's validation likes prefer."""
     parameters: dict[str, Any] = {}
     """Of the strategy that is named."""
     candidates: tuple[Candidate, ...] = Field(default=CANDIDATES, min_length=1)
@@ -260,6 +262,12 @@ class Fusion(Section):
             return self.candidates
         return (Candidate(strategy=self.strategy, parameters=self.parameters),)
 
+    @property
+    def own_strategies(self) -> tuple[str, ...]:
+        """The strategies that are named as `module:Class`, whether a night chooses among them or not: models of these
+        may be loaded."""
+        return tuple(name for name in (self.strategy, *(c.strategy for c in self.candidates)) if ":" in name)
+
 
 class Evaluate(Section):
     ks: tuple[int, ...] = (10, 20)
@@ -272,6 +280,8 @@ class Evaluate(Section):
     max_lost_share: float = Field(default=0.2, ge=0, le=1)
     """Shares of the items with a modality that may lack it since the last night: above the first the report warns,
     above the second nothing is published."""
+    max_users: int = Field(default=10_000, ge=1)
+    """Most users with held-out likes whose lists are judged; of more, so many are drawn by a hash of their ids."""
 
     @model_validator(mode="after")
     def _gate_is_measured(self) -> "Evaluate":

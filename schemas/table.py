@@ -10,6 +10,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 STRINGS = pa.list_(pa.string())
 BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
 WEIGHTS = pa.map_(pa.string(), pa.float64())
+VERSIONS = pa.map_(pa.string(), pa.string())
 VECTOR = pa.list_(pa.float32())
 """Delta has no fixed-size list: the files hold `fixed_size_list<float32>[dim]`, the log declares an array of float."""
 

@@ -1,6 +1,6 @@
-"""The note of a run: which night it makes, why it failed, or where its report is. Airflow's scheduler calls what is here; it may write notes.
+"""The note of a run: which night it makes, why it failed, or where its report is.
 
-A note that a person has written stays, below ours.
+Airflow's scheduler calls what is here; it may write notes. A note that a person has written stays, below ours.
 """
 
 from typing import Any

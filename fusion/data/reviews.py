@@ -25,6 +25,12 @@ class Reviews:
     vectors: NDArray[np.float32]
 
 
+def no_reviews() -> Reviews:
+    """None."""
+    nothing = np.zeros(0, np.int32)
+    return Reviews(nothing, nothing, nothing, np.zeros((0, 1), np.float32))
+
+
 def with_reviews(catalog: Catalog, reviews: Reviews, known: History, *, share: float) -> Catalog:
     """The catalog with its items' reviews in their text vectors.
 

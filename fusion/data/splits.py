@@ -1,11 +1,12 @@
 """Splits of a history into train, validation and test: by time, by each user's time, or by items (cold start)."""
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, Split, id_hashes, tie_hashes
+from fusion.data.catalog import History, Split, id_hashes, pair_codes, tie_hashes
 from schemas.config import Fusion
 
 Kind = Literal["global_time", "per_user", "cold_items"]
@@ -92,6 +93,29 @@ def split_as(history: History, how: Fusion, *, item_ids: NDArray[np.str_], kind:
         item_ids=item_ids,
         seed=how.seed,
     )
+
+
+def choice_split(history: History, how: Fusion, *, item_ids: NDArray[np.str_]) -> Split:
+    """The history split as configured, without the rows that a split of any kind has in its test: by its train and
+    valid strategies and parameters are chosen that are then judged on each kind of split."""
+    judged = [split_as(history, how, item_ids=item_ids, kind=kind).test for kind in get_args(Kind)]
+    codes = np.concatenate([pair_codes(test.user, test.item, len(item_ids)) for test in judged])
+    parts = split_as(history, how, item_ids=item_ids)
+    train, valid = (
+        part.where(~np.isin(pair_codes(part.user, part.item, len(item_ids)), codes))
+        for part in (parts.train, parts.valid)
+    )
+    return replace(parts, train=train, valid=valid)
+
+
+def with_some_users(split: Split, *, most: int, seed: int) -> Split:
+    """The split with test rows of at most so many users: of more with a like in the test, those whose ids have the
+    lowest hashes under the seed, whoever is beside them."""
+    users = np.unique(split.test.likes().user)
+    if len(users) <= most:
+        return split
+    first = np.argsort(id_hashes(split.test.user_ids[users], seed=seed), kind="stable")[:most]
+    return replace(split, test=split.test.where(np.isin(split.test.user, users[first])))
 
 
 def _cold_items(

@@ -9,9 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fusion.data.catalog import Scorer, Split
 from fusion.evaluation.evaluate import Figure
-from fusion.evaluation.protocol import Judgements, pooled_pairs
+from fusion.evaluation.protocol import Pool
 
 BINS = 10
 
@@ -70,26 +69,20 @@ def reliability(
     return found | {("error", None): float(np.average(np.abs(shares - means), weights=count))}
 
 
-def calibration(
-    scorers: Mapping[str, Scorer], *, split: Split, split_name: str, n_items: int, seed: int
-) -> list[Figure]:
+def calibration(pools: Mapping[str, Pool], *, split_name: str) -> list[Figure]:
     """How well every model's scores give the probability that a candidate is relevant, by Platt scaling and by isotonic
     regression: `platt_predicted` and `platt_observed` of the bin k, and `platt_error`, as of `reliability`; and the
     same for `isotonic`.
 
-    Of the users of `fusion.evaluation.protocol.pooled_pairs` those at even places fit the function from scores to
-    probabilities, and those at odd places judge it. Nothing where fewer than two users are evaluated, or those who
-    fit have relevant candidates only.
+    Of the users of a model's pool those at even places fit the function from scores to probabilities, and those at odd
+    places judge it. Nothing where fewer than two users are evaluated, or those who fit have relevant candidates only.
 
     Raises:
-        ValueError: a scorer's answer has the wrong shape or is not finite for some candidate.
+        ValueError: a score is not finite.
     """
-    judgements = Judgements.of(split, n_items)
     figures: list[Figure] = []
-    if not len(judgements.test):
-        return figures
-    for name, scorer in scorers.items():
-        scores, relevant, places = pooled_pairs(judgements, name, scorer, seed=seed)
+    for name, pool in pools.items():
+        scores, relevant, places = pool.pairs()
         if not np.isfinite(scores).all():
             raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores of {name} are not finite: expected numbers")
         fits = places % 2 == 0

@@ -10,30 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
-from fusion.data.catalog import Scorer, Split
 from fusion.evaluation.evaluate import Figure
-from fusion.evaluation.protocol import Judgements, pooled_pairs
+from fusion.evaluation.protocol import Pool
 
 PERCENT = np.arange(101)
 WORST, BEST = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
 
 
-def curves(scorers: Mapping[str, Scorer], *, split: Split, split_name: str, n_items: int, seed: int) -> list[Figure]:
-    """Every model's curves over `fusion.evaluation.protocol.pooled_pairs`: `roc`, the true positive rate at `k` percent
+def curves(pools: Mapping[str, Pool], *, split_name: str) -> list[Figure]:
+    """Every model's curves over its pool: `roc`, the true positive rate at `k` percent
     false positives; `pr`, the interpolated precision at `k` percent recall; both for k from 0 to 100; `pooled_auc`,
     the area under the ROC curve by the trapezoidal rule (Fawcett 2006); and `average_precision` (Manning et al. 2008,
     section 8.4, pairs of one score taken together). Nothing without a relevant and another pair. NaN is the worst
-    score.
-
-    Raises:
-        ValueError: a scorer's answer has the wrong shape.
-    """
-    judgements = Judgements.of(split, n_items)
+    score."""
     figures: list[Figure] = []
-    if not len(judgements.test):
-        return figures
-    for name, scorer in scorers.items():
-        scores, relevant, _ = pooled_pairs(judgements, name, scorer, seed=seed)
+    for name, pool in pools.items():
+        scores, relevant, _ = pool.pairs()
         if relevant.all() or not relevant.any():
             continue
         # scikit-learn refuses NaN and infinities, and sorts three times, which is quick where scores fall already.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import Scorer, Split
 from fusion.evaluation import beyond_accuracy, metrics
-from fusion.evaluation.protocol import Judgements, batches, hits
+from fusion.evaluation.protocol import Judgements, Pool, at_ranks, batches
 from fusion.evaluation.segments import segment_rows
 from fusion.ranking.top_k import top_k
 
@@ -48,22 +48,53 @@ class Figure:
 
 @dataclass(frozen=True)
 class _Segment:
-    """The relevant items of a segment, bool CSR [U, N], and the users who have any, int64 ascending."""
+    """Which of the n test likes belong to a segment, bool [n], and the users who have any, int64 ascending."""
 
     name: str
-    relevant: sp.csr_matrix
+    likes: NDArray[np.bool_]
     users: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """The rankings of some users, int64 [B, K], the `midranks` of their test likes, CSR float64 [B, N], and their
-    numbers of candidates, int [B]."""
+class _Asked:
+    """What some users are asked.
+
+    Attributes:
+        users: int64 [B].
+        candidates: bool [B, N].
+        likes: CSR int32 [B, N], 1 + the place of a test like among all n.
+        like_at: int32 [B, N], the same in full, 0 where there is none.
+    """
 
     users: NDArray[np.int64]
+    candidates: NDArray[np.bool_]
+    likes: sp.csr_matrix
+    like_at: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, judgements: Judgements, users: NDArray[np.int64], *, likes: sp.csr_matrix) -> "_Asked":
+        own = likes[users]
+        return cls(users, judgements.candidates(users), own, own.toarray())
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """What a model answers.
+
+    Attributes:
+        ranking: int64 [B, K].
+        found: int32 [B, K], 1 + the place of the test like at each rank, 0 where there is none.
+        midranks: float64, one for each entry of `_Asked.likes`.
+    """
+
     ranking: NDArray[np.int64]
-    midranks: sp.csr_matrix
-    n_candidates: NDArray[np.int64]
+    found: NDArray[np.int32]
+    midranks: NDArray[np.float64]
+
+    @classmethod
+    def by(cls, scores: NDArray[np.float32], asked: _Asked, *, k: int) -> "_Ranked":
+        ranking, _ = top_k(scores, k, exclude=~asked.candidates)
+        return cls(ranking, at_ranks(ranking, asked.like_at), metrics.midranks(scores, asked.candidates, asked.likes))
 
 
 def evaluate(
@@ -76,6 +107,7 @@ def evaluate(
     segments: Sequence[str] | None = None,
     masks: Mapping[str, NDArray[np.bool_]] | None = None,
     content: NDArray[np.float32] | None = None,
+    pools: Mapping[str, Pool] | None = None,
 ) -> list[Figure]:
     """Every model's recall, precision, f1, ndcg, map, mrr, hit_rate and accuracy at each k, and auc, in every segment.
 
@@ -94,6 +126,7 @@ def evaluate(
         segments: the names wanted, None for all.
         masks: modality → bool [N], True where the item has it.
         content: float32 [N, d], the items' content vectors of length 1; zeros for an item without content.
+        pools: model → what its scores are added to.
 
     Raises:
         ValueError: an unknown segment, no k or one below 1, or masks, content or scores of the wrong shape.
@@ -105,24 +138,29 @@ def evaluate(
     judgements = Judgements.of(split, n_items)
     parts = _segments(judgements, segment_rows(judgements, segments=segments, masks=masks))
     evaluated = np.unique(np.concatenate([np.zeros(0, np.int64), *(part.users for part in parts)]))
-    likes = judgements.relevant(np.ones(len(judgements.test), np.bool_))
+    test = judgements.test
+    numbered = (np.arange(1, len(test) + 1, dtype=np.int32), (test.user, test.item))
+    likes = sp.csr_matrix(numbered, shape=judgements.likes.shape)
     width = max(n_items, content.shape[1] if content is not None else 0)
-    figures: list[Figure] = []
-    for name, scorer in scorers.items():
-        collected = _Collected()
-        # A user is scored and ranked once for all segments that they belong to.
-        for users in batches(evaluated, width):
-            batch = _ranked(judgements, name, scorer, users, likes=likes[users], k=max(ks))
+    collected = {name: _Collected() for name in scorers}
+    # Users are scored and ranked by a model once for all segments that they belong to, and by all models in turn.
+    for users in batches(evaluated, width):
+        asked = _Asked.of(judgements, users, likes=likes)
+        for name, scorer in scorers.items():
+            scores = judgements.scores(name, scorer, users)
+            if pools and name in pools:
+                pools[name].add(users, scores, asked.candidates)
+            ranked = _Ranked.by(scores, asked, k=max(ks))
             for part in parts:
                 rows = np.flatnonzero(np.isin(users, part.users))
-                values = _accuracy(part, batch, rows, ks=ks)
+                values = _accuracy(part, asked, ranked, rows, ks=ks)
                 if part.name == "all":
-                    values |= _beyond_accuracy(judgements, batch, rows, content=content, ks=ks)
-                    shown = batch.ranking[rows]
-                    collected.add_exposures({k: beyond_accuracy.exposure_counts(shown, n_items, k=k) for k in ks})
-                collected.add(part.name, users[rows], values)
-        figures += collected.figures(name, split_name, judgements.ranked)
-    return figures
+                    shown = ranked.ranking[rows]
+                    values |= _beyond_accuracy(judgements, users[rows], shown, content=content, ks=ks)
+                    counts = {k: beyond_accuracy.exposure_counts(shown, n_items, k=k) for k in ks}
+                    collected[name].add_exposures(counts)
+                collected[name].add(part.name, users[rows], values)
+    return [f for name in scorers for f in collected[name].figures(name, split_name, judgements.ranked)]
 
 
 class _Collected:
@@ -162,32 +200,24 @@ class _Collected:
 
 def _segments(judgements: Judgements, rows: Mapping[str, NDArray[np.bool_]]) -> list[_Segment]:
     return [
-        _Segment(name, judgements.relevant(chosen), np.unique(judgements.test.user[chosen]).astype(np.int64))
+        _Segment(name, chosen, np.unique(judgements.test.user[chosen]).astype(np.int64))
         for name, chosen in rows.items()
         if chosen.any()
     ]
 
 
-def _ranked(
-    judgements: Judgements, name: str, scorer: Scorer, users: NDArray[np.int64], *, likes: sp.csr_matrix, k: int
-) -> _Batch:
-    scores = judgements.scores(name, scorer, users)
-    candidates = judgements.candidates(users)
-    ranking, _ = top_k(scores, k, exclude=~candidates)
-    # The midranks take the places of the likes in a matrix of the same sparsity.
-    ranks = metrics.midranks(scores, candidates, likes)
-    midranks = sp.csr_matrix((ranks, likes.indices, likes.indptr), shape=likes.shape)
-    return _Batch(users, ranking, midranks, candidates.sum(axis=1))
-
-
-def _accuracy(segment: _Segment, batch: _Batch, rows: NDArray[np.int64], *, ks: Sequence[int]) -> Values:
-    """The accuracy metrics of a segment for some rows of the batch."""
-    first, n_candidates = batch.ranking[rows], batch.n_candidates[rows]
-    relevant = segment.relevant[batch.users[rows]]
-    n_relevant = np.diff(relevant.indptr).astype(np.int64)
-    found = hits(first, relevant.toarray())
-    # Midranks are among all candidates; multiplying by bool keeps those of the segment's relevant items.
-    rank_sums = np.asarray(batch.midranks[rows].multiply(relevant).sum(axis=1)).ravel()
+def _accuracy(
+    segment: _Segment, asked: _Asked, ranked: _Ranked, rows: NDArray[np.int64], *, ks: Sequence[int]
+) -> Values:
+    """The accuracy metrics of a segment for some of the users, by their rows."""
+    n_candidates = asked.candidates.sum(axis=1)[rows]
+    found = (ranked.found > 0) & segment.likes[ranked.found - 1]
+    found = found[rows]
+    # Of all likes of a user those of the segment count; their midranks are among all candidates.
+    counts = segment.likes[asked.likes.data - 1]
+    user = np.repeat(np.arange(len(asked.users)), np.diff(asked.likes.indptr))[counts]
+    n_relevant = np.bincount(user, minlength=len(asked.users))[rows]
+    rank_sums = np.bincount(user, ranked.midranks[counts], minlength=len(asked.users))[rows].astype(np.float64)
     values: Values = {("auc", None): metrics.auc(rank_sums, n_relevant, n_candidates)}
     for k in ks:
         values |= {
@@ -205,14 +235,14 @@ def _accuracy(segment: _Segment, batch: _Batch, rows: NDArray[np.int64], *, ks: 
 
 def _beyond_accuracy(
     judgements: Judgements,
-    batch: _Batch,
-    rows: NDArray[np.int64],
+    users: NDArray[np.int64],
+    shown: NDArray[np.int64],
     *,
     content: NDArray[np.float32] | None,
     ks: Sequence[int],
 ) -> Values:
-    """The metrics beyond accuracy for some rows of the batch."""
-    shown, liked, likes = batch.ranking[rows], judgements.likes[batch.users[rows]], judgements.popularity
+    """The metrics beyond accuracy of the lists that some users, int64 [B], are shown, int64 [B, K]."""
+    liked, likes = judgements.likes[users], judgements.popularity
     values: Values = {}
     for k in ks:
         values["novelty", k] = beyond_accuracy.novelty(shown, likes, int(judgements.warm.sum()), k=k)

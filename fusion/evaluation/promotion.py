@@ -15,11 +15,13 @@ class Verdict:
     Attributes:
         may_serve: the decision.
         reasons: one clause for each reference compared with, or why there was no comparison.
+        refused: names of the populations in which it is worse than a reference, or has no figure.
         judged: whether there were likes of enough users to tell anything.
     """
 
     may_serve: bool
     reasons: tuple[str, ...]
+    refused: tuple[str, ...] = ()
     judged: bool = False
 
     def __str__(self) -> str:
@@ -75,7 +77,7 @@ class Judged:
     """A population on whose held-out likes a model is judged.
 
     Attributes:
-        name: for the reasons.
+        name: for the reasons, and unique.
         candidate: float [n], the model's figure of each user; None where it has none.
         references: name → float [n], the figure of each of the same users; the model may not be worse than any.
         likes: number of held-out likes.
@@ -103,26 +105,30 @@ def judge(populations: Sequence[Judged], *, figure: str, over_a_judged: bool = F
     asked = [population for population in populations if population.likes]
     known = [p for p in asked if p.candidate is not None and len(p.candidate) >= MIN_USERS]
     errors = float(norm.isf(norm.sf(1) / max(1, len(known))))
-    may_serve, reasons = True, []
+    refused, reasons = [], []
     for population in asked:
         if population.candidate is None:
-            may_serve = False
+            refused.append(population.name)
             reasons.append(f"{population.name}: no {figure} to judge by, though {population.likes} likes were held out")
         elif population not in known:
             reasons.append(f"{population.name}: not judged, {len(population.candidate)} users of at least {MIN_USERS}")
         else:
-            for name, reference in population.references.items():
-                mean = paired_mean(population.candidate, reference)
-                holds = mean.not_worse(errors)
-                may_serve &= holds
-                reasons.append(
-                    f"{population.name}: {'holds its own against' if holds else 'WORSE than'} {name} "
-                    f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
-                )
+            means = {name: paired_mean(population.candidate, each) for name, each in population.references.items()}
+            holds = {name: mean.not_worse(errors) for name, mean in means.items()}
+            reasons += [
+                f"{population.name}: {'holds its own against' if holds[name] else 'WORSE than'} {name} "
+                f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
+                for name, mean in means.items()
+            ]
+            if not all(holds.values()):
+                refused.append(population.name)
+    may_serve = not refused
     if over_a_judged and not known:
         may_serve = False
         reasons.append("too few held-out likes to tell anything, and the last promoted model was judged: it goes on")
-    return Verdict(may_serve, tuple(reasons) or ("no held-out likes to judge by",), judged=bool(known))
+    return Verdict(
+        may_serve, tuple(reasons) or ("no held-out likes to judge by",), refused=tuple(refused), judged=bool(known)
+    )
 
 
 def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:

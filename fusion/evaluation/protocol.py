@@ -4,6 +4,7 @@ and what a hit is. Figures, early stopping and tuning all use it."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,8 +14,10 @@ from fusion.data.catalog import History, Scorer, Split, like_matrix, pair_codes,
 from fusion.evaluation.metrics import ndcg
 from fusion.ranking.top_k import top_k
 
-CELLS = 8_000_000
-"""Most scores that are held at once."""
+CELLS = 4_000_000
+"""Most scores of a model that are held at once."""
+PAIRS = 8_000_000
+"""Most pairs of a user and a candidate that are pooled."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +104,16 @@ class Judgements:
         return scores
 
 
-def hits(ranking: NDArray[np.int64], relevant: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """bool [B, K]: whether the item at each rank of a ranking is relevant. Every figure counts hits this way.
+def at_ranks(ranking: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
+    """[B, K]: the value of the item at each rank of a ranking, 0 or False where there is none. Every figure finds its
+    hits this way.
 
     Args:
         ranking: int64 [B, K], items as `fusion.ranking.top_k.top_k` returns them, negative where there is none.
-        relevant: bool [B, N].
+        values: [B, N], such as whether the item is relevant to the user.
     """
     # The -1 of a rank without an item would index the last item; it looks up item 0 and is then masked.
-    return np.take_along_axis(relevant, np.maximum(ranking, 0), axis=1) & (ranking >= 0)
+    return np.take_along_axis(values, np.maximum(ranking, 0), axis=1) * (ranking >= 0)
 
 
 def ndcg_at_k(
@@ -122,7 +126,7 @@ def ndcg_at_k(
         candidates: bool [B, N], the items that may be ranked; None for all.
     """
     ranking, _ = top_k(scores, k, exclude=None if candidates is None else ~candidates)
-    return ndcg(hits(ranking, relevant), relevant.sum(axis=1), k=k)
+    return ndcg(at_ranks(ranking, relevant), relevant.sum(axis=1), k=k)
 
 
 def batches(users: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]:
@@ -132,22 +136,45 @@ def batches(users: NDArray[np.int64], width: int) -> Iterator[NDArray[np.int64]]
         yield users[start : start + size]
 
 
-def pooled_pairs(
-    judgements: Judgements, name: str, scorer: Scorer, *, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
-    """The pairs of an evaluated user and a candidate, in one pool; where they are more than `CELLS`, those of so many
-    users as fit.
+class Pool:
+    """The pairs of an evaluated user and a candidate, all users together, with a model's scores: gathered while users
+    are scored. Where there are more than `PAIRS`, they are those of as many users as fit.
 
-    Returns:
-        float32 [n], scores; bool [n], whether the candidate is relevant; int64 [n], the user's index in the order in
-        which users are shuffled by the seed.
+    Args:
+        seed: shuffles the users.
 
-    Raises:
-        ValueError: the scorer's answer has the wrong shape.
+    Attributes:
+        users: int64 [V], those whose pairs are pooled, in the shuffled order.
     """
-    users = np.random.default_rng(seed).permutation(np.unique(judgements.test.user).astype(np.int64))
-    users = next(batches(users, judgements.n_items), users)
-    candidates = judgements.candidates(users)
-    relevant = judgements.relevant(np.ones(len(judgements.test), np.bool_))[users].toarray()
-    places = np.repeat(np.arange(len(users)), candidates.sum(axis=1))
-    return judgements.scores(name, scorer, users)[candidates], relevant[candidates], places
+
+    def __init__(self, judgements: Judgements, *, seed: int) -> None:
+        users = np.random.default_rng(seed).permutation(np.unique(judgements.test.user).astype(np.int64))
+        self.users = users[: max(1, PAIRS // max(1, judgements.n_items))]
+        self._relevant = judgements.relevant(np.ones(len(judgements.test), np.bool_))
+        self._of: dict[int, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
+
+    def add(self, users: NDArray[np.int64], scores: NDArray[np.float32], candidates: NDArray[np.bool_]) -> None:
+        """Adds the pairs of those users who are in the pool.
+
+        Args:
+            users: int64 [B].
+            scores: float32 [B, N].
+            candidates: bool [B, N].
+        """
+        for row in np.flatnonzero(np.isin(users, self.users)):
+            own, user = candidates[row], int(users[row])
+            self._of[user] = scores[row, own], self._relevant[user].toarray()[0, own]
+
+    def pairs(self) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+        """
+        Returns:
+            float32 [n], scores; bool [n], whether the candidate is relevant; int64 [n], the user's place in `users`.
+
+        Raises:
+            KeyError: a user's pairs were not added.
+        """
+        of = [self._of[user] for user in self.users.tolist()]
+        if not of:
+            return np.zeros(0, np.float32), np.zeros(0, np.bool_), np.zeros(0, np.int64)
+        scores, relevant = (np.concatenate(parts) for parts in zip(*of, strict=True))
+        return scores, relevant, np.repeat(np.arange(len(of)), [len(own) for own, _ in of])

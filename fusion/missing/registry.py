@@ -20,10 +20,10 @@ POLICIES = {
 
 
 def create(name: str, parameters: dict[str, Any] | None = None) -> Policy:
-    """An unfitted policy.
+    """An unfitted policy: of that name, or of a class of one's own that is named as `module:Class`.
 
     Raises:
         ValueError: no policy has that name, or it takes no such parameter.
     """
-    made: Policy = create_by_name("missing-modality policy", POLICIES, name, parameters)
+    made: Policy = create_by_name("missing-modality policy", POLICIES, name, parameters, base=Policy)
     return made

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from schemas.table import MODALITIES
 BLOCKS = ("history", *MODALITIES)
 Space = Mapping[str, BaseDistribution]
 """Argument of a constructor → the values that a search may try for it."""
+Population = Literal["with_history", "without_history", "new_items"]
+"""Users with a like and users without one, who rank the whole catalog, and anybody who ranks items that nobody has had.
+"""
 
 
 class Strategy(ABC):
@@ -33,6 +36,7 @@ class Strategy(ABC):
     Attributes:
         name: its key in `fusion.models.registry`.
         space: what a search for better parameters may try, by the constructor's arguments (`fusion.selection.search`).
+        validates: whether a fit chooses or stops by validation likes.
         max_likes: the number of likes up to which a night's training ends in reasonable time; None for no limit. Above
             it a strategy is fitted where a configuration names it, but not chosen by model selection.
         sequences: whether the strategy reads a catalog's `sequences`; they are loaded only for those that do.
@@ -42,6 +46,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     space: ClassVar[Space] = {}
+    validates: ClassVar[bool] = True
     max_likes: ClassVar[int | None] = None
     sequences: ClassVar[bool] = False
     checkpoint: Path | None = None
@@ -109,6 +114,16 @@ class Strategy(ABC):
     def new_item_user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
         """float32 [U, D]: as `user_vectors`, for ranking items that nobody has had among themselves."""
         return self.user_vectors(catalog, history)
+
+    @property
+    def population_weights(self) -> Mapping[Population, Mapping[str, float]]:
+        """Population → scorer → its weight, of a model that weighs scorers by population."""
+        return {}
+
+    def with_weights_of(self, other: "Strategy", population: Population) -> "Strategy | None":
+        """This model with the weights that another one has for a population; None unless both weigh the same things by
+        population."""
+        return None
 
     def predictions(self, catalog: Catalog, history: History) -> "Predictions | None":
         """Predictions beside the scores, over the catalog's items; None where the model learns nothing else."""

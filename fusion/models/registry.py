@@ -1,6 +1,7 @@
 """The strategies by name; fitted models are saved as folders of a JSON file and NumPy arrays."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ class FormatError(ValueError):
 
 
 def strategy(name: str) -> type[Strategy]:
-    """The class of a strategy.
+    """The class of the strategy of that name, or of one's own that is named as `module:Class`.
 
     Raises:
         ValueError: no strategy has that name.
     """
-    found: type[Strategy] = class_by_name("strategy", STRATEGIES, name)
+    found: type[Strategy] = class_by_name("strategy", STRATEGIES, name, base=Strategy)
     return found
 
 
@@ -48,7 +49,7 @@ def create(name: str, parameters: dict[str, Any] | None = None) -> Strategy:
     Raises:
         ValueError: no strategy has that name, or it takes no such parameter.
     """
-    made: Strategy = create_by_name("strategy", STRATEGIES, name, parameters)
+    made: Strategy = create_by_name("strategy", STRATEGIES, name, parameters, base=Strategy)
     return made
 
 
@@ -57,15 +58,22 @@ def save(model: Strategy, folder: Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
-    description = {"format": FORMAT, "strategy": model.name, "parameters": model.parameters()}
+    cls = type(model)
+    place = f"{cls.__module__}:{cls.__qualname__}"
+    name = next((name for name, known in STRATEGIES.items() if known == place), place)
+    description = {"format": FORMAT, "strategy": name, "parameters": model.parameters()}
     (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def load(folder: Path) -> Strategy:
-    """Returns the model that `save` wrote. Nothing is unpickled.
+def load(folder: Path, *, own: Collection[str] = ()) -> Strategy:
+    """Returns the model that `save` wrote. Nothing is unpickled, and nothing is imported that the folder alone names.
+
+    Args:
+        own: the strategies, named as `module:Class`, that may be loaded beside those of `STRATEGIES`.
 
     Raises:
-        FormatError: it was stored by a later version, or by an earlier one whose strategies kept something else.
+        FormatError: it was stored by a later version, or by an earlier one whose strategies kept something else, or
+            its class is one's own and not among `own`.
         ValueError: the folder holds no model.
         OSError, zipfile.BadZipFile: a file of it is missing or damaged.
     """
@@ -75,10 +83,13 @@ def load(folder: Path) -> Strategy:
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
     if (found := description.get("format", 1)) > FORMAT:
         raise FormatError(f"format {found}, of a later version; this one reads up to {FORMAT}")
+    name = description["strategy"]
+    if ":" in name and name not in own:
+        raise FormatError(f"a class of one's own, {name}, which is imported only where the configuration names it")
     with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
         arrays = dict(stored)
     try:
-        model = create(description["strategy"], description["parameters"])
+        model = create(name, description["parameters"])
         model.restore(arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"of an earlier version ({type(error).__name__}: {error})") from error

@@ -51,14 +51,31 @@ def points(
     Raises:
         ValueError: there is no such combination.
     """
+    if combination != SUM and nonzero is None:
+        nonzero = nonzero_items(items, blocks)
+    scores = block_scores(users, items, blocks)
+    return combined(scores, combination=combination, weights=weights, candidates=candidates, nonzero=nonzero or {})
+
+
+def combined(
+    scores: Points,
+    *,
+    nonzero: Mapping[str, NDArray[np.bool_]],
+    combination: str = SUM,
+    weights: Mapping[str, float] | None = None,
+    candidates: NDArray[np.bool_] | None = None,
+) -> Points:
+    """As `points`, given the dot products, block → float32 [B, N].
+
+    Raises:
+        ValueError: there is no such combination.
+    """
     if combination not in COMBINATIONS:
         raise ValueError(f"combination {combination!r}: expected one of {', '.join(COMBINATIONS)}")
-    scores = block_scores(users, items, blocks)
     if combination == SUM:
         return weighted(scores, weights or {})
-    nonzero = nonzero_items(items, blocks) if nonzero is None else nonzero
-    allowed = np.ones((len(users), len(items)), np.bool_) if candidates is None else candidates
-    ranked = {name: allowed & nonzero[name] for name in blocks}  # [B, N] & [N]: a block ranks the items that have it
+    allowed = np.True_ if candidates is None else candidates
+    ranked = {name: allowed & np.broadcast_to(nonzero[name], score.shape) for name, score in scores.items()}
     return BlockRankings.of(scores, ranked).points(combination, weights or {})
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, Split
+from fusion.data.splits import with_some_users
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import clearly_best
@@ -59,7 +60,7 @@ class Bench:
     """One split, on whose validation likes strategies are tried one after the other.
 
     Candidates are all items, or the split's `valid_candidates`, without those that the user liked or saw in train. Of
-    more than `MAX_USERS` users with validation likes, that many are drawn by the seed.
+    more than `MAX_USERS` users with validation likes, that many are drawn (`fusion.data.splits.with_some_users`).
 
     Args:
         catalog: the model input made from train alone.
@@ -74,7 +75,7 @@ class Bench:
     ) -> None:
         self.metric, self.k, self.seed = metric, k, seed
         self._catalog, self._split, self._checkpoints = catalog, split, checkpoints
-        self._tuning = _with_some_users(split.tuning(), seed=seed)
+        self._tuning = with_some_users(split.tuning(), most=MAX_USERS, seed=seed)
         self._holdout = Holdout.of(split, len(catalog), seed=seed)
 
     def attempt(self, name: str, strategy: str, parameters: Mapping[str, Any], *, progress: bool = False) -> Trial:
@@ -132,12 +133,3 @@ def select_trial(trials: Sequence[Trial]) -> Trial:
     if any(trial.value is None for trial in trials):
         return trials[0]
     return trials[clearly_best([trial.per_user for trial in trials])]
-
-
-def _with_some_users(split: Split, *, seed: int) -> Split:
-    """The split with at most `MAX_USERS` users in its test."""
-    users = np.unique(split.test.likes().user)
-    if len(users) <= MAX_USERS:
-        return split
-    drawn = np.random.default_rng(seed).choice(users, MAX_USERS, replace=False)
-    return replace(split, test=split.test.where(np.isin(split.test.user, drawn)))

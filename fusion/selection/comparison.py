@@ -1,7 +1,7 @@
 """Comparison of strategies, policies for missing modalities, ablations and baselines on one split."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from fusion.baselines.registry import BASELINES
 from fusion.data.catalog import Catalog, History, Scorer, Split
 from fusion.data.subsets import without_modality, without_share
-from fusion.evaluation.evaluate import evaluate
+from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import Interval, intervals, sign_flip_p
 from fusion.missing.fill import fill
 from fusion.models import registry
 from fusion.models.base import Strategy
 from fusion.models.scorer import scorer
+from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
 from schemas.config import Missing
 from schemas.table import MODALITIES, Modality
@@ -25,6 +26,7 @@ from schemas.table import MODALITIES, Modality
 KS = (10, 20)
 SHOWN = (("ndcg", 10), ("recall", 20), ("auc", None), ("coverage", 20))
 HALF = 0.5
+_NOBODY = np.zeros(0, np.int64)
 
 Known = Callable[[History], Catalog]
 """A part of the history → the catalog as prepared from that part alone."""
@@ -45,9 +47,10 @@ class Line:
     """One line of the comparison.
 
     Attributes:
-        kind: `strategy`; `policy`, the default strategy with missing modalities filled in; `hidden`, the default
-            strategy fitted on everything and evaluated on less; `without`, fitted and evaluated on less; `baseline`.
-        name: of the strategy, policy or baseline, or of the modality that was removed.
+        kind: `strategy`; `left_out`, the default strategy without one of its scorers; `policy`, the default strategy
+            with missing modalities filled in; `hidden`, the default strategy fitted on everything and evaluated on
+            less; `without`, fitted and evaluated on less; `baseline`.
+        name: of the strategy, policy or baseline, or of the scorer or modality that was removed.
         values: the figures of `SHOWN`, in that order; NaN for a missing one.
         intervals: of those figures, at 95%; None for a figure that is not a mean over users.
         per_user: float64 [n], the first figure of each user; empty without figures.
@@ -67,6 +70,26 @@ class Line:
     fit_s: float = 0.0
     score_s: float = 0.0
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean over users of one line's first figure less another's, and its 95% interval (paired bootstrap)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def difference(line: Line, other: Line, *, seed: int) -> Difference | None:
+    """A line less another one of the same split; None where one has no figures."""
+    if not len(line.per_user) or not len(other.per_user):
+        return None
+    per_user = line.per_user - other.per_user
+    figure = Figure(line.name, "", "all", SHOWN[0][0], SHOWN[0][1], float(per_user.mean()), _NOBODY, per_user)
+    (interval,) = intervals([figure], seed=seed)
+    assert interval is not None
+    return Difference(figure.value, interval.low, interval.high)
 
 
 class Comparison:
@@ -93,8 +116,23 @@ class Comparison:
         self._catalog = known(self._history)
         self._best: Line | None = None
 
-    def lines(self, *, baselines: Sequence[str], strategies: Sequence[str], missing: Sequence[str]) -> Iterator[Line]:
-        """One line after the other, baselines first: their best is the reference of the p-values."""
+    def lines(
+        self,
+        *,
+        baselines: Sequence[str],
+        strategies: Sequence[str],
+        missing: Sequence[str] = (),
+        leave_out: Sequence[str] = (),
+        ablations: bool = True,
+    ) -> Iterator[Line]:
+        """One line after the other, baselines first: their best is the reference of the p-values. The default strategy
+        has its line whether it is among `strategies` or not.
+
+        Args:
+            leave_out: scorers of the default strategy, each of which is left out once; one that it does not have on
+                this catalog has no line.
+            ablations: whether the default strategy is evaluated without each modality and half of each.
+        """
         for name in baselines:
             line = self._baseline(name)
             if len(line.per_user) and (self._best is None or line.values[0] > self._best.values[0]):
@@ -105,8 +143,14 @@ class Comparison:
                 yield self._fitted("strategy", name, strategy=name)[0]
         line, model = self._fitted("strategy", self._default)
         yield line
+        there = {scorer for weights in model.population_weights.values() for scorer in weights}
+        for name in (name for name in leave_out if name in there):
+            left_out = [*self._parameters.get("leave_out", ()), name]
+            yield self._fitted("left_out", name, parameters={"leave_out": left_out})[0]
         for name in missing:
             yield self._fitted("policy", name, change=partial(self._filled, name))[0]
+        if not ablations:
+            return
         present = [m for m in MODALITIES if self._catalog.masks[m].any()]
         for modality in present:
             catalog = without_modality(self._catalog, modality)
@@ -126,20 +170,38 @@ class Comparison:
         return self._evaluated("baseline", name, lambda users: model.scores(self._history, users), fit_s=fit_s)
 
     def _fitted(
-        self, kind: str, name: str, *, strategy: str | None = None, change: Change = _unchanged
+        self,
+        kind: str,
+        name: str,
+        *,
+        strategy: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        change: Change = _unchanged,
     ) -> tuple[Line, Strategy]:
-        """Fits a strategy, the default one unless named, on the changed catalog: tuned on train, then on train and
-        valid."""
-        strategy, parameters = (strategy, {}) if strategy else (self._default, self._parameters)
-        train, started = self._split.train, time.monotonic()
-        holdout = Holdout.of(self._split, len(self._catalog), seed=self._seed)
-        seen = change(self._known(train), train)
-        tuned = registry.create(strategy, parameters).fit(seen, train, holdout, seed=self._seed)
-        tune_s, started = time.monotonic() - started, time.monotonic()
-        model, catalog = registry.create(strategy, parameters), change(self._catalog, self._history)
+        """Fits a strategy, the default one unless named, on the changed catalog: tuned on train, where it chooses by
+        validation likes, then on train and valid.
+
+        Args:
+            parameters: of the default strategy, beside those that it has.
+        """
+        settings = {} if strategy else self._parameters | dict(parameters or {})
+        strategy = strategy or self._default
+        started = time.monotonic()
+        tuned, tune_s = None, 0.0
+        if registry.strategy(strategy).validates:
+            tuned = self._tuned(strategy, settings, change)
+            tune_s, started = time.monotonic() - started, time.monotonic()
+        model, catalog = registry.create(strategy, settings), change(self._catalog, self._history)
         model.fit(catalog, self._history, seed=self._seed, tuned=tuned)
         fit_s = time.monotonic() - started
         return self._evaluated(kind, name, self._scorer(model, catalog), tune_s=tune_s, fit_s=fit_s), model
+
+    def _tuned(self, strategy: str, parameters: dict[str, Any], change: Change) -> FitLog:
+        train = self._split.train
+        holdout = Holdout.of(self._split, len(self._catalog), seed=self._seed)
+        return registry.create(strategy, parameters).fit(
+            change(self._known(train), train), train, holdout, seed=self._seed
+        )
 
     def _filled(self, policy: str, catalog: Catalog, known: History) -> Catalog:
         return fill(catalog, known, Missing(policy=policy), seed=self._seed)

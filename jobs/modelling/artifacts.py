@@ -1,13 +1,14 @@
 """Trained models under LAKE/artifacts: one folder a model version, complete once it holds `model.json`."""
 
 import hashlib
+import inspect
 import json
 import posixpath
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +24,8 @@ from jobs.runtime.night import Night
 from lake import files, storage
 from lake.damage import words
 from lake.lake import LakeError
+from schemas.classes import class_at, short
+from schemas.config import Fusion
 from schemas.errors import NightweaveError
 
 FORMAT = 2
@@ -43,17 +46,27 @@ class StoredModelError(NightweaveError):
 
 @dataclass(frozen=True)
 class Identity:
-    """Hashes of all that a model is made from; equal identities mean equal models."""
+    """Hashes of all that a model is made from; equal identities mean equal models.
+
+    Attributes:
+        weights_from: population → version of the model whose weights it has for that one, where these are not its own.
+    """
 
     strategy: str
     fingerprint_data: str
     fingerprint_encoders: str
     fingerprint_config: str
     fingerprint_code: str
+    weights_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model_version(self) -> str:
-        return f"{self.strategy}-{digest(asdict(self))[:12]}"
+        return f"{short(self.strategy)}-{digest(asdict(self))[:12]}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns of `models` of the same names."""
+        return asdict(self) | {"weights_from": list(self.weights_from.items())}
 
     @property
     def path(self) -> str:
@@ -69,7 +82,7 @@ def identity(night: Night, dataset: Dataset, strategy: str, parameters: Mapping[
         fingerprint_data=dataset.fingerprint,
         fingerprint_encoders=digest(dict(dataset.encoders)),
         fingerprint_config=digest([night.config.fusion.model_dump(mode="json"), dict(parameters)]),
-        fingerprint_code=code_fingerprint(),
+        fingerprint_code=code_fingerprint(night.config.fusion),
     )
 
 
@@ -177,7 +190,7 @@ def load(night: Night, path: str, part: str) -> Strategy:
             source_filesystem=filesystem,
             destination_filesystem=pafs.LocalFileSystem(),
         )
-        return registry.load(folder)
+        return registry.load(folder, own=night.config.fusion.own_strategies)
     except registry.FormatError as error:
         raise StoredModelError(
             f"{path}/{part}: {error}; it can neither be judged nor serve, and the next night that promotes a model "
@@ -194,8 +207,15 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def code_fingerprint() -> str:
-    """Return a hash of the code that makes a model: the sources of `fusion`, and the versions of its libraries."""
+def code_fingerprint(config: Fusion) -> str:
+    """Return a hash of the code that makes a model: the sources of `fusion`, the versions of its libraries, and the
+    files of classes of one's own that the configuration names; not of what these import."""
     sources = sorted(Path(fusion.__file__ or "").parent.rglob("*.py"))
+    sources += [Path(inspect.getfile(class_at(name))) for name in _own_classes(config)]
     libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
     return digest([*libraries, *(source.read_text("utf-8") for source in sources)])
+
+
+def _own_classes(config: Fusion) -> list[str]:
+    named = [*(candidate.strategy for candidate in config.considered), config.missing.policy]
+    return [name for name in named if ":" in name]

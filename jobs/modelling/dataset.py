@@ -70,6 +70,7 @@ def load(night: Night, *encoders: Mapping[str, str]) -> tuple[Dataset, ...]:
         if dataset is None:
             features = {m: Features.read(night.lake, m, each[m]) for m in MODALITIES}
             owned = {m: Owned.read(night, items, m, each[m]) for m in MODALITIES}
+            _warn_of_empty_stores(features, owned)
             catalog = _catalog(night.lake, items, ids, features, owned, sequenced=sequenced)
             reviews = _reviews(written, ids, history.user_ids, features["text"])
             dataset = Dataset(catalog, history, reviews, each, _fingerprint(items, owned, rows, written))
@@ -131,6 +132,20 @@ class Owned:
             return cls(False, np.arange(len(items)), items["text_key"].combine_chunks())
         keys = items[f"{modality}_keys"].combine_chunks()
         return cls(False, pc.list_parent_indices(keys).to_numpy(), pc.list_flatten(keys))
+
+
+def _warn_of_empty_stores(features: Mapping[Modality, Features], owned: Mapping[Modality, Owned]) -> None:
+    """Warn of every modality whose contents have no vector at all: its encoder never ran."""
+    for modality, store in features.items():
+        contents = len(owned[modality].key) - owned[modality].key.null_count
+        if contents and not len(store.keys):
+            log.warning(
+                "%s: of %d contents none has a vector of the encoder %s, so that models go without them; run extract "
+                "under this configuration, or name the encoder that ran",
+                modality,
+                contents,
+                store.encoder,
+            )
 
 
 def _catalog(

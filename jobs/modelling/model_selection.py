@@ -24,6 +24,7 @@ from jobs.modelling.dataset import Dataset
 from jobs.runtime.night import Night, NightError
 from lake import files
 from lake.lake import Lake
+from schemas.classes import short
 from schemas.config import AUTO, Candidate
 
 log = logging.getLogger("nightweave.model_selection")
@@ -150,7 +151,7 @@ def _choice_path(night: Night, dataset: Dataset, before: Mapping[str, SearchResu
         "fusion": night.config.fusion.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
         "found before": [None if found is None else found.parameters for found in before.values()],
-        "code": code_fingerprint(),
+        "code": code_fingerprint(night.config.fusion),
     }
     return f"{CHOICES}/{digest(depends_on)}.json"
 
@@ -165,7 +166,7 @@ def _search_folder(night: Night, candidate: Candidate) -> str:
         "split": settings.split.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
     }
-    return f"{SEARCHES}/{candidate.strategy}-{digest(depends_on)[:12]}"
+    return f"{SEARCHES}/{short(candidate.strategy)}-{digest(depends_on)[:12]}"
 
 
 def _earlier_result(night: Night, candidate: Candidate) -> SearchResult | None:

@@ -1,6 +1,6 @@
 """Files and folders beside the tables that no published night needs any more: models, choices, searches, scratch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +29,8 @@ class Unused:
 def unused_artifacts(lake: Lake, before: datetime) -> dict[str, list[Unused]]:
     """Return, by their folder of LAKE, the files and folders that are unused and were last written before that moment.
 
-    - A model is used while `models` names it, or a night's `item_embeddings` were made by it.
+    - A model is used while `models` names it, or one that has its scorers and another's weights, or a night's
+      `item_embeddings` were made by it.
     - A choice is used while its model is.
     - The result of a search is used while a choice that is used depends on it. The newest of each search is kept for
       good, since later nights use it.
@@ -64,7 +65,10 @@ def remove(lake: Lake, unused: list[Unused]) -> None:
 
 def _used_models(lake: Lake) -> set[str]:
     """The folders, relative to LAKE, of the models that are used."""
-    used = set(lake.read(Models, columns=["path"])["path"].to_pylist())
+    trained = [field.name for field in fields(artifacts.Identity) if field.name != "weights_from"]
+    used = set()
+    for row in lake.read(Models, columns=["path", *trained]).to_pylist():
+        used |= {row.pop("path"), artifacts.Identity(**row).path}
     for batch in lake.batches(ItemEmbeddings, columns=["model_version"]):
         used |= {f"{artifacts.FOLDER}/{version}" for version in batch["model_version"].unique().to_pylist()}
     return used

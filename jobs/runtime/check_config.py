@@ -7,7 +7,6 @@ made with its parameters. No network is built and nothing is fitted, so it takes
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,8 +16,11 @@ from features.registry import locate
 from fusion.crossmodal.registry import ALIGNMENTS
 from fusion.data.arguments import class_by_name
 from fusion.evaluation.evaluate import METRICS
+from fusion.missing.policy import Policy
 from fusion.missing.registry import POLICIES
+from fusion.models.base import Strategy
 from fusion.models.registry import STRATEGIES, strategy
+from schemas.classes import class_at
 from schemas.config import AUTO, Config, ConfigError, EncoderChoice, Fusion, in_words
 from schemas.errors import did_you_mean
 from schemas.features import GIVEN, is_given
@@ -61,13 +63,10 @@ def _check_encoder(modality: str, choice: EncoderChoice) -> None:
     """Find the class and make the encoder; its fingerprint needs the weights, which are read but not loaded."""
     place = f"extract.encoders.{modality}"
     try:
-        module, _, name = locate(modality, choice.name).partition(":")
-        cls = getattr(import_module(module), name)
+        cls = class_at(locate(modality, choice.name))
     except ValueError as error:
         raise ConfigError(f"{place}: {error}") from None
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{place}: {choice.name!r} cannot be imported: {error}") from None
-    if not (isinstance(cls, type) and issubclass(cls, Encoder) and cls.modality == modality):
+    if not (issubclass(cls, Encoder) and cls.modality == modality):
         raise ConfigError(f"{place}: {choice.name!r} is no encoder of {modality}; give a class of features/{modality}")
     made: Encoder = _made(place, choice.name, cls, choice.parameters)
     try:
@@ -82,18 +81,27 @@ def _check_fusion(fusion: Fusion) -> None:
     named_one = fusion.considered if fusion.strategy != AUTO else ()
     for place, candidates in (("fusion.strategy", named_one), ("fusion.candidates", fusion.candidates)):
         for candidate in candidates:
-            _check_named(place, "strategy", STRATEGIES, candidate.strategy, candidate.parameters)
+            named = (candidate.strategy, candidate.parameters)
+            _check_named(place, "strategy", STRATEGIES, *named, base=Strategy)
     missing = fusion.missing
-    _check_named("fusion.missing", "missing-modality policy", POLICIES, missing.policy, missing.parameters)
+    _check_named("fusion.missing", "missing-modality policy", POLICIES, missing.policy, missing.parameters, base=Policy)
     _check_named("fusion.contradictions", "alignment", ALIGNMENTS, fusion.contradictions.alignment, {})
     if fusion.tuning.wanted and not any(strategy(one.strategy).space for one in fusion.considered):
         names = ", ".join(one.strategy for one in fusion.considered)
         raise ConfigError(f"fusion.tuning: {names} has no parameters to search; leave tuning out, or name another")
 
 
-def _check_named(place: str, kind: str, table: Mapping[str, str], name: str, parameters: Mapping[str, Any]) -> None:
+def _check_named(
+    place: str,
+    kind: str,
+    table: Mapping[str, str],
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    base: type | None = None,
+) -> None:
     try:
-        cls = class_by_name(kind, table, name)
+        cls = class_by_name(kind, table, name, base=base)
     except ValueError as error:
         raise ConfigError(f"{place}: {error}") from None
     _made(place, f"{kind} {name!r}", cls, parameters)

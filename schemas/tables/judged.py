@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from schemas.table import Check, Column, Table, query
+from schemas.table import VERSIONS, Check, Column, Table, query
 
 
 class Metrics(Table):
@@ -20,9 +20,11 @@ class Metrics(Table):
             "model",
             pa.string(),
             "What is measured: the night's model, by its strategy; the same shown a catalog without a modality, "
-            "`STRATEGY without MODALITY`; `popularity`, `item_knn` or `last_promoted`, the model that the night's is "
-            "to replace. In a validation: each strategy that was tried for the night, and `STRATEGY trial N`, those of "
-            "a search for parameters.",
+            "`STRATEGY without MODALITY`; a baseline, such as `popularity` or `item_knn`; `last_promoted`, the model "
+            "that the night's is to replace, and `best_promoted`, where that is another (`models.best_so_far`); where "
+            "the night's model was refused for a population, `last_weights`, its scorers with the last promoted "
+            "model's weights for that one. In a validation: each strategy that was tried for the night, and "
+            "`STRATEGY trial N`, those of a search for parameters.",
         ),
         Column(
             "split",
@@ -44,7 +46,11 @@ class Metrics(Table):
             "`auc`, and over the pooled pairs of users and items, of a sample of users beyond 8 million pairs, `roc`, "
             "`pr`, `pooled_auc`, `average_precision`. What lists show: "
             "`novelty` (bits), `diversity`, `popularity_bias`, `coverage`, `exposure_gini`. Scores as probabilities: "
-            "`platt_*`, `isotonic_*`. `parameter NAME`: a trial's parameter that is a number.",
+            "`platt_*`, `isotonic_*`. `parameter NAME`: a trial's parameter that is a number. "
+            "`users`: with held-out likes whose lists were judged, and `user_share`, their share of all who have some: "
+            "below 1 where `evaluate.max_users` bounds them. "
+            "`weight SCORER`: of a stack that serves the night, the weight that serves the population of that split "
+            "and segment, under the model that it was learnt by: the night's own, `last_weights` or `last_promoted`.",
         ),
         Column(
             "k",
@@ -78,14 +84,18 @@ class Metrics(Table):
 class Models(Table):
     """One trained model.
 
-    The fingerprints name what a model was made from: the same strategy and fingerprints make the same model, and give
-    it the same version on every night.
+    The fingerprints name what a model was made from: the same strategy, fingerprints and `weights_from` make the same
+    model, and give it the same version on every night.
     """
 
     name = "models"
     described = (
         Column("date", pa.date32(), "Night that the model was trained for."),
-        Column("model_version", pa.string(), "The strategy, then 12 hex digits of a hash of it and the fingerprints."),
+        Column(
+            "model_version",
+            pa.string(),
+            "The strategy, then 12 hex digits of a hash of it, the fingerprints and `weights_from`.",
+        ),
         Column(
             "promoted",
             pa.bool_(),
@@ -103,7 +113,16 @@ class Models(Table):
             "best_so_far",
             pa.string(),
             "The `model_version` that later nights must hold their own against beside the last promoted one, so that "
-            "nights cannot each be a little worse; null in rows of versions that knew none.",
+            "nights cannot each be a little worse; null where the model was not promoted, and in rows of versions that "
+            "knew none.",
+            nullable=True,
+        ),
+        Column(
+            "weights_from",
+            VERSIONS,
+            "Where a population would have been served worse by the night's own weights: the population "
+            "(`with_history`, `without_history` or `new_items`) and the `model_version` of the model whose weights "
+            "serve it. A population that is not named has the model's own; null in rows of versions that knew none.",
             nullable=True,
         ),
         Column("strategy", pa.string(), "The fusion strategy, by its name in the configuration."),

@@ -27,6 +27,11 @@ SMOOTHING, SMOOTHING_RANK, SMOOTHING_RIDGE = 2.0, 64, 100.0
 """Weight, axes and ridge of what the linear autoencoder expects beside the likes (`ContentScorers`)."""
 RECENT = 10.0
 """Likes after which a like weighs 1/e for the scorer of recent content."""
+SCORERS = (
+    "content_ridge",
+    "content_ridge_recent",
+    *(f"{modality}_{kind}" for modality in MODALITIES for kind in ("ridge", "neighbours")),
+)
 
 
 @dataclass(frozen=True)

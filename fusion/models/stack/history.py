@@ -1,7 +1,8 @@
 """Scorers learnt from likes alone: linear autoencoder, item transitions, matrix factorisation, popularity, trend."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ TRANSITIONS = {"transitions_10": (10.0, 3.0), "transitions_5": (5.0, 2.0)}
 """Scorer → that number, and the one after which a like weighs 1/e in what follows."""
 FACTORS = {"factors": (30.0, 5.0), "factors_light": (10.0, 2.0), "factors_strong": (60.0, 20.0)}
 """Scorer → ridge and alpha (`fusion.data.matrix_factors`)."""
+SCORERS = (*AUTOENCODERS, *TRANSITIONS, *FACTORS, "popularity", "trend")
 N_FACTORS = 64
 MAX_LEVERAGE = 0.999
 """Of an item, so that one which the others do not predict is not divided by 0."""
@@ -110,8 +112,17 @@ class HistoryScorers:
         """Number of principal axes."""
         return len(self.shrinkage)
 
-    def parts(self, likes: History, users: NDArray[np.integer]) -> Iterator[Part]:
-        """Every scorer's part for some users.
+    def columns(self, scorers: Collection[str]) -> NDArray[np.int64]:
+        """int64 [d'], ascending: the columns of the items that some scorers use, and those of the autoencoders, by
+        which items are compared."""
+        place = _columns(self.rank)
+        names = ["autoencoder", *(name for name in place if name in scorers and name != "autoencoder")]
+        return np.concatenate([np.arange(place[name].start, place[name].stop) for name in names])
+
+    def parts(
+        self, likes: History, users: NDArray[np.integer], *, scorers: Collection[str] = SCORERS
+    ) -> Iterator[Part]:
+        """The parts of some scorers for some users; those of others cost nothing.
 
         Args:
             likes: of known items, by their place among them.
@@ -120,22 +131,31 @@ class HistoryScorers:
         if not len(self.items):
             return
         place = _columns(self.rank)
-        pasts = {decay: self._past(likes, users, decay=decay) for decay in _DECAYS}
-        for name, decay in AUTOENCODERS.items():
-            yield self._part(name, place["autoencoder"], pasts[decay] * self.shrinkage)
-        for name, (decay, _) in TRANSITIONS.items():
-            yield self._part(name, place[name], pasts[decay])
-        rows = with_mean_user(recency_matrix(likes, len(self.items), decay=None)[users], self.count)
-        for name, (ridge, alpha) in FACTORS.items():
-            solved = user_factors(self.items[:, place[name]], rows, ridge=ridge, alpha=alpha)
-            yield self._part(name, place[name], solved)
-        yield self._part("popularity", place["popularity"], np.ones((len(users), 1), np.float32))
-        yield self._part("trend", place["trend"], self._trend(likes, users))
 
-    def _past(self, likes: History, users: NDArray[np.integer], *, decay: float | None) -> NDArray[np.float32]:
-        """float32 [B, r], x V."""
-        weights = recency_matrix(likes, len(self.items), decay=decay)[users]
-        return with_mean_user(weights, self.count) @ self.axes
+        @cache
+        def past(decay: float | None) -> NDArray[np.float32]:
+            """float32 [B, r], x V."""
+            return rows(decay) @ self.axes
+
+        @cache
+        def rows(decay: float | None) -> sp.csr_matrix:
+            """CSR float32 [B, K], x."""
+            return with_mean_user(recency_matrix(likes, len(self.items), decay=decay)[users], self.count)
+
+        for name in (name for name in SCORERS if name in scorers):
+            columns = place["autoencoder" if name in AUTOENCODERS else name]
+            if name in AUTOENCODERS:
+                vectors = past(AUTOENCODERS[name]) * self.shrinkage
+            elif name in TRANSITIONS:
+                vectors = past(TRANSITIONS[name][0])
+            elif name in FACTORS:
+                ridge, alpha = FACTORS[name]
+                vectors = user_factors(self.items[:, columns], rows(None), ridge=ridge, alpha=alpha)
+            elif name == "popularity":
+                vectors = np.ones((len(users), 1), np.float32)
+            else:
+                vectors = self._trend(likes, users)
+            yield self._part(name, columns, vectors)
 
     def _trend(self, likes: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [B, BINS], the weights of the bins around each user's last like, or the newest of all."""
@@ -155,9 +175,6 @@ class HistoryScorers:
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `state`; other entries are ignored."""
         return cls(**{field.name: state[field.name] for field in fields(cls)})
-
-
-_DECAYS: set[float | None] = {*AUTOENCODERS.values(), *(decay for decay, _ in TRANSITIONS.values())}
 
 
 def _columns(rank: int) -> dict[str, slice]:

@@ -1,23 +1,28 @@
 """A stack: history and content scorers, each learnt alone and brought to unit spread, weighed for three populations."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args
+from functools import cached_property
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_at
-from fusion.models.base import FitContext, Strategy, block_slices
+from fusion.data.catalog import Catalog, History, like_matrix, nobody, positions, rows_at
+from fusion.models.base import FitContext, Population, Strategy, block_slices
+from fusion.models.stack.content import SCORERS as OF_CONTENT
 from fusion.models.stack.content import ContentFeatures, ContentScorers
+from fusion.models.stack.history import SCORERS as OF_HISTORY
 from fusion.models.stack.history import HistoryScorers
 from fusion.models.stack.questions import FOLDS, Rankings, item_folds, joined, newcomers, newest_likes, rankings
 from fusion.models.stack.scores import Part, under
 from fusion.models.stack.weights import PRIOR, fit_weights
 from fusion.training.config import FitLog
+from schemas.errors import did_you_mean
 
-Population = Literal["with_history", "without_history", "new_items"]
+SCORERS = (*OF_HISTORY, *OF_CONTENT)
 BLOCK = 4096
 """Users whose parts are held at once."""
 
@@ -35,12 +40,29 @@ class Stack(Strategy):
 
     The scorers are those of `fusion.models.stack.history` and `fusion.models.stack.content`. A fit uses no validation
     likes and no log of another fit: it holds some likes out itself, weighs, and then fits the scorers again on all.
+
+    Vectors have the columns of the scorers that have a weight for some population, and those by which items are
+    compared.
+
+    Args:
+        leave_out: names of `SCORERS` that are not used.
+
+    Raises:
+        ValueError: there is no such scorer.
     """
 
     name = "stack"
+    validates = False
+
+    def __init__(self, *, leave_out: Sequence[str] = ()) -> None:
+        for scorer in leave_out:
+            if scorer not in SCORERS:
+                near = did_you_mean(scorer, SCORERS)
+                raise ValueError(f"leave_out {scorer!r}: no scorer; {near}there are {', '.join(SCORERS)}")
+        self.leave_out = tuple(leave_out)
 
     def parameters(self) -> dict[str, Any]:
-        return {}
+        return {"leave_out": list(self.leave_out)}
 
     def _fit(self, context: FitContext) -> FitLog:
         started = time.monotonic()
@@ -49,7 +71,8 @@ class Stack(Strategy):
         features = self._content(catalog)
 
         def fitted(known: History, *, history: bool = True) -> FittedScorers:
-            return FittedScorers.fit(catalog, known.likes(), self._content, features, history=history, seed=seed)
+            scorers = FittedScorers.fit(catalog, known.likes(), self._content, features, history=history, seed=seed)
+            return replace(scorers, left_out=self.leave_out)
 
         def asked(known: History, later: History, *, new: NDArray[np.bool_] | None = None) -> Rankings | None:
             scorers = fitted(known, history=new is None)
@@ -64,20 +87,31 @@ class Stack(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        """History's columns are those of `HistoryScorers`."""
-        return block_slices({"history": self._scorers.first, **self._content.widths})
+        """History's columns are those of `HistoryScorers` that are used."""
+        content = self._content.widths
+        return block_slices({"history": len(self._columns) - sum(content.values()), **content})
 
     @property
     def neighbour_blocks(self) -> dict[str, slice]:
         """`blocks` with the autoencoder's columns alone for history: likeness is not what follows, nor popularity."""
         return {**self.blocks, "history": slice(0, self._scorers.history.rank if self._scorers.history else 0)}
 
+    @property
+    def _used(self) -> list[str]:
+        """The scorers that have a weight for some population."""
+        return [s for s in self._scorers.names if any(weights[s] for weights in self.population_weights.values())]
+
+    @property
+    def _columns(self) -> NDArray[np.int64]:
+        """int64 [D], ascending: the columns of the scorers' item matrix that are the vectors'."""
+        return self._scorers.columns(self._used, n_content=sum(self._content.widths.values()))
+
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._scorers.item_ids, catalog.item_ids) >= 0
         return {"history": has_history, **self._content.masks(catalog)}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
-        return self._scorers.item_vectors(catalog, self._content(catalog))
+        return self._scorers.item_vectors(catalog, self._content(catalog))[:, self._columns]
 
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
         likes = history.likes()
@@ -92,15 +126,29 @@ class Stack(Strategy):
         """float32 [U, D]: each scorer's users times its weight for their population, str [U], added up where scorers
         share columns."""
         width = self._scorers.first + sum(self._content.widths.values())
-        vectors = np.zeros((len(likes.user_ids), width), np.float32)
+        used, columns = self._used, self._columns
+        vectors = np.zeros((len(likes.user_ids), len(columns)), np.float32)
         for start in range(0, len(vectors), BLOCK):
             users = np.arange(start, min(start + BLOCK, len(vectors)))
-            for part in self._scorers.parts(catalog, likes, users):
+            block = np.zeros((len(users), width), np.float32)
+            for part in self._scorers.parts(catalog, likes, users, scorers=used):
                 weight = np.zeros(len(users), np.float32)
-                for name, weights in self._weights.items():
-                    weight[population[users] == name] = weights.get(part.scorer, PRIOR)
-                vectors[users, part.columns] += weight[:, None] * part.users
+                for name, weights in self.population_weights.items():
+                    weight[population[users] == name] = weights[part.scorer]
+                block[:, part.columns] += weight[:, None] * part.users
+            vectors[users] = block[:, columns]
         return vectors
+
+    @property
+    def population_weights(self) -> dict[Population, dict[str, float]]:
+        return {p: {s: w.get(s, PRIOR) for s in self._scorers.names} for p, w in self._weights.items()}
+
+    def with_weights_of(self, other: Strategy, population: Population) -> Strategy | None:
+        if not isinstance(other, Stack) or other._scorers.names != self._scorers.names:
+            return None
+        mixed = copy(self)
+        mixed._weights = {**self._weights, population: other._weights[population]}
+        return mixed
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = {f"content/{name}": array for name, array in self._content.state().items()}
@@ -112,7 +160,7 @@ class Stack(Strategy):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._content = ContentFeatures.from_state(under("content/", state))
-        self._scorers = FittedScorers.from_state(under("scorers/", state))
+        self._scorers = replace(FittedScorers.from_state(under("scorers/", state)), left_out=self.leave_out)
         self._weights = {}
         for population in get_args(Population):
             names, values = (state[f"weights/{population}/{part}"].tolist() for part in ("names", "values"))
@@ -126,11 +174,13 @@ class FittedScorers:
     Attributes:
         item_ids: str [K], ascending, of the items with a like.
         history: None where only new items are ranked, of which history knows nothing.
+        left_out: scorers that are not used.
     """
 
     item_ids: NDArray[np.str_]
     history: HistoryScorers | None
     content: ContentScorers
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def fit(
@@ -169,16 +219,39 @@ class FittedScorers:
             return features
         return np.hstack([rows_at(self.history.items, positions(self.item_ids, catalog.item_ids)), features])
 
-    def parts(self, catalog: Catalog, likes: History, users: NDArray[np.integer]) -> Iterator[Part]:
-        """Every scorer's part for some users, int [B], given likes of items of the catalog."""
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The scorers, in the order of their parts."""
+        return tuple(part.scorer for part in self._parts(nobody("").likes(), np.arange(1)))
+
+    def columns(self, scorers: Collection[str], *, n_content: int) -> NDArray[np.int64]:
+        """int64 [d], ascending: the columns of history that some scorers use (`HistoryScorers.columns`), then the
+        `n_content` of content."""
+        own = self.history.columns(scorers) if self.history else np.zeros(0, np.int64)
+        return np.concatenate([own, self.first + np.arange(n_content)])
+
+    def parts(
+        self, catalog: Catalog, likes: History, users: NDArray[np.integer], *, scorers: Collection[str] | None = None
+    ) -> Iterator[Part]:
+        """Every scorer's part, or those of some, for some users, int [B], given likes of items of the catalog."""
         asked = np.zeros(len(likes.user_ids), np.bool_)
         asked[users] = True
         theirs = likes.where(asked[likes.user])
         place = positions(self.item_ids, catalog.item_ids)[theirs.item]
         known = replace(theirs.where(place >= 0), item=place[place >= 0].astype(np.int32))
+        return self._parts(known, users, scorers)
+
+    def _parts(
+        self, known: History, users: NDArray[np.integer], scorers: Collection[str] | None = None
+    ) -> Iterator[Part]:
+        """As `parts`, given likes of known items, by their place among them."""
+
+        def wanted(scorer: str) -> bool:
+            return scorer not in self.left_out and (scorers is None or scorer in scorers)
+
         if self.history is not None:
-            yield from self.history.parts(known, users)
-        yield from self.content.parts(known, users, first=self.first)
+            yield from self.history.parts(known, users, scorers=[scorer for scorer in OF_HISTORY if wanted(scorer)])
+        yield from (part for part in self.content.parts(known, users, first=self.first) if wanted(part.scorer))
 
     def state(self) -> dict[str, NDArray[Any]]:
         history = self.history.state() if self.history else {}

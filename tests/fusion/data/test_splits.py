@@ -1,14 +1,17 @@
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.data.catalog import tie_hashes
-from fusion.data.splits import split
+from fusion.data.catalog import Split, tie_hashes
+from fusion.data.splits import Kind, choice_split, split, split_as, with_some_users
+from schemas.config import Fusion
 from tests.fusion.worlds import history_of
 
+KINDS = get_args(Kind)
 N = 31
 IDS = np.array([f"i{k:04d}" for k in range(N)])
 
@@ -168,3 +171,30 @@ def test_what_an_earlier_night_knew_is_not_what_a_later_one_asks(rows, count, ki
     before, later = (history_of(part, users=6) for part in (rows[: 10 + count], rows))
     known = cut(before, kind).known().likes()
     assert not set(pairs(known)) & set(pairs(cut(later, kind).test.likes()))
+
+
+def test_choices_are_made_without_what_any_kind_of_split_judges_on():
+    """And nothing else is left out."""
+    random = np.random.default_rng(4)
+    liked = np.unique(random.integers(0, N, (400, 2)), axis=0)
+    times = random.permutation(len(liked))
+    history = history_of([(u, i, t) for (u, i), t in zip(liked.tolist(), times.tolist(), strict=True)])
+    for kind in KINDS:
+        how = Fusion.model_validate({"split": {"kind": kind}})
+        parts, found = split_as(history, how, item_ids=IDS), choice_split(history, how, item_ids=IDS)
+        judged = {pair for each in KINDS for pair in pairs(split_as(history, how, item_ids=IDS, kind=each).test)}
+        assert set(pairs(found.train)) == set(pairs(parts.train)) - judged
+        assert set(pairs(found.valid)) == set(pairs(parts.valid)) - judged
+        assert len(found.train) and len(found.valid)
+
+
+def test_a_sample_of_users_does_not_depend_on_who_is_beside_them():
+    history = history_of([(user, 0, 0) for user in range(50)])
+    nothing = history.where(np.zeros(len(history), np.bool_))
+    parts = Split(nothing, nothing, history)
+    some = with_some_users(parts, most=20, seed=1).test
+    assert len(some) == 20 and with_some_users(parts, most=50, seed=1) is parts
+    fewer = with_some_users(replace(parts, test=history.where(history.user % 2 == 0)), most=20, seed=1).test
+    assert set(some.user[some.user % 2 == 0].tolist()) <= set(fewer.user.tolist())
+    other = with_some_users(parts, most=20, seed=2).test
+    assert set(other.user.tolist()) != set(some.user.tolist())

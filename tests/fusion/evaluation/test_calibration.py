@@ -6,6 +6,8 @@ from sklearn.calibration import calibration_curve
 
 from fusion.data.catalog import Split
 from fusion.evaluation.calibration import calibration, isotonic, platt, reliability
+from fusion.evaluation.evaluate import evaluate
+from fusion.evaluation.protocol import Judgements, Pool
 from tests.fusion.worlds import history_of
 
 
@@ -91,7 +93,9 @@ def world(n_users=200, n_items=50, seed=0):
 
 
 def judge(scorer, split, n_items=50, seed=1):
-    found = calibration({"m": scorer}, split=split, split_name="x", n_items=n_items, seed=seed)
+    pool = Pool(Judgements.of(split, n_items), seed=seed)
+    evaluate({"m": scorer}, split=split, split_name="x", n_items=n_items, pools={"m": pool})
+    found = calibration({"m": pool}, split_name="x")
     return {(f.metric, f.k): f.value for f in found}
 
 
@@ -122,10 +126,15 @@ def test_a_half_that_was_not_fitted_judges():
 
 def test_at_most_so_many_users_as_fit(monkeypatch):
     scores, split = world()
-    monkeypatch.setattr("fusion.evaluation.protocol.CELLS", 50 * 20)
-    asked = []
-    judge(lambda users: (asked.extend(users), scores[users])[1], split)
-    assert len(asked) == len(set(asked)) == 20
+    monkeypatch.setattr("fusion.evaluation.protocol.PAIRS", 50 * 20)
+    pool = Pool(Judgements.of(split, 50), seed=1)
+    evaluate({"m": lambda users: scores[users]}, split=split, split_name="x", n_items=50, pools={"m": pool})
+    pooled, _, places = pool.pairs()
+    assert len(pool.users) == len(set(pool.users.tolist())) == 20
+    np.testing.assert_array_equal(pooled.reshape(20, 50), scores[pool.users])
+    np.testing.assert_array_equal(places, np.repeat(np.arange(20), 50))
+    found = {(f.metric, f.k): f.value for f in calibration({"m": pool}, split_name="x")}
+    assert found == judge(lambda users: scores[users], split)
 
 
 def test_too_little_to_judge_gives_nothing():

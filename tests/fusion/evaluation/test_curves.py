@@ -3,13 +3,17 @@ import pytest
 
 from fusion.data.catalog import Split
 from fusion.evaluation.curves import curves
+from fusion.evaluation.evaluate import evaluate
+from fusion.evaluation.protocol import Judgements, Pool
 from tests.fusion.worlds import history_of
 
 NOTHING = history_of([], users=2)
 
 
 def figures(scorer, split, n_items, seed=0):
-    found = curves({"m": scorer}, split=split, split_name="x", n_items=n_items, seed=seed)
+    pool = Pool(Judgements.of(split, n_items), seed=seed)
+    evaluate({"m": scorer}, split=split, split_name="x", n_items=n_items, pools={"m": pool})
+    found = curves({"m": pool}, split_name="x")
     return {(f.metric, f.k): f.value for f in found}
 
 
@@ -85,21 +89,19 @@ def test_only_the_splits_candidates_are_pooled():
 def test_of_many_users_a_sample_is_judged(monkeypatch):
     """Users of two kinds, half of them ranked well and half badly; of 10 drawn users the share of the good is known
     from who was asked, and their scores, -1, 0 and 1, give the area: of (1, 0) to (0, 1) and back."""
-    monkeypatch.setattr("fusion.evaluation.protocol.CELLS", 2 * 10)
-    asked = []
+    monkeypatch.setattr("fusion.evaluation.protocol.PAIRS", 2 * 10)
 
     def scorer(users):
-        asked.append(set(users.tolist()))
         return np.where((users % 2 == 0)[:, None], np.float32([1, -1]), np.float32([0, 0]))
 
     nothing = history_of([], users=100)
     split = Split(nothing, nothing, history_of([(user, 0, 0) for user in range(100)], users=100))
     found = figures(scorer, split, 2, seed=1)
+    asked = [set(Pool(Judgements.of(split, 2), seed=seed).users.tolist()) for seed in (1, 1, 2)]
     good = sum(user % 2 == 0 for user in asked[0]) / 10
-    assert len(asked) == 1 and len(asked[0]) == 10 and 0 < good < 1
+    assert len(asked[0]) == 10 and 0 < good < 1
     # A relevant 1 beats all; a relevant 0 beats the -1 and ties with the 0.
     assert found["pooled_auc", None] == pytest.approx(good + (1 - good) * (good + (1 - good) / 2))
-    figures(scorer, split, 2, seed=1), figures(scorer, split, 2, seed=2)
     assert asked[1] == asked[0] != asked[2]
 
 

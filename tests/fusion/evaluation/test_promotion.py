@@ -105,3 +105,11 @@ def test_held_out_likes_without_a_figure_refuse_a_model():
     verdict = judge([population(None, likes=7, popularity=SAME)], figure="ndgc@20")
     assert not verdict.may_serve
     assert str(verdict) == "new items: no ndgc@20 to judge by, though 7 likes were held out"
+
+
+def test_the_populations_that_a_model_was_refused_for_are_named():
+    fine = Judged("users with history", SAME, {"popularity": SAME}, 3)
+    unknown = Judged("users without history", None, {"popularity": SAME}, 3)
+    worse = population(SAME, popularity=SAME - 0.1, last_promoted=SAME + 0.1)
+    assert judge([fine, unknown, worse], figure="ndcg@20").refused == ("users without history", "new items")
+    assert judge([fine], figure="ndcg@20").refused == ()

@@ -1,5 +1,6 @@
 """The stack: its scorers, its questions and its weights against numbers worked out by hand and plain computations."""
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +19,11 @@ from fusion.models import registry
 from fusion.models.scorer import scorer
 from fusion.models.stack.content import RIDGE, SMOOTHING, SMOOTHING_RIDGE, ContentScorers
 from fusion.models.stack.history import AUTOENCODER_RIDGE, HistoryScorers
-from fusion.models.stack.model import Stack
+from fusion.models.stack.model import SCORERS, Stack
 from fusion.models.stack.questions import Rankings, item_folds, joined, newcomers, newest_likes, rankings
 from fusion.models.stack.scores import Part
 from fusion.models.stack.weights import PRIOR, PRIOR_USERS, fit_weights
+from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
 WIDTHS = {"text": 1, "image": 0, "audio": 0, "video": 0}
@@ -467,6 +469,91 @@ def test_it_finds_what_popularity_and_chance_do_not(kind):
         kind,
     )
     assert found["stack"] > max(found["popularity"], found["chance"]) + 0.3
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A stack of all scorers whose weights are the prior's, with its catalog and history."""
+    catalog, history = tastes(users=40, items=40)
+    everything = {m: catalog.vectors["text"] for m in ("audio", "video")}
+    catalog = replace(
+        catalog, vectors={**catalog.vectors, **everything}, masks={m: catalog.masks["text"] for m in MODALITIES}
+    )
+    model = Stack()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fusion.models.stack.model.fit_weights", lambda found: {})
+        model.fit(catalog, history, seed=1)
+    return model, catalog, history
+
+
+def weighed(model, **weights):
+    """The model with these weights for all populations, 0 for other scorers."""
+    changed = copy(model)
+    changed._weights = {p: dict.fromkeys(SCORERS, 0.0) | weights for p in model._weights}
+    return changed
+
+
+def test_a_full_stack_has_the_scorers_that_may_be_left_out(fitted):
+    model, _, history = fitted
+    scorers = model._scorers
+    assert len(history) and scorers.names == SCORERS
+    yielded = [*scorers.history.parts(history, np.arange(2)), *scorers.content.parts(history, np.arange(2), first=0)]
+    assert tuple(part.scorer for part in yielded) == SCORERS, "one that has no name there cannot be left out"
+    assert all(set(weights.values()) == {PRIOR} for weights in model.population_weights.values())
+
+
+def test_columns_that_no_weight_uses_are_left_out_and_scores_stay(fitted):
+    """Similar items are compared by the autoencoder's columns and content's, which stay."""
+    model, catalog, history = fitted
+    narrow = weighed(model, transitions_5=1.0, popularity=0.5, text_ridge=0.2)
+    users, items = narrow.user_vectors(catalog, history), narrow.item_vectors(catalog)
+    rank = model._scorers.history.rank
+    content = sum(model._content.widths.values())
+    assert users.shape[1] == items.shape[1] == 2 * rank + 1 + content < model.item_vectors(catalog).shape[1]
+    parts = {p.scorer: p for p in model._scorers.parts(catalog, history.likes(), np.arange(40))}
+    every = model._scorers.item_vectors(catalog, model._content(catalog))
+    weights = {"transitions_5": 1.0, "popularity": 0.5, "text_ridge": 0.2}
+    expected = sum(w * parts[s].users @ every[:, parts[s].columns].T for s, w in weights.items())
+    np.testing.assert_allclose(users @ items.T, expected, rtol=1e-4, atol=1e-5)
+    assert narrow.blocks["history"] == slice(0, 2 * rank + 1)
+    for name, columns in narrow.neighbour_blocks.items():
+        np.testing.assert_array_equal(
+            items[:, columns], model.item_vectors(catalog)[:, model.neighbour_blocks[name]], err_msg=name
+        )
+
+
+def test_scorers_that_nobody_weighs_are_not_computed(fitted, monkeypatch):
+    model, catalog, history = fitted
+    monkeypatch.setattr("fusion.models.stack.history.user_factors", lambda *_, **__: pytest.fail("computed"))
+    assert weighed(model, autoencoder=1.0).user_vectors(catalog, history).any()
+
+
+def test_a_scorer_that_is_left_out_has_no_part_and_no_weight(tmp_path, monkeypatch):
+    monkeypatch.setattr("fusion.models.stack.model.fit_weights", lambda found: dict.fromkeys(found.scorers, 0.1))
+    catalog, history = tastes(users=30, items=30)
+    model = Stack(leave_out=["popularity", "text_ridge"])
+    model.fit(catalog, history, seed=1)
+    left = {scorer for weights in model.population_weights.values() for scorer in weights}
+    assert not left & {"popularity", "text_ridge"} and {"trend", "image_ridge"} <= left
+    registry.save(model, tmp_path)
+    again = registry.load(tmp_path)
+    assert again.parameters() == {"leave_out": ["popularity", "text_ridge"]}
+    np.testing.assert_array_equal(again.user_vectors(catalog, history), model.user_vectors(catalog, history))
+    with pytest.raises(ValueError, match=r"leave_out 'popularty': no scorer; did you mean popularity\?"):
+        Stack(leave_out=["popularty"])
+
+
+def test_weights_of_one_population_are_taken_over_alone(fitted):
+    model, catalog, history = fitted
+    other = weighed(model, trend=1.0)
+    mixed = model.with_weights_of(other, "new_items")
+    np.testing.assert_array_equal(mixed.user_vectors(catalog, history), model.user_vectors(catalog, history))
+    assert mixed.population_weights["new_items"] == other.population_weights["new_items"]
+    assert model.population_weights["new_items"]["trend"] == PRIOR
+    fewer = copy(model)
+    fewer._scorers = replace(model._scorers, left_out=("trend",))
+    assert model.with_weights_of(fewer, "new_items") is None
+    assert model.with_weights_of(registry.create("content"), "new_items") is None
 
 
 @pytest.mark.parametrize("rows", [[], [(0, 0, 1)], [(0, 0, 1), (0, 1, 2), (0, 2, 3)], [(1, 2, 5, 0.0)]])

@@ -10,9 +10,17 @@ from fusion.data.subsets import k_core
 from fusion.evaluation.evaluate import evaluate
 from fusion.models.scorer import scorer
 from fusion.models.stack.model import Stack
-from fusion.selection.comparison import SHOWN, Comparison
+from fusion.selection.comparison import SHOWN, Comparison, Difference, difference
 from fusion.training.early_stopping import Holdout
 from tests.fusion.worlds import history_of, tastes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def equal_weights():
+    """Stacks have equal weights: nothing here is about how weights are learnt, which takes most of a fit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fusion.models.stack.model.fit_weights", lambda found: {})
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +29,10 @@ def lines():
     parts = split(history, kind="per_user", test_share=0.2, valid_share=0.1)
     comparison = Comparison(lambda known: catalog, parts, default="stack", seed=3)
     found = comparison.lines(
-        baselines=["popularity", "tfidf_neighbours"], strategies=["stack", "content"], missing=["mean", "none"]
+        baselines=["popularity", "tfidf_neighbours"],
+        strategies=["stack", "content"],
+        missing=["mean", "none"],
+        leave_out=["autoencoder"],
     )
     return catalog, parts, list(found)
 
@@ -33,6 +44,7 @@ def test_every_model_has_its_line(lines):
         ("baseline", "tfidf_neighbours"),
         ("strategy", "content"),
         ("strategy", "stack"),
+        ("left_out", "autoencoder"),
         ("policy", "mean"),
         ("policy", "none"),
         ("hidden", "text"),
@@ -81,6 +93,31 @@ def test_models_are_told_from_the_best_baseline(lines):
     p_values = {line.name: line.p_value for line in lines[2]}
     assert np.isnan(p_values["popularity"])
     assert p_values["stack"] < 0.01
+
+
+def test_a_scorer_is_worth_the_difference_to_the_stack_without_it(lines):
+    """Beside a paired bootstrap of the hand-made kind: the mean of the differences, between the ends."""
+    catalog, parts, found = lines
+    by_name = {(line.kind, line.name): line for line in found}
+    stack, without = by_name["strategy", "stack"], by_name["left_out", "autoencoder"]
+    model = Stack(leave_out=["autoencoder"])
+    model.fit(catalog, parts.known(), seed=3)
+    figures = evaluate(
+        {"it": scorer(model, catalog, parts.known())}, split=parts, split_name="", n_items=len(catalog), ks=[10]
+    )
+    (expected,) = (f for f in figures if (f.segment, f.metric) == ("all", "ndcg"))
+    np.testing.assert_array_equal(without.per_user, expected.per_user)
+    worth = difference(without, stack, seed=3)
+    assert worth.mean == pytest.approx((without.per_user - stack.per_user).mean())
+    assert worth.low <= worth.mean <= worth.high
+    assert difference(stack, stack, seed=3) == Difference(0, 0, 0)
+    assert difference(stack, by_name["baseline", "tfidf_neighbours"], seed=3) is None
+
+
+def test_what_chooses_by_nothing_is_fitted_once(lines):
+    by_name = {(line.kind, line.name): line for line in lines[2]}
+    assert by_name["strategy", "stack"].tune_s == 0
+    assert by_name["strategy", "content"].tune_s > 0
 
 
 def test_the_core_shrinks_until_all_that_are_left_have_enough():

@@ -30,7 +30,11 @@ def test_a_profile_that_needs_nothing_from_elsewhere_is_valid(profile: str) -> N
             {"fusion": {"strategy": "decision", "parameters": {"rnak": 1}}},
             r"fusion\.strategy: strategy 'decision' has no parameter 'rnak'; did you mean rank\?",
         ),
-        ({"fusion": {"parameters": {"rank": 8}}}, r"strategy 'stack' has no parameter 'rank'; it takes none"),
+        ({"fusion": {"parameters": {"rank": 8}}}, r"strategy 'stack' has no parameter 'rank'; it takes leave_out"),
+        (
+            {"fusion": {"parameters": {"leave_out": ["trned"]}}},
+            r"fusion\.strategy: strategy 'stack': leave_out 'trned': no scorer; did you mean trend\?",
+        ),
         ({"fusion": {"strategy": "decision", "candidates": ["oracle"]}}, r"fusion\.candidates: strategy 'oracle'"),
         ({"fusion": {"missing": {"policy": "meen"}}}, r"fusion\.missing: .*'meen': unknown; did you mean mean\?"),
         (
