@@ -8,6 +8,7 @@ from typing import Any
 from airflow.listeners import hookimpl
 
 NIGHTLY = "nightly_recommendations"
+TAG = "nightweave"
 LONGEST = 1000
 """Characters that Airflow's database takes."""
 SHORTEST = 100
@@ -35,7 +36,8 @@ def on_dag_run_success(dag_run: Any) -> None:
     """Note where the night's report is, if it has one."""
     from dags.wiring.reports import TASK, address
 
-    if dag_run.logical_date and _state(dag_run, TASK) == "success":
+    ours = TAG in {tag.name for tag in dag_run.dag_model.tags}
+    if ours and dag_run.logical_date and _state(dag_run, TASK) == "success":
         day = dag_run.logical_date.date()
         _note(dag_run, f"[Report of the night {day}]({address(day)})")
 
@@ -44,20 +46,25 @@ def _failures(dag_run: Any) -> dict[str, str]:
     """The sentences of the tasks of a run that failed, by task."""
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
-    from sqlalchemy.orm import object_session
 
     told = select(XComModel).where(XComModel.dag_run_id == dag_run.id, XComModel.key == FAILURE)
-    sentences = {row.task_id: XComModel.deserialize_value(row) for row in object_session(dag_run).scalars(told)}
+    sentences = {row.task_id: XComModel.deserialize_value(row) for row in _session(dag_run).scalars(told)}
     return {task: sentence for task, sentence in sentences.items() if _state(dag_run, task) == "failed"}
 
 
 def _state(dag_run: Any, task_id: str) -> str | None:
     from airflow.models import TaskInstance
     from sqlalchemy import select
-    from sqlalchemy.orm import object_session
 
     here = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
-    return object_session(dag_run).scalar(select(TaskInstance.state).where(*here, TaskInstance.task_id == task_id))
+    return _session(dag_run).scalar(select(TaskInstance.state).where(*here, TaskInstance.task_id == task_id))
+
+
+def _session(dag_run: Any) -> Any:
+    """The session that the caller works in, which commits what is noted."""
+    from sqlalchemy.orm import object_session
+
+    return object_session(dag_run)
 
 
 def _note(dag_run: Any, text: str) -> None:

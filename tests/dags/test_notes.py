@@ -1,5 +1,6 @@
 """The note of a run: ours above a person's, within what the database takes."""
 
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,8 @@ from dags.wiring import notes
 
 def run(content: str | None = None, user: str | None = None) -> Any:
     before = None if content is None else SimpleNamespace(content=content, user_id=user)
-    return SimpleNamespace(dag_run_note=before, note=content, logical_date=None)
+    others = SimpleNamespace(tags=[SimpleNamespace(name="somebody's")])
+    return SimpleNamespace(dag_run_note=before, note=content, logical_date=date(2026, 11, 1), dag_model=others)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_no_note_is_longer_than_the_database_takes_and_a_persons_is_whole(theirs
     assert len(noted.note) == length and noted.note.endswith(theirs)
 
 
-def test_a_run_that_told_nothing_has_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_told_nothing_or_is_somebody_elses_has_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
     noted = run()
     monkeypatch.setattr(notes, "_failures", lambda _: {})
     notes.on_dag_run_failed(noted)

@@ -1,4 +1,4 @@
-"""`nightweave repair` says in a line each what was damaged and which nights to run again; later nights wait for them."""
+"""`nightweave repair` says in a line each what was damaged and which nights to run again; later ones wait."""
 
 import shutil
 from pathlib import Path
