@@ -72,5 +72,5 @@ with DAG(
         ARGUMENTS,
         pool="reextract",
         inlets=assets.tables("items", "interactions"),
-        outlets=assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES)),
+        outlets=assets.tables(*(f"features_{modality}" for modality in assets.MEDIA)),
     )

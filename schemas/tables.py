@@ -6,19 +6,18 @@ from schemas import ledger_checks
 from schemas.features import FEATURES, of_given
 from schemas.table import (
     BLOCKS,
-    MODALITIES,
+    FILES,
+    MEDIA,
     STRINGS,
     TIMESTAMP,
     VECTOR,
     WEIGHTS,
     Check,
     Column,
-    Modality,
+    Medium,
     Table,
     query,
 )
-
-_MEDIA = tuple(modality for modality in MODALITIES if modality != "text")
 
 FUTURE_DAYS = 2
 """A time is believed if it is before midnight UTC, this many days after the start of its night: up to the end of the
@@ -33,7 +32,7 @@ an item the latest is current; of equally late ones that of the later `date`, an
 of files and rows. A version without a time is thus later than all that earlier nights brought."""
 
 
-def _extracted(modality: Modality, contents: str, *, what: str = "content") -> Check:
+def _extracted(modality: Medium, contents: str, *, what: str = "content") -> Check:
     """The promise that what a night brought of a modality is in its store, or refused, once the night extracted.
 
     Args:
@@ -107,7 +106,7 @@ class Items(Table):
         ),
         *(
             column
-            for modality in _MEDIA
+            for modality in FILES
             for column in (
                 Column(
                     f"{modality}_uris",
@@ -128,7 +127,7 @@ class Items(Table):
     checks = (
         Check("every key has its file", query("items/every_key_has_its_file.sql")),
         _extracted("text", "of_texts"),
-        *(_extracted(modality, "of_files") for modality in _MEDIA),
+        *(_extracted(modality, "of_files") for modality in FILES),
     )
 
 
@@ -211,7 +210,7 @@ class GivenVectors(Table):
     checks = (
         Check("a vector is of an item or of a file", query("given_vectors/of_an_item_or_of_a_file.sql")),
         Check("vectors are finite", query("any/vectors_are_finite.sql", table="given_vectors")),
-        *(_extracted(modality, "of_vectors") for modality in MODALITIES),
+        *(_extracted(modality, "of_vectors") for modality in MEDIA),
     )
 
 
@@ -273,7 +272,8 @@ class Ledger(Table):
             "step",
             pa.string(),
             "`clean_items`, `clean_interactions`, `clean_media`, `clean_vectors_MODALITY`, `extract_MODALITY`, "
-            "`reextract_MODALITY` or `recommend`.",
+            "`reextract_MODALITY` or `recommend`; of the encoders of a modality beside the first, "
+            "`extract_MODALITY.FINGERPRINT` and `reextract_MODALITY.FINGERPRINT`.",
         ),
         Column(
             "rows_in",
@@ -494,7 +494,8 @@ class ItemEmbeddings(Table):
         Column(
             "modalities",
             STRINGS,
-            "The modalities of which the item has a feature vector; text also where only its reviews have one.",
+            "The modalities of which the item has a feature vector; text also where only its reviews have one; "
+            "`attributes` where it has a category, a price or an attribute.",
         ),
         Column("is_new", pa.bool_(), "No user had an event with the item by that night."),
         Column(
@@ -547,7 +548,7 @@ class UserEmbeddings(Table):
 class Recommendations(Table):
     """One place on one user's shelf on a night.
 
-    The five contributions add up to `score`. Where the model combines rankings (`combination` in `item_embeddings`),
+    The six contributions add up to `score`. Where the model combines rankings (`combination` in `item_embeddings`),
     they are the points that a block gives for the item's place.
     """
 
@@ -585,7 +586,14 @@ class Recommendations(Table):
                 pa.float32(),
                 f"Part of `score` that comes from the item's {modality}; 0 where the item has none.",
             )
-            for modality in MODALITIES
+            for modality in MEDIA
+        ),
+        Column(
+            "contribution_attributes",
+            pa.float32(),
+            "Part of `score` that comes from the item's category, price and attributes; 0 where the item has none, or "
+            "the model has no such block; null in rows of versions that did not read them.",
+            nullable=True,
         ),
     )
     key = ("date", "user_id", "shelf", "rank")

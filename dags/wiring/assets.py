@@ -9,7 +9,7 @@ from airflow.sdk import Asset
 
 from lake.storage import as_uri
 
-MODALITIES = ("text", "image", "audio", "video")
+MEDIA = ("text", "image", "audio", "video")
 
 
 def table(name: str) -> Asset:
@@ -29,7 +29,7 @@ def tables(*names: str) -> list[Asset]:
 def only_own_store(context: Mapping[str, Any]) -> None:
     """Before an extraction, whose last argument is its modality: its only outlet is its own feature store."""
     task = context["task"]
-    others = {table(f"features_{modality}").uri for modality in MODALITIES if modality != task.application_args[-1]}
+    others = {table(f"features_{modality}").uri for modality in MEDIA if modality != task.application_args[-1]}
     task.outlets = [asset for asset in task.outlets if asset.uri not in others]
 
 

@@ -49,7 +49,7 @@ def spark_task(name: str, arguments: Sequence[str], **options: Any) -> SparkSubm
 
 def mapped_spark_task(name: str, arguments: Sequence[str], **options: Any) -> MappedOperator:
     """A Spark step over the four modalities, one task each; `arguments` are followed by the modality."""
-    each = [["step", name, *arguments, "--modality", modality] for modality in assets.MODALITIES]
+    each = [["step", name, *arguments, "--modality", modality] for modality in assets.MEDIA]
     hooks = {"pre_execute": _before_one_modality, "post_execute": assets.record}
     label = {"map_index_template": "{{ task.application_args[-1] }}"}
     shared = _spark_options(name) | hooks | label | options

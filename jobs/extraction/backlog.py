@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.night import Night
 from schemas.features import FEATURES, is_given
-from schemas.table import VECTOR, Modality, Table
+from schemas.table import VECTOR, Medium, Table
 from schemas.tables import GivenVectors, Interactions, Items, Quarantine
 
 CONTENT = pa.schema([("content_key", pa.string()), ("content", pa.string()), ("arrives", pa.bool_())])
@@ -75,7 +75,7 @@ class Contents:
     """
 
     def __init__(
-        self, night: Night, modality: Modality, fingerprint: str, *, again: bool = False, whole: bool = False
+        self, night: Night, modality: Medium, fingerprint: str, *, again: bool = False, whole: bool = False
     ) -> None:
         self._lake, self._store, self._fingerprint = night.lake, FEATURES[modality], fingerprint
         self._schema = VECTOR_CONTENT if is_given(fingerprint) else CONTENT
@@ -85,7 +85,8 @@ class Contents:
         arrived = pc.field("date") <= night.date
         for table in tables:
             self._duckdb.register(table.name, night.lake.dataset(table).filter(arrived))
-        refused = pc.field("stage").isin([f"extract_{modality}", f"reextract_{modality}"])
+        stage = pc.field("stage")
+        refused = pc.starts_with(stage, f"extract_{modality}") | pc.starts_with(stage, f"reextract_{modality}")
         self._duckdb.register("quarantine", night.lake.dataset(Quarantine).filter(refused))
         self._register_stored()
         parameters = {"date": night.date, "fingerprint": fingerprint, "again": again, "whole": whole}
@@ -131,7 +132,7 @@ class Contents:
         self._spill.cleanup()
 
 
-def _sources(modality: Modality, fingerprint: str) -> tuple[tuple[type[Table], ...], str]:
+def _sources(modality: Medium, fingerprint: str) -> tuple[tuple[type[Table], ...], str]:
     """The tables that hold the contents of an encoder, and the query for them."""
     if is_given(fingerprint):
         return (GivenVectors,), _OF_VECTORS.format(modality=modality)

@@ -20,7 +20,9 @@ from fusion.models.base import Strategy
 from jobs.modelling.dataset import Dataset
 from jobs.runtime.night import Night
 from lake import files, storage
+from schemas.features import VectorBlock
 
+Encoders = Mapping[str, tuple[VectorBlock, ...]]
 FOLDER = "artifacts"
 MANIFEST = "model.json"
 SERVED = "served"
@@ -67,7 +69,7 @@ def exists(night: Night, path: str) -> bool:
     return filesystem.get_file_info(f"{root}/{path}/{MANIFEST}").type == pafs.FileType.File
 
 
-def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders: Mapping[str, str]) -> None:
+def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders: Encoders) -> None:
     """Store a model's parts, then its manifest, so that a reader sees all of it or none.
 
     Each file is moved into place whole, so that a second run of the same night may save the same model at once.
@@ -83,15 +85,20 @@ def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders:
     write_manifest(night, made, encoders=encoders)
 
 
-def write_manifest(night: Night, made: Identity, *, encoders: Mapping[str, str]) -> None:
+def write_manifest(night: Night, made: Identity, *, encoders: Encoders) -> None:
     """Declare a stored model complete, and used as of now: maintenance goes by the age of its newest file."""
     content = asdict(made) | {"encoders": dict(encoders), "held_out": holdout_rules(night)}
     files.write_json(night.lake, f"{made.path}/{MANIFEST}", content)
 
 
-def encoders_of(night: Night, path: str) -> dict[str, str]:
-    """Return modality → fingerprint of the encoder whose vectors a stored model reads."""
-    return _manifest(night, path)["encoders"]
+def encoders_of(night: Night, path: str) -> dict[str, tuple[VectorBlock, ...]]:
+    """Return medium → the blocks of vectors that a stored model reads; versions that had one encoder a medium stored
+    its fingerprint alone."""
+    blocks = {}
+    for medium, stored in _manifest(night, path)["encoders"].items():
+        named = [(stored, None)] if isinstance(stored, str) else stored
+        blocks[medium] = tuple(VectorBlock(name, width) for name, width in named)
+    return blocks
 
 
 def held_out(kind: Kind) -> str:

@@ -12,7 +12,8 @@ def incomplete(night: Night) -> list[str]:
     """The earlier nights that the raw data has and that are not complete, oldest first, as `YYYY-MM-DD`."""
     done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
     complete = {str(day) for day in done["date"].to_pylist()}
-    kinds = ["items", "interactions", *(f"vectors/{m}" for m, c in night.config.extract.encoders.items() if c.is_given)]
+    given = [m for m, several in night.config.extract.encoders.items() if any(choice.is_given for choice in several)]
+    kinds = ["items", "interactions", *(f"vectors/{modality}" for modality in given)]
     arrived = {day for kind in kinds for day in night.raw.nights(kind)}
     return sorted(day for day in arrived if day < night.ds and day not in complete)
 

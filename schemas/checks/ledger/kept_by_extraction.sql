@@ -5,22 +5,22 @@
 -- an extraction under the same encoder has refused since has left the store and does count. An account without an
 -- encoder is compared with the rows of all encoders.
 WITH accounts AS (
-    SELECT * FROM ledger WHERE step = '{step}' AND {encoders}
+    SELECT * FROM ledger WHERE split_part(step, '.', 1) = '{step}' AND {encoders}
 ),
 contents AS (
 {contents}),
 given AS (
-    SELECT DISTINCT a.date, a.encoder, c.content_key
+    SELECT DISTINCT a.date, a.step, a.encoder, c.content_key
     FROM accounts a
     JOIN contents c ON c.date {nights} a.date
     WHERE c.content_key IS NOT NULL
 ),
 counted AS (
-    SELECT date, count(*) AS found
+    SELECT date, step, count(*) AS found
     FROM given g
     WHERE NOT EXISTS (
         SELECT 1 FROM quarantine q
-        WHERE q.date = g.date AND q.stage = '{step}' AND q.record_id = g.content_key
+        WHERE q.date = g.date AND q.stage = g.step AND q.record_id = g.content_key
     )
     AND (
         EXISTS (
@@ -29,12 +29,13 @@ counted AS (
         )
         OR EXISTS (
             SELECT 1 FROM quarantine q
-            WHERE q.stage = 'extract_{modality}' AND q.record_id = g.content_key AND starts_with(q.detail, g.encoder)
+            WHERE split_part(q.stage, '.', 1) = 'extract_{modality}' AND q.record_id = g.content_key
+                AND starts_with(q.detail, g.encoder)
         )
     )
-    GROUP BY date
+    GROUP BY date, step
 )
 SELECT date, step, kept, coalesce(counted.found, 0) AS found
 FROM accounts
-LEFT JOIN counted USING (date)
+LEFT JOIN counted USING (date, step)
 WHERE kept != coalesce(counted.found, 0)

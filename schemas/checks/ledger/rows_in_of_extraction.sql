@@ -1,20 +1,20 @@
 -- Accounts of {step} whose rows in are not the different contents that it was given: those of its own night, or for a
 -- re-extraction of all nights until then. A night before it that is made late, or made again, changes what is known.
 WITH accounts AS (
-    SELECT * FROM ledger WHERE step = '{step}' AND {encoders}
+    SELECT * FROM ledger WHERE split_part(step, '.', 1) = '{step}' AND {encoders}
 ),
 contents AS (
 {contents}),
 given AS (
-    SELECT DISTINCT a.date, a.encoder, c.content_key
+    SELECT DISTINCT a.date, a.step, a.encoder, c.content_key
     FROM accounts a
     JOIN contents c ON c.date {nights} a.date
     WHERE c.content_key IS NOT NULL
 ),
 counted AS (
-    SELECT date, count(*) AS found FROM given GROUP BY date
+    SELECT date, step, count(*) AS found FROM given GROUP BY date, step
 )
 SELECT date, step, rows_in, coalesce(counted.found, 0) AS found
 FROM accounts
-LEFT JOIN counted USING (date)
+LEFT JOIN counted USING (date, step)
 WHERE rows_in != coalesce(counted.found, 0)
