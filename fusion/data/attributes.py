@@ -15,6 +15,7 @@ VALUES, NUMBERS = 1 << 20, 1 << 16
 """Columns of hashed values, such as brand = acme, and after them those of numbers, such as the price."""
 MAX_VALUES = 1024
 """Most values that an embedding tells apart, those of most items."""
+MAX_NUMBER = float(np.finfo(np.float32).max)
 MIN_ITEMS = 2
 """A value that fewer items have says nothing of another."""
 MAX_DEVIATIONS = 3.0
@@ -39,6 +40,8 @@ def attribute_rows(records: Iterable[Mapping[str, str | float]]) -> sp.csr_matri
     from sklearn.utils import murmurhash3_32
 
     said = [list(_said(record)) for record in records]
+    if not said:
+        return sp.csr_matrix((0, VALUES + NUMBERS), dtype=np.float32)
     values = ([f"{name}={value}" for name, value in each if isinstance(value, str)] for each in said)
     hashed = FeatureHasher(VALUES, input_type="string", alternate_sign=False, dtype=np.float32).transform(values)
     hashed.data[:] = 1.0
@@ -61,11 +64,11 @@ def _said(record: Mapping[str, str | float]) -> Iterator[tuple[str, str | float]
             if folded := " ".join(text.split()).casefold():
                 yield name, folded
         try:
-            number = np.float32(given)
+            number = float(given)
         except ValueError:
             continue
-        if np.isfinite(number):
-            yield name, float(number)
+        if abs(number) <= MAX_NUMBER:  # false of what is no number
+            yield name, number
 
 
 def _texts(given: str) -> list[str]:
@@ -162,11 +165,10 @@ class AttributeEmbedding:
 
     def _columns(self, rows: sp.csr_matrix) -> NDArray[np.float32]:
         """float32 [n, v + k]."""
-        from sklearn.preprocessing import normalize
-
-        weighed = normalize(sp.csr_matrix(rows[:, self.values].multiply(self.weight[None])))
+        weighed = sp.csr_matrix(rows[:, self.values].multiply(self.weight[None]))
+        length = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).reshape(-1, 1))
         dense = np.zeros((rows.shape[0], len(self.values) + len(self.numbers)), np.float32)
-        dense[:, : len(self.values)] = weighed.toarray() - np.diff(weighed.indptr)[:, None].astype(bool) * self.centre
+        dense[:, : len(self.values)] = weighed.toarray() / np.where(length > 0, length, 1) - (length > 0) * self.centre
         number = rows[:, self.numbers].tocoo()
         standard = (number.data - self.mean[number.col]) / self.deviation[number.col]
         clipped = np.clip(standard, -MAX_DEVIATIONS, MAX_DEVIATIONS) / np.sqrt(max(1, len(self.numbers)))
