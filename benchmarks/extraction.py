@@ -40,7 +40,7 @@ from jobs.runtime.spark_environment import spark_environment
 from jobs.runtime.spark_session import spark_session
 from lake.lake import Lake
 from schemas.config import Config, load
-from schemas.table import MODALITIES, Modality
+from schemas.table import MEDIA, Medium
 from schemas.tables import Items
 
 DATE = "2026-11-01"
@@ -52,7 +52,7 @@ UNBATCHED = {"text": {"batch": 1}, "image": {"batch": 1}}
 class Sample:
     """Contents of one modality: texts, or paths relative to `root`."""
 
-    modality: Modality
+    modality: Medium
     root: Path
     contents: list[str]
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _report(spark: SparkSession, sample: Sample, config: Config, repeats: int) -> None:
-    choice = config.extract.encoders[sample.modality]
+    choice = config.extract.encoders[sample.modality][0]
     whole = encoder(sample.modality, choice.name, **choice.parameters)
     single = (sample.modality, choice.name, choice.parameters | UNBATCHED.get(sample.modality, {}))
     first, second = zip(*(_night(spark, sample, config) for _ in range(repeats)), strict=True)
@@ -130,7 +130,7 @@ def _udf(spark: SparkSession, sample: Sample, vector: Callable[[str], list[float
     mapped.write.format("noop").mode("overwrite").save()
 
 
-def _encoded(sample: Sample, modality: Modality, name: str, parameters: dict) -> Callable[[str], list[float]]:
+def _encoded(sample: Sample, modality: Medium, name: str, parameters: dict) -> Callable[[str], list[float]]:
     def vector(content: str) -> list[float]:
         one = encoder_of_process(modality, name, json.dumps(parameters))
         return one.encode([one.decode(sample.local(content))])["vector"][0].as_py()
@@ -138,7 +138,7 @@ def _encoded(sample: Sample, modality: Modality, name: str, parameters: dict) ->
     return vector
 
 
-def _predicted(sample: Sample, modality: Modality, name: str, parameters: dict) -> Callable[[str], list[float]]:
+def _predicted(sample: Sample, modality: Medium, name: str, parameters: dict) -> Callable[[str], list[float]]:
     def vector(content: str) -> list[float]:
         one = encoder_of_process(modality, name, json.dumps(parameters))
         assert isinstance(one, NetworkEncoder)
@@ -165,7 +165,7 @@ def sample_of_folder(root: Path, most: int) -> Sample:
     return Sample("image", root, [str(path.relative_to(root)) for path in pictures(root, most)])
 
 
-def _sample_of_landing_zone(root: Path, modality: Modality, most: int) -> Sample:
+def _sample_of_landing_zone(root: Path, modality: Medium, most: int) -> Sample:
     """The distinct contents of a landing zone's items, in the order of its files."""
     found: dict[str, None] = {}
     for item in items(root):
@@ -178,7 +178,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posters", type=Path, required=True, help="a folder with pictures, at any depth")
     parser.add_argument("--stamps", type=Path, required=True, help="a landing zone with text, audio and video")
-    parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=MODALITIES)
+    parser.add_argument("--modalities", nargs="+", choices=MEDIA, default=MEDIA)
     parser.add_argument("--items", type=int, default=500, help="contents of each modality, at most")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--config", default="embedded")

@@ -23,7 +23,7 @@ from features.audio.decode import decode_audio
 from features.base import Encoder
 from features.image.load import load_picture
 from features.registry import ENCODERS, encoder
-from schemas.table import MODALITIES, Modality
+from schemas.table import MEDIA, Medium
 
 BATCH = 32
 WIDTH = 1280
@@ -41,7 +41,7 @@ class Labelled:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stamps", type=Path, required=True, help="a landing zone whose items have categories")
-    parser.add_argument("--modalities", nargs="+", choices=MODALITIES, default=MODALITIES)
+    parser.add_argument("--modalities", nargs="+", choices=MEDIA, default=MEDIA)
     options = parser.parse_args()
     for modality in options.modalities:
         labelled = read(options.stamps, modality)
@@ -52,7 +52,7 @@ def main() -> None:
         print(f"  {'chance':<24} {np.square(shares).sum():.3f}")
 
 
-def read(root: Path, modality: Modality) -> Labelled:
+def read(root: Path, modality: Medium) -> Labelled:
     """Return the first content of each item that has one and a category; equal contents once."""
     found: dict[str, str] = {}
     for item in items(root):
@@ -64,7 +64,7 @@ def read(root: Path, modality: Modality) -> Labelled:
     return Labelled(contents, np.array(list(found.values())))
 
 
-def candidates(modality: Modality, labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
+def candidates(modality: Medium, labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
     """Yield names and vectors [n, d]."""
     for key, name in sorted(ENCODERS):
         made = _made(modality, name) if key == modality else None
@@ -77,7 +77,7 @@ def candidates(modality: Modality, labelled: Labelled) -> Iterator[tuple[str, np
     yield "random vectors", random.normal(size=(len(raw), WIDTH))
 
 
-def _made(modality: Modality, name: str) -> Encoder | None:
+def _made(modality: Medium, name: str) -> Encoder | None:
     """The encoder without parameters, else untrained; None if it requires parameters."""
     first: Exception | None = None
     for parameters in ({}, {"weights": "none"}):
@@ -134,7 +134,7 @@ def middle_frame(path: Path) -> np.ndarray:
     return middle - middle.mean()
 
 
-RAW: dict[Modality, Callable[[Any], np.ndarray]] = {
+RAW: dict[Medium, Callable[[Any], np.ndarray]] = {
     "text": characters,
     "image": pixels,
     "audio": samples,

@@ -29,7 +29,7 @@ from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.features import FEATURES
-from schemas.table import Modality
+from schemas.table import Medium
 from schemas.tables import Interactions, Items
 
 NIGHT = date(2026, 11, 1)
@@ -63,7 +63,7 @@ def write(night: Night, *, interactions: int, users: int, items: int) -> None:
     random = np.random.default_rng(1)
     group = random.integers(0, GROUPS, items)
     _write_items(night, items)
-    widths: dict[Modality, int] = {"text": 384, "image": 1280}
+    widths: dict[Medium, int] = {"text": 384, "image": 1280}
     for modality, width in widths.items():
         _write_features(night, modality, group, width, random)
     staged = night.lake.stage(
@@ -81,10 +81,8 @@ def _write_items(night: Night, items: int) -> None:
     night.lake.write(Items, pa.Table.from_pylist(rows, schema=Items.schema), {"date": night.ds})
 
 
-def _write_features(
-    night: Night, modality: Modality, group: np.ndarray, width: int, random: np.random.Generator
-) -> None:
-    choice = night.config.extract.encoders[modality]
+def _write_features(night: Night, modality: Medium, group: np.ndarray, width: int, random: np.random.Generator) -> None:
+    choice = night.config.extract.encoders[modality][0]
     fingerprint = encoder(modality, choice.name, **choice.parameters).fingerprint
     centres = random.normal(size=(GROUPS, width))
     schema = FEATURES[modality].schema

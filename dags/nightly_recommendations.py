@@ -118,7 +118,7 @@ with DAG(
 ) as dag:
     landing_zone = [assets.raw("items"), assets.raw("interactions"), assets.raw("vectors")]
     known = assets.tables("items", "interactions", "given_vectors")
-    features = assets.tables(*(f"features_{modality}" for modality in assets.MODALITIES))
+    features = assets.tables(*(f"features_{modality}" for modality in assets.MEDIA))
     embeddings = assets.tables("item_embeddings", "user_embeddings")
     shelves = assets.tables("recommendations", "similar_items")
     accounts = assets.tables("quarantine", "ledger")

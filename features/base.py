@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from schemas.features import FEATURES
-from schemas.table import Modality
+from schemas.table import Medium
 
 
 class MediaError(Exception):
@@ -39,7 +39,7 @@ class Encoder(ABC):
             the encoder, contains the word.
     """
 
-    modality: ClassVar[Modality]
+    modality: ClassVar[Medium]
     name: ClassVar[str]
     version: ClassVar[int]
     untrained: bool = False
@@ -84,6 +84,11 @@ class Encoder(ABC):
 
         Returns: a record batch of `len(decoded)` rows, in order, with the fields of `schema()`.
         """
+
+    def other_vectors(self) -> dict[str, int]:
+        """Columns of the feature store, beside `vector`, that hold vectors of the content for fusion, with the width of
+        each."""
+        return {}
 
     def schema(self) -> pa.Schema:
         """The fields of a batch that `encode` returns."""

@@ -1,14 +1,14 @@
 """The encoders by modality and name. A new encoder is one file, and one line here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.base import Encoder
 from schemas.classes import class_at
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
-from schemas.features import GIVEN
-from schemas.table import MODALITIES, Modality
+from schemas.features import GIVEN, VectorBlock
+from schemas.table import MEDIA, Medium
 
 ENCODERS: dict[tuple[str, str], str] = {
     ("text", "e5-small"): "features.text.e5:E5Small",
@@ -23,7 +23,7 @@ ENCODERS: dict[tuple[str, str], str] = {
     ("audio", "mfcc"): "features.audio.mfcc:Mfcc",
     ("video", "frame-sequence"): "features.video.frames:FrameSequence",
     ("video", "frame-rnn"): "features.video.recurrent:FrameRnn",
-    **{(modality, GIVEN): f"features.given:Given{modality.capitalize()}" for modality in MODALITIES},
+    **{(modality, GIVEN): f"features.given:Given{modality.capitalize()}" for modality in MEDIA},
 }
 
 
@@ -51,6 +51,15 @@ def encoder(modality: str, name: str, /, **parameters: Any) -> Encoder:
     return made
 
 
-def fingerprints(choices: Mapping[Modality, EncoderChoice]) -> dict[str, str]:
-    """Modality → fingerprint of the encoder that a configuration chooses; errors as in `locate`."""
-    return {m: encoder(m, choice.name, **choice.parameters).fingerprint for m, choice in choices.items()}
+def vector_blocks(choices: Mapping[Medium, Sequence[EncoderChoice]]) -> dict[str, tuple[VectorBlock, ...]]:
+    """Modality → the blocks of its vectors under the encoders that a configuration chooses; errors as in `locate`."""
+    found: dict[str, tuple[VectorBlock, ...]] = {}
+    for modality, several in choices.items():
+        encoders = [encoder(modality, choice.name, **choice.parameters) for choice in several]
+        blocks = [VectorBlock(made.fingerprint, made.dim) for made in encoders]
+        beside: dict[str, VectorBlock] = {}
+        for made in encoders:  # of those that have the same column, such as a film's sound, the first
+            for column, width in made.other_vectors().items():
+                beside.setdefault(column, VectorBlock(f"{made.fingerprint}:{column}", width))
+        found[modality] = (*blocks, *beside.values())
+    return found

@@ -26,12 +26,11 @@ from jobs.runtime.night import Night, NightError
 from jobs.runtime.spark_session import spark_session
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
-from schemas.table import MODALITIES, STRINGS, Modality, Table
+from schemas.table import FILES, MEDIA, STRINGS, Medium, Table
 from schemas.tables import COUNTS_AS_OF, GivenVectors, Interactions, Items, Ledger, Quarantine
 
 log = logging.getLogger("nightweave.clean")
 
-MEDIA = ("image", "audio", "video")
 ROWS_PER_BATCH = 2000
 ORIGIN = pa.schema(
     [
@@ -167,7 +166,7 @@ def with_media_keys(items: DataFrame, *, raw: Raw, max_bytes: int) -> DataFrame:
 
     def hashed(row: dict[str, Any]) -> dict[str, Any]:
         refusals = []
-        for medium in MEDIA:
+        for medium in FILES:
             keys: dict[str, str] = {}
             for uri in row[f"{medium}_uris"] if not row["deleted"] else ():
                 try:
@@ -223,7 +222,7 @@ def clean_items(spark: SparkSession, night: Night, parsed: Parsed | None = None)
     )
     _publish(items.drop("media_refusals"), night, parsed)
     media = items.select(
-        F.sum(sum((F.size(f"{m}_keys") for m in MEDIA), F.lit(0))).alias("kept"),
+        F.sum(sum((F.size(f"{m}_keys") for m in FILES), F.lit(0))).alias("kept"),
         F.sum(F.size("media_refusals")).alias("refused"),
     ).first()
     hashed, refused = (media["kept"] or 0, media["refused"] or 0) if media else (0, 0)
@@ -259,30 +258,31 @@ def _clean_rows(night: Night, parsed: Parsed) -> None:
     close(night, parsed.step, _account(night, parsed, counts))
 
 
-def clean_vectors(spark: SparkSession, night: Night, parsed: Mapping[Modality, Parsed] | None = None) -> None:
+def clean_vectors(spark: SparkSession, night: Night, parsed: Mapping[Medium, Parsed] | None = None) -> None:
     """Bring the vectors into the lake that arrived for the modalities whose encoder is given them; `parsed` is given
     where they were parsed already.
 
     Of the others the night has none: what a run under another configuration brought is taken back.
     """
     landed = night.raw.names("vectors")
-    if strays := [name for name in landed if name not in MODALITIES]:
-        hints = ", ".join(f"{name} ({did_you_mean(name, MODALITIES).strip() or 'no modality'})" for name in strays)
-        log.warning("vectors: not read, as they are none of %s: %s", ", ".join(MODALITIES), hints)
-    for modality, choice in night.config.extract.encoders.items():
-        if choice.is_given:
+    if strays := [name for name in landed if name not in MEDIA]:
+        hints = ", ".join(f"{name} ({did_you_mean(name, MEDIA).strip() or 'no modality'})" for name in strays)
+        log.warning("vectors: not read, as they are none of %s: %s", ", ".join(MEDIA), hints)
+    for modality, several in night.config.extract.encoders.items():
+        if choice := next((choice for choice in several if choice.is_given), None):
             known = (parsed or {}).get(modality)
             _clean_vectors_of(night, known or parsed_vectors(spark, night, modality, choice))
             continue
         if modality in landed:
             given = f"extract.encoders.{modality}: {{name: given, parameters: {{name: ..., dim: ...}}}}"
-            log.warning("vectors/%s is not read: the encoder is %s; to use it, set %s", modality, choice.name, given)
+            names = ", ".join(choice.name for choice in several)
+            log.warning("vectors/%s is not read: the encoder is %s; to use it, set %s", modality, names, given)
         _take_back(night, GivenVectors, {"date": night.ds, "modality": modality})
         for table, step in ((Quarantine, "stage"), (Ledger, "step")):
             _take_back(night, table, {"date": night.ds, step: f"clean_vectors_{modality}"})
 
 
-def parsed_vectors(spark: SparkSession, night: Night, modality: Modality, choice: EncoderChoice) -> Parsed:
+def parsed_vectors(spark: SparkSession, night: Night, modality: Medium, choice: EncoderChoice) -> Parsed:
     given = encoder(modality, choice.name, **choice.parameters)
     arrived = _arrived(night, f"vectors/{modality}")
     parsed = parse(

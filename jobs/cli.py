@@ -19,7 +19,7 @@ from jobs.runtime.night import (
     user_errors,
 )
 from schemas.config import PROFILES, load, read
-from schemas.table import Modality
+from schemas.table import Medium
 
 # Modules that take long to import (Spark, TensorFlow, DuckDB) are imported by the commands that need them.
 app = typer.Typer(
@@ -38,7 +38,7 @@ ConfigOption = Annotated[
     str | None, typer.Option("--config", help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
 ]
 DateOption = Annotated[str, typer.Option("--date", help="The night, YYYY-MM-DD")]
-ModalityOption = Annotated[Modality, typer.Option("--modality", help="The modality whose contents are extracted")]
+ModalityOption = Annotated[Medium, typer.Option("--modality", help="The modality whose contents are extracted")]
 NewRawArgument = Annotated[Path, typer.Argument(help="Folder to write the landing zone to")]
 NightsOption = Annotated[int, typer.Option(help="Over how many nights the events arrive", min=1)]
 LastNightOption = Annotated[str, typer.Option(help="The last night, YYYY-MM-DD")]

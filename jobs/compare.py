@@ -28,7 +28,7 @@ from jobs.modelling.dataset import Dataset, load
 from jobs.runtime.night import Night, UserError
 from schemas.config import AUTO, Candidate
 from schemas.errors import did_you_mean
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 
 FIGURES = [metric if k is None else f"{metric}@{k}" for metric, k in SHOWN]
 ENDS = [(f"{metric}_low", f"{metric}_high") for metric, _ in SHOWN[:2]]
@@ -52,7 +52,7 @@ draws of what is held out, which `cold_items` alone has."""
 PEERS: dict[Kind, tuple[str, ...]] = {
     "per_user": ("popularity", "item_knn", "ease", "ials"),
     "global_time": ("popularity", "item_knn", "ease", "ials"),
-    "cold_items": ("popularity", *(f"{modality}_neighbours" for modality in MODALITIES)),
+    "cold_items": ("popularity", *(f"{modality}_neighbours" for modality in MEDIA)),
 }
 """The baselines that stand beside the default strategy on a variant of the data, unless some are named."""
 Name = TypeVar("Name", bound=str)

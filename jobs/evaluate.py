@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.registry import fingerprints
+from features.registry import vector_blocks
 from fusion.baselines.registry import BASELINES
 from fusion.data.catalog import History, Split, nobody
 from fusion.data.reviews import with_reviews
@@ -34,7 +34,7 @@ from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
 from jobs.runtime.night import Night
 from lake import provenance
-from schemas.table import BLOCKS, MODALITIES, STRINGS, WEIGHTS
+from schemas.table import BLOCKS, MEDIA, MODALITIES, STRINGS, WEIGHTS
 from schemas.tables import NEWCOMER, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
 log = logging.getLogger("nightweave.evaluate")
@@ -48,7 +48,7 @@ POPULATIONS: Mapping[Kind, tuple[Population, str, str]] = {
     "global_time": ("without_history", "users without history", "cold_users"),
 }
 """Kind of split → the population that is judged on it, in words, and its segment."""
-OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighbours" for modality in MODALITIES)
+OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighbours" for modality in MEDIA)
 """The baselines that are evaluated beside popularity: of items that are known, and of new ones."""
 
 
@@ -116,7 +116,7 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
     """
     earlier = promoted_before(night)
     last = earlier.get(LAST_PROMOTED)
-    own = fingerprints(night.config.extract.encoders)
+    own = vector_blocks(night.config.extract.encoders)
     read = provenance.now(night.lake)
     # An earlier model may have been made with other encoders. It lacks what those have not encoded.
     dataset, *theirs = load(night, own, *(artifacts.encoders_of(night, each.path) for each in earlier.values()))

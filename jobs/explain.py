@@ -20,7 +20,7 @@ POINTS = {
 
 SHELVES = f"""
     SELECT r.shelf, r.rank, r.item_id, t.title, r.score, r.modalities,
-        r.contribution_history AS history, {", ".join(f"r.contribution_{m} AS {m}" for m in MODALITIES)}
+        r.contribution_history AS history, {", ".join(f"coalesce(r.contribution_{m}, 0) AS {m}" for m in MODALITIES)}
     FROM recommendations r LEFT JOIN latest t USING (item_id)
     WHERE r.date = $night AND r.user_id = $user ORDER BY r.shelf, r.rank
 """

@@ -23,11 +23,11 @@ from fusion.data.splits import split_as
 from jobs.landing.writing import not_free
 from jobs.modelling.dataset import Dataset, load
 from jobs.runtime.night import Night, UserError
-from schemas.table import MODALITIES, Modality
+from schemas.table import MEDIA, Medium
 from schemas.tables import Ledger
 
 COLUMNS = ("userID", "itemID", "rating", "timestamp", "x_label")
-READ_BY_NIGHT = ("clean_items", "clean_interactions", *(f"extract_{modality}" for modality in MODALITIES))
+READ_BY_NIGHT = ("clean_items", "clean_interactions", *(f"extract_{modality}" for modality in MEDIA))
 """The steps of a night whose rows an export reads."""
 
 
@@ -45,7 +45,7 @@ class Exported:
     users: int
     items: int
     parts: Sequence[int]
-    filled: Mapping[Modality, int]
+    filled: Mapping[Medium, int]
     left_out: Mapping[str, int]
 
     def __str__(self) -> str:
@@ -111,10 +111,11 @@ def write_mmrec(dataset: Dataset, parts: Split, directory: Path) -> Exported:
         raise UserError("the night has no likes to export; give a later --date")
     items, users = np.unique(likes.item), np.unique(likes.user)
     catalog = dataset.catalog.where(items)
-    known = [modality for modality in MODALITIES if catalog.masks[modality].any()]
+    known = [modality for modality in MEDIA if catalog.masks[modality].any()]
     if not known:
+        names = ", ".join(block.name for blocks in dataset.encoders.values() for block in blocks)
         raise UserError(
-            f"no liked item has a vector of the configured encoders ({', '.join(dataset.encoders.values())}); give the "
+            f"no liked item has a vector of the configured encoders ({names}); give the "
             "--config that the night ran with"
         )
     split = [part.likes() for part in (parts.train, parts.valid, parts.test)]
@@ -136,7 +137,7 @@ def write_mmrec(dataset: Dataset, parts: Split, directory: Path) -> Exported:
             "pairs of user and item that are no likes": len(dataset.history) - len(likes),
             "users without a like": len(likes.user_ids) - len(users),
             "items without a like, which MMRec has no numbers for": len(dataset.catalog) - len(items),
-            **{f"modality that no liked item has: {modality}": int(modality not in known) for modality in MODALITIES},
+            **{f"modality that no liked item has: {modality}": int(modality not in known) for modality in MEDIA},
         },
     )
 

@@ -24,8 +24,8 @@ from lake.lake import StagedFile
 from lake.rewrite import put
 from lake.scratch import Scratch, scratch
 from schemas.features import FEATURES
-from schemas.table import Modality
-from schemas.tables import GivenVectors, Quarantine
+from schemas.table import Medium
+from schemas.tables import GivenVectors, Ledger, Quarantine
 
 log = logging.getLogger("nightweave.extract")
 
@@ -37,17 +37,16 @@ PROGRESS_EVERY_S = 10.0
 RESULT = pa.schema([("table", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("rows", pa.int64())])
 
 
-def run(night: Night, *, modality: Modality, again: bool = False) -> None:
+def run(night: Night, *, modality: Medium, again: bool = False) -> None:
     """`extract_modality` under a Spark session that starts when it is needed."""
     settings = night.config.extract.spark_settings()
     with session_when_asked(f"nightweave extract {modality} {night.ds}", settings) as spark:
         extract_modality(spark, night, modality, again=again)
 
 
-def extract_modality(
-    spark: Callable[[], SparkSession], night: Night, modality: Modality, *, again: bool = False
-) -> None:
-    """Add to the feature store what it lacks of the contents known as of the night.
+def extract_modality(spark: Callable[[], SparkSession], night: Night, modality: Medium, *, again: bool = False) -> None:
+    """Add to the feature store what it lacks of the contents known as of the night, under each encoder of the modality,
+    one after the other.
 
     Args:
         spark: gives the session; asked only where there is something to extract.
@@ -56,8 +55,25 @@ def extract_modality(
     Raises:
         NightError: more than the set share of the contents was refused; the store is as it was.
     """
-    step, settings = f"extract_{modality}", night.config.extract
-    encoding = Encoding(night.raw, modality, settings, night.config.clean.max_media_bytes)
+    under = encodings(night, modality, f"extract_{modality}")
+    _take_back_others(night, [step for _, step in under])
+    for encoding, step in under:
+        _extract_under(encoding, spark, night, step, again=again)
+
+
+def encodings(night: Night, modality: Medium, step: str) -> list[tuple[Encoding, str]]:
+    """The encoders of a modality, each with the name of its account: `step` of the first, `step.FINGERPRINT` of the
+    others."""
+    settings, most = night.config.extract, night.config.clean.max_media_bytes
+    several = [Encoding(night.raw, modality, choice, settings, most) for choice in settings.encoders[modality]]
+    others = [f"{step}.{encoding.encoder().fingerprint}" for encoding in several[1:]]
+    return list(zip(several, [step, *others], strict=True))
+
+
+def _extract_under(
+    encoding: Encoding, spark: Callable[[], SparkSession], night: Night, step: str, *, again: bool
+) -> None:
+    modality, settings = encoding.modality, encoding.settings
     fingerprint, store = encoding.encoder().fingerprint, FEATURES[modality]
     take_out_damaged(night.lake, modality, fingerprint)
     with Contents(night, modality, fingerprint, again=again) as contents:
@@ -80,6 +96,15 @@ def extract_modality(
         refused = sum(file.rows for file in refusals)
         kept = contents.arrived_and_stored()
         close(night, step, Account(contents.arriving, kept, refused, encoder=fingerprint))
+
+
+def _take_back_others(night: Night, steps: list[str]) -> None:
+    """Remove the night's accounts of encoders beside the first that the configuration no longer has."""
+    for table, column in ((Quarantine, "stage"), (Ledger, "step")):
+        theirs = (pc.field("date") == night.date) & pc.starts_with(pc.field(column), f"{steps[0]}.")
+        stale = set(night.lake.read(table, where=theirs, columns=[column])[column].to_pylist()) - set(steps)
+        for step in sorted(stale):
+            night.lake.replace(table, [], {"date": night.ds, column: step})
 
 
 def refused_keys(night: Night, step: str) -> list[str]:

@@ -7,28 +7,29 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from jobs.extract import extracted
+from jobs.extract import encodings, extracted
 from jobs.extraction.backlog import Contents, take_out_damaged
 from jobs.extraction.encoding import Encoding
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night
 from jobs.runtime.spark_session import session_when_asked
 from schemas.features import FEATURES
-from schemas.table import Modality
+from schemas.table import Medium
 from schemas.tables import Quarantine
 
 log = logging.getLogger("nightweave.reextract")
 
 
-def run(night: Night, *, modality: Modality, chunk: int) -> None:
+def run(night: Night, *, modality: Medium, chunk: int) -> None:
     """`reextract_modality` under a Spark session that starts when it is needed."""
     settings = night.config.extract.spark_settings()
     with session_when_asked(f"nightweave reextract {modality} {night.ds}", settings) as spark:
         reextract_modality(spark, night, modality, chunk=chunk)
 
 
-def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality: Modality, *, chunk: int) -> None:
-    """Add to the feature store what it lacks, under the night's configuration, of the contents known as of the night.
+def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality: Medium, *, chunk: int) -> None:
+    """Add to the feature store what it lacks, under the night's configuration, of the contents known as of the night,
+    under each encoder of the modality, one after the other.
 
     Chunks of at most so many contents are extracted one after the other, each one commit: a run that is killed has lost
     one chunk, and the next goes on with what is lacking. Nights meanwhile read and write the rows of their own encoder.
@@ -40,9 +41,14 @@ def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality
     Raises:
         NightError: more than the set share of the contents was refused.
     """
-    step, settings = f"reextract_{modality}", night.config.extract
-    encoding = Encoding(night.raw, modality, settings, night.config.clean.max_media_bytes)
-    fingerprint = encoding.encoder().fingerprint
+    for encoding, step in encodings(night, modality, f"reextract_{modality}"):
+        _reextract_under(encoding, spark, night, step, chunk=chunk)
+
+
+def _reextract_under(
+    encoding: Encoding, spark: Callable[[], SparkSession], night: Night, step: str, *, chunk: int
+) -> None:
+    modality, settings, fingerprint = encoding.modality, encoding.settings, encoding.encoder().fingerprint
     refusals = []
     take_out_damaged(night.lake, modality, fingerprint)
     with Contents(night, modality, fingerprint, whole=True) as contents:

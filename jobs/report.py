@@ -14,7 +14,7 @@ from lake import storage, views
 from lake.asof import create_latest
 from lake.files import write_whole
 from lake.lake import Lake
-from schemas.table import MODALITIES
+from schemas.table import MEDIA, MODALITIES
 
 log = logging.getLogger("nightweave.report")
 
@@ -32,7 +32,7 @@ QUARANTINE = """
 FEATURES = " UNION ALL ".join(
     f"SELECT '{m}' AS modality, encoder, count(*) AS contents, count(*) FILTER (date = $night) AS new "
     f"FROM features_{m} GROUP BY ALL"
-    for m in MODALITIES
+    for m in MEDIA
 )
 MODEL = "SELECT * EXCLUDE (date) FROM models WHERE date = $night"
 METRICS = """
@@ -74,7 +74,7 @@ TRIED = """
 """
 SHELVES = f"""
     SELECT r.user_id, r.shelf, r.rank, r.item_id, i.title, r.score, r.modalities,
-        r.contribution_history AS history, {", ".join(f"r.contribution_{m} AS {m}" for m in MODALITIES)}
+        r.contribution_history AS history, {", ".join(f"coalesce(r.contribution_{m}, 0) AS {m}" for m in MODALITIES)}
     FROM recommendations r LEFT JOIN latest i USING (item_id)
     WHERE r.date = $night AND r.rank <= $places AND r.user_id IN
         (SELECT user_id FROM recommendations WHERE date = $night GROUP BY 1 ORDER BY hash(user_id) LIMIT $users)

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.registry import fingerprints
+from features.registry import vector_blocks
 from jobs.runtime.failure import LAW_OF_TABLE
 from jobs.runtime.night import Night, NightError, check_lake
 from lake import views
@@ -203,7 +203,8 @@ def run(night: Night) -> None:
         NightError: a promise of severity `fail` does not hold.
     """
     looked, broken = findings(night.lake)
-    encoders = frozenset(fingerprints(night.config.extract.encoders).values())
+    blocks = vector_blocks(night.config.extract.encoders)
+    encoders = frozenset(block.encoder for several in blocks.values() for block in several)
     of_others = [finding for finding in broken if not finding.concerns(night, encoders)]
     for finding in broken:
         log.warning("%s%s", "of no concern to this night: " if finding in of_others else "", describe(finding))

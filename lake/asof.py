@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from lake import views
 from lake.lake import Lake
-from schemas.table import Modality
+from schemas.table import Medium
 from schemas.tables import COUNTS_AS_OF
 
 EXPLICIT = ("like", "dislike", "rating", "review")
@@ -109,7 +109,7 @@ def reviews(lake: Lake, night: date) -> pa.Table:
         return connection.sql(REVIEWS, params={"night": night}).to_arrow_table()
 
 
-def given_vectors(lake: Lake, night: date, modality: Modality) -> pa.Table:
+def given_vectors(lake: Lake, night: date, modality: Medium) -> pa.Table:
     """Return the vectors that items were given: the distinct `item_id`, `content_key`, ascending in that order.
 
     An item has those of the latest night that brought any under its id; where none did, those of its files, of each

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from schemas.errors import NightweaveError, did_you_mean
 from schemas.features import GIVEN
-from schemas.table import Modality
+from schemas.table import Medium
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf"
 
@@ -110,17 +110,19 @@ class EncoderChoice(Section):
         return self.name == GIVEN
 
 
-ENCODERS: dict[Modality, EncoderChoice] = {
-    "text": EncoderChoice(name="e5-small"),
-    "image": EncoderChoice(name="efficientnet-lite0"),
-    "audio": EncoderChoice(name="mel-mfcc"),
-    "video": EncoderChoice(name="frame-sequence"),
+Encoders = tuple[EncoderChoice, ...]
+ENCODERS: dict[Medium, Encoders] = {
+    "text": (EncoderChoice(name="e5-small"),),
+    "image": (EncoderChoice(name="efficientnet-lite0"),),
+    "audio": (EncoderChoice(name="mel-mfcc"),),
+    "video": (EncoderChoice(name="frame-sequence"),),
 }
 
 
 class Extract(Section):
-    encoders: dict[Modality, EncoderChoice] = ENCODERS
-    """One a modality; a modality that is left out has the default one."""
+    encoders: dict[Medium, Encoders] = ENCODERS
+    """One a modality, or a list of several, whose vectors stand side by side as blocks of the one modality; a modality
+    that is left out has the default one."""
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
     """Share of a night's contents of one modality that may be refused before the night fails."""
     decode_timeout_s: float = Field(default=300.0, gt=0)
@@ -131,8 +133,31 @@ class Extract(Section):
 
     @field_validator("encoders", mode="before")
     @classmethod
-    def _one_a_modality(cls, given: Any) -> Any:
-        return ENCODERS | given if isinstance(given, dict) else given
+    def _one_or_several(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        one = (Mapping, EncoderChoice)
+        return ENCODERS | {m: (choice,) if isinstance(choice, one) else choice for m, choice in given.items()}
+
+    @field_serializer("encoders")
+    def _as_one_or_several(self, encoders: dict[Medium, Encoders]) -> dict[str, Any]:
+        several = {m: [choice.model_dump() for choice in choices] for m, choices in encoders.items()}
+        return {m: choices[0] if len(choices) == 1 else choices for m, choices in several.items()}
+
+    @field_validator("encoders")
+    @classmethod
+    def _each_once(cls, encoders: dict[Medium, Encoders]) -> dict[Medium, Encoders]:
+        for modality, several in encoders.items():
+            if not several:
+                raise ValueError(f"{modality} has no encoder: expected one, or a list of several")
+            seen: list[tuple[str, dict[str, Any]]] = []
+            for choice in several:
+                if (choice.name, choice.parameters) in seen:
+                    raise ValueError(f"{modality} names {choice.name!r} twice: expected each encoder once")
+                seen.append((choice.name, choice.parameters))
+            if sum(choice.is_given for choice in several) > 1:
+                raise ValueError(f"{modality} names {GIVEN!r} twice: expected one source of vectors in RAW a modality")
+        return encoders
 
     def spark_settings(self) -> dict[str, str]:
         """`spark` with its placeholders filled in."""

@@ -1,11 +1,11 @@
 """The feature stores, one table a modality: the same identity in each, beside it the modality's readable features."""
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import pyarrow as pa
 
-from schemas.table import STRINGS, VECTOR, Check, Column, Modality, Table, query
+from schemas.table import STRINGS, VECTOR, Check, Column, Medium, Table, query
 
 INT, FLOAT, FLAG, FLOATS = pa.int32(), pa.float32(), pa.bool_(), pa.list_(pa.float32())
 
@@ -31,6 +31,31 @@ def of_given(column: str) -> str:
     return f"coalesce(starts_with({column}, '{GIVEN}-'), false)"
 
 
+class VectorBlock(NamedTuple):
+    """Some of the columns of a modality's vectors: those of one encoder, or of another column of vectors beside them.
+
+    Attributes:
+        name: the encoder's fingerprint; `FINGERPRINT:COLUMN` for another column of the feature store than `vector`.
+        width: how many; None where they are as wide as the store's rows happen to be, in the models of versions that
+            did not record it.
+
+    >>> VectorBlock("frame-sequence-0123456789ab:audio_vector", 512).column
+    'audio_vector'
+    """
+
+    name: str
+    width: int | None
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's fingerprint."""
+        return self.name.partition(":")[0]
+
+    @property
+    def column(self) -> str:
+        return self.name.partition(":")[2] or "vector"
+
+
 class FeatureStore(Table):
     """Base of the four.
 
@@ -45,7 +70,7 @@ class FeatureStore(Table):
     readable: ClassVar[tuple[Column, ...]]
     columns: ClassVar[tuple[pa.Field, ...]]
 
-    def __init_subclass__(cls, *, modality: Modality) -> None:
+    def __init_subclass__(cls, *, modality: Medium) -> None:
         cls.name = f"features_{modality}"
         cls.described = (*_identity(modality), *map(_null_under_given, cls.readable))
         cls.columns = tuple(column.field for column in cls.readable)
@@ -68,7 +93,7 @@ def _null_under_given(column: Column) -> Column:
     return replace(column, nullable=True, description=f"{column.description} Under `{GIVEN}`, null.")
 
 
-def _identity(modality: Modality) -> tuple[Column, ...]:
+def _identity(modality: Medium) -> tuple[Column, ...]:
     content = "the text's UTF-8 bytes" if modality == "text" else "the file's bytes"
     names = "`text_key` of `items` and `interactions`" if modality == "text" else f"`{modality}_keys` of `items`"
     return (
@@ -349,7 +374,7 @@ class FeaturesVideo(FeatureStore, modality="video"):
     )
 
 
-FEATURES: dict[Modality, type[FeatureStore]] = {
+FEATURES: dict[Medium, type[FeatureStore]] = {
     "text": FeaturesText,
     "image": FeaturesImage,
     "audio": FeaturesAudio,

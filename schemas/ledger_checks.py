@@ -8,7 +8,7 @@ steps that do not read it to be checked.
 from typing import Literal
 
 from schemas.features import of_given
-from schemas.table import MODALITIES, Check, Modality, query
+from schemas.table import MEDIA, Check, Medium, query
 
 _KEPT = ("clean_items", "clean_interactions", "clean_media", "recommend")
 """Steps, but for extractions, whose kept rows are counted in the tables."""
@@ -22,12 +22,12 @@ def checks() -> tuple[Check, ...]:
         *(Check("kept rows are in the tables", query(f"ledger/kept_by_{step}.sql")) for step in _KEPT),
         *(
             Check("kept rows are in the tables", query("ledger/kept_by_clean_vectors.sql", modality=modality))
-            for modality in MODALITIES
+            for modality in MEDIA
         ),
         Check("rows in were in the tables", query("ledger/rows_in_of_recommend.sql")),
-        *(check for modality in MODALITIES for given in (False, True) for check in _of_extraction(modality, given)),
-        *(check for modality in MODALITIES for given in (False, True) for check in _of_reextraction(modality, given)),
-        *(check for modality in MODALITIES for check in _of_stores(modality)),
+        *(check for modality in MEDIA for given in (False, True) for check in _of_extraction(modality, given)),
+        *(check for modality in MEDIA for given in (False, True) for check in _of_reextraction(modality, given)),
+        *(check for modality in MEDIA for check in _of_stores(modality)),
         Check(
             "every partition has its account",
             query("ledger/every_partition_has_its_account.sql"),
@@ -37,7 +37,7 @@ def checks() -> tuple[Check, ...]:
     )
 
 
-def _of_extraction(modality: Modality, given: bool) -> tuple[Check, ...]:
+def _of_extraction(modality: Medium, given: bool) -> tuple[Check, ...]:
     rows_in, kept = (
         _over_contents(check, "extract", modality, given=given)
         for check in ("rows_in_of_extraction", "kept_by_extraction")
@@ -48,7 +48,7 @@ def _of_extraction(modality: Modality, given: bool) -> tuple[Check, ...]:
     )
 
 
-def _of_reextraction(modality: Modality, given: bool) -> tuple[Check, ...]:
+def _of_reextraction(modality: Medium, given: bool) -> tuple[Check, ...]:
     """What is known as of a night may change after the account, when an earlier night is made late or anew: a
     warning."""
     rows_in, kept = (
@@ -61,13 +61,13 @@ def _of_reextraction(modality: Modality, given: bool) -> tuple[Check, ...]:
     )
 
 
-def _of_stores(modality: Modality) -> tuple[Check, ...]:
+def _of_stores(modality: Medium) -> tuple[Check, ...]:
     """What a re-extraction kept may only leave the store if a night that extracted it again has refused it."""
     kept = query("ledger/kept_by_reextract.sql", modality=modality)
     return (Check("kept contents are in the store of their encoder", kept),)
 
 
-def _over_contents(check: str, kind: Literal["extract", "reextract"], modality: Modality, *, given: bool) -> str:
+def _over_contents(check: str, kind: Literal["extract", "reextract"], modality: Medium, *, given: bool) -> str:
     """SQL over the contents that an extraction was to read, of its night, or of all nights until then.
 
     They are texts of items and interactions, or files of items alone, or for an encoder that is given its vectors those

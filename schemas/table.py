@@ -14,8 +14,16 @@ VERSIONS = pa.map_(pa.string(), pa.string())
 VECTOR = pa.list_(pa.float32())
 """Delta has no fixed-size list: the files hold `fixed_size_list<float32>[dim]`, the log declares an array of float."""
 
-Modality = Literal["text", "image", "audio", "video"]
-MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
+Medium = Literal["text", "image", "audio", "video"]
+MEDIA: tuple[Medium, ...] = ("text", "image", "audio", "video")
+"""The modalities whose contents are extracted: each has encoders and a feature store."""
+FILES: tuple[Medium, ...] = ("image", "audio", "video")
+"""Those whose contents are files."""
+Modality = Literal["text", "image", "audio", "video", "attributes"]
+ATTRIBUTES: Modality = "attributes"
+MODALITIES: tuple[Modality, ...] = (*MEDIA, ATTRIBUTES)
+"""What an item's content consists of, for models: the media, and what its record says of it beside its texts (price,
+category and free attributes), which nothing extracts."""
 
 _QUERIES = files("schemas") / "checks"
 

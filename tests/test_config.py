@@ -29,7 +29,16 @@ def test_the_nearest_name_is_named_and_a_far_one_is_not() -> None:
         ("fuson: {}", "no setting is called 'fuson'; did you mean fusion? choose among events, clean,"),
         ("fusion: {stratgy: x}", "fusion: no setting is called 'stratgy'; did you mean strategy?"),
         ("fusion: {candidates: [{strategy: x, parms: {}}]}", "fusion.candidates.0: no setting is called 'parms'; did"),
-        ("extract: {encoders: {text: {nmae: x}}}", "extract.encoders.text: no setting is called 'nmae'; did you mean"),
+        (
+            "extract: {encoders: {text: {nmae: x}}}",
+            "extract.encoders.text.0: no setting is called 'nmae'; did you",
+        ),
+        ("extract: {encoders: {text: []}}", "extract.encoders: text has no encoder: expected one, or a list"),
+        ("extract: {encoders: {text: [{name: a}, {name: a}]}}", "extract.encoders: text names 'a' twice"),
+        (
+            "extract: {encoders: {text: [{name: given}, {name: given, parameters: {dim: 3}}]}}",
+            "extract.encoders: text names 'given'",
+        ),
         ("extract: {encoders: {vidoe: {name: x}}}", "extract.encoders.vidoe 'vidoe': did you mean video?"),
         ("fusion: {split: {kind: per_usr}}", "fusion.split.kind 'per_usr': did you mean per_user?"),
         ("fusion: {contradictions: {alignment: cac}}", "fusion.contradictions.alignment 'cac': did you mean cca?"),
@@ -69,7 +78,7 @@ def test_encoders_that_are_left_out_are_the_default_ones(tmp_path: Path) -> None
     path = tmp_path / "night.yaml"
     path.write_text("extract: {encoders: {image: {name: resnet50, parameters: {weights: none}, batch_size: 64}}}")
     found, default = load(path).extract.encoders, Config().extract.encoders
-    assert found["image"] == EncoderChoice(name="resnet50", parameters={"weights": "none"}, batch_size=64)
+    assert found["image"] == (EncoderChoice(name="resnet50", parameters={"weights": "none"}, batch_size=64),)
     assert {m: found[m] for m in ("text", "audio", "video")} == {m: default[m] for m in ("text", "audio", "video")}
     assert list(found) == list(default)
-    assert Config().extract.encoders["image"].name == "efficientnet-lite0", "the default is as it was"
+    assert Config().extract.encoders["image"][0].name == "efficientnet-lite0", "the default is as it was"

@@ -10,7 +10,7 @@ import pytest
 from features.registry import encoder
 from fusion.models.registry import create
 from schemas.config import PROFILES, Config, load
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 
 
 def test_the_default_profile_is_the_default_config() -> None:
@@ -22,14 +22,14 @@ def test_what_a_profile_names_can_be_made(profile: str) -> None:
     config = load(profile)
     for candidate in config.fusion.considered:
         create(candidate.strategy, candidate.parameters)
-    for modality in MODALITIES:
-        choice = config.extract.encoders[modality]
+    for modality in MEDIA:
+        (choice,) = config.extract.encoders[modality]
         assert encoder(modality, choice.name, **without_weights(choice.parameters)).fingerprint
 
 
 def test_the_reference_profile_makes_4096_columns() -> None:
     choices = load("reference").extract.encoders
-    widths = [encoder(m, choices[m].name, **without_weights(choices[m].parameters)).dim for m in MODALITIES]
+    widths = [encoder(m, one.name, **without_weights(one.parameters)).dim for m in MEDIA for one in choices[m]]
     assert sum(widths) == 4096
 
 
@@ -43,10 +43,10 @@ def test_the_gpu_profile_asks_spark_for_gpus() -> None:
 
 def test_the_gpu_profile_makes_the_vectors_of_the_default_in_larger_batches() -> None:
     made, usual = (
-        {m: encoder(m, choice.name, **choice.parameters) for m, choice in config.extract.encoders.items()}
+        {m: encoder(m, choice.name, **choice.parameters) for m, (choice,) in config.extract.encoders.items()}
         for config in (load("gpu"), Config())
     )
-    assert [made[m].fingerprint for m in MODALITIES] == [usual[m].fingerprint for m in MODALITIES]
+    assert [made[m].fingerprint for m in MEDIA] == [usual[m].fingerprint for m in MEDIA]
     assert [network.batch for network in (made["text"], made["image"], made["video"].appearance)] == [256] * 3
 
 

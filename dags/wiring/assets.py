@@ -9,7 +9,7 @@ from airflow.sdk import Asset
 
 from lake.storage import as_uri
 
-MODALITIES = ("text", "image", "audio", "video")
+MEDIA = ("text", "image", "audio", "video")
 
 
 def table(name: str) -> Asset:

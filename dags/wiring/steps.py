@@ -95,7 +95,7 @@ def spark_tasks_by_modality(
             outlets=[assets.table(f"features_{modality}"), *outlets],
             **options,
         )
-        for modality in assets.MODALITIES
+        for modality in assets.MEDIA
     ]
 
 

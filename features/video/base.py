@@ -95,6 +95,9 @@ class VideoEncoder(Encoder):
             "gap_s": GAP_S,
         }
 
+    def other_vectors(self) -> dict[str, int]:
+        return {} if self.sound is None else {"audio_vector": self.sound.dim}
+
     @abstractmethod
     def vectors(self, decoded: Sequence[Film], sequences: Sequence[np.ndarray]) -> np.ndarray:
         """Vectors of films, float32 [n, dim], in order; a row must not depend on the other films.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History, like_matrix
 from fusion.ranking.nearest_neighbours import nearest
-from schemas.table import Modality
+from schemas.table import Medium
 
 
 class _Neighbours:
@@ -38,7 +38,7 @@ class ContentNeighbours(_Neighbours):
     """Neighbours by the cosine of one modality's vectors, centred on the mean of the items that have it; an item
     without it scores 0."""
 
-    def __init__(self, modality: Modality, *, neighbours: int = 50, sharpness: float = 3.0) -> None:
+    def __init__(self, modality: Medium, *, neighbours: int = 50, sharpness: float = 3.0) -> None:
         super().__init__(neighbours=neighbours, sharpness=sharpness)
         self.modality = modality
 

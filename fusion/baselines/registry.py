@@ -8,7 +8,7 @@ from fusion.baselines.content import ContentNeighbours, TermNeighbours
 from fusion.baselines.factors import BPR, IALS
 from fusion.baselines.history import EASE, ItemKNN, Popularity
 from fusion.baselines.vbpr import VBPR
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 
 BASELINES: dict[str, Callable[[], Baseline]] = {
     "popularity": Popularity,
@@ -17,7 +17,7 @@ BASELINES: dict[str, Callable[[], Baseline]] = {
     "ials": IALS,
     "bpr": BPR,
     "tfidf_neighbours": TermNeighbours,
-    **{f"{modality}_neighbours": partial(ContentNeighbours, modality) for modality in MODALITIES},
+    **{f"{modality}_neighbours": partial(ContentNeighbours, modality) for modality in MEDIA},
     "vbpr": VBPR,
 }
 """Name → constructor of an unfitted baseline."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History, like_matrix
-from fusion.data.projection import Projection
-from schemas.table import MODALITIES
+from fusion.data.projection import fit_projections
+from schemas.table import MEDIA
 
 
 class VBPR:
@@ -96,11 +96,8 @@ class VBPR:
 
 def _features(catalog: Catalog, *, dims: int) -> NDArray[np.float32]:
     """float32 [N, p]: the modalities' projected vectors side by side."""
-    parts = []
-    for modality in MODALITIES:
-        vectors, mask = catalog.vectors[modality], catalog.masks[modality]
-        parts.append(Projection.fit(vectors, mask, dims=dims)(vectors, mask))
-    return np.hstack(parts)
+    projections = fit_projections(catalog, dims=dims, modalities=MEDIA)
+    return np.hstack([projection(catalog.vectors[m], catalog.masks[m]) for m, projection in projections.items()])
 
 
 def _cornac() -> Any:

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog
-from fusion.data.projection import Projection, evenly_spaced, modality_masks
+from fusion.data.catalog import Catalog, evenly_spaced
+from fusion.data.projection import Projection, modality_masks
 
 MAX_ROWS = 20_000
 """Most items that a translator or alignment is fitted on."""

@@ -1,12 +1,15 @@
 """The data of a night as arrays: the items' vectors with their masks (`Catalog`), and the users' events (`History`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+T = TypeVar("T", bound=np.generic)
 
 Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Users int64 [B] → scores [B, N] of every item of the catalog."""
@@ -36,11 +39,14 @@ class Catalog:
 
     Attributes:
         item_ids: str [N], ascending, unique.
-        vectors: modality → float32 [N, d_m], zeros where the mask is False.
+        vectors: modality → float32 [N, d_m], zeros where the mask is False; of `attributes` the CSR of
+            `fusion.data.attributes.attribute_rows`.
         masks: modality → bool [N], True where the item has that modality.
         categories: str [N], "" where unknown; when left out, "" for every item.
         terms: CSR [N, terms], how often each hashed term occurs in an item's text; None where terms were not counted.
         sequences: modality → the sequences behind the vectors of that modality; a modality may be left out.
+        widths: modality → the width of each block of its vectors, side by side: several encoders make one modality. One
+            that is left out has one block. A block that an item lacks is zeros.
     """
 
     item_ids: NDArray[np.str_]
@@ -49,6 +55,7 @@ class Catalog:
     categories: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
     terms: sp.csr_matrix | None = None
     sequences: Mapping[str, Sequences] = field(default_factory=dict)
+    widths: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.categories):
@@ -66,7 +73,17 @@ class Catalog:
             self.categories[rows],
             None if self.terms is None else self.terms[rows],
             {m: replace(s, place=s.place[rows]) for m, s in self.sequences.items()},
+            self.widths,
         )
+
+    def blocks(self, modality: str) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        """The blocks of a modality's vectors: float32 [N, width], and bool [N], True where the item has the block."""
+        vectors, mask = self.vectors[modality], self.masks[modality]
+        widths = self.widths.get(modality, ())
+        if len(widths) < 2:
+            return [(vectors, mask)]
+        parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
+        return [(part, mask & part.any(axis=1)) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -112,6 +129,16 @@ def nobody(user_id: str) -> History:
     none = np.zeros(0, np.int32)
     floats = np.zeros(0, np.float32)
     return History(np.array([user_id], np.str_), none, none, np.zeros(0, np.int64), floats, floats)
+
+
+def zeroed(vectors: Any, mask: NDArray[np.bool_]) -> Any:
+    """Vectors [N, d], dense or CSR, with nothing in the rows where the mask is False."""
+    if not sp.issparse(vectors):
+        return np.where(mask[:, None], vectors, np.float32(0))
+    length = np.diff(vectors.indptr)
+    kept = np.repeat(mask, length)  # not a product with the mask, which would lose entries that are 0
+    indptr = np.concatenate([[0], np.cumsum(length * mask)])
+    return sp.csr_matrix((vectors.data[kept], vectors.indices[kept], indptr), vectors.shape)
 
 
 def seen_matrix(history: History, n_items: int) -> sp.csr_matrix:
@@ -162,6 +189,11 @@ def tie_hashes(history: History, item_ids: NDArray[np.str_] | None = None) -> ND
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
+
+
+def evenly_spaced(rows: NDArray[T], *, most: int) -> NDArray[T]:
+    """Every s-th row, s the least step that leaves no more than `most`."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def rows_at(table: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

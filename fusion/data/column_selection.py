@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.projection import column_scale, evenly_spaced
+from fusion.data.catalog import evenly_spaced
+from fusion.data.projection import column_scale
 
 MAX_ROWS = 2_000
 """Most rows used, evenly spaced: the nearest-neighbour estimate of mutual information is slow on more."""

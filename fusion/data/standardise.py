@@ -10,6 +10,7 @@ from fusion.data.column_selection import by_l1_share, by_mutual_information, one
 from fusion.data.reviews import Reviews, with_reviews
 from schemas.config import Fusion
 from schemas.errors import NightweaveError
+from schemas.table import ATTRIBUTES
 
 STANDARDISATIONS = ("none", "robust")
 SELECTIONS = ("none", "mutual_information", "l1")
@@ -48,7 +49,8 @@ def prepare_vectors(
     keep: float = 0.5,
     seed: int,
 ) -> Catalog:
-    """The catalog with its modalities' vectors standardised and their columns selected.
+    """The catalog with the vectors of its media standardised and their columns selected. Attributes stay as they are:
+    every model embeds them itself.
 
     Training items are those with a row in `known`; all items where it has none. A column that is not selected holds 0,
     so that vectors keep their width from night to night.
@@ -76,10 +78,11 @@ def prepare_vectors(
     vectors = dict(catalog.vectors)
     for modality, mask in catalog.masks.items():
         rows = items & mask
-        if not rows.any():
+        if modality == ATTRIBUTES or not rows.any():
             continue
         if standardise == "robust":
-            vectors[modality] = _standardised(vectors[modality], mask, rows, clip=clip)
+            blocks = catalog.blocks(modality)
+            vectors[modality] = np.hstack([_standardised(block, has, items & has, clip=clip) for block, has in blocks])
         if select != "none":
             categories = catalog.categories[rows]
             if len(np.unique(categories[categories != ""])) < 2:
@@ -106,7 +109,10 @@ def robust_scale(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 def _standardised(
     vectors: NDArray[np.float32], mask: NDArray[np.bool_], rows: NDArray[np.bool_], *, clip: float
 ) -> NDArray[np.float32]:
-    """float32 [N, d], 0 where the mask is False and in columns that do not vary over the training `rows`, bool [N]."""
+    """float32 [N, d], 0 where the mask is False and in columns that do not vary over the training `rows`, bool [N]; all
+    of them where there are no such rows."""
+    if not rows.any():
+        return np.zeros_like(vectors)
     median, deviation = robust_scale(vectors[rows].astype(np.float64))
     standard = np.clip((vectors - median) / np.where(deviation > 0, deviation, np.inf), -clip, clip)
     return np.where(mask[:, None], standard, 0).astype(np.float32)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History
+from fusion.data.catalog import Catalog, History, zeroed
 from schemas.table import MODALITIES, Modality
 
 
@@ -43,7 +43,7 @@ def without_share(catalog: Catalog, share: float, *, seed: int) -> Catalog:
 
 def _masked(catalog: Catalog, masks: Mapping[str, NDArray[np.bool_]]) -> Catalog:
     """The catalog with some of its masks replaced, and zeros in the vectors where they are False."""
-    vectors = {m: np.where(mask[:, None], catalog.vectors[m], np.float32(0)) for m, mask in masks.items()}
+    vectors = {m: zeroed(catalog.vectors[m], mask) for m, mask in masks.items()}
     return replace(catalog, vectors={**catalog.vectors, **vectors}, masks={**catalog.masks, **masks})
 
 

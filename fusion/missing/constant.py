@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fusion.data.catalog import Catalog, History
 from fusion.missing.policy import Fill, Policy, filled
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 
 
 class _Constant(Policy):
@@ -20,7 +20,7 @@ class _Constant(Policy):
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
         """`likes` and `seed` are not used."""
         self._vectors: dict[str, NDArray[np.float32]] = {}
-        for modality in MODALITIES:
+        for modality in MEDIA:
             if catalog.masks[modality].any():
                 self._vectors[modality] = self._of(catalog.vectors[modality][catalog.masks[modality]])
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from fusion.data.catalog import Catalog, History
+from fusion.data.catalog import Catalog, History, zeroed
 from fusion.missing.policy import Policy
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 
 
 class Untouched(Policy):
@@ -22,7 +22,7 @@ class Untouched(Policy):
 class Drop(Policy):
     """Items that lack a usual modality are dropped: all their masks are False.
 
-    Usual are the modalities that a share of at least `USUAL` of the fitted items has. Figures over the complete items
+    Usual are the media that a share of at least `USUAL` of the fitted items has. Figures over the complete items
     that are left look better, but the dropped ones cannot be recommended: this policy is for comparison only.
     """
 
@@ -30,11 +30,11 @@ class Drop(Policy):
 
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
         """`likes` and `seed` are not used."""
-        self._usual = np.array([m for m in MODALITIES if len(catalog) and catalog.masks[m].mean() >= self.USUAL], "U8")
+        self._usual = np.array([m for m in MEDIA if len(catalog) and catalog.masks[m].mean() >= self.USUAL], "U8")
 
     def fill(self, catalog: Catalog) -> Catalog:
         whole = np.ones(len(catalog), np.bool_)
         for modality in self._usual:
             whole &= catalog.masks[str(modality)]
-        vectors = {m: np.where(whole[:, None], x, 0).astype(np.float32) for m, x in catalog.vectors.items()}
+        vectors = {m: zeroed(x, whole) for m, x in catalog.vectors.items()}
         return replace(catalog, vectors=vectors, masks={m: mask & whole for m, mask in catalog.masks.items()})

@@ -24,7 +24,7 @@ class Fill:
 
 
 class Policy(ABC):
-    """Handles the modalities that items lack.
+    """Handles the media that items lack; attributes are never filled in.
 
     A policy learns from observed vectors only, and never changes one. A vector that it fills in has its mask True, so
     that a model uses it; the caller keeps the original catalog to know what items really have. A policy is fitted once

@@ -10,6 +10,7 @@ from fusion.crossmodal.projected_items import ProjectedItems
 from fusion.data.catalog import Catalog, History
 from fusion.data.projection import fit_projections
 from fusion.missing.policy import Fill, Policy, filled
+from schemas.table import MEDIA
 
 
 class ProjectedPolicy(Policy):
@@ -31,7 +32,7 @@ class ProjectedPolicy(Policy):
         self.dims = dims
 
     def fit(self, catalog: Catalog, likes: History, *, seed: int) -> None:
-        self._projections = fit_projections(catalog, dims=self.dims)
+        self._projections = fit_projections(catalog, dims=self.dims, modalities=MEDIA)
         self._learn(catalog, ProjectedItems.of(catalog, self._projections), likes.likes(), seed=seed)
 
     def fill(self, catalog: Catalog) -> Catalog:

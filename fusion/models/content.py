@@ -15,7 +15,7 @@ from fusion.ranking.nearest_neighbours import unit_rows
 from fusion.training.config import FitLog
 from schemas.table import MODALITIES
 
-WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5}
+WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5, "attributes": 0.5}
 
 
 class Content(Strategy):

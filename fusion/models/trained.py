@@ -14,7 +14,6 @@ from fusion.models.base import FitContext, Strategy, block_slices
 from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.loop import Learner, train
 from fusion.training.trainer import RankingLearner, Vectors, Weights
-from schemas.table import MODALITIES
 
 _WEIGHTS, _LEARNT = "weights/", "learnt/"
 
@@ -132,7 +131,7 @@ class Trained(Strategy):
     @property
     def _modalities(self) -> list[str]:
         """The modalities whose projection has a column, that is, of which the fit saw vectors that vary."""
-        return [m for m in MODALITIES if self._projections[m].dims]
+        return [m for m, projection in self._projections.items() if projection.dims]
 
     def _content(self, catalog: Catalog, modalities: list[str]) -> dict[str, NDArray[np.float32]]:
         """Modality → float32 [N, p_m], projected, 0 where missing."""

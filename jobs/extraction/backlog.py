@@ -19,7 +19,7 @@ from lake import views
 from lake.lake import Lake
 from lake.repair import Aside, take_out
 from schemas.features import FEATURES, is_given
-from schemas.table import VECTOR, Modality, Table
+from schemas.table import VECTOR, Medium, Table
 from schemas.tables import GivenVectors, Interactions, Items, Quarantine
 
 log = logging.getLogger("nightweave.backlog")
@@ -81,7 +81,7 @@ class Contents:
     """
 
     def __init__(
-        self, night: Night, modality: Modality, fingerprint: str, *, again: bool = False, whole: bool = False
+        self, night: Night, modality: Medium, fingerprint: str, *, again: bool = False, whole: bool = False
     ) -> None:
         self._lake, self._store, self._fingerprint = night.lake, FEATURES[modality], fingerprint
         self._schema = VECTOR_CONTENT if is_given(fingerprint) else CONTENT
@@ -91,7 +91,8 @@ class Contents:
         arrived = pc.field("date") <= night.date
         for table in tables:
             self._duckdb.register(table.name, night.lake.dataset(table).filter(arrived))
-        refused = pc.field("stage").isin([f"extract_{modality}", f"reextract_{modality}"])
+        stage = pc.field("stage")
+        refused = pc.starts_with(stage, f"extract_{modality}") | pc.starts_with(stage, f"reextract_{modality}")
         self._duckdb.register("quarantine", night.lake.dataset(Quarantine).filter(refused))
         self._register_stored()
         parameters = {"date": night.date, "fingerprint": fingerprint, "again": again, "whole": whole}
@@ -141,7 +142,7 @@ class Contents:
         self._spill.cleanup()
 
 
-def take_out_damaged(lake: Lake, modality: Modality, fingerprint: str) -> None:
+def take_out_damaged(lake: Lake, modality: Medium, fingerprint: str) -> None:
     """Take the files of an encoder that are missing or damaged out of the store, which then lacks their contents.
 
     Every file is read to its end, as training does: what it costs is in docs/repair.md.
@@ -160,7 +161,7 @@ def take_out_damaged(lake: Lake, modality: Modality, fingerprint: str) -> None:
             log.warning("%s: %s: its contents are extracted anew; what is left is in %s", store.name, one, aside.folder)
 
 
-def _sources(modality: Modality, fingerprint: str) -> tuple[tuple[type[Table], ...], str]:
+def _sources(modality: Medium, fingerprint: str) -> tuple[tuple[type[Table], ...], str]:
     """The tables that hold the contents of an encoder, and the query for them."""
     if is_given(fingerprint):
         return (GivenVectors,), _OF_VECTORS.format(modality=modality)

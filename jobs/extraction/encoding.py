@@ -19,7 +19,7 @@ from features.registry import encoder, locate
 from jobs.extraction import gpu
 from jobs.landing.raw import Raw, Refusal
 from schemas.config import EncoderChoice, Extract
-from schemas.table import Modality
+from schemas.table import Medium
 
 log = logging.getLogger("nightweave.encoding")
 
@@ -75,13 +75,10 @@ class Encoding:
     """A callable from contents to batches of features; picklable, models are loaded in the process that calls it."""
 
     raw: Raw
-    modality: Modality
+    modality: Medium
+    choice: EncoderChoice
     settings: Extract
     max_media_bytes: int
-
-    @property
-    def choice(self) -> EncoderChoice:
-        return self.settings.encoders[self.modality]
 
     @property
     def batch_size(self) -> int:

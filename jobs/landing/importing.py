@@ -32,7 +32,7 @@ from tqdm import tqdm
 from jobs.landing.raw import LandingZoneError, Raw
 from jobs.landing.refusal import Refusal
 from jobs.landing.writing import Summary, create_partition, create_raw, write_jsonl
-from schemas.table import Modality
+from schemas.table import Medium
 
 LAST_NIGHT = date(2026, 11, 7)
 FIRST_NIGHT_SHARE = 0.96
@@ -118,7 +118,7 @@ class Vectors:
         blocks: item ids [b] and their vectors, float32 [b, d], each finite; an item comes once.
     """
 
-    modality: Modality
+    modality: Medium
     name: str
     width: int
     blocks: Iterable[tuple[Sequence[str], NDArray[np.float32]]]

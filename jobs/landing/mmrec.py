@@ -30,7 +30,7 @@ from jobs.landing.refusal import Refusal
 from jobs.landing.writing import Summary
 from schemas.config import Clean, Events
 from schemas.errors import did_you_mean
-from schemas.table import MODALITIES, Modality
+from schemas.table import MEDIA, Medium
 
 BLOCK_BYTES = 64 * 2**20
 """How much of a matrix is held in memory at a time, as float32."""
@@ -70,7 +70,7 @@ def write_landing_zone(
     """
     inter = _Inter.find(source)
     left_out: Counter[str] = Counter()
-    matrices = [found for modality in MODALITIES if (found := _Matrix.find(source, modality))]
+    matrices = [found for modality in MEDIA if (found := _Matrix.find(source, modality))]
     if not matrices:
         near = did_you_mean("image_feat.npy", [path.name for path in source.glob("*.npy")])
         raise LandingZoneError(
@@ -155,7 +155,7 @@ class _Matrix:
         own: bool [rows], False where a row is filled in; None where nothing says which are.
     """
 
-    modality: Modality
+    modality: Medium
     values: NDArray[Any]
     own: NDArray[Any] | None
 
@@ -163,7 +163,7 @@ class _Matrix:
         return len(self.values)
 
     @classmethod
-    def find(cls, source: Path, modality: Modality) -> "_Matrix | None":
+    def find(cls, source: Path, modality: Medium) -> "_Matrix | None":
         path, mask = source / f"{modality}_feat.npy", source / f"{modality}_mask.npy"
         if not path.exists():
             return None
@@ -289,7 +289,7 @@ def _numbered(inter: _Inter, *, rows: int) -> dict[int, str]:
 
 def _unread(source: Path, inter: str) -> list[str]:
     """Names in the folder that no layout has."""
-    arrays = {f"{modality}_{what}.npy" for modality in MODALITIES for what in ("feat", "mask")}
+    arrays = {f"{modality}_{what}.npy" for modality in MEDIA for what in ("feat", "mask")}
     known = {inter, ITEM_NAMES, USER_NAMES, *arrays}
     return sorted(path.name for path in source.iterdir() if path.name not in known and not path.name.startswith("."))
 

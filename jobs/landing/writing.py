@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.landing.raw import LandingZoneError
-from schemas.table import Modality
+from schemas.table import Medium
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -54,7 +54,7 @@ class Summary:
     item_rows: int
     interaction_rows: int
     media: Mapping[str, int] = field(default_factory=dict)
-    vectors: Mapping[Modality, int] = field(default_factory=dict)
+    vectors: Mapping[Medium, int] = field(default_factory=dict)
     planted: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
 

@@ -27,6 +27,9 @@ from lake.lake import LakeError
 from schemas.classes import class_at, short
 from schemas.config import Fusion
 from schemas.errors import NightweaveError
+from schemas.features import VectorBlock
+
+Encoders = Mapping[str, tuple[VectorBlock, ...]]
 
 FORMAT = 2
 """The layout of a manifest: 1, which has no number, may lack `encoders`, and may name one kind of split."""
@@ -92,7 +95,7 @@ def exists(night: Night, path: str) -> bool:
     return filesystem.get_file_info(f"{root}/{path}/{MANIFEST}").type == pafs.FileType.File
 
 
-def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders: Mapping[str, str]) -> None:
+def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders: Encoders) -> None:
     """Store a model's parts, then its manifest, so that a reader sees all of it or none.
 
     Each file is moved into place whole, so that a second run of the same night may save the same model at once.
@@ -108,14 +111,15 @@ def save(night: Night, made: Identity, models: dict[str, Strategy], *, encoders:
     write_manifest(night, made, encoders=encoders)
 
 
-def write_manifest(night: Night, made: Identity, *, encoders: Mapping[str, str]) -> None:
+def write_manifest(night: Night, made: Identity, *, encoders: Encoders) -> None:
     """Declare a stored model complete, and used as of now: maintenance goes by the age of its newest file."""
     content = asdict(made) | {"format": FORMAT, "encoders": dict(encoders), "held_out": holdout_rules(night)}
     files.write_json(night.lake, f"{made.path}/{MANIFEST}", content)
 
 
-def encoders_of(night: Night, path: str) -> dict[str, str]:
-    """Return modality → fingerprint of the encoder whose vectors a stored model reads.
+def encoders_of(night: Night, path: str) -> dict[str, tuple[VectorBlock, ...]]:
+    """Return medium → the blocks of vectors that a stored model reads; versions that had one encoder a medium stored
+    its fingerprint alone.
 
     Raises:
         StoredModelError: it does not say, or its manifest is of a later version.
@@ -127,7 +131,11 @@ def encoders_of(night: Night, path: str) -> dict[str, str]:
             f"{path}/{MANIFEST}: stored by an earlier version, which did not record the model's encoders; it can "
             "neither be judged nor serve, and the next night that promotes a model replaces it"
         )
-    return manifest["encoders"]
+    blocks = {}
+    for medium, stored in manifest["encoders"].items():
+        named = [(stored, None)] if isinstance(stored, str) else stored
+        blocks[medium] = tuple(VectorBlock(name, width) for name, width in named)
+    return blocks
 
 
 def held_out(kind: Kind) -> str:

@@ -12,6 +12,7 @@ from fusion.crossmodal.registry import create_alignment
 from fusion.data.catalog import Catalog
 from fusion.data.projection import fit_projections
 from jobs.runtime.night import Night
+from schemas.table import MEDIA
 from schemas.tables import Quarantine
 
 log = logging.getLogger("nightweave.contradictions")
@@ -23,7 +24,7 @@ DIMS = 128
 def warn(night: Night, catalog: Catalog) -> None:
     """Write the items that `fusion.crossmodal.contradiction` flags to `quarantine`, in place of the night's earlier
     warnings. Nothing is refused: the items stay in the catalog, for a person to check."""
-    items = ProjectedItems.of(catalog, fit_projections(catalog, dims=DIMS))
+    items = ProjectedItems.of(catalog, fit_projections(catalog, dims=DIMS, modalities=MEDIA))
     settings = night.config.fusion.contradictions
     found = contradictions(
         items,

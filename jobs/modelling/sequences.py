@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fusion.data.catalog import MAX_STEPS, Sequences
 from lake.lake import Lake
 from schemas.features import FEATURES
-from schemas.table import Modality
+from schemas.table import Medium
 
 WIDTH = 64
 """Columns of a step, at most."""
@@ -20,12 +20,12 @@ BATCH = 256
 MEL = 32
 """Steps of `mel_sequence`."""
 COLUMNS = {"audio": ["mel_sequence"], "video": ["sequence", "frames"]}
-"""Modality → the columns of its feature store that hold a sequence."""
+"""Medium → the columns of its feature store that hold a sequence."""
 
 
 def sequences(
     lake: Lake,
-    modality: Modality,
+    modality: Medium,
     encoder: str,
     *,
     encoded: pa.ChunkedArray,
@@ -87,7 +87,7 @@ def _axes(width: int) -> NDArray[np.float64]:
     return np.random.RandomState(width).normal(0, 1 / np.sqrt(WIDTH), (width, WIDTH))
 
 
-def _steps(modality: Modality, batch: pa.RecordBatch) -> Iterator[NDArray[np.float32]]:
+def _steps(modality: Medium, batch: pa.RecordBatch) -> Iterator[NDArray[np.float32]]:
     """Each row's steps, float32 [T, w]."""
     for row in range(len(batch)):
         flat = batch[COLUMNS[modality][0]][row].values.to_numpy(zero_copy_only=False)

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from features.registry import fingerprints
+from features.registry import vector_blocks
 from jobs.runtime.night import Night, NightError
 from lake import files
-from schemas.table import MODALITIES, Modality
+from schemas.table import MEDIA, Medium
 
 FOLDER = "runs"
 READ_LATER = frozenset({"events", "clean", "extract", "fusion", "evaluate", "recommend"})
@@ -25,11 +25,11 @@ SHOWN = 5
 
 def begin(night: Night) -> None:
     """Record what the steps of this run agree on, in place of what an earlier run of the night did."""
-    found = {"encoders": fingerprints(night.config.extract.encoders), **_resolved(night)}
+    found = {"encoders": _encoders(night, MEDIA), **_resolved(night)}
     files.write_json(night.lake, _path(night), found)
 
 
-def check_agreement(night: Night, *, encoders: Iterable[Modality] = MODALITIES) -> None:
+def check_agreement(night: Night, *, encoders: Iterable[Medium] = MEDIA) -> None:
     """See that this step runs under what the run's first step recorded.
 
     Args:
@@ -42,12 +42,17 @@ def check_agreement(night: Night, *, encoders: Iterable[Modality] = MODALITIES) 
     recorded = files.read_json(night.lake, _path(night))
     if recorded is None:
         raise _refusal(night, "its first step, `clean`, was not run by this version")
-    chosen = {m: night.config.extract.encoders[m] for m in encoders}
-    now = {"encoders": fingerprints(chosen), **_resolved(night)}
-    recorded["encoders"] = {m: recorded["encoders"].get(m) for m in chosen}
+    now = {"encoders": _encoders(night, encoders), **_resolved(night)}
+    recorded["encoders"] = {m: recorded["encoders"].get(m) for m in now["encoders"]}
     if differ := list(_differences(recorded, now)):
         more = f" and {len(differ) - SHOWN} more" if len(differ) > SHOWN else ""
         raise _refusal(night, f"since its first step, `clean`, this has changed: {'; '.join(differ[:SHOWN])}{more}")
+
+
+def _encoders(night: Night, media: Iterable[Medium]) -> dict[str, list[str]]:
+    """Modality → the names of the blocks of vectors under the encoders of the configuration."""
+    blocks = vector_blocks({m: night.config.extract.encoders[m] for m in media})
+    return {m: [block.name for block in several] for m, several in blocks.items()}
 
 
 def _resolved(night: Night) -> dict[str, Any]:

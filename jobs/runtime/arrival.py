@@ -13,7 +13,7 @@ DECLARE = "landing.days_without_data in the configuration, --without-data, or th
 
 def kinds_read(night: Night) -> list[str]:
     """Return the kinds of raw partitions that a night reads, as folders of RAW."""
-    given = [modality for modality, choice in night.config.extract.encoders.items() if choice.is_given]
+    given = [m for m, several in night.config.extract.encoders.items() if any(choice.is_given for choice in several)]
     return ["items", "interactions", *(f"vectors/{modality}" for modality in given)]
 
 

@@ -33,8 +33,9 @@ def check(config: Config) -> None:
         ConfigError: a name is unknown, something does not take a parameter, weights or modules are missing, the gate's
             metric is none, or a search for parameters has nothing to search.
     """
-    for modality, choice in config.extract.encoders.items():
-        _check_encoder(modality, choice)
+    for modality, several in config.extract.encoders.items():
+        for choice in several:
+            _check_encoder(modality, choice)
     _check_fusion(config.fusion)
     metric = config.evaluate.gate_metric
     if metric not in METRICS:

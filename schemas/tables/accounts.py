@@ -64,7 +64,8 @@ class Ledger(Table):
             "step",
             pa.string(),
             "`clean_items`, `clean_interactions`, `clean_media`, `clean_vectors_MODALITY`, `extract_MODALITY`, "
-            "`reextract_MODALITY` or `recommend`.",
+            "`reextract_MODALITY` or `recommend`; of the encoders of a modality beside the first, "
+            "`extract_MODALITY.FINGERPRINT` and `reextract_MODALITY.FINGERPRINT`.",
         ),
         Column(
             "rows_in",

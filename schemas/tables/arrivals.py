@@ -3,9 +3,7 @@
 import pyarrow as pa
 
 from schemas.features import of_given
-from schemas.table import MODALITIES, STRINGS, TIMESTAMP, VECTOR, Check, Column, Modality, Table, query
-
-_MEDIA = tuple(modality for modality in MODALITIES if modality != "text")
+from schemas.table import FILES, MEDIA, STRINGS, TIMESTAMP, VECTOR, Check, Column, Medium, Table, query
 
 FUTURE_DAYS = 2
 """A time is believed if it is before midnight UTC, this many days after the start of its night: up to the end of the
@@ -20,7 +18,7 @@ an item the latest is current; of equally late ones that of the later `date`, an
 of files and rows. A version without a time is thus later than all that earlier nights brought."""
 
 
-def _extracted(modality: Modality, contents: str, *, what: str = "content") -> Check:
+def _extracted(modality: Medium, contents: str, *, what: str = "content") -> Check:
     """The promise that what a night brought of a modality is in its store, or refused, once the night extracted.
 
     Args:
@@ -90,7 +88,7 @@ class Items(Table):
         ),
         *(
             column
-            for modality in _MEDIA
+            for modality in FILES
             for column in (
                 Column(
                     f"{modality}_uris",
@@ -111,7 +109,7 @@ class Items(Table):
     checks = (
         Check("every key has its file", query("items/every_key_has_its_file.sql")),
         _extracted("text", "of_texts"),
-        *(_extracted(modality, "of_files") for modality in _MEDIA),
+        *(_extracted(modality, "of_files") for modality in FILES),
     )
 
 
@@ -194,5 +192,5 @@ class GivenVectors(Table):
     checks = (
         Check("a vector is of an item or of a file", query("given_vectors/of_an_item_or_of_a_file.sql")),
         Check("vectors are finite", query("any/vectors_are_finite.sql", table="given_vectors")),
-        *(_extracted(modality, "of_vectors") for modality in MODALITIES),
+        *(_extracted(modality, "of_vectors") for modality in MEDIA),
     )

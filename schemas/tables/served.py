@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from schemas.table import BLOCKS, MODALITIES, STRINGS, VECTOR, WEIGHTS, Check, Column, Table, query
+from schemas.table import BLOCKS, MEDIA, STRINGS, VECTOR, WEIGHTS, Check, Column, Table, query
 from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS
 
 NEWCOMER = "*"
@@ -56,7 +56,8 @@ class ItemEmbeddings(Table):
         Column(
             "modalities",
             STRINGS,
-            "The modalities of which the item has a feature vector; text also where only its reviews have one.",
+            "The modalities of which the item has a feature vector; text also where only its reviews have one; "
+            "`attributes` where it has a category, a price or an attribute.",
         ),
         Column("is_new", pa.bool_(), "No user had an event with the item by that night."),
         Column(
@@ -109,7 +110,7 @@ class UserEmbeddings(Table):
 class Recommendations(Table):
     """One place on one user's shelf on a night.
 
-    The five contributions add up to `score`. Where the model combines rankings (`combination` in `item_embeddings`),
+    The six contributions add up to `score`. Where the model combines rankings (`combination` in `item_embeddings`),
     they are the points that a block gives for the item's place.
     """
 
@@ -147,7 +148,14 @@ class Recommendations(Table):
                 pa.float32(),
                 f"Part of `score` that comes from the item's {modality}; 0 where the item has none.",
             )
-            for modality in MODALITIES
+            for modality in MEDIA
+        ),
+        Column(
+            "contribution_attributes",
+            pa.float32(),
+            "Part of `score` that comes from the item's category, price and attributes; 0 where the item has none, or "
+            "the model has no such block; null in rows of versions that did not read them.",
+            nullable=True,
         ),
     )
     key = ("date", "user_id", "shelf", "rank")

@@ -14,7 +14,7 @@ import yaml
 from jobs.demo import write_catalog
 from jobs.runtime.spark_environment import driver_options, spark_environment
 from lake.lake import Lake
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHTS = ("2026-11-01", "2026-11-02")
@@ -44,7 +44,7 @@ class Step:
 
 
 CLEAN = Step("clean", spark=True)
-EXTRACT = tuple(Step("extract", ("--modality", modality), spark=True) for modality in MODALITIES)
+EXTRACT = tuple(Step("extract", ("--modality", modality), spark=True) for modality in MEDIA)
 LEARN = (Step("train"), Step("evaluate"), Step("recommend", spark=True))
 STEPS = (CLEAN, *EXTRACT, *LEARN, Step("verify"), Step("report"))
 
@@ -95,6 +95,6 @@ def new_place(folder: Path, *, items: int = 40, users: int = 30, seed: int = 5) 
     folder.mkdir(parents=True, exist_ok=True)
     write_catalog(folder / "raw", items=items, users=users, nights=len(NIGHTS), seed=seed, progress=False)
     config = folder / "config.yaml"
-    encoders = {m: {"name": f"tests.toys:{m.capitalize()}Bytes", "batch_size": 8} for m in MODALITIES}
+    encoders = {m: {"name": f"tests.toys:{m.capitalize()}Bytes", "batch_size": 8} for m in MEDIA}
     config.write_text(yaml.safe_dump({"extract": {"encoders": encoders}}))
     return Place(folder / "raw", folder / "lake", config, folder / "steps.log")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from features.registry import fingerprints
+from features.registry import vector_blocks
 from fusion.evaluation import promotion
 from jobs import evaluate, train
 from jobs.demo import write_catalog
@@ -159,7 +159,7 @@ def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_pa
     prepare(spark, night)
     last = evaluate.promoted_before(night)[evaluate.LAST_PROMOTED]
     noise, seen = dataset.load(
-        night, fingerprints(night.config.extract.encoders), artifacts.encoders_of(night, last.path)
+        night, vector_blocks(night.config.extract.encoders), artifacts.encoders_of(night, last.path)
     )
     (good,) = dataset.load(second(releases, lake, "bag-of-words"))
     np.testing.assert_array_equal(seen.catalog.vectors["text"], good.catalog.vectors["text"])

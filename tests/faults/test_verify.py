@@ -21,7 +21,7 @@ from jobs.verify import WHOLE, Finding, findings
 from lake.lake import Lake
 from lake.provenance import made_from
 from schemas.features import FeaturesAudio, FeaturesImage, FeaturesText
-from schemas.table import MODALITIES, Table
+from schemas.table import MEDIA, Table
 from schemas.tables import Interactions, ItemEmbeddings, Items, Ledger, Recommendations, SimilarItems, UserEmbeddings
 from tests.faults.night import NIGHTS, new_place
 from tests.jobs.nights import a_night, finish, run_night
@@ -146,7 +146,7 @@ def test_counts_that_do_not_reconcile(copied: Lake, step: str, wrong: dict[str, 
     assert (promise, f"ledger/{DATE}/step={step}") in found(copied)
 
 
-STEPS = ("clean_items", "clean_interactions", "clean_media", *(f"extract_{m}" for m in MODALITIES), "recommend")
+STEPS = ("clean_items", "clean_interactions", "clean_media", *(f"extract_{m}" for m in MEDIA), "recommend")
 
 
 @pytest.mark.parametrize("more", [1, -1])

@@ -13,7 +13,7 @@ from features.base import Encoder
 from features.registry import ENCODERS, encoder
 from features.text.base import TextEncoder
 from features.text.nlp.analysis import Analysis
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 from tests.features.conftest import clicks, panned, save, sine, texture
 from tests.features.text import tiny_bert
 
@@ -97,7 +97,7 @@ def decoded(made: Encoder, tmp_path: Path, make_wav: Callable[..., Path], make_f
 
 
 def test_registry_lists_every_modality() -> None:
-    assert {modality for modality, _ in ENCODERS} == set(MODALITIES)
+    assert {modality for modality, _ in ENCODERS} == set(MEDIA)
 
 
 def test_unknown_encoder_is_named_with_the_known_ones() -> None:

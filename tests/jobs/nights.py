@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from jobs import clean, evaluate, extract, recommend, train
 from jobs.runtime.night import Night
 from lake.lake import Lake
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 from schemas.tables import TABLES
 
 
@@ -20,7 +20,7 @@ def prepare(spark: SparkSession, night: Night) -> None:
     clean.clean_items(spark, night)
     clean.clean_interactions(spark, night)
     clean.clean_vectors(spark, night)
-    for modality in MODALITIES:
+    for modality in MEDIA:
         extract.extract_modality(lambda: spark, night, modality)
 
 

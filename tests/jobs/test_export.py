@@ -15,7 +15,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.registry import fingerprints as encoders
+from features.registry import vector_blocks
 from fusion.data.catalog import Catalog, History
 from fusion.data.reviews import Reviews
 from fusion.data.splits import split
@@ -27,7 +27,7 @@ from jobs.modelling.dataset import Dataset
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.features import FEATURES
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 from schemas.tables import Interactions, Items, Ledger
 from tests.jobs.demo.reading import fingerprints, read_rows
 from tests.jobs.test_cli import command_line
@@ -77,7 +77,7 @@ def lake(lake: Lake) -> Lake:
         for user, item, event, seconds, value in EVENTS
     ]
     write(lake, Interactions, events, {"date": NIGHT})
-    names = encoders(Config().extract.encoders)
+    names = {m: blocks[0].name for m, blocks in vector_blocks(Config().extract.encoders).items()}
     for modality, contents in {"text": TEXTS, "image": IMAGES}.items():
         identity = {"date": NIGHT, "encoder": names[modality]}
         rows = [identity | {"content_key": key, "vector": vector} for key, vector in contents.items()]
@@ -223,7 +223,7 @@ def made(world: World):
     """A dataset of text and some pictures, and its split."""
     random = np.random.default_rng(world.seed)
     n, own = len(world.items), np.array(world.own)
-    masks = {m: np.zeros(n, np.bool_) for m in MODALITIES} | {"text": np.ones(n, np.bool_), "image": own}
+    masks = {m: np.zeros(n, np.bool_) for m in MEDIA} | {"text": np.ones(n, np.bool_), "image": own}
     vectors = {m: random.normal(size=(n, 3)).astype(np.float32) * mask[:, None] for m, mask in masks.items()}
     rows = sorted({row[:2]: row for row in world.rows}.values(), key=lambda row: (row[0], row[2], row[1]))
     types = (np.int32, np.int32, np.int64, np.float32, np.float32)
@@ -270,7 +270,7 @@ def test_likes_and_vectors_come_back(world: World) -> None:
         events, items = read_rows(raw, "interactions"), read_rows(raw, "items")
         given_ = {
             m: [row for path in (raw / "vectors" / m).rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
-            for m in MODALITIES
+            for m in MEDIA
         }
     liked = [row for row in range(len(history)) if history.weight[row] > 0]
     assert sorted(
@@ -285,7 +285,7 @@ def test_likes_and_vectors_come_back(world: World) -> None:
     )
     places = sorted({int(history.item[row]) for row in liked})
     assert [item["item_id"] for item in items] == [str(catalog.item_ids[place]) for place in places]
-    for modality in MODALITIES:
+    for modality in MEDIA:
         expected = {
             str(catalog.item_ids[p]): catalog.vectors[modality][p].tolist()
             for p in places

@@ -17,7 +17,7 @@ from jobs.verify import findings
 from lake import views
 from lake.lake import Lake
 from schemas.features import FEATURES
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 from schemas.tables import Ledger, Models, Quarantine
 from tests.jobs.nights import a_night, contents, finish, prepare, run_night
 
@@ -69,7 +69,7 @@ def test_what_was_planted_is_in_quarantine_with_file_and_line(two_nights: Lake, 
 
 
 def test_each_modality_of_each_item_has_its_features(two_nights: Lake) -> None:
-    for modality in MODALITIES:
+    for modality in MEDIA:
         assert len(two_nights.read(FEATURES[modality])) > 10
 
 
@@ -83,7 +83,7 @@ def test_shelves_hold_what_they_are_for(two_nights: Lake) -> None:
 
 def test_a_missing_modality_adds_nothing_to_a_score(two_nights: Lake) -> None:
     rows = 0
-    for modality in MODALITIES:
+    for modality in MEDIA:
         without = f"SELECT count(*), max(abs(contribution_{modality})) FROM recommendations "
         count, largest = ask(two_nights, f"{without} WHERE NOT list_contains(modalities, '{modality}')")[0]
         rows += count
@@ -122,14 +122,14 @@ def test_a_night_whose_model_combines_rankings(
 
 
 def test_ten_more_items_cost_ten_extractions(two_nights: Lake, catalog: tuple[Path, Summary], spark) -> None:
-    before = {m: len(two_nights.read(FEATURES[m])) for m in MODALITIES}
+    before = {m: len(two_nights.read(FEATURES[m])) for m in MEDIA}
     folder = catalog[0] / "items" / "ds=2026-11-03"
     folder.mkdir()
     lines = [json.dumps({"item_id": f"extra-{n}", "title": f"Extra number {n}"}) for n in range(10)]
     (folder / "items.jsonl").write_text("\n".join(lines))
     prepare(spark, a_night("2026-11-03", catalog[0], two_nights))
-    after = {m: len(two_nights.read(FEATURES[m])) for m in MODALITIES}
-    assert {m: after[m] - before[m] for m in MODALITIES} == {"text": 10, "image": 0, "audio": 0, "video": 0}
+    after = {m: len(two_nights.read(FEATURES[m])) for m in MEDIA}
+    assert {m: after[m] - before[m] for m in MEDIA} == {"text": 10, "image": 0, "audio": 0, "video": 0}
 
 
 def test_cleaning_and_extracting_nights_backwards_gives_the_same_rows(
@@ -142,7 +142,7 @@ def test_cleaning_and_extracting_nights_backwards_gives_the_same_rows(
         finish(spark, nights[SECOND])
     prepare(spark, nights[FIRST])
     kept = pc.field("date") <= date(2026, 11, 2)
-    for modality in MODALITIES:
+    for modality in MEDIA:
         columns = ["content_key", "vector"]
         forwards = two_nights.read(FEATURES[modality], columns=columns, where=kept).sort_by("content_key")
         assert backwards.read(FEATURES[modality], columns=columns).sort_by("content_key").equals(forwards)

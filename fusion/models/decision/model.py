@@ -16,10 +16,9 @@ from fusion.models.decision.scorers import LinearScorer
 from fusion.models.weight_search import search_weights
 from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
 from fusion.training.config import FitLog
-from schemas.table import MODALITIES
 
 AVERAGE = "average"
-WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video": 0.125}
+WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video": 0.125, "attributes": 0.125}
 """The weights where validation data has chosen none."""
 
 
@@ -124,7 +123,7 @@ class Decision(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        return block_slices({name: len(self._scorers[name].mean) for name in BLOCKS})
+        return block_slices({b: len(self._scorers[b].mean) if b in self._scorers else 0 for b in BLOCKS})
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._item_ids, catalog.item_ids) >= 0
@@ -149,13 +148,14 @@ class Decision(Strategy):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._projections = projections_from(state)
         self._item_ids, self._factors = state["item_ids"], state["factors"]
-        self._scorers = {name: LinearScorer.from_state(f"scorer/{name}", state) for name in BLOCKS}
-        self._weights = dict(zip(BLOCKS, state["weights"].tolist(), strict=True))
+        names = ("history", *self._projections)  # a version that did not read attributes had fewer
+        self._scorers = {name: LinearScorer.from_state(f"scorer/{name}", state) for name in names}
+        self._weights = dict.fromkeys(BLOCKS, 0.0) | dict(zip(names, state["weights"].tolist(), strict=True))
 
     def _features(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
         """Block → float32 [N, p]."""
         features = {"history": rows_at(self._factors, positions(self._item_ids, catalog.item_ids))}
-        return features | {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in MODALITIES}
+        return features | {m: p(catalog.vectors[m], catalog.masks[m]) for m, p in self._projections.items()}
 
     def _block_users(
         self, catalog: Catalog, history: History, *, users: NDArray[np.integer]

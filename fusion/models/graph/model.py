@@ -20,7 +20,7 @@ from fusion.ranking.nearest_neighbours import nearest
 from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.trainer import Weights
 
-WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.25, "audio": 0.25, "video": 0.25}
+WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.25, "audio": 0.25, "video": 0.25, "attributes": 0.25}
 """w_m in training, and after it where validation data has chosen none."""
 COMMONNESS = 0.25
 """An item's weight in a user's vector is its number of likes to minus this power. With LightGCN's 1/2 popular items
@@ -162,7 +162,8 @@ class GraphFusion(Trained):
     @property
     def _block_factors(self) -> dict[str, float]:
         """Every name of `BLOCKS` → w of the block."""
-        return dict(zip(BLOCKS, self._learnt["shares"].tolist(), strict=True))
+        # a version that did not read attributes had fewer
+        return dict.fromkeys(BLOCKS, 0.0) | dict(zip(BLOCKS, self._learnt["shares"].tolist(), strict=False))
 
     def _neighbours(self, catalog: Catalog, place: NDArray[np.int64]) -> dict[str, sp.csr_matrix]:
         """`GraphItems.neighbours`, given `GraphItems.place`."""

@@ -53,7 +53,7 @@ class LinearModel(Trained):
     def _widths(self) -> dict[str, int]:
         return {
             "history": self._weights["history"].shape[1],
-            **{m: self._weights[f"item/{m}"].shape[1] for m in MODALITIES},
+            **{m: self._weights[f"item/{m}"].shape[1] if m in self._projections else 0 for m in MODALITIES},
         }
 
     def _initial_weights(
@@ -85,8 +85,8 @@ class LinearModel(Trained):
         """The arguments of `fusion.models.linear.vectors.LinearItems` that describe the catalog's items."""
         place = positions(self._item_ids, catalog.item_ids)
         return {
-            "content": self._content(catalog, list(MODALITIES)),
-            "masks": self._block_masks(catalog, list(MODALITIES)),
+            "content": self._content(catalog, list(self._projections)),
+            "masks": self._block_masks(catalog, list(self._projections)),
             "place": place,
             "factors": rows_at(self._learnt["factors"], place),
         }

@@ -68,17 +68,20 @@ class Weighted(Concatenation):
         items = self._network(catalog)
         shown = items.masks[:, 1:].astype(np.float32)
         factors = items.weighting(self._weights, list(items.content.values()), shown, xp=np)
-        return {m: factors[:, place].astype(np.float32) for place, m in enumerate(MODALITIES)}
+        return {m: factors[:, place].astype(np.float32) for place, m in enumerate(items.content)}
 
     def _initialise(self, context: FitContext) -> tuple[ConcatenatedItems, Weights]:
         items, weights = super()._initialise(context)
-        widths = [len(weights[f"item/{m}"]) for m in MODALITIES]
+        widths = [len(weights[f"item/{m}"]) for m in self._projections]
         return items, {**weights, **self._weighting.initial_weights(widths, seed=context.seed)}
 
     def _network(self, catalog: Catalog) -> ConcatenatedItems:
-        return replace(super()._network(catalog), weighting=self._weighting)
+        items = super()._network(catalog)
+        if isinstance(self._weighting, Fixed):  # a model of a version that did not read attributes has fewer
+            return replace(items, weighting=Fixed(self._weighting.factors[: len(items.content)]))
+        return replace(items, weighting=self._weighting)
 
     def _extend_log(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
         """Adds the mean weight of each modality."""
         factors, masks = self.weights(context.catalog), self.masks(context.catalog)
-        return replace(log, weights={m: float(factors[m][masks[m]].mean()) for m in MODALITIES if masks[m].any()})
+        return replace(log, weights={m: float(factors[m][masks[m]].mean()) for m in factors if masks[m].any()})

@@ -1,6 +1,6 @@
 """Scorers of content: ridge regression of likes on the features of all modalities and of each, and neighbours."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,18 +8,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from fusion.data.attributes import AttributeEmbedding
 from fusion.data.catalog import Catalog, History
 from fusion.data.history_features import principal_axes, recency_matrix
 from fusion.models.base import block_slices
 from fusion.models.ridge import covariance, ridge_map, with_unit_variance
 from fusion.models.stack.kernel_features import KernelFeatures
 from fusion.models.stack.scores import Part, under, with_mean_user
-from schemas.table import MODALITIES
+from schemas.table import ATTRIBUTES, MEDIA, MODALITIES
 
 DEGREES = {"text": 3, "image": 1, "audio": 1, "video": 1}
-"""Degree of each modality's kernel."""
-DIMS = {"text": 512, "image": 128, "audio": 128, "video": 128}
-"""Most columns of each modality's features."""
+"""Degree of the kernel of each modality's vectors."""
+DIMS = {"text": 512, "image": 128, "audio": 128, "video": 128, "attributes": 128}
+"""Most columns of the features of each block of a modality's vectors."""
 TERMS_GAIN = 0.5
 """Weight of shared terms beside the vectors in the text's kernel."""
 RIDGE = 20.0
@@ -38,51 +39,74 @@ SCORERS = (
 class ContentFeatures:
     """A catalog's vectors as features whose dot products are kernels; learnt from the catalog without any likes.
 
+    A modality's features are those of the blocks of its vectors, side by side, so that their kernels add up.
+
     Attributes:
-        kernels: modality → its features.
+        kernels: medium → the features of each block of its vectors.
+        attributes: the features of the items' attributes.
     """
 
-    kernels: Mapping[str, KernelFeatures]
+    kernels: Mapping[str, Sequence[KernelFeatures]]
+    attributes: AttributeEmbedding
 
     @classmethod
     def fit(cls, catalog: Catalog, *, seed: int) -> Self:
-        kernels: dict[str, KernelFeatures] = {}
-        for modality in MODALITIES:
-            mask = catalog.masks[modality]
-            terms = catalog.terms[mask] if modality == "text" and catalog.terms is not None else None
-            kernels[modality] = KernelFeatures.fit(
-                catalog.vectors[modality][mask],
-                terms,
-                degree=DEGREES[modality],
-                dims=DIMS[modality],
-                terms_gain=TERMS_GAIN,
-                seed=seed,
-            )
-        return cls(kernels)
+        kernels: dict[str, list[KernelFeatures]] = {modality: [] for modality in MEDIA}
+        for modality, fitted in kernels.items():
+            for vectors, mask in catalog.blocks(modality):
+                # terms are of the text itself, whatever encodes it, and are counted once
+                terms = catalog.terms[mask] if modality == "text" and not fitted and catalog.terms is not None else None
+                features = KernelFeatures.fit(
+                    vectors[mask],
+                    terms,
+                    degree=DEGREES[modality],
+                    dims=DIMS[modality],
+                    terms_gain=TERMS_GAIN,
+                    seed=seed,
+                )
+                fitted.append(features)
+        said = catalog.vectors[ATTRIBUTES][catalog.masks[ATTRIBUTES]]
+        return cls(kernels, AttributeEmbedding.fit(said, dims=DIMS[ATTRIBUTES]))
 
     @property
     def widths(self) -> dict[str, int]:
         """Modality → its number of columns; 0 where no item has it, or all are alike in it."""
-        return {modality: kernel.dims for modality, kernel in self.kernels.items()}
+        media = {modality: sum(kernel.dims for kernel in kernels) for modality, kernels in self.kernels.items()}
+        return media | {ATTRIBUTES: self.attributes.dims}
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         """Modality → bool [N]: the item has the modality, and the modality has a column."""
-        return {m: catalog.masks[m] & (kernel.dims > 0) for m, kernel in self.kernels.items()}
+        return {m: catalog.masks[m] & (width > 0) for m, width in self.widths.items()}
 
     def __call__(self, catalog: Catalog) -> NDArray[np.float32]:
-        """float32 [N, p], the modalities side by side, 0 where missing."""
-        terms = {"text": catalog.terms}
-        return np.hstack(
-            [kernel(catalog.vectors[m], catalog.masks[m], terms.get(m)) for m, kernel in self.kernels.items()]
-        )
+        """float32 [N, p], the modalities side by side, 0 where missing.
+
+        Raises:
+            ValueError: the catalog's vectors are of other blocks than those fitted.
+        """
+        features = [np.zeros((len(catalog), 0), np.float32)]
+        for modality, kernels in self.kernels.items():
+            blocks = catalog.blocks(modality)
+            if len(blocks) != len(kernels):
+                raise ValueError(f"{modality} vectors of {len(blocks)} blocks: expected {len(kernels)}, as fitted")
+            for place, (kernel, (vectors, mask)) in enumerate(zip(kernels, blocks, strict=True)):
+                features.append(kernel(vectors, mask, catalog.terms if modality == "text" and not place else None))
+        features.append(self.attributes(catalog.vectors[ATTRIBUTES], catalog.masks[ATTRIBUTES]))
+        return np.hstack(features)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        return {f"{m}/{name}": array for m, kernel in self.kernels.items() for name, array in kernel.state().items()}
+        parts = {f"{m}/{place}": each for m, kernels in self.kernels.items() for place, each in enumerate(kernels)}
+        arrays = {f"{part}/{name}": array for part, each in parts.items() for name, array in each.state().items()}
+        return arrays | {f"{ATTRIBUTES}/{name}": array for name, array in self.attributes.state().items()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `state`; other entries are ignored."""
-        return cls({m: KernelFeatures.from_state(under(f"{m}/", state)) for m in MODALITIES})
+        kernels: dict[str, list[KernelFeatures]] = {modality: [] for modality in MEDIA}
+        for modality, restored in kernels.items():
+            while part := under(f"{modality}/{len(restored)}/", state):
+                restored.append(KernelFeatures.from_state(part))
+        return cls(kernels, AttributeEmbedding.from_state(under(f"{ATTRIBUTES}/", state)))
 
 
 @dataclass(frozen=True)

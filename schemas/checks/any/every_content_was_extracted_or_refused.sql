@@ -3,8 +3,8 @@ SELECT *
 FROM (
 {contents})
 WHERE content_key IS NOT NULL
-    AND date IN (SELECT date FROM ledger WHERE step = 'extract_{modality}' AND {reads_them})
+    AND date IN (SELECT date FROM ledger WHERE split_part(step, '.', 1) = 'extract_{modality}' AND {reads_them})
     AND content_key NOT IN (SELECT content_key FROM features_{modality})
     AND content_key NOT IN (
-        SELECT record_id FROM quarantine WHERE stage = 'extract_{modality}' AND record_id IS NOT NULL
+        SELECT record_id FROM quarantine WHERE split_part(stage, '.', 1) = 'extract_{modality}' AND record_id IS NOT NULL
     )

@@ -6,11 +6,11 @@
 -- encoder is compared with the rows of all encoders.
 WITH
 {given_contents}counted AS (
-    SELECT date, count(*) AS found
+    SELECT date, step, count(*) AS found
     FROM given g
     WHERE NOT EXISTS (
         SELECT 1 FROM quarantine q
-        WHERE q.date = g.date AND q.stage = '{step}' AND q.record_id = g.content_key
+        WHERE q.date = g.date AND q.stage = g.step AND q.record_id = g.content_key
     )
     AND (
         EXISTS (
@@ -19,12 +19,13 @@ WITH
         )
         OR EXISTS (
             SELECT 1 FROM quarantine q
-            WHERE q.stage = 'extract_{modality}' AND q.record_id = g.content_key AND starts_with(q.detail, g.encoder)
+            WHERE split_part(q.stage, '.', 1) = 'extract_{modality}' AND q.record_id = g.content_key
+                AND starts_with(q.detail, g.encoder)
         )
     )
-    GROUP BY date
+    GROUP BY date, step
 )
 SELECT date, step, kept, coalesce(counted.found, 0) AS found
 FROM accounts
-LEFT JOIN counted USING (date)
+LEFT JOIN counted USING (date, step)
 WHERE kept != coalesce(counted.found, 0)

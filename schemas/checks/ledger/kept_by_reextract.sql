@@ -11,9 +11,9 @@ FROM (
             WHERE f.encoder = coalesce(l.encoder, f.encoder)
         ) + (
             SELECT count(DISTINCT record_id) FROM quarantine q
-            WHERE q.stage = 'extract_{modality}' AND starts_with(q.detail, l.encoder)
+            WHERE split_part(q.stage, '.', 1) = 'extract_{modality}' AND starts_with(q.detail, l.encoder)
         ) AS found
     FROM ledger l
-    WHERE step = 'reextract_{modality}'
+    WHERE split_part(step, '.', 1) = 'reextract_{modality}'
 )
 WHERE kept > found

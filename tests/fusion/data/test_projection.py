@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fusion.data.projection import Projection, fit_projections, projections_from, projections_state
+from fusion.data.attributes import attribute_rows
+from fusion.data.projection import Projection, fit_projections, modality_masks, projections_from, projections_state
 from tests.fusion.worlds import catalog_of
 
 
@@ -86,3 +89,71 @@ def test_states_come_back():
     x, mask = catalog.vectors["text"], catalog.masks["text"]
     again = projections_from(projections_state(fitted))["text"]
     np.testing.assert_array_equal(again(x, mask), fitted["text"](x, mask))
+
+
+def two_blocks():
+    """Twenty rows of a wide block, and of a narrow one that the first five lack."""
+    random = np.random.default_rng(0)
+    wide, narrow = random.normal(size=(20, 16)) * 9 + 3, random.normal(size=(20, 2))
+    narrow[:5] = 0
+    return np.hstack([wide, narrow]).astype(np.float32)
+
+
+def test_blocks_are_of_equal_variance_whatever_their_width():
+    x = two_blocks()
+    projection = Projection.fit(x, everyone(x), widths=[16, 2])
+    standard = (x - projection.mean) / projection.scale
+    assert (standard[:, :16] ** 2).sum() / 20 == pytest.approx(9, rel=1e-4)
+    assert (standard[5:, 16:] ** 2).sum() / 15 == pytest.approx(9, rel=1e-4), "half of 18 each"
+
+
+def test_a_block_that_a_row_lacks_is_at_its_mean():
+    x = two_blocks()
+    projection = Projection.fit(x, everyone(x), widths=[16, 2])
+    at_the_mean = x[:5].copy()
+    at_the_mean[:, 16:] = x[5:, 16:].mean(axis=0)
+    np.testing.assert_allclose(
+        projection(x[:5], everyone(x[:5])), projection(at_the_mean, everyone(at_the_mean)), atol=1e-5
+    )
+
+
+def test_a_block_that_no_fitted_row_has_says_nothing_when_it_comes():
+    x = two_blocks()
+    x[:, 16:] = 0
+    projection = Projection.fit(x, everyone(x), widths=[16, 2])
+    later = x.copy()
+    later[:, 16:] = 5
+    np.testing.assert_array_equal(projection(later, everyone(later)), projection(x, everyone(x)))
+
+
+def said(records):
+    rows = attribute_rows(records)
+    catalog = catalog_of(np.random.default_rng(0).normal(size=(len(records), 4)))
+    vectors, masks = {**catalog.vectors, "attributes": rows}, {**catalog.masks, "attributes": np.diff(rows.indptr) > 0}
+    return replace(catalog, vectors=vectors, masks=masks)
+
+
+def test_attributes_are_projected_beside_the_media_and_restored():
+    catalog = said([{"brand": "ab"[n % 2], "price": float(n)} if n else {} for n in range(9)])
+    projections = projections_from(projections_state(fit_projections(catalog, dims=8)))
+    x = projections["attributes"](catalog.vectors["attributes"], catalog.masks["attributes"])
+    assert x.shape == (9, 2) and not x[0].any()
+    assert x[1:].var(axis=0).mean() == pytest.approx(1, rel=1e-4)
+    whitened = x[1:] @ projections["attributes"].whitening(2)
+    np.testing.assert_allclose(whitened.var(axis=0), [1, 1], rtol=1e-4)
+    assert modality_masks(catalog, projections)["attributes"].tolist() == [False] + [True] * 8
+
+
+def test_a_state_of_a_version_without_attributes_and_widths_is_read():
+    catalog = said([{"brand": "ab"[n % 2]} for n in range(9)])
+    state = projections_state(fit_projections(catalog, dims=8))
+    before = {n: a for n, a in state.items() if not n.startswith("attributes/") and not n.endswith("/widths")}
+    projections = projections_from(before)
+    assert list(projections) == ["text", "image", "audio", "video"]
+    assert not modality_masks(catalog, projections)["attributes"].any()
+    expected = projections_from(state)["text"]
+    for read in (projections["text"], expected):
+        np.testing.assert_array_equal(
+            read(catalog.vectors["text"], catalog.masks["text"]),
+            expected(catalog.vectors["text"], catalog.masks["text"]),
+        )

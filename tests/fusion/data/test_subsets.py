@@ -25,7 +25,13 @@ def test_a_hidden_modality_is_there_for_no_item():
 def test_a_share_of_each_modality_is_hidden():
     """Of nine texts and five images, .6 are 5 and 3; audio, which no item has, stays so."""
     before, after = catalog(), without_share(catalog(), 0.6, seed=1)
-    assert {m: int(mask.sum()) for m, mask in after.masks.items()} == {"text": 4, "image": 2, "audio": 0, "video": 0}
+    assert {m: int(mask.sum()) for m, mask in after.masks.items()} == {
+        "text": 4,
+        "image": 2,
+        "audio": 0,
+        "video": 0,
+        "attributes": 0,
+    }
     for modality, mask in after.masks.items():
         assert not (mask & ~before.masks[modality]).any()
         assert (after.vectors[modality][~mask] == 0).all()

@@ -71,7 +71,7 @@ def test_a_file_that_changed_since_it_was_cleaned_is_refused(spark: SparkSession
 def test_an_error_names_the_file_and_not_the_copy_that_was_decoded(tmp_path: Path) -> None:
     config = configured("Lost")
     night = bring([b"one"], tmp_path, config)
-    encode = Encoding(night.raw, "audio", config.extract, max_media_bytes=10)
+    encode = Encoding(night.raw, "audio", *config.extract.encoders["audio"], config.extract, max_media_bytes=10)
     row = {"content": "media/one", "content_key": hashlib.sha256(b"one").hexdigest()}
     (refused,) = encode([row])
     assert refused == Refused(row, "odd", "media/one is odd, says media/one")

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.registry import fingerprints
+from features.registry import vector_blocks
 from fusion.data.catalog import MAX_STEPS
 from jobs.landing.raw import Raw
 from jobs.modelling.dataset import load
@@ -91,7 +91,7 @@ def test_a_night_loads_sequences_if_its_strategy_reads_them(
     strategy: str, reads: bool, lake: Lake, tmp_path: Path
 ) -> None:
     config = Config.model_validate({"fusion": {"strategy": strategy}})
-    write(lake, "video", {"a": film([1, 2], [3, 4])}, encoder=fingerprints(config.extract.encoders)["video"])
+    write(lake, "video", {"a": film([1, 2], [3, 4])}, encoder=vector_blocks(config.extract.encoders)["video"][0].name)
     base = {field.name: empty(field) for field in Items.schema if field.name != "date"}
     base |= {"date": NIGHT, "title": "t", "description": "", "language": "en", "deleted": False}
     rows = [base | {"item_id": "i0"}, base | {"item_id": "i1", "video_uris": ["a.mp4"], "video_keys": ["a"]}]

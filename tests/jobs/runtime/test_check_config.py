@@ -12,7 +12,7 @@ from fusion.data.splits import Split
 from fusion.evaluation.evaluate import METRICS, evaluate
 from jobs.runtime.check_config import check, settings
 from schemas.config import Config, ConfigError, load
-from schemas.table import MODALITIES
+from schemas.table import MEDIA
 from tests.fusion.worlds import history_of
 
 
@@ -92,7 +92,7 @@ def test_an_encoder_is_found_or_refused(modality: str, choice: dict, expected: s
         check(Config.model_validate({"extract": {"encoders": {modality: choice}}}))
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", MEDIA)
 def test_vectors_may_be_given_for_every_modality(modality: str) -> None:
     given = {"name": "given", "parameters": {"name": "my-clip", "dim": 512}}
     check(Config.model_validate({"extract": {"encoders": {modality: given}}}))
