@@ -1,7 +1,7 @@
 """The interface of a fusion strategy: vectors for items and users whose dot product is the score."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -125,6 +125,17 @@ class Strategy(ABC):
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """The inverse of `state`."""
+
+    @classmethod
+    def reads(cls, files: Collection[str]) -> bool:
+        """Whether this version reads a model of the class from a folder with these files."""
+        return True
+
+    def save_network(self, folder: Path) -> None:
+        """Writes the model's Keras network into the folder, beside its arrays; nothing where it has none."""
+
+    def load_network(self, folder: Path) -> None:
+        """The inverse of `save_network`, after `restore`."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The strategies by name; fitted models are saved as folders of a JSON file and NumPy arrays."""
+"""The strategies by name; fitted models are saved as folders of a JSON file, NumPy arrays and, if any, a Keras model."""
 
 import json
 from pathlib import Path
@@ -10,15 +10,13 @@ from fusion.data.arguments import class_by_name, create_by_name
 from fusion.models.base import Strategy
 
 STRATEGIES = {
-    "concatenation": "fusion.models.linear.concatenation:Concatenation",
+    "concatenation": "fusion.models.weighted:Concatenation",
     "content": "fusion.models.content:Content",
     "decision": "fusion.models.decision.model:Decision",
-    "graph": "fusion.models.graph.model:GraphFusion",
     "joint": "fusion.models.joint:Joint",
-    "multitask": "fusion.models.multitask.model:Multitask",
-    "sequence": "fusion.models.linear.sequence:SequenceFusion",
+    "multitask": "fusion.models.multitask:Multitask",
     "stack": "fusion.models.stack.model:Stack",
-    "weighted": "fusion.models.linear.weighted:Weighted",
+    "weighted": "fusion.models.weighted:Weighted",
 }
 """Name → module:class. The module is imported when the strategy is first used."""
 
@@ -50,6 +48,7 @@ def save(model: Strategy, folder: Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
+    model.save_network(folder)
     description = {"strategy": model.name, "parameters": model.parameters()}
     (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", "utf-8")
 
@@ -67,4 +66,5 @@ def load(folder: Path) -> Strategy:
     model = create(description["strategy"], description["parameters"])
     with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
         model.restore(dict(arrays))
+    model.load_network(folder)
     return model
