@@ -24,13 +24,13 @@ from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import Judged, judge
 from fusion.missing.fill import model_input
 from fusion.models.base import Predictions
-from fusion.models.registry import STRATEGIES, create
+from fusion.models.registry import STRATEGIES, create, strategy
 from fusion.models.scorer import scorer
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.model_selection import CONTENT_ONLY, Choice, metric_rows, stored_choice
 from jobs.runtime.night import Night
-from lake import provenance
+from lake import files, provenance
 from schemas.table import MODALITIES
 from schemas.tables import BLOCKS, NEWCOMER, STRINGS, WEIGHTS, ItemEmbeddings, Metrics, Models, UserEmbeddings
 
@@ -112,7 +112,7 @@ def _promoted_before(night: Night) -> dict[str, Stored]:
     another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
     rows = night.lake.read(Models, where=where, columns=["date", "model_version", "path", "best_so_far"]).to_pylist()
-    rows = [row for row in rows if _can_be_loaded(row["model_version"])]
+    rows = [row for row in rows if _can_be_loaded(night, row["model_version"], row["path"])]
     if not rows:
         return {}
     newest = max(rows, key=lambda row: row["date"])
@@ -121,12 +121,16 @@ def _promoted_before(night: Night) -> dict[str, Stored]:
     return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and best != last else {})
 
 
-def _can_be_loaded(model_version: str) -> bool:
-    """Whether the strategy of a model is one that this code still has."""
-    strategy = model_version.rpartition("-")[0]
-    if strategy not in STRATEGIES:
-        log.warning("%s is left out: there is no strategy %s any more", model_version, strategy)
-    return strategy in STRATEGIES
+def _can_be_loaded(night: Night, model_version: str, path: str) -> bool:
+    """Whether the strategy of a model is one that this code still has, and the model of a form that it reads."""
+    name = model_version.rpartition("-")[0]
+    if name not in STRATEGIES:
+        log.warning("%s is left out: there is no strategy %s any more", model_version, name)
+        return False
+    if not strategy(name).reads(files.names(night.lake, f"{path}/{artifacts.SERVED}")):
+        log.warning("%s is left out: an earlier version of the strategy %s made it", model_version, name)
+        return False
+    return True
 
 
 def _figures(

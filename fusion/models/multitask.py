@@ -393,9 +393,7 @@ class Multitask(Trained):
 
     def _tasks(self, context: FitContext, history: History, categories: NDArray[np.int64]) -> TasksDataset:
         profiles, n_items = self._profiles(context.catalog), len(context.catalog)
-        return TasksDataset(
-            history, n_items, profiles, categories=categories, config=self.config, seed=context.seed
-        )
+        return TasksDataset(history, n_items, profiles, categories=categories, config=self.config, seed=context.seed)
 
     def _labels(self, catalog: Catalog) -> NDArray[np.int64]:
         """int64 [N], each item's category; -1 where it has none to learn from."""

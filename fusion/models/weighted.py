@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import PositiveFloat, PositiveInt, validate_call
 
-from fusion.data.catalog import Catalog, positions
+from fusion.data.catalog import Catalog
 from fusion.models.base import FitContext, Space
 from fusion.models.trained import NETWORK, Trained
 from fusion.training.config import FitLog, TrainingConfig
@@ -226,7 +226,9 @@ class Concatenation(Trained):
             network.weights_of.set_weights([old["weighting/logits"][None, learnt]])
         if "weighting/hidden" in old:
             hidden = old["weighting/hidden"]
-            rows = np.concatenate([np.arange(len(hidden) - len(learnt)), len(hidden) - len(learnt) + np.flatnonzero(learnt)])
+            rows = np.concatenate(
+                [np.arange(len(hidden) - len(learnt)), len(hidden) - len(learnt) + np.flatnonzero(learnt)]
+            )
             network.weights_of.hidden.set_weights([hidden[rows], old["weighting/hidden_bias"]])
             network.weights_of.gate.set_weights([old["weighting/gate"][:, learnt], old["weighting/gate_bias"][learnt]])
         return None

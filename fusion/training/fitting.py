@@ -18,20 +18,23 @@ MOMENTUM = 0.9
 
 
 def prepare(config: TrainingConfig, *, seed: int) -> AbstractContextManager[Any]:
-    """Seeds everything random, and makes operations deterministic; products are computed in full single precision on
-    GPUs too, where TensorFloat-32 would round their factors to 10 bits.
-
-    Returns:
-        The context to make and compile a model in: of a `tf.distribute` strategy where there are several devices.
+    """As `deterministic`; returns the context to make and compile a model in, that of a `tf.distribute` strategy where
+    there are several devices.
 
     Raises:
         ValueError: there are fewer devices than the config asks for.
     """
+    deterministic(seed)
+    strategy = mirrored_strategy(min(config.devices, config.batch_size))
+    return strategy.scope() if strategy else nullcontext()
+
+
+def deterministic(seed: int) -> None:
+    """Seeds everything random, and makes operations deterministic; products are computed in full single precision on
+    GPUs too, where TensorFloat-32 would round their factors to 10 bits."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    strategy = mirrored_strategy(min(config.devices, config.batch_size))
-    return strategy.scope() if strategy else nullcontext()
 
 
 def dtype_policy(config: TrainingConfig) -> str:

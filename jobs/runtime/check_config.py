@@ -1,7 +1,8 @@
 """Whether all that a configuration names exists and fits together: found out before a night's first step.
 
 What a schema alone can check is in `schemas.config`; here names are resolved by the registries, and what they name is
-made with its parameters. No network is built and nothing is fitted, so it takes about a second and no TensorFlow.
+made with its parameters. No network is built and nothing is fitted; TensorFlow is imported only where a strategy is
+named that is a Keras model.
 """
 
 import inspect
@@ -14,7 +15,6 @@ from pydantic import ValidationError
 
 from features.base import Encoder
 from features.registry import locate
-from fusion.crossmodal.registry import ALIGNMENTS
 from fusion.data.arguments import class_by_name
 from fusion.evaluation.evaluate import METRICS
 from fusion.missing.registry import POLICIES
@@ -85,7 +85,6 @@ def _check_fusion(fusion: Fusion) -> None:
             _check_named(place, "strategy", STRATEGIES, candidate.strategy, candidate.parameters)
     missing = fusion.missing
     _check_named("fusion.missing", "missing-modality policy", POLICIES, missing.policy, missing.parameters)
-    _check_named("fusion.contradictions", "alignment", ALIGNMENTS, fusion.contradictions.alignment, {})
     if fusion.tuning.wanted and not any(strategy(one.strategy).space for one in fusion.considered):
         names = ", ".join(one.strategy for one in fusion.considered)
         raise ConfigError(f"fusion.tuning: {names} has no parameters to search; leave tuning out, or name another")

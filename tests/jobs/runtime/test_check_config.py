@@ -34,12 +34,12 @@ def test_a_profile_that_needs_nothing_from_elsewhere_is_valid(profile: str) -> N
         ({"fusion": {"strategy": "decision", "candidates": ["oracle"]}}, r"fusion\.candidates: strategy 'oracle'"),
         ({"fusion": {"missing": {"policy": "meen"}}}, r"fusion\.missing: .*'meen': unknown; did you mean mean\?"),
         (
-            {"fusion": {"missing": {"policy": "pagerank", "parameters": {"restrat": 0.5}}}},
-            r"fusion\.missing: .* has no parameter 'restrat'; did you mean restart\? it takes restart, neighb",
+            {"fusion": {"missing": {"policy": "neighbours", "parameters": {"neighbuors": 5}}}},
+            r"fusion\.missing: .* has no parameter 'neighbuors'; did you mean neighbours\? it takes neighbours, dims",
         ),
         (
-            {"fusion": {"missing": {"policy": "pagerank", "parameters": {"restart": 2}}}},
-            r"fusion\.missing: .*'pagerank': restart 2: expected a probability",
+            {"fusion": {"missing": {"policy": "neighbours", "parameters": {"neighbours": 0}}}},
+            r"fusion\.missing: .*'neighbours': neighbours 0: expected 1 or more",
         ),
         ({"fusion": {"missing": {"policy": "mean", "parameters": {"k": 1}}}}, r"no parameter 'k'; it takes none"),
         (
