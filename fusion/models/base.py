@@ -132,10 +132,12 @@ class Strategy(ABC):
         return True
 
     def save_network(self, folder: Path) -> None:
-        """Writes the model's Keras network into the folder, beside its arrays; nothing where it has none."""
+        """Writes the model's Keras network into the folder, beside its arrays."""
+        return  # most models have none
 
     def load_network(self, folder: Path) -> None:
         """The inverse of `save_network`, after `restore`."""
+        return  # most models have none
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ class SharedAttention(layers.Layer):
 
 @keras.saving.register_keras_serializable("nightweave")
 class JointRanker(Ranker):
-    """Items whose tokens, one for history and one for each modality, stand side by side: [t_0 + s_0, b, t_1 + s_1, ...].
-    A user's u is repeated for each, so that a score is u · sum over tokens of (t_k + s_k), plus b.
+    """Items whose tokens, one for history and one for each modality, stand side by side: [t_0 + s_0, b, t_1 + s_1,
+    ...]. A user's u is repeated for each, so that a score is u · sum over tokens of (t_k + s_k), plus b.
 
     Args:
         known: number of known items.

@@ -35,7 +35,7 @@ VALIDATED_USERS = 256
 
 @keras.saving.register_keras_serializable("nightweave")
 class InteractionLoss(keras.losses.Loss):
-    """Binary cross-entropy of what a user liked next, a mean over the liked items, and of the other candidates, of which
+    """Binary cross-entropy of what a user liked next, a mean over the liked items, and of the other candidates, which
     all together weigh as much as `negatives` items. Labels and scores are those of `fusion.training.losses`."""
 
     def __init__(self, negatives: float, **kwargs: Any) -> None:
@@ -251,8 +251,8 @@ class TasksDataset(LikesDataset):
 
 
 class Multitask(Trained):
-    """score(u, i) = u · z_i + b_i, where z_i = q_i + sum over modalities of φ_m(x_mi), φ_m has one hidden layer, and u is
-    linear in the user's profile. Where the catalog has sequences of audio or video, a GRU over the sequence adds to
+    """score(u, i) = u · z_i + b_i, where z_i = q_i + sum over modalities of φ_m(x_mi), φ_m has one hidden layer, and u
+    is linear in the user's profile. Where the catalog has sequences of audio or video, a GRU over the sequence adds to
     φ_m (`fusion.training.layers.SequenceReader`).
 
     Three heads are trained on the trunk z: whether the user will like the item, how they rate it, and the item's

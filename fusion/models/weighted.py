@@ -27,14 +27,14 @@ GAIN = 200.0
 
 @keras.saving.register_keras_serializable("nightweave")
 class ModalityWeights(layers.Layer):
-    """The weight w of each of an item's M modalities: 1 on average where nothing is given, so that a weighted item starts
-    as large as a concatenated one, and exactly 0 where the item lacks the modality.
+    """The weight w of each of an item's M modalities: 1 on average where nothing is given, so that a weighted item
+    starts as large as a concatenated one, and exactly 0 where the item lacks the modality.
 
     - `fixed`: as given.
     - `learned`: w_m = M softmax(a)_m with a trained scalar a_m for each modality.
-    - `gated`: w_m = K softmax(G h + c)_m over the K modalities that the item has, h = tanh(H [x; mask] + b): the gate of
-      a gated multimodal unit (Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion", section 3.1), with
-      a softmax over any number of modalities in place of its sigmoid between two, and the mask beside their features.
+    - `gated`: w_m = K softmax(G h + c)_m over the K modalities that the item has, h = tanh(H [x; mask] + b): the gate
+      of a gated multimodal unit (Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion", section 3.1),
+      with a softmax over any number of modalities in place of its sigmoid between two, and the mask beside them.
 
     Args:
         kind: one of these.
