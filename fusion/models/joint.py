@@ -14,7 +14,7 @@ from fusion.models.base import FitContext, Space
 from fusion.models.trained import FACTOR_RMS, Trained
 from fusion.training.config import TrainingConfig
 from fusion.training.layers import NOISE, HideBlocks, SequenceReader, masked_softmax
-from fusion.training.ranker import STEPS, Ranker
+from fusion.training.ranker import LAST, STEPS, Ranker
 from schemas.table import MODALITIES
 
 ITEM_RMS = 0.22
@@ -43,10 +43,6 @@ class SharedAttention(layers.Layer):
         self.norm = layers.RMSNormalization(dtype=self.dtype_policy)
         self.query_key_value = layers.Dense(3 * width, use_bias=False, dtype=self.dtype_policy)
         self.out = layers.Dense(width, use_bias=False, kernel_initializer=last_layer, dtype=self.dtype_policy)
-        self.norm.build((None, None, width))
-        self.query_key_value.build((None, None, width))
-        self.out.build((None, None, width))
-        self.built = True
 
     def call(self, tokens: Any, shown: Any) -> Any:
         """[n, S, d], exactly 0 for a token that is not shown.
@@ -76,32 +72,26 @@ class JointRanker(Ranker):
     ...]. A user's u is repeated for each, so that a score is u · sum over tokens of (t_k + s_k), plus b.
 
     Args:
-        known: number of known items.
         width: d, of a token.
         heads: of the attention.
-        content: modality → the columns of its vectors.
-        steps: modality with sequences → the columns of a step.
         units: of the recurrent layers.
-        profile: columns of a user's profile.
-        hidden: rates of `fusion.training.layers.HideBlocks`.
+        known, content, steps, profile, hidden: see `Ranker`.
     """
 
     def __init__(
         self,
         *,
         known: int,
-        width: int,
-        heads: int,
         content: Mapping[str, int],
         steps: Mapping[str, int],
-        units: int,
         profile: int,
         hidden: list[float],
+        width: int,
+        heads: int,
+        units: int,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.settings = {"known": known, "width": width, "heads": heads, "content": dict(content)}
-        self.settings |= {"steps": dict(steps), "units": units, "profile": profile, "hidden": list(hidden)}
+        super().__init__(locals())
         policy = self.dtype_policy
         self.embedding = layers.Embedding(known + 1, width + 1, dtype=policy)  # q and b; row 0 for all not known
         self.project = [layers.Dense(width, use_bias=False, name=m, dtype=policy) for m in content]
@@ -111,13 +101,7 @@ class JointRanker(Ranker):
         self.attention = SharedAttention(heads, width, dtype=policy)
         self.user = layers.Dense(width, dtype=policy)
         self.hide = HideBlocks(hidden, dtype=policy)
-        self.embedding.build((None,))
-        self.user.build((None, profile))
-        for layer in self.project:
-            layer.build((None, content[layer.name]))
-        for modality, reader in self.read.items():
-            reader.build((None, None, steps[modality]), (None, None))
-        self.built = True
+        self.make_weights()
 
     def users(self, profiles: Any) -> Any:
         user = self.user(profiles)
@@ -138,11 +122,8 @@ class JointRanker(Ranker):
         """[n, d]: a modality's vector projected, and what is read from its sequence where the item has one."""
         token = layer(inputs[layer.name])
         if layer.name in self.read:
-            token = token + self.read[layer.name](inputs[layer.name + STEPS], inputs[f"{layer.name}/last"])
+            token = token + self.read[layer.name](inputs[layer.name + STEPS], inputs[layer.name + LAST])
         return token
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.settings}
 
 
 class Joint(Trained):
@@ -207,43 +188,33 @@ class Joint(Trained):
 
     def _made(self, context: FitContext, arrays: Mapping[str, NDArray[Any]], *, dtype: str) -> JointRanker:
         factors, known, width = self._learnt["factors"], arrays["known"] > 0, self.rank
-        columns = factors.shape[1]
-        network = JointRanker(
-            known=len(factors),
-            width=width,
-            heads=self.heads,
-            content=self._projected,
-            steps={m: arrays[m + STEPS].shape[2] for m in self._projected if m + STEPS in arrays},
-            units=self.units,
-            profile=2 * (columns + sum(self._projected.values())),
-            hidden=[self.config.item_dropout] + [self.config.modality_dropout] * len(self._projected),
-            dtype=dtype,
-        )
-        wanted = np.pad(factors * (ITEM_RMS / FACTOR_RMS), ((0, 0), (0, width - columns)))
-        content = [arrays[m][known].astype(np.float64) for m in self._projected]
-        solved = regression(content, wanted)
-        for layer, kernel in zip(network.project, solved, strict=True):
+        shape = self._shape(arrays)
+        network = JointRanker(width=width, heads=self.heads, units=self.units, dtype=dtype, **shape)
+        wanted = np.pad(factors * (ITEM_RMS / FACTOR_RMS), ((0, 0), (0, width - factors.shape[1])))
+        kernels, residual = regression([arrays[m][known] for m in shape["content"]], wanted)
+        for layer, kernel in zip(network.project, kernels, strict=True):
             layer.set_weights([kernel])
-        residual = wanted - sum((x @ kernel for x, kernel in zip(content, solved, strict=True)), np.zeros_like(wanted))
-        likes = np.log1p(np.bincount(context.train.likes().item, minlength=len(known))[known])
-        history = np.hstack([residual, (likes - likes.mean() if len(likes) else likes)[:, None]])
+        history = np.hstack([residual, self._popularity(context)])
         network.embedding.set_weights([np.pad(history, ((1, 0), (0, 0)))])
-        network.user.set_weights([recent_factors(columns, self._projected, width, seed=context.seed), np.zeros(width)])
+        network.user.set_weights(recent_factors(factors.shape[1], shape["profile"], width, seed=context.seed))
         return network
 
 
-def regression(content: list[NDArray[np.float64]], wanted: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def regression(
+    content: list[NDArray[Any]], wanted: NDArray[np.float64]
+) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
     """A kernel [p, d] for each part of the content [K, p] of known items: together the ridge regression of `wanted`
-    [K, d] on all of them."""
+    [K, d] on all of them; and its residual [K, d]."""
     features = np.hstack([np.zeros((len(wanted), 0)), *content])
     normal = features.T @ features + RIDGE * max(1, len(wanted)) * np.eye(features.shape[1])
     solved = np.linalg.solve(normal, features.T @ wanted)
-    return np.split(solved, np.cumsum([part.shape[1] for part in content])[:-1]) if content else []
+    kernels = np.split(solved, np.cumsum([part.shape[1] for part in content])[:-1]) if content else []
+    return kernels, wanted - features @ solved
 
 
-def recent_factors(rank: int, content: Mapping[str, int], width: int, *, seed: int) -> NDArray[np.float64]:
-    """[P, d], the initial map from a profile to u: the recent mean of the factors, in the scale of q, and noise."""
-    inputs = rank + sum(content.values())
-    kernel = np.random.default_rng(seed).normal(0, NOISE, (2 * inputs, width))
-    kernel[inputs + np.arange(rank), np.arange(rank)] += ITEM_RMS / FACTOR_RMS
-    return kernel
+def recent_factors(rank: int, profile: int, width: int, *, seed: int) -> list[NDArray[np.float64]]:
+    """The initial kernel [P, d] and bias [d] from a profile to u: the recent mean of the factors, in the scale of q,
+    and noise."""
+    kernel = np.random.default_rng(seed).normal(0, NOISE, (profile, width))
+    kernel[profile // 2 + np.arange(rank), np.arange(rank)] += ITEM_RMS / FACTOR_RMS
+    return [kernel, np.zeros(width)]

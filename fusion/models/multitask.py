@@ -20,7 +20,7 @@ from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.examples import Example, LikesDataset
 from fusion.training.layers import NOISE, HideBlocks, SequenceReader
 from fusion.training.losses import LIKED_PER_USER
-from fusion.training.ranker import STEPS, ItemTable, Ranker, scores
+from fusion.training.ranker import LAST, STEPS, ItemTable, Ranker, scores
 from schemas.table import MODALITIES
 
 TASKS = ("interaction", "rating", "category")
@@ -87,42 +87,35 @@ class MultitaskRanker(Ranker):
     adds nothing.
 
     Args:
-        known: number of known items.
         width: d, of the trunk.
-        hidden_units: of a modality's hidden layer.
-        content: modality → the columns of its vectors.
-        steps: modality with sequences → the columns of a step.
+        inner_units: of a modality's hidden layer.
         units: of the recurrent layers.
-        profile: columns of a user's profile.
         categories: number of categories; 0 for no category head.
         rated: whether there is a rating head.
         negatives: of `InteractionLoss`.
-        hidden: rates of `fusion.training.layers.HideBlocks`.
+        known, content, steps, profile, hidden: see `Ranker`.
     """
 
     def __init__(
         self,
         *,
         known: int,
-        width: int,
-        hidden_units: int,
         content: Mapping[str, int],
         steps: Mapping[str, int],
-        units: int,
         profile: int,
+        hidden: list[float],
+        width: int,
+        inner_units: int,
+        units: int,
         categories: int,
         rated: bool,
         negatives: float,
-        hidden: list[float],
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.settings = {"known": known, "width": width, "hidden_units": hidden_units, "content": dict(content)}
-        self.settings |= {"steps": dict(steps), "units": units, "profile": profile, "categories": categories}
-        self.settings |= {"rated": rated, "negatives": negatives, "hidden": list(hidden)}
+        super().__init__(locals())
         policy = self.dtype_policy
         self.embedding = layers.Embedding(known + 1, width + 1, dtype=policy)  # q and b; row 0 for all not known
-        self.inner = [layers.Dense(hidden_units, "relu", name=m, dtype=policy) for m in content]
+        self.inner = [layers.Dense(inner_units, "relu", name=m, dtype=policy) for m in content]
         self.outer = [layers.Dense(width, name=f"{m}_out", dtype=policy) for m in content]
         self.read = {m: SequenceReader(units, width, dtype=policy) for m in steps}
         self.user = layers.Dense(width, dtype=policy)
@@ -135,17 +128,10 @@ class MultitaskRanker(Ranker):
         self.category = layers.Dense(categories, kernel_initializer=small, dtype=policy) if with_categories else None
         self.losses_of = {"interaction": InteractionLoss(negatives), "rating": RatingLoss(), "category": CategoryLoss()}
         self.means = {task: keras.metrics.Mean(name=f"{task}_loss") for task in self.tasks}
-        self.embedding.build((None,))
-        self.user.build((None, profile))
-        for inner, outer in zip(self.inner, self.outer, strict=True):
-            inner.build((None, content[inner.name]))
-            outer.build((None, hidden_units))
-        for modality, reader in self.read.items():
-            reader.build((None, None, steps[modality]), (None, None))
         for head, columns in ((self.rating, 3 * width), (self.category, width)):
             if head is not None:
                 head.build((None, columns))
-        self.built = True
+        self.make_weights()
 
     @property
     def tasks(self) -> list[str]:
@@ -163,7 +149,7 @@ class MultitaskRanker(Ranker):
         for place, (inner, outer) in enumerate(zip(self.inner, self.outer, strict=True), start=1):
             part, modality = outer(inner(inputs[inner.name])), inner.name
             if modality in self.read:
-                part = part + self.read[modality](inputs[modality + STEPS], inputs[f"{modality}/last"])
+                part = part + self.read[modality](inputs[modality + STEPS], inputs[modality + LAST])
             parts.append(part * shown[:, place : place + 1])
         return ops.concatenate(parts, axis=1)
 
@@ -216,9 +202,6 @@ class MultitaskRanker(Ranker):
         losses = ops.stack([found.get(task, ops.zeros(())) for task in TASKS])
         counts = ops.stack([ops.cast(present[task], "float32") if task in found else ops.zeros(()) for task in TASKS])
         return ops.sum(counts * (ops.exp(-self.uncertainty) * losses + self.uncertainty))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.settings}
 
 
 class TasksDataset(LikesDataset):
@@ -347,37 +330,33 @@ class Multitask(Trained):
 
     def _made(self, context: FitContext, arrays: Mapping[str, NDArray[Any]], *, dtype: str) -> MultitaskRanker:
         factors, known, width = self._learnt["factors"], arrays["known"] > 0, self.rank
-        columns = factors.shape[1]
+        shape = self._shape(arrays)
         network = MultitaskRanker(
-            known=len(factors),
             width=width,
-            hidden_units=self.hidden,
-            content=self._projected,
-            steps={m: arrays[m + STEPS].shape[2] for m in self._projected if m + STEPS in arrays},
+            inner_units=self.hidden,
             units=self.units,
-            profile=2 * (columns + sum(self._projected.values())),
             categories=len(self._learnt["categories"]),
             rated=not np.isnan(self._learnt["rating_scale"]).any(),
             negatives=self.negatives,
-            hidden=[self.config.item_dropout] + [self.config.modality_dropout] * len(self._projected),
             dtype=dtype,
+            **shape,
         )
         random = np.random.default_rng(context.seed)
         active = []  # of each modality [K, h + 1]: its hidden units and a 1 for the bias, 0 where an item lacks it
-        for place, (layer, (m, p)) in enumerate(zip(network.inner, self._projected.items(), strict=True), start=1):
-            layer.set_weights([random.normal(0, np.sqrt(2 / p), (p, self.hidden)), np.zeros(self.hidden)])
-            units = np.maximum(arrays[m][known] @ layer.get_weights()[0], 0)
+        for place, layer in enumerate(network.inner, start=1):
+            columns = shape["content"][layer.name]
+            kernel = random.normal(0, np.sqrt(2 / columns), (columns, self.hidden))
+            layer.set_weights([kernel, np.zeros(self.hidden)])
+            units = np.maximum(arrays[layer.name][known] @ kernel, 0)
             active.append(np.hstack([units, np.ones((len(units), 1))]) * arrays["shown"][known][:, [place]])
-        wanted = np.pad(factors * (ITEM_RMS / FACTOR_RMS), ((0, 0), (0, width - columns)))
-        solved = regression(active, wanted)
-        for layer, kernel in zip(network.outer, solved, strict=True):
+        wanted = np.pad(factors * (ITEM_RMS / FACTOR_RMS), ((0, 0), (0, width - factors.shape[1])))
+        kernels, residual = regression(active, wanted)
+        for layer, kernel in zip(network.outer, kernels, strict=True):
             noise = random.normal(0, NOISE / np.sqrt(self.hidden), (self.hidden, width))
             layer.set_weights([kernel[:-1] + noise, kernel[-1]])
-        residual = wanted - sum((x @ kernel for x, kernel in zip(active, solved, strict=True)), np.zeros_like(wanted))
-        popularity = np.log1p(np.bincount(context.train.likes().item, minlength=len(known))[known])
-        bias = popularity - (popularity.mean() if len(popularity) else 0.0)
-        network.embedding.set_weights([np.pad(np.hstack([residual, bias[:, None]]), ((1, 0), (0, 0)))])
-        network.user.set_weights([recent_factors(columns, self._projected, width, seed=context.seed), np.zeros(width)])
+        bias = self._popularity(context)
+        network.embedding.set_weights([np.pad(np.hstack([residual, bias]), ((1, 0), (0, 0)))])
+        network.user.set_weights(recent_factors(factors.shape[1], shape["profile"], width, seed=context.seed))
         # sum over the catalog of negatives / N e^b, where b is 0 for unknown items
         odds = self.negatives * (np.exp(bias).sum() + len(known) - len(bias)) / max(1, len(known))
         network.offset.assign(-np.log(max(1.0, odds)))

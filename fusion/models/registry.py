@@ -1,4 +1,4 @@
-"""The strategies by name; fitted models are saved as folders: a JSON file, NumPy arrays and, for some, a Keras model."""
+"""The strategies by name; a fitted model is saved as a folder of a JSON file, arrays and, for some, a Keras model."""
 
 import json
 from pathlib import Path

@@ -26,7 +26,7 @@ from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.examples import LikesDataset
 from fusion.training.fitting import BestEpoch, callbacks, dtype_policy, identity, optimizer, prepare
 from fusion.training.losses import LOSSES
-from fusion.training.ranker import PLACE, STEPS, ItemTable, Ranker
+from fusion.training.ranker import LAST, PLACE, STEPS, ItemTable, Ranker
 from schemas.table import MODALITIES
 
 NETWORK = "network.keras"
@@ -81,8 +81,13 @@ class Trained(Strategy):
             raise TypeError(f"{', '.join(refused)}: not used by {self.name}")
         self.config = replace(self.defaults, **training)
 
+    @classmethod
+    def training_arguments(cls) -> list[str]:
+        """The settings of `TrainingConfig` that the class takes beside its own arguments."""
+        return [name for name in vars(cls.defaults) if name not in cls.unused_settings]
+
     def parameters(self) -> dict[str, Any]:
-        return self._arguments | {n: value for n, value in vars(self.config).items() if n not in self.unused_settings}
+        return self._arguments | {name: getattr(self.config, name) for name in self.training_arguments()}
 
     @abstractmethod
     def _made(self, context: FitContext, arrays: Mapping[str, NDArray[Any]], *, dtype: str) -> Ranker:
@@ -92,6 +97,23 @@ class Trained(Strategy):
     @abstractmethod
     def _widths(self) -> dict[str, int]:
         """Every name of `BLOCKS` → its number of columns; history's last is the item's bias."""
+
+    def _shape(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """The settings that every network has (`fusion.training.ranker.Ranker`)."""
+        content = {m: self._projections[m].dims for m in self._modalities}
+        return {
+            "known": len(self._item_ids),
+            "content": content,
+            "steps": {m: arrays[m + STEPS].shape[2] for m in content if m + STEPS in arrays},
+            "profile": 2 * (self._learnt["factors"].shape[1] + sum(content.values())),
+            "hidden": [self.config.item_dropout] + [self.config.modality_dropout] * len(content),
+        }
+
+    def _popularity(self, context: FitContext) -> NDArray[np.float64]:
+        """float64 [K, 1]: the centred log of the likes of each known item."""
+        count = np.bincount(context.train.likes().item, minlength=len(context.catalog))
+        logs = np.log1p(count[count > 0])
+        return (logs - logs.mean() if len(logs) else logs)[:, None]
 
     def _fit(self, context: FitContext) -> FitLog:
         started = monotonic()
@@ -106,10 +128,10 @@ class Trained(Strategy):
         with prepare(self.config, seed=context.seed):
             self._network = self._made(context, arrays, dtype=dtype_policy(self.config))
             self._network.compile(optimizer(self.config), **self._objective())
-        if not len(likes):
-            return FitLog()
-        self._network.table = ItemTable(arrays)
-        log = self._extended(context, self._fit_network(context, arrays))
+        log = FitLog()
+        if len(likes):
+            self._network.table = ItemTable(arrays)
+            log = self._extended(context, self._fit_network(context, arrays))
         # as it is kept: in single precision, without optimizer and table
         network = type(self._network).from_config({**self._network.get_config(), "dtype": "float32"})
         network.set_weights(self._network.get_weights())
@@ -160,7 +182,7 @@ class Trained(Strategy):
             self._dataset(context),
             epochs=epochs,
             verbose=0,
-            callbacks=[*callbacks(backup, progress=context.progress), *([stop] if stop else [])],
+            callbacks=callbacks(backup, stop, progress=context.progress),
         )
         ran = history.epoch[-1] + 1 if history.epoch else 0
         return FitLog(ran, stop.best_epoch if stop else ran, 0.0, stop.figures if stop else [])
@@ -228,11 +250,6 @@ class Trained(Strategy):
         """The modalities whose projection has a column, that is, of which the fit saw vectors that vary."""
         return [m for m in MODALITIES if self._projections[m].dims]
 
-    @property
-    def _projected(self) -> dict[str, int]:
-        """Modality → the columns of its projected vectors, for `_modalities`."""
-        return {m: self._projections[m].dims for m in self._modalities}
-
     def _inputs(self, catalog: Catalog) -> dict[str, NDArray[Any]]:
         """The inputs of the network's items, as `fusion.training.ranker.ItemTable` takes them:
 
@@ -285,5 +302,5 @@ def _sequence_inputs(
     return {
         modality + STEPS: np.pad((sequences.values - scale[0]) / scale[1], ((1, 0), (0, 0), (0, 0))).astype(np.float32),
         modality + PLACE: (1 + sequences.place).astype(np.int32),
-        f"{modality}/last": rows_at(ends, sequences.place),
+        modality + LAST: rows_at(ends, sequences.place),
     }

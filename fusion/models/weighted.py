@@ -52,9 +52,6 @@ class ModalityWeights(layers.Layer):
             hidden = keras.initializers.RandomNormal(stddev=(inputs + len(given)) ** -0.5)
             self.hidden = layers.Dense(units, "tanh", kernel_initializer=hidden, dtype=self.dtype_policy)
             self.gate = layers.Dense(len(given), kernel_initializer="zeros", dtype=self.dtype_policy)
-            self.hidden.build((None, inputs + len(given)))
-            self.gate.build((None, units))
-        self.built = True
 
     def call(self, content: list[Any], shown: Any) -> Any:
         """[n, M]
@@ -82,42 +79,38 @@ class LinearRanker(Ranker):
     """Items [q, b ; w_m W_m x_m for each modality m], and users that are linear in their profile.
 
     Args:
-        known: number of known items.
         history: columns of q and b together.
-        content: modality → the columns of x_m and of W_m x_m.
-        profile: columns of a user's profile.
+        width: most columns of W_m x_m.
         weights: the arguments of `ModalityWeights` but for `inputs`.
-        hidden: rates of `fusion.training.layers.HideBlocks`.
+        known, content, steps, profile, hidden: see `Ranker`.
     """
 
     def __init__(
         self,
         *,
         known: int,
-        history: int,
-        content: Mapping[str, tuple[int, int]],
+        content: Mapping[str, int],
+        steps: Mapping[str, int],
         profile: int,
-        weights: Mapping[str, Any],
         hidden: list[float],
+        history: int,
+        width: int,
+        weights: Mapping[str, Any],
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.settings = {"known": known, "history": history, "content": dict(content), "profile": profile}
-        self.settings |= {"weights": dict(weights), "hidden": list(hidden)}
-        policy = self.dtype_policy
+        super().__init__(locals())
+        policy, widths = self.dtype_policy, [min(columns, width) for columns in content.values()]
         self.embedding = layers.Embedding(known + 1, history, dtype=policy)  # row 0 for all that are not known
-        self.content = [layers.Dense(c, use_bias=False, name=m, dtype=policy) for m, (_, c) in content.items()]
-        self.weights_of = ModalityWeights(inputs=sum(p for p, _ in content.values()), dtype=policy, **weights)
-        self.user = layers.Dense(history + sum(c for _, c in content.values()), dtype=policy)
+        self.content = [
+            layers.Dense(columns, use_bias=False, name=m, dtype=policy)
+            for m, columns in zip(content, widths, strict=True)
+        ]
+        self.weights_of = ModalityWeights(inputs=sum(content.values()), dtype=policy, **weights) if content else None
+        self.user = layers.Dense(history + sum(widths), dtype=policy)
         self.hide = HideBlocks(hidden, dtype=policy)
         # [M, C]: repeats a factor of each modality for each of its columns, as one product with one gradient
-        widths = [c for _, c in content.values()]
         self.repeat = np.repeat(np.eye(len(widths), dtype=np.float32), widths, axis=1)
-        self.embedding.build((None,))
-        self.user.build((None, profile))
-        for layer, (p, _) in zip(self.content, content.values(), strict=True):
-            layer.build((None, p))
-        self.built = True
+        self.make_weights()
 
     def users(self, profiles: Any) -> Any:
         return self.user(profiles)
@@ -125,14 +118,11 @@ class LinearRanker(Ranker):
     def items(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         shown = self.hide(inputs["shown"], training=training)
         history = self.embedding(inputs["known"]) * shown[:, :1]
-        if not self.content:
+        if self.weights_of is None:
             return history
         factors = self.weights_of([inputs[layer.name] for layer in self.content], shown[:, 1:])
         content = ops.concatenate([layer(inputs[layer.name]) for layer in self.content], axis=1)
         return ops.concatenate([history, content * ops.matmul(factors, ops.cast(self.repeat, factors.dtype))], axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.settings}
 
 
 class Concatenation(Trained):
@@ -185,8 +175,9 @@ class Concatenation(Trained):
 
     @property
     def _widths(self) -> dict[str, int]:
-        history, content = self._network.settings["history"], self._network.settings["content"]
-        return {"history": history, **{m: content[m][1] if m in content else 0 for m in MODALITIES}}
+        settings = self._network.settings
+        content = {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
+        return {"history": settings["history"], **content}
 
     @property
     def _weighting(self) -> dict[str, Any]:
@@ -194,11 +185,8 @@ class Concatenation(Trained):
         return {"kind": "fixed", "given": [1.0] * len(self._modalities), "units": 0}
 
     def _made(self, context: FitContext, arrays: Mapping[str, NDArray[Any]], *, dtype: str) -> LinearRanker:
-        factors, likes = self._learnt["factors"], context.train.likes()
-        content = {m: (p, min(p, self.width)) for m, p in self._projected.items()}
-        network = self._unfitted(len(factors), history=factors.shape[1] + 1, content=content, dtype=dtype)
-        bias = np.log1p(np.bincount(likes.item, minlength=len(context.catalog))[arrays["known"] > 0])
-        history = np.hstack([factors, (bias - bias.mean() if len(bias) else bias)[:, None]])
+        network = self._unfitted(arrays, dtype=dtype)
+        history = np.hstack([self._learnt["factors"], self._popularity(context)])
         network.embedding.set_weights([np.pad(history, ((1, 0), (0, 0)))])
         for layer in network.content:
             layer.set_weights([self._projections[layer.name].whitening(self.width) / np.sqrt(self.width)])
@@ -215,8 +203,7 @@ class Concatenation(Trained):
             return super().load_network(folder)
         with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
             old = {name.removeprefix("weights/"): arrays[name] for name in arrays.files if name.startswith("weights/")}
-        content = {m: (p, old[f"item/{m}"].shape[1]) for m, p in self._projected.items()}
-        self._network = network = self._unfitted(len(self._item_ids), history=old["history"].shape[1], content=content)
+        self._network = network = self._unfitted({})
         network.embedding.set_weights([np.pad(old["history"], ((1, 0), (0, 0)))])
         for layer in network.content:
             layer.set_weights([old[f"item/{layer.name}"]])
@@ -233,18 +220,10 @@ class Concatenation(Trained):
             network.weights_of.gate.set_weights([old["weighting/gate"][:, learnt], old["weighting/gate_bias"][learnt]])
         return None
 
-    def _unfitted(
-        self, known: int, *, history: int, content: Mapping[str, tuple[int, int]], dtype: str = "float32"
-    ) -> LinearRanker:
-        return LinearRanker(
-            known=known,
-            history=history,
-            content=content,
-            profile=2 * (history - 1 + sum(self._projected.values())),
-            weights=self._weighting,
-            hidden=[self.config.item_dropout] + [self.config.modality_dropout] * len(content),
-            dtype=dtype,
-        )
+    def _unfitted(self, arrays: Mapping[str, NDArray[Any]], *, dtype: str = "float32") -> LinearRanker:
+        history = self._learnt["factors"].shape[1] + 1
+        shape = self._shape(arrays)
+        return LinearRanker(history=history, width=self.width, weights=self._weighting, dtype=dtype, **shape)
 
     def _user_weights(self, content: list[NDArray[np.float32]], context: FitContext) -> list[NDArray[np.float64]]:
         """The initial kernel [P, D] and bias [D] from a profile to a user's vector: the recent mean of the factors to

@@ -98,12 +98,15 @@ class BestEpoch(keras.callbacks.EarlyStopping):
             self.best_epoch = epoch + 1
 
 
-def callbacks(backup: Path | None, *, progress: bool) -> list[keras.callbacks.Callback]:
-    """A backup after every epoch, from which a killed fit goes on, and a progress bar on standard error."""
+def callbacks(backup: Path | None, stop: BestEpoch | None, *, progress: bool) -> list[keras.callbacks.Callback]:
+    """A backup after every epoch, from which a killed fit goes on; early stopping, which begins with what is restored;
+    and a progress bar on standard error."""
     found: list[keras.callbacks.Callback] = []
     if backup:
         backup.mkdir(parents=True, exist_ok=True)
         found.append(keras.callbacks.BackupAndRestore(str(backup)))
+    if stop:
+        found.append(stop)
     return [*found, TqdmCallback(verbose=0, desc="train")] if progress else found
 
 

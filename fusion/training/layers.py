@@ -57,10 +57,6 @@ class SequenceReader(keras.layers.Layer):
         last_layer = keras.initializers.RandomNormal(stddev=NOISE / units**0.5)
         self.out = keras.layers.Dense(width, use_bias=False, kernel_initializer=last_layer, dtype=self.dtype_policy)
 
-    def build(self, steps_shape: Any, last_shape: Any) -> None:
-        self.recurrent.build(steps_shape)
-        self.out.build((None, self.units))
-
     def call(self, steps: Any, last: Any) -> Any:
         """[n, d]
 

@@ -13,6 +13,8 @@ from fusion.training.losses import LIKED_PER_USER
 STEPS = "/steps"
 """Ends the name of an array of sequences, float32 [K, T, w]; under the name with `PLACE` stands each item's row."""
 PLACE = "/place"
+LAST = "/last"
+"""Ends the name of the array [N, T] that is 1 at the last step of an item's sequence."""
 
 
 class ItemTable:
@@ -35,16 +37,38 @@ class ItemTable:
 
 
 class Ranker(keras.Model):
-    """A model that ranks items for users. A subclass is a Keras model of two towers, `users` and `items`.
+    """A model that ranks items for users. A subclass is a Keras model of two towers, `users` and `items`; its
+    constructor begins with `super().__init__(locals())` and ends with `self.make_weights()`.
 
     No tensor that has a gradient is used more than twice on the way to the loss: TensorFlow adds up three or more
     gradients of one tensor in the order in which they become ready, and two fits would differ in their last bits.
 
     Attributes:
         table: the items that it is fitted on. Set it before `fit`.
+        settings: the constructor's arguments. Those of every model are: `known`, the number of known items; `content`,
+            modality → the columns of its vectors; `steps`, modality with sequences → the columns of a step; `profile`,
+            the columns of a user's profile; and `hidden`, the rates of `fusion.training.layers.HideBlocks`.
     """
 
     table: ItemTable
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        super().__init__(**arguments["kwargs"])
+        self.settings = {k: v for k, v in arguments.items() if k not in ("self", "__class__", "kwargs")}
+
+    def make_weights(self) -> None:
+        """Makes the weights of all layers, by one item and one user of zeros."""
+        content, steps = self.settings["content"], self.settings["steps"]
+        item: dict[str, Any] = {"known": np.zeros(1, np.int32), "shown": np.zeros((1, 1 + len(content)), np.float32)}
+        item |= {modality: np.zeros((1, columns), np.float32) for modality, columns in content.items()}
+        for modality, columns in steps.items():
+            item |= {modality + STEPS: np.zeros((1, 1, columns), np.float32), modality + LAST: np.zeros((1, 1))}
+        self.items({name: ops.convert_to_tensor(array) for name, array in item.items()})
+        self.users(ops.zeros((1, self.settings["profile"])))
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.settings}
 
     def users(self, profiles: Any) -> Any:
         """[B, D], given what is known of them [B, P]."""

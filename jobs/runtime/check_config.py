@@ -80,7 +80,9 @@ def _check_encoder(modality: str, choice: EncoderChoice) -> None:
 
 def _check_fusion(fusion: Fusion) -> None:
     named_one = fusion.considered if fusion.strategy != AUTO else ()
-    for place, candidates in (("fusion.strategy", named_one), ("fusion.candidates", fusion.candidates)):
+    # candidates by default are not asked about where nobody chooses among them: that would import Keras
+    chosen = fusion.candidates if fusion.strategy == AUTO or "candidates" in fusion.model_fields_set else ()
+    for place, candidates in (("fusion.strategy", named_one), ("fusion.candidates", chosen)):
         for candidate in candidates:
             _check_named(place, "strategy", STRATEGIES, candidate.strategy, candidate.parameters)
     missing = fusion.missing
@@ -118,10 +120,13 @@ def _made(place: str, what: str, cls: type, parameters: Mapping[str, Any]) -> An
         raise ConfigError(f"{place}: {what}: {error}") from None
 
 
-def _arguments(cls: type) -> list[str]:
-    """Names of the arguments of a class's constructor, with those of its bases where it hands on `**others`."""
+def _arguments(cls: Any) -> list[str]:
+    """Names of the arguments of a class's constructor, with those of its bases where it hands on `**others`, and the
+    settings of a training where it has one."""
     names: list[str] = []
     for base in cls.__mro__:
+        if "training_arguments" in vars(base):
+            return [*names, *cls.training_arguments()]
         if "__init__" not in vars(base):
             continue
         _, *arguments = inspect.signature(vars(base)["__init__"]).parameters.values()

@@ -18,7 +18,7 @@ SMALL = {"width": 8, "hidden": 16, "steps_per_epoch": [10, 10], "learning_rate":
 
 def by_hand(**more):
     """One modality with two inputs and two hidden units on a trunk of one, and one known item."""
-    settings = {"known": 1, "width": 1, "hidden_units": 2, "content": {"text": 2}, "steps": {}, "units": 1}
+    settings = {"known": 1, "width": 1, "inner_units": 2, "content": {"text": 2}, "steps": {}, "units": 1}
     settings |= {"profile": 1, "categories": 2, "rated": True, "negatives": 2.0, "hidden": [0.0, 0.0]}
     network = MultitaskRanker(**settings | more)
     network.embedding.set_weights([np.array([[0.0, 0], [0.25, 7]])])

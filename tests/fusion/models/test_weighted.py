@@ -17,7 +17,9 @@ QUICK = {"rank": 8, "epochs": 4, "steps_per_epoch": [4, 4]}
 
 
 def weights(kind, given=(1.0, 1.0), units=1):
-    return ModalityWeights(kind, given=list(given), inputs=3, units=units)
+    layer = ModalityWeights(kind, given=list(given), inputs=3, units=units)
+    layer(CONTENT, SHOWN)  # makes the weights
+    return layer
 
 
 def test_fixed_by_hand():

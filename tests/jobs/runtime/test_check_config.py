@@ -46,6 +46,15 @@ def test_a_profile_that_needs_nothing_from_elsewhere_is_valid(profile: str) -> N
             {"fusion": {"strategy": "content", "tuning": {"trials": 3}}},
             r"fusion\.tuning: content has no parameters to search",
         ),
+        (
+            {"fusion": {"strategy": "weighted", "parameters": {"epocs": 3}}},
+            r"strategy 'weighted' has no parameter 'epocs'; did you mean epochs\? it takes weighting,",
+        ),
+        (
+            {"fusion": {"strategy": "multitask", "parameters": {"loss": "bpr"}}},
+            r"strategy 'multitask' has no parameter 'loss'",
+        ),
+        ({"fusion": {"strategy": "weighted", "parameters": {"epochs": -3}}}, r"'weighted': epochs -3: input should be"),
         ({"evaluate": {"gate_metric": "ndgc"}}, r"evaluate\.gate_metric 'ndgc': unknown; did you mean ndcg\?"),
         ({"evaluate": {"gate_metric": "coverage"}}, r"evaluate\.gate_metric 'coverage': unknown"),
     ],
