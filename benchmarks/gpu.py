@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from features.text.nlp.analysis import Analysis
 
 ENCODERS = {"image": ("efficientnet-lite0", "resnet50"), "text": ("e5-small",)}
-STRATEGIES = ("joint", "concatenation", "weighted", "sequence", "multitask", "graph")
+STRATEGIES = ("joint", "concatenation", "weighted", "multitask")
 PARAMETERS = {"resnet50": {"weights": "none"}}
 BATCH = {"cpu": 16, "gpu": 256}
 HALF = "mixed_float16"

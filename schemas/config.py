@@ -202,10 +202,15 @@ class Select(Section):
 class Contradictions(Section):
     """How items are found whose modalities contradict one another."""
 
-    alignment: Literal["cca", "infonce"] = "cca"
-    """How two modalities are compared: by canonical correlation, or by a contrastive embedding, which takes longer."""
     false_positive_rate: float = Field(default=0.001, gt=0, lt=0.5)
     """Share of items without a contradiction that may be warned of."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_choice_of_alignment(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "alignment" in given:
+            raise ValueError("alignment: modalities are always compared by canonical correlation; leave it out")
+        return given
 
 
 AUTO = "auto"

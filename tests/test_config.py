@@ -41,7 +41,7 @@ def test_the_nearest_name_is_named_and_a_far_one_is_not() -> None:
         ),
         ("extract: {encoders: {vidoe: {name: x}}}", "extract.encoders.vidoe 'vidoe': did you mean video?"),
         ("fusion: {split: {kind: per_usr}}", "fusion.split.kind 'per_usr': did you mean per_user?"),
-        ("fusion: {contradictions: {alignment: cac}}", "fusion.contradictions.alignment 'cac': did you mean cca?"),
+        ("fusion: {contradictions: {alignment: cca}}", "fusion.contradictions: alignment: modalities are always"),
         ("fusion: {standardise: robots}", "fusion.standardise 'robots': did you mean robust?"),
         ("events: {aliases: {thumb: lke}}", "events: aliases.thumb 'lke': did you mean like? expected an event"),
         ("events: {aliases: {thumb: like}, weights: {view: 1}}", "events: aliases.thumb 'like': expected an event"),

@@ -97,7 +97,7 @@ class PretrainedEncoder(NetworkEncoder):
         raise ValueError(
             f"{self.name} finds no ImageNet weights in Keras' cache: {folder} holds no {' or '.join(self.cached)}. Put"
             f" the file there (keras.applications.{self.function}(), run where there is a network, downloads it), or"
-            " give its path as weights"
+            " give its path as weights, or `none` for random ones"
         )
 
 

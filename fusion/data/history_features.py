@@ -1,6 +1,7 @@
 """Features from the history: user profiles, which are weighted means over liked items, and factors of the likes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
@@ -52,81 +53,35 @@ def user_profiles(
     return np.hstack(means).astype(np.float32)
 
 
-def joined_profiles(
-    likes: History,
-    sources: Sequence[NDArray[np.float32]],
-    masks: Sequence[NDArray[np.bool_]],
-    *,
-    decays: Sequence[float | None],
-) -> NDArray[np.float32]:
-    """float32 [U, P]: `user_profiles` under each of the decays, side by side."""
-    weights = (recency_matrix(likes, len(sources[0]), decay=decay) for decay in decays)
-    return np.hstack([user_profiles(each, sources, masks) for each in weights])
-
-
-def mapped_profiles(
-    likes: History,
-    sources: Sequence[NDArray[np.float32]],
-    masks: Sequence[NDArray[np.bool_]],
-    *,
-    decays: Sequence[float | None],
-    kernel: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    users: NDArray[np.integer],
-) -> NDArray[np.float32]:
-    """float32 [len(users), D]: profiles @ kernel + bias, computed in bounded blocks of users.
-
-    Args:
-        sources, masks: as in `user_profiles`; a profile repeats them for each of `decays`.
-        kernel: float32 [P, D].
-        bias: float32 [D].
-    """
-    weights = [recency_matrix(likes, len(sources[0]), decay=decay) for decay in decays]
-    vectors = np.empty((len(users), len(bias)), np.float32)
-    for start in range(0, len(users), BLOCK):
-        rows = users[start : start + BLOCK]
-        profile = np.hstack([user_profiles(w[rows], sources, masks) for w in weights])
-        vectors[start : start + BLOCK] = profile @ kernel + bias
-    return vectors
-
-
-class UserProfilesMixin:
-    """User vectors that are linear in a user's profile: profile @ `user` [P, D] + `user_bias` [D].
-
-    The weights have those names; the bias is the vector of a user without a like. A subclass sets the attributes.
+@dataclass(frozen=True)
+class Profiles:
+    """Makes profiles of users: under each decay, of each source, the weighted mean over the items that the user likes.
 
     Attributes:
-        factors: float32 [N, f], closed-form factors of history, zeros for an item without.
-        content: modality → float32 [N, p_m], zeros where missing.
-        masks: bool [N, 1 + M], which items have factors (column 0) and each modality.
-        decays: the recency decays under which a profile repeats the factors and the content.
+        sources: float32 [N, d_s] each, zeros for an item without.
+        masks: bool [N] each, which items have the source.
+        decays: of `recency_matrix`.
     """
 
-    factors: NDArray[np.float32]
-    content: Mapping[str, NDArray[np.float32]]
-    masks: NDArray[np.bool_]
-    decays: tuple[float | None, ...]
+    sources: Sequence[NDArray[np.float32]]
+    masks: Sequence[NDArray[np.bool_]]
+    decays: Sequence[float | None]
+
+    def __call__(self, likes: History) -> NDArray[np.float32]:
+        """float32 [U, P], P the sum of all d_s times the number of decays; zeros for a user without a like."""
+        users = np.arange(len(likes.user_ids))
+        return np.vstack([np.zeros((0, self.width), np.float32), *(block for _, block in self.blocks(likes, users))])
 
     @property
-    def sources(self) -> list[NDArray[np.float32]]:
-        """float32 [N, d_s] each: the vectors that a profile holds the means of."""
-        return [self.factors, *self.content.values()]
+    def width(self) -> int:
+        return len(self.decays) * sum(source.shape[1] for source in self.sources)
 
-    def profiles(self, likes: History) -> dict[str, NDArray[np.float32]]:
-        return {"means": joined_profiles(likes, self.sources, list(self.masks.T), decays=self.decays)}
-
-    def user_vectors(
-        self, weights: Mapping[str, NDArray[np.float32]], likes: History, *, users: NDArray[np.integer]
-    ) -> NDArray[np.float32]:
-        return mapped_profiles(
-            likes,
-            self.sources,
-            list(self.masks.T),
-            decays=self.decays,
-            kernel=weights["user"],
-            bias=weights["user_bias"],
-            users=users,
-        )
+    def blocks(self, likes: History, users: NDArray[np.integer]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The profiles [n, P] of `users`, `BLOCK` at a time, each with its place among them."""
+        weights = [recency_matrix(likes, len(self.sources[0]), decay=decay) for decay in self.decays]
+        for start in range(0, len(users), BLOCK):
+            rows = slice(start, start + BLOCK)
+            yield rows, np.hstack([user_profiles(w[users[rows]], self.sources, self.masks) for w in weights])
 
 
 def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -59,11 +59,6 @@ class ItemGraph:
         by_content = _row_normalised(self._nearest(items.where(rows), nodes))
         return _row_normalised(by_likes + by_content)
 
-    def links(self) -> sp.csr_matrix:
-        """CSR float32 [K, K]: the edges of the nodes themselves."""
-        catalog = Catalog(self.item_ids, self.items.x, self.items.masks)
-        return self.edges(catalog, self.items, np.arange(len(self.item_ids)))
-
     def _nearest(self, queries: ProjectedItems, nodes: NDArray[np.int64]) -> sp.csr_matrix:
         """CSR float32 [n, K]: similarity to the most similar nodes, where it is above 0
         (`fusion.ranking.nearest_neighbours`).

@@ -1,10 +1,8 @@
-"""Policies over the item graph, and the one that fills with the mean of an item's neighbours."""
+"""The policy that fills with the mean of an item's neighbours in the item graph."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.crossmodal.projected_items import ProjectedItems
@@ -15,9 +13,9 @@ from fusion.missing.projected import ProjectedPolicy
 NEIGHBOURS = 20
 
 
-class GraphPolicy(ProjectedPolicy):
-    """Fills with a weighted mean of the nodes of the item graph that have the modality; without any, with the
-    modality's mean.
+class Neighbours(ProjectedPolicy):
+    """The mean of the item's neighbours that have the modality, weighted by their edges; without any, the modality's
+    mean.
 
     Args:
         neighbours: most edges of each kind that an item has (`fusion.missing.graph`).
@@ -33,19 +31,15 @@ class GraphPolicy(ProjectedPolicy):
             raise ValueError(f"neighbours {neighbours}: expected 1 or more")
         self.neighbours = neighbours
 
-    @abstractmethod
-    def _weights(self, catalog: Catalog, items: ProjectedItems, rows: NDArray[np.int64]) -> sp.csr_matrix:
-        """CSR float32 [len(rows), K]: the weight of each node for each item, 0 for the item itself."""
-
     def _learn(self, catalog: Catalog, items: ProjectedItems, likes: History, *, seed: int) -> None:
         self._graph = ItemGraph.fit(catalog, items, likes, neighbours=self.neighbours)
 
     def _predict(
         self, catalog: Catalog, items: ProjectedItems, rows: Mapping[str, NDArray[np.int64]]
     ) -> Mapping[str, NDArray[np.float32]]:
-        # The weights are computed once for all items that lack any modality, ascending.
+        # The edges are found once for all items that lack any modality, ascending.
         incomplete = np.unique(np.concatenate([np.zeros(0, np.int64), *rows.values()]))
-        weights = self._weights(catalog, items, incomplete)
+        weights = self._graph.edges(catalog, items, incomplete)
         nodes = self._graph.items
         filled = {}
         for modality, missing in rows.items():
@@ -53,10 +47,3 @@ class GraphPolicy(ProjectedPolicy):
             total = own @ nodes.masks[modality].astype(np.float32)
             filled[modality] = (own @ nodes.x[modality]) / np.where(total > 0, total, 1)[:, None]
         return filled
-
-
-class Neighbours(GraphPolicy):
-    """The mean of the item's neighbours that have the modality, weighted by their edges."""
-
-    def _weights(self, catalog: Catalog, items: ProjectedItems, rows: NDArray[np.int64]) -> sp.csr_matrix:
-        return self._graph.edges(catalog, items, rows)

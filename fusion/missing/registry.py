@@ -11,9 +11,7 @@ POLICIES = {
     "mean": "fusion.missing.constant:Mean",
     "median": "fusion.missing.constant:Median",
     "neighbours": "fusion.missing.neighbours:Neighbours",
-    "network": "fusion.missing.translated:NetworkRegression",
     "none": "fusion.missing.masks:Untouched",
-    "pagerank": "fusion.missing.pagerank:PageRank",
     "regression": "fusion.missing.translated:Regression",
 }
 """Name → module:class. The module is imported when a policy is created."""

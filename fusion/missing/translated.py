@@ -1,7 +1,7 @@
 """Policies that predict a missing modality from those that the item has."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,30 +40,16 @@ class Regression(_Translated):
         super().__init__(create("ridge"), dims=dims)
 
 
-class _Trained(_Translated):
-    """Fills with the predictions of a translator that is trained by gradient descent.
+class Generator(_Translated):
+    """A variational autoencoder conditioned on the modalities that the item has (`fusion.crossmodal.variational`).
 
     Args:
         dims: see `ProjectedPolicy`.
-        settings: the translator's own arguments.
+        settings: the arguments of `fusion.crossmodal.variational.Variational`.
 
     Raises:
-        ValueError: a setting that the translator does not take.
+        ValueError: a setting that it does not take.
     """
 
-    translator: ClassVar[str]
-
     def __init__(self, *, dims: int = 128, settings: Mapping[str, Any] | None = None) -> None:
-        super().__init__(create(self.translator, dict(settings or {})), dims=dims)
-
-
-class NetworkRegression(_Trained):
-    """A small network on the modalities that the item has (`fusion.crossmodal.regressor`)."""
-
-    translator = "network"
-
-
-class Generator(_Trained):
-    """A variational autoencoder conditioned on the modalities that the item has (`fusion.crossmodal.variational`)."""
-
-    translator = "vae"
+        super().__init__(create("vae", dict(settings or {})), dims=dims)

@@ -141,6 +141,14 @@ class Strategy(ABC):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """The inverse of `state`."""
 
+    def save_network(self, folder: Path) -> None:
+        """Writes the model's Keras network into the folder, beside its arrays."""
+        return  # most models have none
+
+    def load_network(self, folder: Path) -> None:
+        """The inverse of `save_network`, after `restore`."""
+        return  # most models have none
+
 
 @dataclass(frozen=True)
 class Predictions:

@@ -1,4 +1,4 @@
-"""The strategies by name; fitted models are saved as folders of a JSON file and NumPy arrays."""
+"""The strategies by name; a fitted model is saved as a folder of a JSON file, arrays and, for some, a Keras model."""
 
 import json
 from collections.abc import Collection
@@ -11,15 +11,13 @@ from fusion.data.arguments import class_by_name, create_by_name
 from fusion.models.base import Strategy
 
 STRATEGIES = {
-    "concatenation": "fusion.models.linear.concatenation:Concatenation",
+    "concatenation": "fusion.models.weighted:Concatenation",
     "content": "fusion.models.content:Content",
     "decision": "fusion.models.decision.model:Decision",
-    "graph": "fusion.models.graph.model:GraphFusion",
     "joint": "fusion.models.joint:Joint",
-    "multitask": "fusion.models.multitask.model:Multitask",
-    "sequence": "fusion.models.linear.sequence:SequenceFusion",
+    "multitask": "fusion.models.multitask:Multitask",
     "stack": "fusion.models.stack.model:Stack",
-    "weighted": "fusion.models.linear.weighted:Weighted",
+    "weighted": "fusion.models.weighted:Weighted",
 }
 """Name → module:class. The module is imported when the strategy is first used."""
 
@@ -58,6 +56,7 @@ def save(model: Strategy, folder: Path) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / _ARRAYS, allow_pickle=False, **model.state())
+    model.save_network(folder)
     cls = type(model)
     place = f"{cls.__module__}:{cls.__qualname__}"
     name = next((name for name, known in STRATEGIES.items() if known == place), place)
@@ -91,6 +90,10 @@ def load(folder: Path, *, own: Collection[str] = ()) -> Strategy:
     try:
         model = create(name, description["parameters"])
         model.restore(arrays)
+        model.load_network(folder)
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"of an earlier version ({type(error).__name__}: {error})") from error
+        what = f"{type(error).__name__}: {error}"
+        if found == FORMAT:
+            raise ValueError(f"{folder}: cannot be read ({what})") from error
+        raise FormatError(f"of an earlier version ({what})") from error
     return model

@@ -1,26 +1,45 @@
-"""The base class of strategies whose weights are learnt by gradients: fitting, stopping, vectors and saved arrays."""
+"""The base class of strategies that are Keras models: what such a model is given, how it is fitted, kept and asked."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.data.catalog import Catalog, History, positions
-from fusion.data.projection import Projection, fit_projections, modality_masks, projections_from, projections_state
+from fusion.data.catalog import Catalog, History, Sequences, like_matrix, positions, rows_at
+from fusion.data.history_features import Profiles, scaled_factors
+from fusion.data.projection import (
+    Projection,
+    column_scale,
+    fit_projections,
+    modality_masks,
+    projections_from,
+    projections_state,
+)
 from fusion.models.base import FitContext, Strategy, block_slices
 from fusion.training.config import FitLog, TrainingConfig
-from fusion.training.loop import Learner, train
-from fusion.training.trainer import RankingLearner, Vectors, Weights
+from fusion.training.examples import LikesDataset
+from fusion.training.fitting import BestEpoch, callbacks, dtype_policy, identity, optimizer, prepare
+from fusion.training.losses import LOSSES
+from fusion.training.ranker import LAST, PLACE, STEPS, ItemTable, Ranker
 
-_WEIGHTS, _LEARNT = "weights/", "learnt/"
+NETWORK = "network.keras"
+FACTOR_RMS = 1 / 64
+"""Root mean square of the history factors in a profile, so that one learning rate suits any size of catalog."""
+ITEMS_AT_ONCE = 2048
 
 
 class Trained(Strategy):
-    """Starts at closed-form weights that already rank, trains them with a learner, and keeps those of the epoch that
-    validates best. One network makes the vectors of items and users from the weights, in training and after it.
+    """Starts from a Keras model whose weights are set in closed form so that it ranks well already, fits it to what
+    users liked next, and keeps the weights of the epoch that validates best.
+
+    A user is known by a profile: the means, over the items that they like, of closed-form history factors and of
+    projected modalities, once with equal weights and once with recent likes weighing more.
 
     Attributes:
         config: the settings of the training: the class's `defaults`, changed by the constructor's arguments of the same
@@ -31,14 +50,20 @@ class Trained(Strategy):
     defaults: ClassVar[TrainingConfig] = TrainingConfig()
     unused_settings: ClassVar[frozenset[str]] = frozenset()
 
+    rank: int
+    """Columns of the history factors."""
     dims: int
     """Columns that a modality's vectors are projected onto before learning."""
+    ridge: float
+    """Of the history factors."""
+    decay: float
+    """Likes after which a like weighs 1/e in the recent part of a profile."""
     _item_ids: NDArray[np.str_]
     """The known items, which somebody likes in training, ascending: the others have no history block."""
     _projections: Mapping[str, Projection]
     _learnt: Mapping[str, NDArray[Any]]
-    """What was learnt beside the weights, by name."""
-    _weights: Weights
+    """What was learnt beside the network's weights, by name."""
+    _network: Ranker
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         """
@@ -55,45 +80,114 @@ class Trained(Strategy):
             raise TypeError(f"{', '.join(refused)}: not used by {self.name}")
         self.config = replace(self.defaults, **training)
 
+    @classmethod
+    def training_arguments(cls) -> list[str]:
+        """The settings of `TrainingConfig` that the class takes beside its own arguments."""
+        return [name for name in vars(cls.defaults) if name not in cls.unused_settings]
+
     def parameters(self) -> dict[str, Any]:
-        return self._arguments | {n: value for n, value in vars(self.config).items() if n not in self.unused_settings}
-
-    def _fit(self, context: FitContext) -> FitLog:
-        catalog, likes = context.catalog, context.train.likes()
-        self._projections = fit_projections(catalog, dims=self.dims)
-        self._item_ids = catalog.item_ids[np.bincount(likes.item, minlength=len(catalog)) > 0]
-        network, initial = self._initialise(context)
-        self._set_weights(context, network, initial)
-        if not len(likes):
-            return FitLog()
-        weights, log = self._train(context, network, initial)
-        self._set_weights(context, network, weights)
-        return self._extend_log(context, network, log)
+        return self._arguments | {name: getattr(self.config, name) for name in self.training_arguments()}
 
     @abstractmethod
-    def _initialise(self, context: FitContext) -> tuple[Any, Weights]:
-        """The network over the context's catalog, and the initial weights; sets `_learnt`."""
-
-    @abstractmethod
-    def _network(self, catalog: Catalog) -> Vectors:
-        """The network over a catalog's items, as it is used after training."""
+    def _made(self, context: FitContext, arrays: Mapping[str, NDArray[Any]], *, dtype: str) -> Ranker:
+        """The network with its initial weights, given the inputs of the catalog's items, `_inputs`."""
 
     @property
     @abstractmethod
     def _widths(self) -> dict[str, int]:
-        """Every name of `BLOCKS` → its number of columns."""
+        """Every name of `BLOCKS` → its number of columns; history's last is the item's bias."""
 
-    def _learner(self, context: FitContext, network: Any, initial: Weights) -> Learner:
-        return RankingLearner(
-            initial, network, context.train.likes(), config=self._run_config(context), seed=context.seed
+    def _shape(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+        """The settings that every network has (`fusion.training.ranker.Ranker`)."""
+        content = {m: self._projections[m].dims for m in self._modalities}
+        return {
+            "known": len(self._item_ids),
+            "content": content,
+            "steps": {m: arrays[m + STEPS].shape[2] for m in content if m + STEPS in arrays},
+            "profile": 2 * (self._learnt["factors"].shape[1] + sum(content.values())),
+            "hidden": [self.config.item_dropout] + [self.config.modality_dropout] * len(content),
+        }
+
+    def _popularity(self, context: FitContext) -> NDArray[np.float64]:
+        """float64 [K, 1]: the centred log of the likes of each known item."""
+        count = np.bincount(context.train.likes().item, minlength=len(context.catalog))
+        logs = np.log1p(count[count > 0])
+        return (logs - logs.mean() if len(logs) else logs)[:, None]
+
+    def _fit(self, context: FitContext) -> FitLog:
+        started = monotonic()
+        catalog, likes = context.catalog, context.train.likes()
+        self._projections = fit_projections(catalog, dims=self.dims)
+        known = np.bincount(likes.item, minlength=len(catalog)) > 0
+        self._item_ids = catalog.item_ids[known]
+        matrix = like_matrix(likes, len(catalog))
+        factors = scaled_factors(matrix, rank=self.rank, ridge=self.ridge, seed=context.seed, size=FACTOR_RMS)
+        self._learnt = {"factors": factors[known], **self._learn(context)}
+        arrays = self._inputs(catalog)
+        with prepare(self.config, seed=context.seed):
+            self._network = self._made(context, arrays, dtype=dtype_policy(self.config))
+            self._network.compile(optimizer(self.config), **self._objective())
+        log = FitLog()
+        if len(likes):
+            self._network.table = ItemTable(arrays)
+            log = self._extended(context, self._fit_network(context, arrays))
+        # as it is kept: in single precision, without optimizer and table
+        network = type(self._network).from_config({**self._network.get_config(), "dtype": "float32"})
+        network.set_weights(self._network.get_weights())
+        self._network = network
+        return replace(log, seconds=monotonic() - started)
+
+    def _learn(self, context: FitContext) -> dict[str, NDArray[Any]]:
+        """What the class learns beside factors and weights: the scale of the steps of each modality with sequences."""
+        scales = {}
+        for modality in self._modalities if self.sequences else ():
+            if len(found := context.catalog.sequences.get(modality, _NONE).lengths):
+                sequences = context.catalog.sequences[modality]
+                steps = np.arange(sequences.values.shape[1]) < found[:, None]  # [K, T], False for padding
+                mean, deviation = column_scale(sequences.values[steps].astype(np.float64))
+                scales[f"scale/{modality}"] = np.stack([mean, deviation]).astype(np.float32)
+        return scales
+
+    def _objective(self) -> dict[str, Any]:
+        """The arguments of `keras.Model.compile` that say what is minimised."""
+        return {"loss": LOSSES[self.config.loss]()}
+
+    def _dataset(self, context: FitContext) -> LikesDataset:
+        likes, n_items = context.train.likes(), len(context.catalog)
+        return LikesDataset(likes, n_items, self._profiles(context.catalog), config=self.config, seed=context.seed)
+
+    def _fit_network(self, context: FitContext, arrays: Mapping[str, NDArray[Any]]) -> FitLog:
+        """Fits the network, with early stopping where there are validation likes, else for as many epochs as an earlier
+        fit found best."""
+        holdout, likes = context.holdout, context.train.likes()
+        epochs = self.config.epochs if holdout else self.config.untuned_epochs
+        epochs = context.tuned.best_epoch if context.tuned else epochs
+        if not epochs:
+            return FitLog()
+        stop = None
+        if holdout:
+            profiles = self._profiles(context.catalog)
+
+            def ndcg() -> float:
+                users = self._users(profiles, likes, holdout.users)
+                return holdout.ndcg(users, self._items(self._network.table, len(context.catalog)))
+
+            stop = BestEpoch(ndcg, patience=self.config.patience)
+        backup = None
+        if self.checkpoint:
+            settings = (self.name, sorted(self.parameters().items()), epochs, context.seed, bool(holdout))
+            backup = self.checkpoint / identity(*settings, arrays={**arrays, **vars(likes)})
+        history = self._network.fit(
+            self._dataset(context),
+            epochs=epochs,
+            verbose=0,
+            callbacks=callbacks(backup, stop, progress=context.progress),
         )
+        ran = history.epoch[-1] + 1 if history.epoch else 0
+        return FitLog(ran, stop.best_epoch if stop else ran, 0.0, stop.figures if stop else [])
 
-    def _set_weights(self, context: FitContext, network: Any, weights: Weights) -> None:
-        """Sets the weights that vectors are made from, given those of the learner."""
-        self._weights = weights
-
-    def _extend_log(self, context: FitContext, network: Any, log: FitLog) -> FitLog:
-        """The log, with the entries of the class beside those of the loop."""
+    def _extended(self, context: FitContext, log: FitLog) -> FitLog:
+        """The log, with the entries of the class."""
         return log
 
     @property
@@ -111,57 +205,97 @@ class Trained(Strategy):
         return {"history": has_history, **modality_masks(catalog, self._projections)}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
-        return self._network(catalog).item_vectors(self._weights)
+        return self._items(ItemTable(self._inputs(catalog)), len(catalog))
 
     def user_vectors(self, catalog: Catalog, history: History) -> NDArray[np.float32]:
-        all_users = np.arange(len(history.user_ids))
-        return self._network(catalog).user_vectors(self._weights, history.likes(), users=all_users)
+        return self._users(self._profiles(catalog), history.likes(), np.arange(len(history.user_ids)))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        learnt = {_LEARNT + name: array for name, array in self._learnt.items()}
-        weights = {_WEIGHTS + name: array for name, array in self._weights.items()}
-        return projections_state(self._projections) | {"item_ids": self._item_ids} | learnt | weights
+        learnt = {f"learnt/{name}": array for name, array in self._learnt.items()}
+        return projections_state(self._projections) | {"item_ids": self._item_ids} | learnt
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._projections = projections_from(state)
         self._item_ids = state["item_ids"]
-        self._learnt = {n.removeprefix(_LEARNT): array for n, array in state.items() if n.startswith(_LEARNT)}
-        self._weights = {n.removeprefix(_WEIGHTS): array for n, array in state.items() if n.startswith(_WEIGHTS)}
+        self._learnt = {n.removeprefix("learnt/"): array for n, array in state.items() if n.startswith("learnt/")}
+
+    def save_network(self, folder: Path) -> None:
+        self._network.save(folder / NETWORK)
+
+    def load_network(self, folder: Path) -> None:
+        self._network = keras.saving.load_model(folder / NETWORK, compile=False, safe_mode=True)
+
+    def _items(self, table: ItemTable, n_items: int) -> NDArray[np.float32]:
+        """float32 [N, D]"""
+        vectors = np.zeros((n_items, sum(self._widths.values())), np.float32)
+        for start in range(0, n_items, ITEMS_AT_ONCE):
+            rows = np.arange(start, min(start + ITEMS_AT_ONCE, n_items))
+            vectors[rows] = self._network.item_vectors(table, rows)
+        return vectors
+
+    def _users(self, profiles: Profiles, likes: History, users: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [len(users), D]"""
+        vectors = np.zeros((len(users), sum(self._widths.values())), np.float32)
+        for rows, block in profiles.blocks(likes, users):
+            vectors[rows] = self._network.user_vectors(block)
+        return vectors
 
     @property
     def _modalities(self) -> list[str]:
         """The modalities whose projection has a column, that is, of which the fit saw vectors that vary."""
         return [m for m, projection in self._projections.items() if projection.dims]
 
-    def _content(self, catalog: Catalog, modalities: list[str]) -> dict[str, NDArray[np.float32]]:
-        """Modality → float32 [N, p_m], projected, 0 where missing."""
-        return {m: self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in modalities}
+    def _inputs(self, catalog: Catalog) -> dict[str, NDArray[Any]]:
+        """The inputs of the network's items, as `fusion.training.ranker.ItemTable` takes them:
 
-    def _block_masks(self, catalog: Catalog, modalities: list[str]) -> NDArray[np.bool_]:
-        """bool [N, 1 + M]: whether an item has history and each of the modalities."""
+        - `known` int32 [N]: 1 + the item's place among the known items, 0 for another;
+        - `shown` float32 [N, 1 + M]: 1 where the item has history, and where it has each modality;
+        - `MODALITY` float32 [N, p]: projected, 0 where missing;
+        - `MODALITY/steps` float32 [K, T, w] and `MODALITY/last` float32 [N, T], standardised sequences as
+          `fusion.training.layers.SequenceReader` takes them, of the modalities that the fit saw sequences of.
+        """
         masks = self.masks(catalog)
-        return np.stack([masks[name] for name in ("history", *modalities)], axis=1)
+        found: dict[str, NDArray[Any]] = {
+            "known": (1 + positions(self._item_ids, catalog.item_ids)).astype(np.int32),
+            "shown": np.stack([masks[name] for name in ("history", *self._modalities)], axis=1).astype(np.float32),
+        }
+        for modality in self._modalities:
+            found[modality] = self._projections[modality](catalog.vectors[modality], catalog.masks[modality])
+            if (scale := self._learnt.get(f"scale/{modality}")) is not None:
+                found |= _sequence_inputs(modality, catalog.sequences.get(modality, _NONE), len(catalog), scale)
+        return found
 
-    def _run_config(self, context: FitContext) -> TrainingConfig:
-        """The config, with the number of epochs of this fit: the best of an earlier fit, else the maximum."""
-        epochs = self.config.epochs if context.holdout else self.config.untuned_epochs
-        return replace(self.config, epochs=context.tuned.best_epoch if context.tuned else epochs)
-
-    def _train(self, context: FitContext, network: Any, initial: Weights) -> tuple[Weights, FitLog]:
-        likes, holdout = context.train.likes(), context.holdout
-
-        def ndcg(weights: Weights) -> float:
-            assert holdout is not None
-            users = network.user_vectors(weights, likes, users=holdout.users)
-            return holdout.ndcg(users, network.item_vectors(weights))
-
-        return train(
-            self._learner(context, network, initial),
-            initial,
-            config=self._run_config(context),
-            seed=context.seed,
-            validate=ndcg if holdout else None,
-            progress=context.progress,
-            checkpoint=self.checkpoint,
-            settings=(self.name, sorted(self.parameters().items())),
+    def _profiles(self, catalog: Catalog) -> Profiles:
+        factors = rows_at(self._learnt["factors"], positions(self._item_ids, catalog.item_ids))
+        masks = self.masks(catalog)
+        content = [self._projections[m](catalog.vectors[m], catalog.masks[m]) for m in self._modalities]
+        return Profiles(
+            [factors, *content], [masks[name] for name in ("history", *self._modalities)], (None, self.decay)
         )
+
+
+_NONE = Sequences(np.zeros((0, 1, 0), np.float32), np.zeros(0, np.int32), np.zeros(0, np.int64))
+
+
+def _sequence_inputs(
+    modality: str, sequences: Sequences, n_items: int, scale: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """`MODALITY/steps`, `MODALITY/place` and `MODALITY/last` of N items.
+
+    Args:
+        scale: float32 [2, w], mean and deviation of the steps.
+
+    Raises:
+        ValueError: the steps are of another width.
+    """
+    if not len(sequences.lengths):
+        sequences = Sequences(np.zeros((0, 1, scale.shape[1]), np.float32), sequences.lengths, np.full(n_items, -1))
+    if sequences.values.shape[2] != scale.shape[1]:
+        shape = sequences.values.shape
+        raise ValueError(f"{modality} sequences of shape {shape}: expected [K, T, {scale.shape[1]}], as fitted")
+    ends = np.eye(sequences.values.shape[1], dtype=np.float32)[sequences.lengths - 1]  # [K, T]
+    return {
+        modality + STEPS: np.pad((sequences.values - scale[0]) / scale[1], ((1, 0), (0, 0), (0, 0))).astype(np.float32),
+        modality + PLACE: (1 + sequences.place).astype(np.int32),
+        modality + LAST: rows_at(ends, sequences.place),
+    }

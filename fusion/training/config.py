@@ -27,8 +27,8 @@ class TrainingConfig:
             targets and this many items drawn uniformly.
         steps_per_epoch: minimum and maximum; an epoch between them visits every user once.
         optimizer: `adam` (Kingma and Ba 2015) or `sgd`, with Nesterov momentum.
-        loss: see `fusion.training.trainer.softmax` and `fusion.training.trainer.bpr`.
-        precision: `auto`, or `float32` everywhere, see `fusion.training.trainer.compute_dtype`.
+        loss: see `fusion.training.losses`.
+        precision: `auto`, or `float32` everywhere, see `fusion.training.fitting.dtype_policy`.
         devices: number of GPUs, or CPU devices where there is no GPU, over which a batch's users are divided; 0 for all
             GPUs.
 

@@ -1,14 +1,17 @@
-"""Training examples: users at a moment, what they liked next, and the candidate items of a step."""
+"""Training examples: users at a moment with what they liked next, and the batches of them that Keras fits on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
+import keras
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from fusion.data.catalog import History, tie_hashes
+from fusion.data.catalog import History, like_matrix, tie_hashes
 from fusion.training.config import TrainingConfig
+from fusion.training.losses import LIKED_PER_USER
 
 HORIZON = 0.25
 """An example's targets are the next likes after its moment: this share of all of the user's likes, at least one."""
@@ -81,42 +84,77 @@ def _ranges(first: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArra
     return np.arange(len(owner)) - start[owner] + first[owner], owner
 
 
-class Candidates:
-    """Draws the items that a step's loss runs over, with the log of the probability of each to be among them.
+class LikesDataset(keras.utils.PyDataset):
+    """The batches of an epoch, each of `batch_size` users in random order, every user once before any twice.
 
-    A catalog of at most `items_per_step` items is taken whole. Of a larger one, a uniform sample and the batch's
-    targets: an item is among them with probability p = 1 - (1 - sampled/N) e^(-expected count as a target). Adding
-    -log p to its logit in the partition function alone keeps that sum unbiased (Horvitz and Thompson 1952; the logQ
-    correction of Bengio and Senécal 2008).
+    A batch follows from seed, epoch and its number alone. Its arrays all have a row a user, so that they can be divided
+    among devices.
+
+    Args:
+        history: the events that examples are drawn from.
+        profiles: likes of B users → float32 [B, P], what the model knows a user by.
     """
 
-    def __init__(self, likes: History, n_items: int, *, config: TrainingConfig) -> None:
-        self._all = np.arange(n_items)
-        self._sampled = min(n_items, config.items_per_step)
-        users = max(1, len(np.unique(likes.user)))
-        # a like is a target of its user's example with probability about HORIZON, and the user is in the batch with
-        # probability batch_size / users
-        expected = np.bincount(likes.item, minlength=n_items) * HORIZON * min(1.0, config.batch_size / users)
-        self._log_p = np.log(1 - (1 - self._sampled / n_items) * np.exp(-expected)).astype(np.float32)
+    def __init__(
+        self,
+        history: History,
+        n_items: int,
+        profiles: Callable[[History], NDArray[np.float32]],
+        *,
+        config: TrainingConfig,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.examples = Examples(history, n_items)
+        self.n_items, self.profiles, self.config, self.seed = n_items, profiles, config, seed
+        self.epoch = 0
+        self._order = self._shuffled()
 
-    def draw(
-        self, targets: sp.csr_matrix, random: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows int64 [C], ascending, and log-probabilities float32 [C]."""
-        if self._sampled == len(self._all):
-            return self._all, np.zeros(len(self._all), np.float32)
-        drawn = random.choice(len(self._all), self._sampled, replace=False)
-        rows = np.union1d(drawn, targets.indices)
-        return rows, self._log_p[rows]
+    def __len__(self) -> int:
+        least, most = self.config.steps_per_epoch
+        return min(most, max(least, -(-len(self.examples.users) // self.config.batch_size)))
+
+    def __getitem__(self, index: int) -> tuple[dict[str, NDArray[Any]], Any]:
+        random = np.random.default_rng([self.seed, self.epoch, index])
+        users = self._order[index * self.config.batch_size : (index + 1) * self.config.batch_size]
+        return self.batch(self.examples.draw(users, random), random)
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._order = self._shuffled()
+
+    def _shuffled(self) -> NDArray[np.int64]:
+        random, users = np.random.default_rng([self.seed, self.epoch]), self.examples.users
+        rounds = -(-len(self) * self.config.batch_size // len(users))
+        return np.concatenate([random.permutation(users) for _ in range(rounds)])
+
+    def batch(self, example: Example, random: np.random.Generator) -> tuple[dict[str, NDArray[Any]], Any]:
+        """The inputs of a model, and the labels of `fusion.training.losses`, int8 [B, S + C]. The inputs:
+
+        - `profile` float32 [B, P], made of the likes before the moment;
+        - `liked` int32 [B, S], rows of the catalog that the user liked next, drawn by their shares;
+        - `candidates` int32 [B, C], rows of the catalog that are the same for all users: the whole catalog, or
+          `items_per_step` drawn uniformly of a larger one.
+        """
+        n_users = example.targets.shape[0]
+        n_candidates = min(self.n_items, self.config.items_per_step)
+        candidates = np.arange(self.n_items)
+        if n_candidates < self.n_items:
+            candidates = random.choice(self.n_items, n_candidates, replace=False)
+        had = (like_matrix(example.past, self.n_items) + example.targets)[:, candidates].toarray() > 0
+        labels = np.hstack([np.ones((n_users, LIKED_PER_USER), np.int8), -had.astype(np.int8)])
+        inputs = {
+            "profile": self.profiles(example.past),
+            "liked": draw_by_share(example.targets, LIKED_PER_USER, random).astype(np.int32),
+            "candidates": np.broadcast_to(candidates.astype(np.int32), (n_users, n_candidates)),
+        }
+        return inputs, labels
 
 
-def batches(
-    users: NDArray[np.int64], random: np.random.Generator, *, config: TrainingConfig
-) -> Iterator[NDArray[np.int64]]:
-    """The batches of an epoch: users in random order, each `batch_size` long, every user once before any twice."""
-    least, most = config.steps_per_epoch
-    steps = min(most, max(least, -(-len(users) // config.batch_size)))
-    rounds = -(-steps * config.batch_size // len(users))
-    shuffled = np.concatenate([random.permutation(users) for _ in range(rounds)])
-    for step in range(steps):
-        yield shuffled[step * config.batch_size : (step + 1) * config.batch_size]
+def draw_by_share(shares: sp.csr_matrix, n: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """int64 [B, n]: columns drawn with replacement from each row of CSR [B, N], by entries that sum to 1 a row."""
+    # inverse transform sampling: the entries of row i cover the numbers from i to i + 1 of their cumulative sum
+    first, last = shares.indptr[:-1, None], shares.indptr[1:, None] - 1
+    points = np.arange(shares.shape[0])[:, None] + random.random((shares.shape[0], n))
+    entry = np.searchsorted(np.cumsum(shares.data, dtype=np.float64), points, side="right")
+    return shares.indices[np.clip(entry, first, last)].astype(np.int64)

@@ -1,14 +1,12 @@
 """Warnings about items whose modalities contradict one another, such as a picture that does not match its text."""
 
 import logging
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from fusion.crossmodal.contradiction import contradictions
 from fusion.crossmodal.projected_items import ProjectedItems
-from fusion.crossmodal.registry import create_alignment
 from fusion.data.catalog import Catalog
 from fusion.data.projection import fit_projections
 from jobs.runtime.night import Night
@@ -25,13 +23,11 @@ def warn(night: Night, catalog: Catalog) -> None:
     """Write the items that `fusion.crossmodal.contradiction` flags to `quarantine`, in place of the night's earlier
     warnings. Nothing is refused: the items stay in the catalog, for a person to check."""
     items = ProjectedItems.of(catalog, fit_projections(catalog, dims=DIMS, modalities=MEDIA))
-    settings = night.config.fusion.contradictions
     found = contradictions(
         items,
         train=np.ones(len(items), np.bool_),
         seed=night.config.fusion.seed,
-        rate=settings.false_positive_rate,
-        alignment=partial(create_alignment, settings.alignment),
+        rate=night.config.fusion.contradictions.false_positive_rate,
     )
     rows = [
         {

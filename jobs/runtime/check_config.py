@@ -1,7 +1,8 @@
 """Whether all that a configuration names exists and fits together: found out before a night's first step.
 
 What a schema alone can check is in `schemas.config`; here names are resolved by the registries, and what they name is
-made with its parameters. No network is built and nothing is fitted, so it takes about a second and no TensorFlow.
+made with its parameters. No network is built and nothing is fitted; TensorFlow is imported only where a strategy is
+named that is a Keras model.
 """
 
 import inspect
@@ -13,7 +14,6 @@ from pydantic import ValidationError
 
 from features.base import Encoder
 from features.registry import locate
-from fusion.crossmodal.registry import ALIGNMENTS
 from fusion.data.arguments import class_by_name
 from fusion.evaluation.evaluate import METRICS
 from fusion.missing.policy import Policy
@@ -80,13 +80,14 @@ def _check_encoder(modality: str, choice: EncoderChoice) -> None:
 
 def _check_fusion(fusion: Fusion) -> None:
     named_one = fusion.considered if fusion.strategy != AUTO else ()
-    for place, candidates in (("fusion.strategy", named_one), ("fusion.candidates", fusion.candidates)):
+    # candidates by default are not asked about where nobody chooses among them: that would import Keras
+    chosen = fusion.candidates if fusion.strategy == AUTO or "candidates" in fusion.model_fields_set else ()
+    for place, candidates in (("fusion.strategy", named_one), ("fusion.candidates", chosen)):
         for candidate in candidates:
             named = (candidate.strategy, candidate.parameters)
             _check_named(place, "strategy", STRATEGIES, *named, base=Strategy)
     missing = fusion.missing
     _check_named("fusion.missing", "missing-modality policy", POLICIES, missing.policy, missing.parameters, base=Policy)
-    _check_named("fusion.contradictions", "alignment", ALIGNMENTS, fusion.contradictions.alignment, {})
     if fusion.tuning.wanted and not any(strategy(one.strategy).space for one in fusion.considered):
         names = ", ".join(one.strategy for one in fusion.considered)
         raise ConfigError(f"fusion.tuning: {names} has no parameters to search; leave tuning out, or name another")
@@ -128,10 +129,13 @@ def _made(place: str, what: str, cls: type, parameters: Mapping[str, Any]) -> An
         raise ConfigError(f"{place}: {what}: {error}") from None
 
 
-def _arguments(cls: type) -> list[str]:
-    """Names of the arguments of a class's constructor, with those of its bases where it hands on `**others`."""
+def _arguments(cls: Any) -> list[str]:
+    """Names of the arguments of a class's constructor, with those of its bases where it hands on `**others`, and the
+    settings of a training where it has one."""
     names: list[str] = []
     for base in cls.__mro__:
+        if "training_arguments" in vars(base):
+            return [*names, *cls.training_arguments()]
         if "__init__" not in vars(base):
             continue
         _, *arguments = inspect.signature(vars(base)["__init__"]).parameters.values()

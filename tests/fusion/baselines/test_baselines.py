@@ -1,20 +1,15 @@
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from fusion.baselines.content import ContentNeighbours, TermNeighbours
-from fusion.baselines.factors import BPR, IALS
+from fusion.baselines.factors import IALS
 from fusion.baselines.history import EASE, ItemKNN, Popularity
 from fusion.baselines.registry import BASELINES
-from fusion.baselines.vbpr import VBPR
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 ROWS = [(0, 0, 1), (0, 1, 2), (1, 0, 1), (1, 1, 2), (2, 0, 1), (2, 2, 2), (2, 1, 3, 0.0)]
-INSTALLED = [name for name in BASELINES if name != "vbpr"]
-PERSONAL = [name for name in INSTALLED if name not in ("popularity", "audio_neighbours", "video_neighbours")]
+PERSONAL = [name for name in BASELINES if name not in ("popularity", "audio_neighbours", "video_neighbours")]
 
 
 def test_popularity_counts_likes_alone():
@@ -109,15 +104,7 @@ def test_ials_solves_users_anew():
     np.testing.assert_allclose(baseline.scores(stranger, np.array([0])), known, rtol=1e-4, atol=1e-5)
 
 
-def test_bpr_gives_strangers_what_is_liked_most():
-    history = history_of([(u, i, i) for u in range(30) for i in range(1 + u % 4)], users=31)
-    baseline = BPR(iterations=200, learning_rate=0.05).fit(history, 5)
-    scores = baseline.scores(history, np.array([30, 29]))
-    assert np.argsort(-scores[0, :4]).tolist() == [0, 1, 2, 3]
-    assert not np.array_equal(scores[0], scores[1])
-
-
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", BASELINES)
 def test_two_fits_give_the_same_bits(name):
     catalog, history = tastes(users=24, items=20, likes=4)
     terms = sp.csr_matrix(np.abs(catalog.vectors["text"]).round())
@@ -134,14 +121,14 @@ def test_planted_tastes_are_found(name):
     """Users like items of one group of four only."""
     catalog, history = tastes(users=60, items=40, likes=6)
     terms = sp.csr_matrix(np.maximum(catalog.vectors["text"], 0).round())
-    baseline = BPR(iterations=500, learning_rate=0.05) if name == "bpr" else BASELINES[name]()
+    baseline = BASELINES[name]()
     scores = baseline.fit(history, 40, catalog=catalog, terms=terms).scores(history, np.arange(60))
     scores[history.user, history.item] = -np.inf
     best = scores.argmax(axis=1)
     assert np.mean(best % 4 == np.arange(60) % 4) > 0.8
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", BASELINES)
 def test_no_history(name):
     history, catalog = history_of([], users=2), catalog_of([[1.0, 0], [0, 1], [1, 1]])
     terms = sp.csr_matrix((3, 2), dtype=np.float32)
@@ -153,53 +140,3 @@ def test_no_history(name):
 def test_content_must_be_given(name, says):
     with pytest.raises(ValueError, match=says):
         BASELINES[name]().fit(history_of(ROWS), 4)
-
-
-def test_vbpr_says_how_to_install_what_it_needs(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cornac", None)
-    with pytest.raises(
-        ModuleNotFoundError, match=r"'cornac', which is not installed: pip install 'nightweave\[bench\]"
-    ):
-        VBPR().fit(history_of(ROWS), 4, catalog=catalog_of(n=4))
-
-
-class Numbering:
-    """Stands in for the package: numbers users and items in the order that it meets them, and scores an item by the
-    feature that it was given for it, and one that it met by 100 times the user's row besides."""
-
-    @classmethod
-    def from_uir(cls, pairs, seed):
-        data = cls()
-        shuffled = [pairs[place] for place in np.random.default_rng(seed).permutation(len(pairs))]
-        data.user_ids = list(dict.fromkeys(user for user, _, _ in shuffled))
-        data.item_ids = list(dict.fromkeys(item for _, item, _ in shuffled))
-        return data
-
-    def add_modalities(self, item_image):
-        self.features = item_image.features
-
-    def fit(self, data):
-        print("Optimization finished!")
-        self.gamma_user = 100 * np.array(data.user_ids, np.float32)[:, None]
-        self.gamma_item, self.beta_item = np.ones((len(data.item_ids), 1)), np.zeros(len(data.item_ids))
-        self.theta_user, self.emb_matrix = np.ones((len(data.user_ids), 1)), np.ones((1, 1))
-        self.beta_prime = np.zeros((1, 1))
-
-
-def test_vbpr_scores_belong_to_their_items_and_users(monkeypatch, capsys):
-    models = SimpleNamespace(VBPR=lambda **_: Numbering())
-    data = SimpleNamespace(Dataset=Numbering, ImageModality=lambda features: SimpleNamespace(features=features))
-    torch = SimpleNamespace(use_deterministic_algorithms=lambda _: None, set_num_threads=lambda _: None)
-    monkeypatch.setitem(sys.modules, "cornac", SimpleNamespace(data=data, models=models))
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    catalog = catalog_of([[0.0], [1], [2], [3]])
-    history = history_of(ROWS, users=4)
-    baseline = VBPR(dims=1).fit(history, 4, catalog=catalog)
-    scores = baseline.scores(history, np.array([2, 0, 3]))
-    steps = np.diff(scores[:, :3], axis=1)
-    np.testing.assert_allclose(steps[:2], steps[0, 0], rtol=1e-3)
-    np.testing.assert_allclose(scores[0, :3] - scores[1, :3], 200, rtol=1e-3)
-    assert steps[0, 0] > 0
-    np.testing.assert_allclose(scores[:2, 3], scores[1, 2] + steps[0, 0], rtol=1e-3)
-    assert not scores[2].any()
-    assert capsys.readouterr().out == ""

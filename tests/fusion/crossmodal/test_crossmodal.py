@@ -109,7 +109,7 @@ def test_penalties_out_of_range_are_refused(penalties):
 
 
 def test_an_unknown_translator_is_refused_with_the_list():
-    with pytest.raises(ValueError, match="'flow': unknown; choose one of network, ridge, vae"):
+    with pytest.raises(ValueError, match="'flow': unknown; choose one of ridge, vae"):
         registry.create("flow")
     with pytest.raises(ValueError, match=r"'ridge'.*width"):
         registry.create("ridge", {"width": 3})

@@ -2,18 +2,16 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fusion.missing import registry
-from fusion.missing.pagerank import visits, without_own
 from fusion.missing.policy import Fill, filled
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, history_of
 
-QUICK = {name: {"settings": {"hidden": 4, "epochs": 1}} for name in ("generator", "network")}
-FILLING = ["generator", "mean", "median", "neighbours", "network", "pagerank", "regression"]
+QUICK = {"generator": {"settings": {"hidden": 4, "epochs": 1}}}
+FILLING = ["generator", "mean", "median", "neighbours", "regression"]
 
 
 def fitted(name, catalog, likes, parameters=None):
@@ -35,19 +33,17 @@ def world(seed=0, n=24, *, first=0, has=0.7):
 def test_an_unknown_policy_is_refused_with_the_list():
     with pytest.raises(ValueError, match="'mode': unknown; choose one of drop, generator, mean, median, neighbours"):
         registry.create("mode")
-    with pytest.raises(ValueError, match=r"'pagerank'.*damping"):
-        registry.create("pagerank", {"damping": 0.85})
+    with pytest.raises(ValueError, match=r"'neighbours'.*damping"):
+        registry.create("neighbours", {"damping": 0.85})
 
 
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("pagerank", {"restart": 1.0}, "restart 1.0"),
         ("neighbours", {"neighbours": 0}, "neighbours 0"),
         ("regression", {"dims": 0}, "dims 0"),
         ("generator", {"settings": {"latent": 0}}, "latent 0"),
         ("generator", {"settings": {"width": 3}}, "'vae'.*width"),
-        ("network", {"settings": {"latent": 3}}, "'network'.*latent"),
     ],
 )
 def test_arguments_out_of_range_are_refused(name, parameters, message):
@@ -178,30 +174,6 @@ def test_neighbours_by_hand():
     alone = history_of([(0, 0, 1), (1, 3, 2)])
     np.testing.assert_allclose(
         fitted("neighbours", catalog, alone).fill(catalog).vectors["text"][3], [4, 10], atol=1e-5
-    )
-
-
-def test_pagerank_goes_on_where_neighbours_end():
-    """Item 3 is liked with 4 alone, which has no text either, and 4 with 2 as often: the walk reaches 2's text, and the
-    neighbourhood knows only the mean. A tie goes to the lower item, so 4 leads to 2 when it may lead to one only."""
-    text = np.array([[1, 0], [2, 1], [9, 5], [0, 0], [0, 0]], np.float32)
-    catalog = catalog_of(text, masks={"text": [True, True, True, False, False]})
-    likes = history_of([(0, 3, 1), (0, 4, 2), (1, 4, 1), (1, 2, 2)])
-    near, far = (fitted(name, catalog, likes, {"neighbours": 1}).fill(catalog) for name in ("neighbours", "pagerank"))
-    np.testing.assert_allclose(near.vectors["text"][3], [4, 2], atol=1e-5)
-    np.testing.assert_allclose(far.vectors["text"][3], [9, 5], atol=1e-5)
-
-
-def test_visits_are_personalised_pagerank():
-    """On a ring of three, closed form: restart * start (I - (1 - restart) P)^-1, less the walk's own start."""
-    links = sp.csr_matrix(np.array([[0, 0.5, 0.5], [1, 0, 0], [0, 1, 0]], np.float32))
-    start = np.array([[1.0, 0, 0]])
-    exact = 0.25 * start @ np.linalg.inv(np.eye(3) - 0.75 * links.toarray()) - 0.25 * start
-    found = visits(sp.csr_matrix(start @ links), links, restart=0.25).toarray()
-    np.testing.assert_allclose(found, exact, atol=0.02)
-    np.testing.assert_allclose(found / found.sum(), exact / exact.sum(), atol=0.002)
-    np.testing.assert_array_equal(
-        without_own(sp.csr_matrix(found), np.array([1])).toarray()[0] > 0, [True, False, True]
     )
 
 

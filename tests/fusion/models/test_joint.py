@@ -1,100 +1,67 @@
 import numpy as np
 import pytest
 
-from fusion.models import joint, registry
-
-QUICK = {"width": 8, "heads": 2, "units": 4, "epochs": 4, "steps_per_epoch": [4, 4]}
-
-
-def test_attention_with_masks_by_hand():
-    """One head, keys 0, ln 2 and 5, queries 1, 2 and 1 (d_k is 1). Where the third token is absent, the first attends
-    by odds 1 : 2, the second by 1 : 4, and the third is ignored; alone, a token attends to itself."""
-    query = np.array([1.0, 2, 1]).reshape(1, 1, 3, 1).repeat(3, axis=0)
-    key = np.array([0, np.log(2), 5]).reshape(1, 1, 3, 1).repeat(3, axis=0)
-    shown = np.array([[1.0, 1, 0], [0, 1, 0], [0, 0, 0]])
-    found = joint.pooled_attention(query, key, shown, xp=np)
-    expected = [[(1 / 3 + 1 / 5) / 2, (2 / 3 + 4 / 5) / 2, 0], [0, 1, 0], [0, 0, 0]]
-    np.testing.assert_allclose(found[:, 0], expected)
+from fusion.models import registry
+from fusion.models.joint import SharedAttention, recent_factors, regression
 
 
-def random_weights(width, count, rng):
-    names = ("query", "key", "value", "out")
-    return {name: rng.normal(size=(width, width)) for name in names}, rng.normal(size=(5, count, width))
+def attention(width, heads, *, seed=0):
+    """A layer with random weights of size 1, and those weights."""
+    layer, random = SharedAttention(heads, width), np.random.default_rng(seed)
+    layer(np.zeros((1, 1, width), np.float32), np.ones((1, 1), np.float32))  # makes the weights
+    weights = [random.normal(size=(width, 3 * width)), random.normal(size=(width, width))]
+    layer.query_key_value.set_weights(weights[:1])
+    layer.out.set_weights(weights[1:])
+    return layer, weights
 
 
 def test_attention_parts_sum_to_the_output_of_textbook_attention():
     """For every item: softmax(Q Kᵀ / sqrt(d_k)) V for each head, side by side, times W_out, averaged over tokens."""
-    rng = np.random.default_rng(0)
-    weights, tokens = random_weights(4, 3, rng)
+    layer, (kernel, out) = attention(4, 2)
+    tokens = np.random.default_rng(1).normal(size=(5, 3, 4))
     shown = np.array([[1.0, 1, 1], [1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
-    found = joint.attention_parts(weights, tokens, shown, heads=2, xp=np)
+    given = (tokens * shown[:, :, None]).astype(np.float32), shown.astype(np.float32)
+    found = np.asarray(layer(*given))
     for item, mask in enumerate(shown > 0):
         x = tokens[item][mask]
-        x = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-6)
+        x = x / np.sqrt((x**2).mean(axis=1, keepdims=True))
+        q, k, v = np.split(x @ kernel, 3, axis=1)
         heads = []
         for columns in (slice(0, 2), slice(2, 4)):
-            q, k, v = (x @ weights[name][:, columns] for name in ("query", "key", "value"))
-            odds = np.exp(q @ k.T / np.sqrt(2))
-            heads.append(odds / odds.sum(axis=1, keepdims=True) @ v)
-        expected = (np.hstack(heads) @ weights["out"]).sum(axis=0) / max(1, mask.sum())
-        np.testing.assert_allclose(found[item].sum(axis=0), expected, rtol=1e-6, atol=1e-9)
+            odds = np.exp(q[:, columns] @ k[:, columns].T / np.sqrt(2))
+            heads.append(odds / odds.sum(axis=1, keepdims=True) @ v[:, columns])
+        expected = (np.hstack(heads) @ out).sum(axis=0) / max(1, mask.sum())
+        np.testing.assert_allclose(found[item].sum(axis=0), expected, rtol=1e-4, atol=1e-5)
         assert not found[item][~mask].any()
 
 
-def test_the_numbers_of_an_absent_token_are_ignored():
-    rng = np.random.default_rng(1)
-    weights, tokens = random_weights(4, 3, rng)
-    shown = np.array([[1.0, 0, 1]] * 5)
-    other = tokens.copy()
-    other[:, 1] = 1000 * rng.normal(size=(5, 4))
-    one, two = (joint.token_parts(weights, t, shown, heads=2, xp=np) for t in (tokens, other))
-    np.testing.assert_array_equal(one, two)
-    assert not one[:, 1].any()
+def test_attention_with_masks_by_hand():
+    """One head of width 1, and tokens 3 and 5, which normalisation makes 1: both attend to both alike, so that each
+    token's part is half of its value, W_v x = 4; alone, a token attends to itself."""
+    layer, _ = attention(1, 1)
+    layer.query_key_value.set_weights([np.array([[2.0, 3.0, 4.0]])])
+    layer.out.set_weights([np.array([[10.0]])])
+    tokens = np.array([[3.0, 5, 0], [0, 5, 0]], np.float32)[:, :, None]
+    shown = np.array([[1.0, 1, 0], [0, 1, 0]], np.float32)
+    found = np.asarray(layer(tokens, shown))[:, :, 0]
+    np.testing.assert_allclose(found, [[20, 20, 0], [0, 40, 0]], rtol=1e-4)
 
 
-def test_numpy_and_keras_compute_the_same():
-    from keras import ops
-
-    rng = np.random.default_rng(2)
-    weights, tokens = random_weights(4, 3, rng)
-    weights = {name: array.astype(np.float32) for name, array in weights.items()}
-    weights |= {
-        "text/project": rng.normal(size=(2, 4)).astype(np.float32),
-        "video/project": rng.normal(size=(2, 4)).astype(np.float32),
-        "video/input": rng.normal(size=(3, 15)).astype(np.float32),
-        "video/input_bias": rng.normal(size=15).astype(np.float32),
-        "video/gates": rng.normal(size=(5, 10)).astype(np.float32),
-        "video/candidate": rng.normal(size=(5, 5)).astype(np.float32),
-        "video/course": rng.normal(size=(5, 4)).astype(np.float32),
-        "embedding": rng.normal(size=(3, 4)).astype(np.float32),
-    }
-    given = {
-        "text": rng.normal(size=(5, 2)).astype(np.float32),
-        "video": rng.normal(size=(5, 2)).astype(np.float32),
-        "video/values": rng.normal(size=(2, 6, 3)).astype(np.float32),
-        "video/lengths": np.array([6, 2], np.int32),
-        "video/at": np.array([0, 2, 0, 1, 1], np.int32),
-    }
-    shown = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]], np.float32)
-    history = tokens[:, 0].astype(np.float32)
-    found = []
-    for xp in (np, ops):
-        made = joint.item_tokens(weights, history, given, ("text", "video"), xp=xp)
-        found.append(np.array(joint.token_parts(weights, made, shown, heads=2, xp=xp)))
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
+def test_the_first_projections_are_one_ridge_regression():
+    """Two modalities of one column: x = 1 for both of two items and 1, -1; the ridge is 0.1 * 2."""
+    content = [np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])]
+    kernels, residual = regression(content, np.array([[3.0], [1.0]]))
+    np.testing.assert_allclose(kernels, [[[4 / 2.2]], [[2 / 2.2]]])
+    np.testing.assert_allclose(residual, [[3 - 6 / 2.2], [1 - 2 / 2.2]])
+    assert regression([], np.ones((2, 1)))[0] == []
 
 
-def test_a_token_without_a_sequence_is_its_mean_vector_alone():
-    rng = np.random.default_rng(3)
-    weights = {"video/project": np.eye(2), "embedding": np.array([[0.0, 0], [1, -1]]), "video/course": np.ones((1, 2))}
-    weights |= {"video/input": np.ones((1, 3)), "video/input_bias": np.zeros(3)}
-    weights |= {"video/gates": np.zeros((1, 2)), "video/candidate": np.zeros((1, 1))}
-    means = rng.normal(size=(2, 2))
-    given = {"video": means, "video/values": np.array([[[2.0]]]), "video/lengths": np.array([1])}
-    given["video/at"] = np.array([0, 1])
-    found = joint.item_tokens(weights, np.zeros((2, 2)), given, ("video",), xp=np)
-    added = (1 - 1 / (1 + np.exp(-2))) * np.tanh(2)
-    np.testing.assert_allclose(found[:, 1] - means, [[1, -1], [1 + added, -1 + added]])
+def test_a_user_begins_as_the_recent_mean_of_the_factors():
+    """The profile has 2 factors and 3 columns of content under each of two decays."""
+    kernel, bias = recent_factors(2, 10, 4, seed=0)
+    assert kernel.shape == (10, 4) and not bias.any()
+    found = np.array([0, 0, 0, 0, 0, 1, 2, 0, 0, 0]) @ kernel
+    np.testing.assert_allclose(found, np.array([1, 2, 0, 0]) * 0.22 * 64, atol=0.2)
 
 
 @pytest.mark.parametrize(

@@ -6,91 +6,94 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from fusion.data.history_features import recency_matrix, user_profiles
 from fusion.models import registry
-from fusion.models.multitask import network
+from fusion.models.multitask import TASKS, CategoryLoss, InteractionLoss, MultitaskRanker, RatingLoss
 from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
+from fusion.training.losses import LIKED_PER_USER
 from tests.fusion.worlds import catalog_of, history_of, tastes
 
 SMALL = {"width": 8, "hidden": 16, "steps_per_epoch": [10, 10], "learning_rate": 0.01}
 
 
-def test_uncertainties_weigh_the_losses_by_hand():
-    losses, uncertainty = np.array([2.0, 5.0, 9.0]), np.array([0.0, np.log(4), 1.0])
-    found = network.total_loss(losses, uncertainty, np.array([1.0, 1.0, 0.0]), xp=np)
-    assert found == pytest.approx(2 + 5 / 4 + np.log(4))
+def by_hand(**more):
+    """One modality with two inputs and two hidden units on a trunk of one, and one known item."""
+    settings = {"known": 1, "width": 1, "inner_units": 2, "content": {"text": 2}, "steps": {}, "units": 1}
+    settings |= {"profile": 1, "categories": 2, "rated": True, "negatives": 2.0, "hidden": [0.0, 0.0]}
+    network = MultitaskRanker(**settings | more)
+    network.embedding.set_weights([np.array([[0.0, 0], [0.25, 7]])])
+    network.inner[0].set_weights([np.array([[1.0, -1.0], [2.0, 0.0]]), np.array([0.0, 1.0])])
+    network.outer[0].set_weights([np.array([[10.0], [100.0]]), np.array([3.0])])
+    network.rating.set_weights([np.array([[1.0], [10.0], [100.0]]), np.array([0.5])])
+    network.category.set_weights([np.array([[1.0, -1.0]]), np.array([0.0, 1.0])])
+    return network
 
 
-def test_the_best_weight_of_a_task_is_one_over_its_loss():
-    candidates = np.linspace(-3, 3, 601)
-    totals = [network.total_loss(np.array([0.25]), np.array([s]), np.ones(1), xp=np) for s in candidates]
-    assert np.exp(-candidates[np.argmin(totals)]) == pytest.approx(4, rel=0.01)
-
-
-def test_losses_by_hand():
-    logits = np.array([[0.0, np.log(3), 7.0], [0.0, 0.0, 0.0]])
-    targets, negatives = np.array([[1.0, 0, 0], [0, 0, 0]]), np.array([[0, 2.0, 0], [0, 0, 0]])
-    expected = (np.log(2) + 2 * np.log(4)) / 2
-    assert network.interaction_loss(logits, targets, negatives, xp=np) == pytest.approx(expected)
-    assert network.rating_loss(np.array([1.0, 2.0]), np.array([0.0, 4.0]), xp=np) == pytest.approx(2.5)
-    assert network.rating_loss(np.zeros(0), np.zeros(0), xp=np) == 0
-    logits = np.array([[0.0, np.log(3)], [5.0, 5.0], [9.0, 0.0]])
-    labels = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    assert network.category_loss(logits, labels, xp=np) == pytest.approx((np.log(4) + np.log(2)) / 2)
-
-
-def weights_by_hand() -> dict[str, np.ndarray]:
-    """One modality with two inputs and two hidden units on a trunk of one."""
-    return {
-        "text/hidden": np.array([[1.0, -1.0], [2.0, 0.0]]),
-        "text/hidden_bias": np.array([0.0, 1.0]),
-        "text/out": np.array([[10.0], [100.0]]),
-        "text/out_bias": np.array([3.0]),
-        "offset": np.array(-2.0),
-        "rating": np.array([1.0, 10.0, 100.0]),
-        "rating_bias": np.array(0.5),
-        "category": np.array([[1.0, -1.0]]),
-        "category_bias": np.array([0.0, 1.0]),
+def items_by_hand(network, shown):
+    inputs = {
+        "known": np.array([1]),
+        "shown": np.array([shown], np.float32),
+        "text": np.array([[2.0, 1.0]], np.float32),
     }
-
-
-def parts_by_hand(shown) -> list[np.ndarray]:
-    history, x = np.array([[0.25, 7.0]]), np.array([[2.0, 1.0]])
-    return network.item_parts(weights_by_hand(), history, {"text": x}, ["text"], np.array([shown]), xp=np)
+    return network.items(inputs)
 
 
 def test_the_trunk_and_the_heads_by_hand():
     """Hidden units are (2 + 2) and max(0, -2 + 1): φ = 40 + 3; the trunk is 43.25, the bias 7."""
-    weights, items = weights_by_hand(), parts_by_hand([1.0, 1.0])
-    np.testing.assert_allclose(items[1], [[43]])
-    user = np.array([[2.0]])
-    np.testing.assert_allclose(network.interaction(weights, user, items, xp=np), [[2 * 43.25 + 7 - 2]])
-    trunk = sum(network.without_bias(items))
-    np.testing.assert_allclose(network.rating(weights, user, trunk, xp=np), [86.5 + 20 + 4325 + 0.5])
-    np.testing.assert_allclose(network.category(weights, items, xp=np), [[43, -42]])
+    network = by_hand()
+    items = items_by_hand(network, [1, 1])
+    np.testing.assert_allclose(np.asarray(items), [[0.25, 7, 43]])
+    network.user.set_weights([np.array([[2.0]]), np.array([0.0])])
+    users = np.asarray(network.users(np.ones((1, 1), np.float32)))
+    np.testing.assert_allclose(users, [[2, 1, 2]])
+    trunk = network.trunk(items)
+    np.testing.assert_allclose(np.asarray(trunk), [[43.25]])
+    np.testing.assert_allclose(np.asarray(network.ratings(users[:, :1], trunk)), [86.5 + 20 + 4325 + 0.5])
+    content = network.trunk(items, content_only=True)
+    np.testing.assert_allclose(np.asarray(network.category(content)), [[43, -42]])
 
 
-@pytest.mark.parametrize(("shown", "trunk", "bias"), [([1.0, 0.0], 0.25, 7.0), ([0.0, 1.0], 43.0, 0.0)])
-def test_a_hidden_part_adds_exactly_0(shown, trunk, bias):
-    items = parts_by_hand(shown)
-    assert sum(network.without_bias(items))[0, 0] == trunk
-    assert items[0][0, -1] == bias
-    assert not items[shown.index(0.0)].any()
+@pytest.mark.parametrize(("shown", "expected"), [([1, 0], [0.25, 7, 0]), ([0, 1], [0, 0, 43])])
+def test_a_hidden_part_adds_exactly_0(shown, expected):
+    assert np.asarray(items_by_hand(by_hand(), shown)).tolist() == [expected]
 
 
-def test_training_and_scoring_know_a_user_by_the_same_profile():
-    from fusion.models.multitask.learner import _profiles
+def test_losses_by_hand():
+    """A user who liked what has odds 1, and of two candidates had one; ratings of errors 1 and 2; categories of
+    probability 3/4 and 1/2."""
+    labels = np.array([[1] * LIKED_PER_USER + [0, -1]], np.int8)
+    logits = np.log(np.array([[1.0] * LIKED_PER_USER + [3, 5]], np.float32))
+    assert float(InteractionLoss(2.0)(labels, logits)) == pytest.approx(np.log(2) + 2 * np.log(4) / 2)
+    ratings = np.array([[0.0, np.nan], [4.0, np.nan]], np.float32)
+    assert float(RatingLoss()(ratings, np.array([[1.0, 9], [2.0, 9]], np.float32))) == pytest.approx(2.5)
+    assert float(RatingLoss()(ratings[:, 1:], np.ones((2, 1), np.float32))) == 0
+    logits = np.array([[0.0, np.log(3)], [5.0, 5.0], [9.0, 0.0]], np.float32)
+    assert float(CategoryLoss()(np.array([1, 0, -1]), logits)) == pytest.approx((np.log(4 / 3) + np.log(2)) / 2)
+    assert float(CategoryLoss()(np.array([-1]), logits[:1])) == 0
 
-    random = np.random.default_rng(0)
-    masks = np.array([[1, 0], [1, 1], [0, 1]], np.float32)
-    items = [random.normal(size=(3, 5)) * masks[:, :1], random.normal(size=(3, 4)) * masks[:, 1:]]
-    items = [part.astype(np.float32) for part in items]
-    likes = history_of([(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 0, 1)], users=3)
-    weights = [recency_matrix(likes, 3, decay=decay) for decay in (None, 2.0)]
-    expected = np.hstack([user_profiles(w, network.without_bias(items), list(masks.T > 0)) for w in weights])
-    found = _profiles(np.stack([w.toarray() for w in weights]), items, masks)
-    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6)
+
+def total(uncertainty, losses, monkeypatch, *, rating=1.0):
+    """The loss of the network where its tasks have these losses."""
+    network = by_hand()
+    network.uncertainty.assign(uncertainty)
+    found = {task: np.float32(loss) for task, loss in zip(TASKS, losses, strict=True)}
+    monkeypatch.setattr(network, "task_losses", lambda y, predicted: found)
+    labels = {"rating": np.array([[rating]], np.float32), "category": np.array([[1]])}
+    return float(network.compute_loss(None, labels, {}))
+
+
+def test_uncertainties_weigh_the_losses_by_hand(monkeypatch):
+    """A task without data in the batch adds nothing, not even its own uncertainty."""
+    uncertainty = [0.0, 1.0, np.log(4)]
+    found = total(uncertainty, [2.0, 9.0, 5.0], monkeypatch, rating=np.nan)
+    assert found == pytest.approx(2 + 5 / 4 + np.log(4))
+    assert total(uncertainty, [2.0, 9.0, 5.0], monkeypatch) == pytest.approx(found + 9 / np.e + 1)
+
+
+def test_the_best_weight_of_a_task_is_one_over_its_loss(monkeypatch):
+    candidates = [np.log(0.25) + step for step in (-0.1, 0.0, 0.1)]
+    totals = [total([s, 0, 0], [0.25, 0, 0], monkeypatch) for s in candidates]
+    assert np.argmin(totals) == 1
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +144,7 @@ def held_out(history):
 def test_the_log_has_weight_and_validation_loss_of_every_task(world):
     catalog, history = world
     log = registry.create("multitask", SMALL | {"epochs": 4}).fit(catalog, *held_out(history), seed=5)
-    assert list(log.tasks) == list(network.TASKS)
+    assert list(log.tasks) == list(TASKS)
     assert all(task["weight"] > 0 and np.isfinite(task["valid_loss"]) for task in log.tasks.values())
     assert log.tasks["category"]["valid_loss"] < np.log(4)
     assert json.loads(json.dumps(asdict(log)))["tasks"] == log.tasks
@@ -176,7 +179,7 @@ def test_a_task_without_data_is_absent(world, change, missing):
     catalog, history = change(*world)
     model = registry.create("multitask", SMALL | {"epochs": 2})
     log = model.fit(catalog, *held_out(history), seed=5)
-    assert list(log.tasks) == [task for task in network.TASKS if task != missing]
+    assert list(log.tasks) == [task for task in TASKS if task != missing]
     assert np.isfinite(model.item_vectors(catalog)).all()
     assert np.isfinite(model.user_vectors(catalog, history)).all()
     predicted = model.predictions(catalog, history)

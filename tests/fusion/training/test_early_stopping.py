@@ -32,7 +32,7 @@ def test_only_candidates_are_ranked_and_asked_for():
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("concatenation", {"epochs": 0}), ("decision", {}), ("graph", {"epochs": 0})],
+    [("concatenation", {"epochs": 1, "steps_per_epoch": [1, 1]}), ("decision", {})],
 )
 def test_cold_items_validate_among_themselves(name, parameters, monkeypatch):
     """Every figure that a strategy chooses by ranks the items held out for it, and no others."""

@@ -38,18 +38,27 @@ def test_a_profile_that_needs_nothing_from_elsewhere_is_valid(profile: str) -> N
         ({"fusion": {"strategy": "decision", "candidates": ["oracle"]}}, r"fusion\.candidates: strategy 'oracle'"),
         ({"fusion": {"missing": {"policy": "meen"}}}, r"fusion\.missing: .*'meen': unknown; did you mean mean\?"),
         (
-            {"fusion": {"missing": {"policy": "pagerank", "parameters": {"restrat": 0.5}}}},
-            r"fusion\.missing: .* has no parameter 'restrat'; did you mean restart\? it takes restart, neighb",
+            {"fusion": {"missing": {"policy": "neighbours", "parameters": {"neighbuors": 5}}}},
+            r"fusion\.missing: .* has no parameter 'neighbuors'; did you mean neighbours\? it takes neighbours, dims",
         ),
         (
-            {"fusion": {"missing": {"policy": "pagerank", "parameters": {"restart": 2}}}},
-            r"fusion\.missing: .*'pagerank': restart 2: expected a probability",
+            {"fusion": {"missing": {"policy": "neighbours", "parameters": {"neighbours": 0}}}},
+            r"fusion\.missing: .*'neighbours': neighbours 0: expected 1 or more",
         ),
         ({"fusion": {"missing": {"policy": "mean", "parameters": {"k": 1}}}}, r"no parameter 'k'; it takes none"),
         (
             {"fusion": {"strategy": "content", "tuning": {"trials": 3}}},
             r"fusion\.tuning: content has no parameters to search",
         ),
+        (
+            {"fusion": {"strategy": "weighted", "parameters": {"epocs": 3}}},
+            r"strategy 'weighted' has no parameter 'epocs'; did you mean epochs\? it takes weighting,",
+        ),
+        (
+            {"fusion": {"strategy": "multitask", "parameters": {"loss": "bpr"}}},
+            r"strategy 'multitask' has no parameter 'loss'",
+        ),
+        ({"fusion": {"strategy": "weighted", "parameters": {"epochs": -3}}}, r"'weighted': epochs -3: input should be"),
         ({"evaluate": {"gate_metric": "ndgc"}}, r"evaluate\.gate_metric 'ndgc': unknown; did you mean ndcg\?"),
         ({"evaluate": {"gate_metric": "coverage"}}, r"evaluate\.gate_metric 'coverage': unknown"),
     ],

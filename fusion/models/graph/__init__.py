@@ -1,1 +1,0 @@
-"""Embeddings propagated over the graph of likes and of content neighbours."""

@@ -1,1 +1,0 @@
-"""Models whose items are history factors beside linear maps of their modalities."""

@@ -1,1 +1,0 @@
-"""One trunk, trained for several tasks at once."""
