@@ -1,7 +1,6 @@
 """A night with two encoders of texts and of pictures, films with their sound, and attributes."""
 
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc

@@ -433,11 +433,11 @@ def of_shop(shop):
     return made
 
 
-def test_blocks_of_vectors_are_one_modality_and_attributes_another(of_shop, shop, model):
+def test_blocks_of_vectors_are_one_modality_and_attributes_another(of_shop, shop, model, world):
     """Each block has the kernel features that it has alone."""
     catalog, history = shop
     items, image = of_shop.item_vectors(catalog), of_shop.blocks["image"]
-    alone = model.item_vectors(catalog)[:, model.blocks["image"]]
+    alone = model.item_vectors(world[0])[:, model.blocks["image"]]
     np.testing.assert_array_equal(items[:, image][:, : alone.shape[1]], alone)
     assert not items[::2, image][:, alone.shape[1] :].any() and items[1::2, image][:, alone.shape[1] :].any()
     users = of_shop.user_vectors(catalog, history)[: len(items)]
