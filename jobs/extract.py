@@ -53,7 +53,7 @@ def extract_modality(spark: Callable[[], SparkSession], night: Night, modality: 
         again: extract what the night brings although the store has it; its rows are replaced.
 
     Raises:
-        NightError: more than the set share of the contents was refused; the store is as it was.
+        NightError: more than the set share of the contents was refused; the store has nothing new under that encoder.
     """
     under = encodings(night, modality, f"extract_{modality}")
     _take_back_others(night, [step for _, step in under])

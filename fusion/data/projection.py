@@ -94,8 +94,10 @@ class Projection:
         if vectors.shape[1:] != self.mean.shape:
             raise ValueError(f"vectors of shape {vectors.shape}: expected [N, {len(self.mean)}], as fitted")
         rows = vectors[mask]
-        present = np.repeat(_present(rows, self.widths), self.widths, axis=1)
-        projected[mask] = ((rows - self.mean) / self.scale * present) @ self.axes
+        standard = (rows - self.mean) / self.scale
+        if len(self.widths) > 1:
+            standard *= np.repeat(_present(rows, self.widths), self.widths, axis=1)
+        projected[mask] = standard @ self.axes
         return projected
 
     def inverse(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from jobs.verify import findings
 from lake import views
 from lake.lake import Lake
 from schemas.features import FEATURES
-from schemas.table import MEDIA
+from schemas.table import MEDIA, MODALITIES
 from schemas.tables import Ledger, Models, Quarantine
 from tests.jobs.nights import a_night, contents, finish, prepare, run_night
 
@@ -83,7 +83,7 @@ def test_shelves_hold_what_they_are_for(two_nights: Lake) -> None:
 
 def test_a_missing_modality_adds_nothing_to_a_score(two_nights: Lake) -> None:
     rows = 0
-    for modality in MEDIA:
+    for modality in MODALITIES:
         without = f"SELECT count(*), max(abs(contribution_{modality})) FROM recommendations "
         count, largest = ask(two_nights, f"{without} WHERE NOT list_contains(modalities, '{modality}')")[0]
         rows += count

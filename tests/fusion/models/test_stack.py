@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from fusion.baselines.history import EASE
+from fusion.data.attributes import attribute_rows
 from fusion.data.catalog import Catalog, like_matrix
 from fusion.data.history_features import principal_axes
 from fusion.data.splits import split
@@ -26,7 +27,7 @@ from fusion.models.stack.weights import PRIOR, PRIOR_USERS, fit_weights
 from schemas.table import MODALITIES
 from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
-WIDTHS = {"text": 1, "image": 0, "audio": 0, "video": 0}
+WIDTHS = {"text": 1, "image": 0, "audio": 0, "video": 0, "attributes": 0}
 
 
 def random_history(users, items, *, share=0.2, seed=0):
@@ -404,6 +405,64 @@ def test_saved_and_fitted_again_it_has_the_same_bits(model, world, tmp_path):
         np.testing.assert_array_equal(other.user_vectors(catalog, history), model.user_vectors(catalog, history))
         new, expected = (m.new_item_user_vectors(catalog, history) for m in (other, model))
         np.testing.assert_array_equal(new, expected)
+
+
+@pytest.fixture(scope="module")
+def shop(world):
+    """The world in which pictures have a second block, which every second item lacks, and all items but every third a
+    brand, which is their group, and a price."""
+    catalog, history = world
+    random = np.random.default_rng(3)
+    second = random.normal(size=(len(catalog), 5)).astype(np.float32) * catalog.masks["image"][:, None]
+    second[::2] = 0
+    said = [{"brand": f"brand {n % 4}", "price": float(n)} if n % 3 else {} for n in range(len(catalog))]
+    rows = attribute_rows(said)
+    vectors = {"image": np.hstack([catalog.vectors["image"], second]), "attributes": rows}
+    masks = {"attributes": np.diff(rows.indptr) > 0}
+    many = replace(
+        catalog,
+        vectors={**catalog.vectors, **vectors},
+        masks={**catalog.masks, **masks},
+        widths={"image": (4, 5)},
+    )
+    return many, history
+
+
+@pytest.fixture(scope="module")
+def of_shop(shop):
+    made = Stack()
+    made.fit(*shop, seed=7)
+    return made
+
+
+def test_blocks_of_vectors_are_one_modality_and_attributes_another(of_shop, shop, model, world):
+    """Each block has the kernel features that it has alone."""
+    catalog, history = shop
+    items, image = of_shop.item_vectors(catalog), of_shop.blocks["image"]
+    alone = model.item_vectors(world[0])[:, model.blocks["image"]]
+    np.testing.assert_array_equal(items[:, image][:, : alone.shape[1]], alone)
+    assert not items[::2, image][:, alone.shape[1] :].any() and items[1::2, image][:, alone.shape[1] :].any()
+    users = of_shop.user_vectors(catalog, history)[: len(items)]
+    parts = contributions(users, items, of_shop.blocks)
+    assert set(parts) == {"history", "text", "image", "attributes"}
+    np.testing.assert_allclose(sum(parts.values()), np.einsum("nd,nd->n", users, items), rtol=1e-4, atol=1e-4)
+    assert not parts["attributes"][::3].any() and parts["attributes"].any()
+    assert of_shop.masks(catalog)["attributes"].tolist() == catalog.masks["attributes"].tolist()
+
+
+def test_a_brand_that_is_new_says_nothing_to_a_stored_model(of_shop, shop, tmp_path):
+    catalog, _ = shop
+    registry.save(of_shop, tmp_path / "model")
+    stored = registry.load(tmp_path / "model")
+    np.testing.assert_array_equal(stored.item_vectors(catalog), of_shop.item_vectors(catalog))
+    rows = attribute_rows([{"brand": f"later {n}", "smell": "sweet"} for n in range(len(catalog))])
+    later = replace(catalog, vectors={**catalog.vectors, "attributes": rows})
+    assert not stored.item_vectors(later)[:, stored.blocks["attributes"]].any()
+
+
+def test_vectors_of_other_blocks_than_those_fitted_are_refused(of_shop, shop):
+    with pytest.raises(ValueError, match="image vectors of 1 blocks: expected 2, as fitted"):
+        of_shop.item_vectors(replace(shop[0], widths={}))
 
 
 def test_a_later_catalog_and_history_need_no_new_fit(model, world):
