@@ -455,8 +455,12 @@ def run(night: Night, *, publish: bool = True, without_data: bool = False, allow
     check_arrived(night, without_data=without_data)
     with spark_session(f"nightweave clean {night.ds}") as spark:
         items, interactions = parsed_items(spark, night), parsed_interactions(spark, night)
-        given = {m: choice for m, choice in night.config.extract.encoders.items() if choice.is_given}
-        vectors = {m: parsed_vectors(spark, night, m, choice) for m, choice in given.items()}
+        vectors = {
+            modality: parsed_vectors(spark, night, modality, choice)
+            for modality, several in night.config.extract.encoders.items()
+            for choice in several
+            if choice.is_given
+        }
         for parsed in (items, interactions, *vectors.values()) if not allow_shrinking else ():
             check_shrinking(spark, night, parsed)
         if publish:

@@ -21,8 +21,8 @@ STRATEGIES = {
 }
 """Name → module:class. The module is imported when the strategy is first used."""
 
-FORMAT = 1
-"""The layout in which `save` writes. A model without a number is of the same layout, from before there was one."""
+FORMAT = 2
+"""The layout in which `save` writes. 1, which has no number, kept the weights of trained models among the arrays."""
 
 _DESCRIPTION, _ARRAYS = "strategy.json", "arrays.npz"
 

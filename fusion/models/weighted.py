@@ -18,7 +18,7 @@ from fusion.models.trained import NETWORK, Trained
 from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.layers import HideBlocks, masked_softmax
 from fusion.training.ranker import Ranker
-from schemas.table import MODALITIES, Modality
+from schemas.table import MEDIA, MODALITIES, Modality
 
 NOISE = 0.003
 GAIN = 200.0
@@ -176,7 +176,7 @@ class Concatenation(Trained):
     @property
     def _widths(self) -> dict[str, int]:
         settings = self._network.settings
-        content = {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
+        content: dict[str, int] = {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
         return {"history": settings["history"], **content}
 
     @property
@@ -204,16 +204,17 @@ class Concatenation(Trained):
         for layer in network.content:
             layer.set_weights([old[f"item/{layer.name}"]])
         network.user.set_weights([old["user"], old["user_bias"]])
-        learnt = np.isin(MODALITIES, self._modalities)  # of the others no vector was there, and their masks are 0
+        learnt = np.isin(MEDIA, self._modalities)  # of the others no vector was there, and their masks are 0
+        weights_of: Any = network.weights_of
         if "weighting/logits" in old:
-            network.weights_of.set_weights([old["weighting/logits"][None, learnt]])
+            weights_of.set_weights([old["weighting/logits"][None, learnt]])
         if "weighting/hidden" in old:
             hidden = old["weighting/hidden"]
             rows = np.concatenate(
                 [np.arange(len(hidden) - len(learnt)), len(hidden) - len(learnt) + np.flatnonzero(learnt)]
             )
-            network.weights_of.hidden.set_weights([hidden[rows], old["weighting/hidden_bias"]])
-            network.weights_of.gate.set_weights([old["weighting/gate"][:, learnt], old["weighting/gate_bias"][learnt]])
+            weights_of.hidden.set_weights([hidden[rows], old["weighting/hidden_bias"]])
+            weights_of.gate.set_weights([old["weighting/gate"][:, learnt], old["weighting/gate_bias"][learnt]])
         return None
 
     def _unfitted(self, arrays: Mapping[str, NDArray[Any]], *, dtype: str = "float32") -> LinearRanker:
@@ -282,7 +283,8 @@ class Weighted(Concatenation):
 
     def weights(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
         """Modality → float32 [N]: its weight in each item; 0 where the item lacks it."""
-        arrays, found = self._inputs(catalog), dict.fromkeys(MODALITIES, np.zeros(len(catalog), np.float32))
+        arrays, none = self._inputs(catalog), np.zeros(len(catalog), np.float32)
+        found: dict[str, NDArray[np.float32]] = dict.fromkeys(MODALITIES, none)
         if self._modalities:
             content = [ops.convert_to_tensor(arrays[m]) for m in self._modalities]
             factors = self._network.weights_of(content, ops.convert_to_tensor(arrays["shown"][:, 1:]))
