@@ -63,7 +63,7 @@ class ModalityWeights(layers.Layer):
         if self.kind == "fixed":
             return shown * ops.array(self.given, shown.dtype)
         if self.kind == "learned":
-            return shown * ops.softmax(ops.cast(self.logits, shown.dtype)) * len(self.given)
+            return shown * masked_softmax(ops.cast(self.logits, shown.dtype), ops.ones_like(shown)) * len(self.given)
         # content that is hidden for this step must not reach the gates either
         seen = [x * shown[:, place : place + 1] for place, x in enumerate(content)]
         logits = self.gate(self.hidden(ops.concatenate([*seen, shown], axis=1)))
@@ -208,7 +208,8 @@ class Concatenation(Trained):
         for layer in network.content:
             layer.set_weights([old[f"item/{layer.name}"]])
         network.user.set_weights([old["user"], old["user_bias"]])
-        learnt = np.isin(MODALITIES, self._modalities)  # of the others no vector was there, and their masks are 0
+        there = [name.removeprefix("item/") for name in old if name.startswith("item/")]
+        learnt = np.isin(there, self._modalities)  # of the others the fit saw no vector, and their masks are 0
         if "weighting/logits" in old:
             network.weights_of.set_weights([old["weighting/logits"][None, learnt]])
         if "weighting/hidden" in old:
