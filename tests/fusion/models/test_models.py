@@ -163,6 +163,18 @@ def test_tiny_catalogs_and_histories(name, rows):
     assert log.best_epoch <= log.epochs
 
 
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_catalog_without_content_is_learnt_from_by_its_history(name):
+    catalog, history = (
+        catalog_of(n=3),
+        history_of([(u, (u + k) % 3, k, 1.0, 3 + k) for u in range(4) for k in range(2)]),
+    )
+    model = registry.create(name, QUICK[name])
+    model.fit(catalog, history, seed=1)
+    scores = model.user_vectors(catalog, history) @ model.item_vectors(catalog).T
+    assert np.isfinite(scores).all() and model.blocks["text"] == model.blocks["image"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_catalog(name):
     catalog, history = catalog_of(n=0), history_of([], users=2)
