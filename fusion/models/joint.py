@@ -115,7 +115,7 @@ class JointRanker(Ranker):
         tokens = (tokens + ops.cast(self.kinds, tokens.dtype)) * present
         parts = tokens + self.attention(tokens * 1.0, shown)  # a copy, whose two gradients are one of `tokens`
         bias = history[:, -1:] * shown[:, :1]
-        rest = ops.reshape(parts[:, 1:], (-1, len(self.project) * parts.shape[2]))
+        rest = ops.reshape(parts[:, 1:], (ops.shape(parts)[0], len(self.project) * parts.shape[2]))
         return ops.concatenate([parts[:, 0], bias, rest], axis=1)
 
     def token(self, layer: layers.Layer, inputs: Mapping[str, Any]) -> Any:

@@ -178,7 +178,8 @@ class MultitaskRanker(Ranker):
     def trunk(self, vectors: Any, *, content_only: bool = False) -> Any:
         """z [n, d], or its content parts alone, given items [n, D]."""
         width = self.settings["width"]
-        content = ops.sum(ops.reshape(vectors[:, width + 1 :], (-1, len(self.inner), width)), axis=1)
+        parts = ops.reshape(vectors[:, width + 1 :], (ops.shape(vectors)[0], len(self.inner), width))
+        content = ops.sum(parts, axis=1)
         return content if content_only else content + vectors[:, :width]
 
     def ratings(self, user: Any, trunk: Any) -> Any:

@@ -18,7 +18,7 @@ from fusion.models.trained import NETWORK, Trained
 from fusion.training.config import FitLog, TrainingConfig
 from fusion.training.layers import HideBlocks, masked_softmax
 from fusion.training.ranker import Ranker
-from schemas.table import MEDIA, MODALITIES, Modality
+from schemas.table import MODALITIES, Modality
 
 NOISE = 0.003
 GAIN = 200.0
@@ -63,7 +63,7 @@ class ModalityWeights(layers.Layer):
         if self.kind == "fixed":
             return shown * ops.array(self.given, shown.dtype)
         if self.kind == "learned":
-            return shown * ops.softmax(ops.cast(self.logits, shown.dtype)) * len(self.given)
+            return shown * masked_softmax(ops.cast(self.logits, shown.dtype), ops.ones_like(shown)) * len(self.given)
         # content that is hidden for this step must not reach the gates either
         seen = [x * shown[:, place : place + 1] for place, x in enumerate(content)]
         logits = self.gate(self.hidden(ops.concatenate([*seen, shown], axis=1)))
@@ -204,7 +204,8 @@ class Concatenation(Trained):
         for layer in network.content:
             layer.set_weights([old[f"item/{layer.name}"]])
         network.user.set_weights([old["user"], old["user_bias"]])
-        learnt = np.isin(MEDIA, self._modalities)  # of the others no vector was there, and their masks are 0
+        there = [name.removeprefix("item/") for name in old if name.startswith("item/")]
+        learnt = np.isin(there, self._modalities)  # of the others the fit saw no vector, and their masks are 0
         weights_of: Any = network.weights_of
         if "weighting/logits" in old:
             weights_of.set_weights([old["weighting/logits"][None, learnt]])

@@ -77,4 +77,6 @@ def masked_softmax(logits: Any, mask: Any) -> Any:
     Args:
         logits, mask: of shapes that broadcast.
     """
-    return ops.softmax(ops.where(mask > 0, logits, ops.cast(-1e9, logits.dtype)), axis=-1) * mask
+    shown = ops.where(mask > 0, logits, ops.cast(-1e9, logits.dtype))
+    exponentials = ops.exp(shown - ops.stop_gradient(ops.max(shown, axis=-1, keepdims=True))) * mask
+    return exponentials / ops.maximum(ops.sum(exponentials, axis=-1, keepdims=True), ops.cast(1e-30, logits.dtype))
