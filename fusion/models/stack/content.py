@@ -1,4 +1,4 @@
-"""Scorers of content: ridge regression of likes on the features of all modalities and of each, and neighbours."""
+"""Scorers of content: ridge regression of likes on the features of all media and of each modality, and neighbours."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,10 +115,12 @@ class ContentScorers:
 
     | scorer | u |
     | --- | --- |
-    | `content_ridge` | K Zᵀ x: the ridge regression of the likes on all features (`fusion.models.ridge.ridge_map`) |
+    | `content_ridge` | K Zᵀ x: ridge regression of likes on the media's features (`fusion.models.ridge.ridge_map`) |
     | `content_ridge_recent` | the same, mostly of the last likes |
     | `text_ridge`, ... | the regression on the features of one modality |
     | `text_neighbours`, ... | Φᵀ x, the sum of the features of what the user likes: of its kernels to a candidate |
+
+    The first two leave attributes out, so that where those say nothing, weights of 0 leave no trace of them.
 
     Φ are the features of the items with a like and K = (Φᵀ Φ + ridge I)⁻¹. With Z = Φ, u · φ predicts x. With Z = Φ +
     smoothing V D Vᵀ Φ it also predicts what the linear autoencoder of the history expects the user to like (Jin et al.
@@ -131,7 +133,7 @@ class ContentScorers:
         widths: modality → its columns.
         own: float32 [C, p], Φ.
         sources: float32 [C, p], Z.
-        kernel: float32 [p, p], K.
+        kernel: float32 [p_media, p_media], K of the media's columns, which are the first.
         kernels: modality → float32 [p_m, p_m], the K of its own columns alone.
         spread: float64 [p, p], covariance of the features over the catalog.
         count: float32 [C], likes.
@@ -161,12 +163,13 @@ class ContentScorers:
         expected = (axes * (values**2 / (values**2 + SMOOTHING_RIDGE))) @ (axes.T @ own)
         gram = own.T @ own
         columns = block_slices(widths)
+        media = slice(0, sum(widths[modality] for modality in MEDIA))
         kernels = {m: ridge_map(gram[part, part], ridge=RIDGE).astype(np.float32) for m, part in columns.items()}
         return cls(
             dict(widths),
             features[known],
             (own + SMOOTHING * expected)[known].astype(np.float32),
-            ridge_map(gram, ridge=RIDGE).astype(np.float32),
+            ridge_map(gram[media, media], ridge=RIDGE).astype(np.float32),
             kernels,
             covariance(features),
             count[known].astype(np.float32),
@@ -180,14 +183,15 @@ class ContentScorers:
             users: int [B], positions in `user_ids`.
             first: the column of the item matrix at which the features begin.
         """
-        everything = slice(0, len(self.kernel))
-        if not len(self.kernel):
+        if not self.own.shape[1]:
             return  # no item has a modality
         past = self._rows(likes, users, decay=None)
         profile = past @ self.sources
-        yield self._part("content_ridge", everything, profile @ self.kernel, first)
-        recent = self._rows(likes, users, decay=RECENT) @ self.sources
-        yield self._part("content_ridge_recent", everything, recent @ self.kernel, first)
+        media = slice(0, len(self.kernel))
+        if media.stop:
+            yield self._part("content_ridge", media, profile[:, media] @ self.kernel, first)
+            recent = self._rows(likes, users, decay=RECENT) @ self.sources[:, media]
+            yield self._part("content_ridge_recent", media, recent @ self.kernel, first)
         for modality, columns in block_slices(self.widths).items():
             if columns.stop > columns.start:
                 regressed = profile[:, columns] @ self.kernels[modality]
