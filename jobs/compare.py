@@ -172,9 +172,9 @@ def _parts(night: Night, dataset: Dataset, kind: Kind, *, seed: int) -> Split:
 
 
 def _deviation(name: str, several: Sequence[Mapping[str, Line]]) -> float | None:
-    """The standard deviation of a strategy's first figure; None of fewer than two."""
+    """The standard deviation of a strategy's first figure; None of fewer than two, or where one is missing."""
     values = [lines[name].values[0] for lines in several]
-    return round(float(np.std(values, ddof=1)), 5) if len(values) > 1 else None
+    return round(float(np.std(values, ddof=1)), 5) if len(values) > 1 and not np.isnan(values).any() else None
 
 
 def _default(night: Night, catalog: Catalog, parts: Split) -> Candidate:
