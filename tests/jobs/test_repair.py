@@ -1,4 +1,4 @@
-"""`nightweave repair` says in a line each what was damaged and which nights to run again; later ones wait."""
+"""`nightweave repair` says what was damaged, a line each, and which nights to run again; later ones wait for those."""
 
 import shutil
 from pathlib import Path
