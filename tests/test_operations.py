@@ -130,7 +130,10 @@ def test_a_night_listens_on_loopback_alone(place: Place) -> None:
 
 def test_a_night_says_little_but_what_its_steps_say(place: Place) -> None:
     lines = place.folder.joinpath("said").read_text().splitlines()
-    noise = [line for line in lines if re.search(r"log4j|SparkContext|NativeCodeLoader|cuInit|cpu_feature_guard", line)]
+    start_up = (
+        r"log4j profile| SparkContext: |NativeCodeLoader|Setting Spark log level|cuInit|cpu_feature_guard|Traceback"
+    )
+    noise = [line for line in lines if re.search(start_up, line)]
     assert sum(" nightweave." in line for line in lines) > 30 and not noise
 
 

@@ -27,7 +27,8 @@ def on_dag_run_running(dag_run: Any) -> None:
 @hookimpl
 def on_dag_run_failed(dag_run: Any) -> None:
     """Note the sentence of each task that failed for good and tells one."""
-    if told := _failures(dag_run):
+    session = _session(dag_run)
+    if session and (told := _failures(dag_run, session)):
         _note(dag_run, "\n\n".join(f"`{task}`: {sentence}" for task, sentence in sorted(told.items())))
 
 
@@ -36,32 +37,35 @@ def on_dag_run_success(dag_run: Any) -> None:
     """Note where the night's report is, if it has one."""
     from dags.wiring.reports import TASK, address
 
+    if not (session := _session(dag_run)):
+        return
     ours = TAG in {tag.name for tag in dag_run.dag_model.tags}
-    if ours and dag_run.logical_date and _state(dag_run, TASK) == "success":
+    if ours and dag_run.logical_date and _state(dag_run, TASK, session) == "success":
         day = dag_run.logical_date.date()
         _note(dag_run, f"[Report of the night {day}]({address(day)})")
 
 
-def _failures(dag_run: Any) -> dict[str, str]:
+def _failures(dag_run: Any, session: Any) -> dict[str, str]:
     """The sentences of the tasks of a run that failed, by task."""
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
 
     told = select(XComModel).where(XComModel.dag_run_id == dag_run.id, XComModel.key == FAILURE)
-    sentences = {row.task_id: XComModel.deserialize_value(row) for row in _session(dag_run).scalars(told)}
-    return {task: sentence for task, sentence in sentences.items() if _state(dag_run, task) == "failed"}
+    sentences = {row.task_id: XComModel.deserialize_value(row) for row in session.scalars(told)}
+    return {task: sentence for task, sentence in sentences.items() if _state(dag_run, task, session) == "failed"}
 
 
-def _state(dag_run: Any, task_id: str) -> str | None:
+def _state(dag_run: Any, task_id: str, session: Any) -> str | None:
     from airflow.models import TaskInstance
     from sqlalchemy import select
 
     here = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
-    return _session(dag_run).scalar(select(TaskInstance.state).where(*here, TaskInstance.task_id == task_id))
+    return session.scalar(select(TaskInstance.state).where(*here, TaskInstance.task_id == task_id))
 
 
 def _session(dag_run: Any) -> Any:
-    """The session that the caller works in, which commits what is noted."""
+    """The session that the caller works in, which commits what is noted; None without a scheduler, as in `nightweave
+    night`, where nobody would read the note."""
     from sqlalchemy.orm import object_session
 
     return object_session(dag_run)

@@ -1,10 +1,11 @@
 """The note of a run: ours above a person's, within what the database takes."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models import DagRun
 
 from dags.wiring import notes
 
@@ -38,7 +39,16 @@ def test_no_note_is_longer_than_the_database_takes_and_a_persons_is_whole(theirs
 
 def test_a_run_that_told_nothing_or_is_somebody_elses_has_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
     noted = run()
-    monkeypatch.setattr(notes, "_failures", lambda _: {})
+    monkeypatch.setattr(notes, "_session", lambda _: object())
+    monkeypatch.setattr(notes, "_failures", lambda *_: {})
     notes.on_dag_run_failed(noted)
     notes.on_dag_run_success(noted)
     assert noted.note is None
+
+
+def test_without_a_scheduler_nothing_is_noted() -> None:
+    """As Airflow's `dag.test` calls it, whose run belongs to no session."""
+    detached = DagRun(dag_id="nightly_recommendations", run_id="r", logical_date=datetime(2026, 11, 1, tzinfo=UTC))
+    notes.on_dag_run_failed(detached)
+    notes.on_dag_run_success(detached)
+    assert detached.note is None
