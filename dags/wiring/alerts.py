@@ -77,7 +77,8 @@ def failure_of(context: Mapping[str, Any]) -> Failure:
         return failure
     if ended := ENDED.search(str(error)):
         return Failure(_silent(int(ended["code"])))
-    if isinstance(error, BaseException) and not isinstance(error, TaskFailed):
+    # What is raised as Airflow's own error is a sentence already.
+    if isinstance(error, BaseException) and not isinstance(error, AirflowException):
         return Failure.of(error)
     return Failure(one_line(str(error or "the task's process ended without a reason; its log may have more")))
 

@@ -1,4 +1,4 @@
-"""A session that starts when it is asked for."""
+"""A session that starts when it is asked for, and that others are kept out of."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from pyspark.sql import SparkSession
 
 from jobs.runtime import spark_session
 
@@ -63,3 +64,43 @@ def test_it_starts_once_and_ends_with_the_step(seen: list[str]) -> None:
         assert spark() == spark() == "session 1"
         assert seen == ["step starts with {'a': 'b'}"]
     assert seen[1:] == ["step ends"]
+
+
+def test_a_session_of_one_machine_has_no_page_and_listens_on_loopback_to_who_knows_its_secret(
+    spark: SparkSession,
+) -> None:
+    context = spark.sparkContext
+    expected = spark_session.CLOSED | spark_session.ON_LOOPBACK
+    assert {name: context.getConf().get(name) for name in expected} == expected
+    assert context.uiWebUrl is None
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({}, spark_session.CLOSED | spark_session.ON_LOOPBACK),
+        ({"spark.master": "spark://master:7077"}, spark_session.CLOSED),
+        (
+            {"spark.ui.enabled": "true", "spark.driver.host": "10.0.0.1"},
+            {
+                "spark.ui.killEnabled": "false",
+                "spark.authenticate": "true",
+                "spark.network.crypto.enabled": "true",
+                "spark.driver.bindAddress": "127.0.0.1",
+            },
+        ),
+    ],
+    ids=["nothing", "a cluster", "a page and an address"],
+)
+def test_what_sparks_own_configuration_says_holds(
+    spark: SparkSession, given: dict[str, str], left: dict[str, str]
+) -> None:
+    properties = spark.sparkContext._jvm.java.lang.System  # type: ignore[union-attr] # where spark-submit puts them
+    before = {name: properties.getProperty(name) for name in given}
+    try:
+        for name, value in given.items():
+            properties.setProperty(name, value)
+        assert spark_session._kept_from_others() == left
+    finally:
+        for name, value in before.items():
+            properties.clearProperty(name) if value is None else properties.setProperty(name, value)
