@@ -341,9 +341,9 @@ class Query(Section):
 
 class Maintenance(Section):
     retention_days: float = Field(default=7, ge=1, le=30)
-    """What is no longer needed is removed once it is so many days old. No night may run longer: what it has written and
-    not yet committed is recognised by its age alone. Delta's log, which records what was replaced when, reaches back 30
-    days."""
+    """What is no longer needed is removed once it is so many days old, of which days without a commit do not count. No
+    night may run longer: what it has written and not yet committed is recognised by its age alone. Delta's log, which
+    records what was replaced when, reaches back 30 days."""
     target_file_mib: int = Field(default=64, gt=0)
     """Files of a partition that are smaller are merged into files of up to this size."""
 

@@ -6,6 +6,7 @@ reports. In the tables' logs, the folder in which they were created is replaced 
 """
 
 import datetime as dt
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from fusion.data.splits import split_as
 from fusion.evaluation.evaluate import evaluate
 from fusion.missing.fill import model_input
 from fusion.models.scorer import scorer
+from jobs import evaluate as evaluate_step
+from jobs import train
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
 from jobs.runtime.night import Night
@@ -119,6 +122,23 @@ def test_the_promoted_model_ranks_held_out_likes_as_it_did(old: Night, as_it_was
         if (row["model"], row["segment"], row["split"]) == (name, "all", split_name) and row["metric"] in RANKING
     }
     assert len(expected) == 2 * len(RANKING) and found == pytest.approx(expected, abs=1e-9)
+
+
+def test_models_that_do_not_name_their_encoders_are_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a still earlier version stored them: the next night's model is judged without them, and serves."""
+    place = unpacked(tmp_path)
+    for manifest in (place / "lake" / artifacts.FOLDER).glob(f"*/{artifacts.MANIFEST}"):
+        stored = json.loads(manifest.read_text())
+        assert stored.pop("encoders")
+        manifest.write_text(json.dumps(stored))
+    night = a_night(NEXT, place / "raw", Lake(str(place / "lake")))
+    train.run(night)
+    evaluate_step.run(night)
+    assert f"{PROMOTED} is left out: {PATH}/model.json: stored by an earlier version" in caplog.text
+    (row,) = night.lake.read(Models, where=pc.field("date") == night.date).to_pylist()
+    assert row["promoted"] and night.lake.count(ItemEmbeddings, {"date": NEXT}) > 0
 
 
 def test_the_next_night_is_made_on_it(tmp_path: Path) -> None:

@@ -191,3 +191,13 @@ def test_whether_there_is_a_lake(three: Lake, tmp_path: Path) -> None:
     os.mkdir(tmp_path / "folder")
     assert three.exists()
     assert not any(Lake(str(tmp_path / name)).exists() for name in ("file", "folder", "nothing"))
+
+
+def test_parquet_of_the_lake_is_read_in_one_place() -> None:
+    """The one that checks pages. What lands in RAW has a reader of its own, which checks them too."""
+    unchecked = re.compile(r"\b(read_table|ParquetFile|ParquetDataset|read_parquet)\(")
+    root = Path(__file__).resolve().parents[2]
+    files = [path for room in ("lake", "jobs") for path in (root / room).rglob("*.py") if "landing" not in path.parts]
+    assert len(files) > 50
+    reading = [path.name for path in files if unchecked.search(path.read_text("utf-8"))]
+    assert reading == ["parquet.py"]
