@@ -26,7 +26,7 @@ def test_the_nearest_name_is_named_and_a_far_one_is_not() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("fuson: {}", "no setting is called 'fuson'; did you mean fusion? choose among events, clean,"),
+        ("fuson: {}", "no setting is called 'fuson'; did you mean fusion? choose among landing, events, clean,"),
         ("fusion: {stratgy: x}", "fusion: no setting is called 'stratgy'; did you mean strategy?"),
         ("fusion: {candidates: [{strategy: x, parms: {}}]}", "fusion.candidates.0: no setting is called 'parms'; did"),
         (
@@ -53,7 +53,7 @@ def test_the_nearest_name_is_named_and_a_far_one_is_not() -> None:
         ("evaluate: {ks: [], gate_k: 1}", "evaluate: ks []: expected at least one length"),
         ("clean: {max_refused_share: 2}", "clean.max_refused_share 2: input should be less than or equal to 1"),
         ("fusion: {min_likes: 0, seed: x}", "fusion.min_likes 0: input should be greater than or equal to 1; fusion."),
-        ("- clean", "expected the sections events, clean,"),
+        ("- clean", "expected the sections landing, events, clean,"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_expected(tmp_path: Path, text: str, expected: str) -> None:

@@ -135,5 +135,5 @@ def test_an_own_strategy_is_loaded_from_a_lake_while_the_configuration_names_it(
     model.fit(catalog, history, seed=1)
     artifacts.save(named, made, {artifacts.SERVED: model}, encoders={})
     assert type(artifacts.load(named, made.path, artifacts.SERVED)) is type(model)
-    with pytest.raises(ValueError, match="only where the configuration names it"):
+    with pytest.raises(artifacts.StoredModelError, match="only where the configuration names it"):
         artifacts.load(replace(named, config=Config()), made.path, artifacts.SERVED)

@@ -188,7 +188,7 @@ def test_of_many_users_a_sample_is_judged_and_the_figures_say_so(world: World, l
     assert full["per_user", "users"] == 90 and full["per_user", "user_share"] == 1
 
 
-def test_nights_that_are_each_a_little_worse_do_not_slide(tmp_path: Path) -> None:
+def test_nights_that_are_each_a_little_worse_do_not_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every night's model is .9 standard errors below the one before it, so that each would be promoted after that one.
     The second is, and then none, however many nights there are."""
     noise = np.tile([1.0, -1.0], 50)
@@ -201,6 +201,8 @@ def test_nights_that_are_each_a_little_worse_do_not_slide(tmp_path: Path) -> Non
     for number in range(1, 8):
         after = Judged("users with history", figures(number), {"last_promoted": figures(number - 1)}, 100)
         assert judge([after], figure="ndcg@20").may_serve
+    monkeypatch.setattr(artifacts, "encoders_of", lambda *_: {})
+    monkeypatch.setattr(artifacts, "load", lambda *_: None)
     promoted, lake = [], Lake(str(tmp_path / "lake"))
     for number in range(8):
         night = Night(date(2026, 11, 1 + number), Raw("raw"), lake, Config())

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.maintenance import maintain
+from jobs.modelling.artifacts import Identity
 from lake.files import local, write_json
 from lake.lake import Lake
 from schemas.config import Maintenance
@@ -172,6 +173,7 @@ def model(lake: Lake, name: str, *, days: float) -> Path:
 
 def named(lake: Lake, path: str) -> None:
     row = {field.name: "x" for field in Models.schema} | {"date": NIGHT, "promoted": False, "path": path}
+    row |= {"weights_from": [("new_items", "y")]}
     lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), DAY)
 
 
@@ -188,6 +190,16 @@ def test_models_stay_while_a_night_names_them_or_was_served_by_them(lake: Lake) 
     gone = [model(lake, "forgotten", days=8), model(lake, "killed.partial", days=8)]
     assert run(lake)["artifacts", "folders"] == 2
     assert all(folder.exists() for folder in kept) and not any(folder.exists() for folder in gone)
+
+
+def test_a_model_with_the_weights_of_another_keeps_the_trained_one_and_its_choice(lake: Lake) -> None:
+    """A rerun of the night finds both, and trains nothing anew."""
+    named(lake, "artifacts/mixed")
+    trained = Identity("x", "x", "x", "x", "x").path
+    folder = model(lake, trained.removeprefix("artifacts/"), days=400)
+    choice = laid(lake, "choices/c.json", {"model": trained}, days=400)
+    run(lake)
+    assert folder.exists() and choice.exists()
 
 
 def test_a_training_that_goes_on_keeps_its_checkpoints(lake: Lake) -> None:

@@ -15,7 +15,6 @@ from fusion.data.matrix_factors import item_factors, user_factors
 from fusion.models.base import block_slices
 from fusion.models.ridge import covariance, with_unit_variance
 from fusion.models.stack.item_transitions import ItemTransitions
-from fusion.models.stack.recent_popularity import BINS, TimeBins
 from fusion.models.stack.scores import Part, with_mean_user
 
 RANK = 256
@@ -31,6 +30,10 @@ SCORERS = (*AUTOENCODERS, *TRANSITIONS, *FACTORS, "popularity", "trend")
 N_FACTORS = 64
 MAX_LEVERAGE = 0.999
 """Of an item, so that one which the others do not predict is not divided by 0."""
+
+BINS = 64
+MEMORY = 1 / 8
+"""Distance in time at which a like weighs 1/e, as a share of the history's span."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class HistoryScorers:
         axes: float32 [K, r], V.
         shrinkage: float32 [r], the diagonal of D.
         count: float32 [K], likes.
-        clock: float64 [3], start and width of the bins of time (`fusion.models.stack.recent_popularity`), and the time
+        clock: float64 [3], start and width of the bins of time (`TimeBins`), and the time
             of the newest like, all in microseconds.
     """
 
@@ -181,3 +184,42 @@ def _columns(rank: int) -> dict[str, slice]:
     """Scorer → its columns of an item, given the number of axes; the autoencoders share theirs."""
     widths = {"autoencoder": rank, **dict.fromkeys(TRANSITIONS, rank), **dict.fromkeys(FACTORS, N_FACTORS)}
     return block_slices(widths | {"popularity": 1, "trend": BINS})
+
+
+@dataclass(frozen=True)
+class TimeBins:
+    """Popularity by time, as a linear function of where in time a user is: `BINS` bins of equal width over the span of
+    a history.
+
+    popularity(i, t) = sum over bins b of counts_ib e^(-|t - centre of b| / memory) = `weights(t)` · `counts`_i.
+
+    Attributes:
+        start: of the first bin, microseconds.
+        width: of a bin, microseconds, at least 1.
+    """
+
+    start: int
+    width: float
+
+    @classmethod
+    def over(cls, likes: History) -> Self:
+        """The bins over the likes' timestamps."""
+        if not len(likes):
+            return cls(0, 1.0)
+        start = int(likes.timestamp.min())
+        return cls(start, max(1.0, (int(likes.timestamp.max()) - start + 1) / BINS))
+
+    def counts(self, likes: History, *, n_items: int) -> NDArray[np.float32]:
+        """float32 [n_items, BINS]: each item's likes in each bin, given likes of the span."""
+        bins = np.minimum(BINS - 1, (likes.timestamp - self.start) // self.width).astype(np.int64)
+        # one count over the flat index item * BINS + bin gives the table [n_items, BINS]
+        flat = np.bincount(likes.item.astype(np.int64) * BINS + bins, minlength=n_items * BINS)
+        return flat.reshape(n_items, BINS).astype(np.float32)
+
+    def weights(self, moments: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 [n, BINS]: the weights of the bins at moments int64 [n], microseconds. A moment outside of the bins
+        is taken as their nearest end."""
+        # in units of bins, from the centre of the first: the centre of bin b is at b
+        place = np.clip((moments - self.start) / self.width, 0, BINS) - 0.5
+        distance = np.abs(place[:, None] - np.arange(BINS))
+        return np.exp(-distance / (MEMORY * BINS)).astype(np.float32)

@@ -14,11 +14,12 @@ from jobs.modelling import artifacts
 from jobs.modelling.artifacts import StoredModelError
 from jobs.runtime.night import Night
 from lake.lake import Lake, LakeError
+from schemas.features import VectorBlock
 from schemas.tables import Models
 from tests.fusion.worlds import tastes
 from tests.jobs.nights import a_night
 
-ENCODERS = {"text": "t-1"}
+ENCODERS = {"text": (VectorBlock("t-1", 3),)}
 
 
 @pytest.fixture
@@ -33,8 +34,9 @@ def stored(night: Night, date: str) -> Path:
     model = Content()
     model.fit(catalog, history, seed=1)
     artifacts.save(night, made, {artifacts.SERVED: model}, encoders=ENCODERS)
-    row = {field.name: "x" for field in Models.schema} | {"date": date, "promoted": True, "path": made.path}
+    row = {field.name: "x" for field in Models.schema} | {"promoted": True, "judged": True, "path": made.path}
     row |= {"model_version": made.model_version, "best_so_far": made.model_version}
+    row |= {"strategy": "content", "weights_from": []}
     row["date"] = np.datetime64(date).item()
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": date})
     return Path(night.lake.uri.removeprefix("file://")) / made.path

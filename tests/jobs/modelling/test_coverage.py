@@ -51,6 +51,7 @@ def test_coverage_is_that_of_the_newest_night_until_then(lake: Lake) -> None:
         "image": [False, False, True],
         "audio": [False] * 3,
         "video": [False] * 3,
+        "attributes": [False] * 3,
     }
 
 

@@ -13,6 +13,7 @@ from jobs.runtime.agreement import begin, check_agreement
 from jobs.runtime.night import Night, NightError
 from lake.lake import Lake
 from schemas.config import Config
+from schemas.features import VectorBlock
 
 TOYS = {m: {"name": f"tests.toys:{m.capitalize()}Bytes"} for m in ("text", "image", "audio", "video")}
 
@@ -66,8 +67,9 @@ def test_an_encoder_whose_weights_changed_under_the_same_name_is_refused(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(night)
-    monkeypatch.setattr(agreement, "fingerprints", lambda choices: dict.fromkeys(choices, "toy-of-other-weights"))
-    with pytest.raises(NightError, match=r"encoders\.text was 'histogram-\w+', is 'toy-of-other-weights'"):
+    other = (VectorBlock("toy-of-other-weights", 3),)
+    monkeypatch.setattr(agreement, "vector_blocks", lambda choices: dict.fromkeys(choices, other))
+    with pytest.raises(NightError, match=r"encoders\.text was \['histogram-\w+'\], is \['toy-of-other-weights'\]"):
         check_agreement(night, encoders=["text"])
     check_agreement(night, encoders=())
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fusion.models.stack.recent_popularity import BINS, TimeBins
+from fusion.models.stack.history import BINS, TimeBins
 from tests.fusion.worlds import history_of
 
 
