@@ -122,10 +122,12 @@ class MultitaskRanker(Ranker):
         self.hide = HideBlocks(hidden, dtype=policy)
         self.offset = self.add_weight(shape=(), initializer="zeros", name="offset")
         self.uncertainty = self.add_weight(shape=(len(TASKS),), initializer="zeros", name="uncertainty")
-        self.rating = layers.Dense(1, kernel_initializer="zeros", dtype=policy) if rated else None
+        self.rating: Any = layers.Dense(1, kernel_initializer="zeros", dtype=policy) if rated else None
         small = keras.initializers.RandomNormal(stddev=NOISE)
         with_categories = categories and content
-        self.category = layers.Dense(categories, kernel_initializer=small, dtype=policy) if with_categories else None
+        self.category: Any = (
+            layers.Dense(categories, kernel_initializer=small, dtype=policy) if with_categories else None
+        )
         self.losses_of = {"interaction": InteractionLoss(negatives), "rating": RatingLoss(), "category": CategoryLoss()}
         self.means = {task: keras.metrics.Mean(name=f"{task}_loss") for task in self.tasks}
         for head, columns in ((self.rating, 3 * width), (self.category, width)):

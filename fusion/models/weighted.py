@@ -287,7 +287,8 @@ class Weighted(Concatenation):
 
     def weights(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
         """Modality → float32 [N]: its weight in each item; 0 where the item lacks it."""
-        arrays, found = self._inputs(catalog), dict.fromkeys(MODALITIES, np.zeros(len(catalog), np.float32))
+        arrays = self._inputs(catalog)
+        found: dict[str, NDArray[np.float32]] = {m: np.zeros(len(catalog), np.float32) for m in MODALITIES}
         if self._modalities:
             content = [ops.convert_to_tensor(arrays[m]) for m in self._modalities]
             factors = self._network.weights_of(content, ops.convert_to_tensor(arrays["shown"][:, 1:]))

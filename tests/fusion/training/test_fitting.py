@@ -54,6 +54,19 @@ def test_a_killed_fit_goes_on_after_its_last_epoch(world, tmp_path, monkeypatch)
     assert "checkpoint" not in model.parameters()
 
 
+def test_killed_while_it_wrote_its_first_backup_a_fit_starts_anew(world, tmp_path, monkeypatch):
+    def killed(self, epoch, logs=None):
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(BestEpoch, "on_epoch_end", killed)
+        fit(world, tmp_path)
+    (weights,) = tmp_path.glob("*/*.weights.h5")
+    weights.write_bytes(weights.read_bytes()[:500])
+    _, log = fit(world, tmp_path)
+    assert (log.epochs, len(log.valid_ndcg)) == (4, 4)
+
+
 def test_another_fit_does_not_go_on_from_it(world, tmp_path, monkeypatch):
     def killed(self, epoch, logs=None):
         raise Killed
