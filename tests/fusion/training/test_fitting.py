@@ -34,15 +34,15 @@ def fit(world, checkpoint=None, **more):
 
 def test_a_killed_fit_goes_on_after_its_last_epoch(world, tmp_path, monkeypatch):
     """Two epochs are done; the others are made by the second fit, which leaves nothing behind."""
-    batch = LikesDataset.batch
+    batch = LikesDataset.__getitem__
 
-    def killed(self, example, random):
-        if self.epoch == 2:
+    def killed(self, index):
+        if index == 2 * self.steps:
             raise Killed
-        return batch(self, example, random)
+        return batch(self, index)
 
     with monkeypatch.context() as patched, pytest.raises(Exception, match="Killed"):
-        patched.setattr(LikesDataset, "batch", killed)
+        patched.setattr(LikesDataset, "__getitem__", killed)
         fit(world, tmp_path)
     (kept,) = tmp_path.iterdir()
     assert any(kept.iterdir())
