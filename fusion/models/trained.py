@@ -183,6 +183,7 @@ class Trained(Strategy):
             dataset,
             epochs=epochs,
             steps_per_epoch=dataset.steps,
+            shuffle=False,  # the batches are drawn in random order
             verbose=0,
             callbacks=callbacks(backup, stop, progress=context.progress),
         )
