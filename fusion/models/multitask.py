@@ -128,7 +128,11 @@ class MultitaskRanker(Ranker):
         self.category: Any = (
             layers.Dense(categories, kernel_initializer=small, dtype=policy) if with_categories else None
         )
-        self.losses_of = {"interaction": InteractionLoss(negatives), "rating": RatingLoss(), "category": CategoryLoss()}
+        self.losses_of: dict[str, keras.losses.Loss] = {
+            "interaction": InteractionLoss(negatives),
+            "rating": RatingLoss(),
+            "category": CategoryLoss(),
+        }
         self.means = {task: keras.metrics.Mean(name=f"{task}_loss") for task in self.tasks}
         for head, columns in ((self.rating, 3 * width), (self.category, width)):
             if head is not None:

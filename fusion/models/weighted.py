@@ -105,7 +105,9 @@ class LinearRanker(Ranker):
             layers.Dense(columns, use_bias=False, name=m, dtype=policy)
             for m, columns in zip(content, widths, strict=True)
         ]
-        self.weights_of = ModalityWeights(inputs=sum(content.values()), dtype=policy, **weights) if content else None
+        self.weights_of: Any = (
+            ModalityWeights(inputs=sum(content.values()), dtype=policy, **weights) if content else None
+        )
         self.user = layers.Dense(history + sum(widths), dtype=policy)
         self.hide = HideBlocks(hidden, dtype=policy)
         # [M, C]: repeats a factor of each modality for each of its columns, as one product with one gradient
@@ -176,7 +178,7 @@ class Concatenation(Trained):
     @property
     def _widths(self) -> dict[str, int]:
         settings = self._network.settings
-        content = {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
+        content: dict[str, int] = {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
         return {"history": settings["history"], **content}
 
     @property
