@@ -128,7 +128,7 @@ class MultitaskRanker(Ranker):
         self.category: Any = (
             layers.Dense(categories, kernel_initializer=small, dtype=policy) if with_categories else None
         )
-        self.losses_of: dict[str, Any] = {
+        self.losses_of: dict[str, keras.losses.Loss] = {
             "interaction": InteractionLoss(negatives),
             "rating": RatingLoss(),
             "category": CategoryLoss(),

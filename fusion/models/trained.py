@@ -177,9 +177,12 @@ class Trained(Strategy):
         if self.checkpoint:
             settings = (self.name, sorted(self.parameters().items()), epochs, context.seed, bool(holdout))
             backup = self.checkpoint / identity(*settings, arrays={**arrays, **vars(likes)})
+        dataset = self._dataset(context)
         history = self._network.fit(
-            self._dataset(context),
+            dataset,
             epochs=epochs,
+            steps_per_epoch=dataset.steps,
+            shuffle=False,  # the batches are drawn in random order
             verbose=0,
             callbacks=callbacks(backup, stop, progress=context.progress),
         )

@@ -105,7 +105,9 @@ class LinearRanker(Ranker):
             layers.Dense(columns, use_bias=False, name=m, dtype=policy)
             for m, columns in zip(content, widths, strict=True)
         ]
-        self.weights_of = ModalityWeights(inputs=sum(content.values()), dtype=policy, **weights) if content else None
+        self.weights_of: Any = (
+            ModalityWeights(inputs=sum(content.values()), dtype=policy, **weights) if content else None
+        )
         self.user = layers.Dense(history + sum(widths), dtype=policy)
         self.hide = HideBlocks(hidden, dtype=policy)
         # [M, C]: repeats a factor of each modality for each of its columns, as one product with one gradient
@@ -284,8 +286,8 @@ class Weighted(Concatenation):
 
     def weights(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
         """Modality → float32 [N]: its weight in each item; 0 where the item lacks it."""
-        arrays, none = self._inputs(catalog), np.zeros(len(catalog), np.float32)
-        found: dict[str, NDArray[np.float32]] = dict.fromkeys(MODALITIES, none)
+        arrays = self._inputs(catalog)
+        found: dict[str, NDArray[np.float32]] = {m: np.zeros(len(catalog), np.float32) for m in MODALITIES}
         if self._modalities:
             content = [ops.convert_to_tensor(arrays[m]) for m in self._modalities]
             factors = self._network.weights_of(content, ops.convert_to_tensor(arrays["shown"][:, 1:]))

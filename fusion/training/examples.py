@@ -85,15 +85,18 @@ def _ranges(first: NDArray[np.int64], length: NDArray[np.int64]) -> tuple[NDArra
 
 
 class LikesDataset(keras.utils.PyDataset):
-    """The batches of an epoch, each of `batch_size` users in random order, every user once before any twice.
+    """Batches without end, each of `batch_size` users. An epoch has `steps` of them: users in random order, every user
+    once before any twice.
 
-    A batch follows from seed, epoch and its number alone. Its arrays all have a row a user, so that they can be divided
-    among devices.
+    A batch follows from the seed and its number alone, so that Keras may read ahead. Its arrays all have a row a user,
+    so that they can be divided among devices.
 
     Args:
         history: the events that examples are drawn from.
         profiles: likes of B users → float32 [B, P], what the model knows a user by.
     """
+
+    num_batches = None
 
     def __init__(
         self,
@@ -107,25 +110,19 @@ class LikesDataset(keras.utils.PyDataset):
         super().__init__()
         self.examples = Examples(history, n_items)
         self.n_items, self.profiles, self.config, self.seed = n_items, profiles, config, seed
-        self.epoch = 0
-        self._order = self._shuffled()
-
-    def __len__(self) -> int:
-        least, most = self.config.steps_per_epoch
-        return min(most, max(least, -(-len(self.examples.users) // self.config.batch_size)))
+        least, most = config.steps_per_epoch
+        self.steps = min(most, max(least, -(-len(self.examples.users) // config.batch_size)))
 
     def __getitem__(self, index: int) -> tuple[dict[str, NDArray[Any]], Any]:
-        random = np.random.default_rng([self.seed, self.epoch, index])
-        users = self._order[index * self.config.batch_size : (index + 1) * self.config.batch_size]
+        epoch, step = divmod(index, self.steps)
+        users = self._shuffled(epoch)[step * self.config.batch_size : (step + 1) * self.config.batch_size]
+        random = np.random.default_rng([self.seed, epoch, step])
         return self.batch(self.examples.draw(users, random), random)
 
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self._order = self._shuffled()
-
-    def _shuffled(self) -> NDArray[np.int64]:
-        random, users = np.random.default_rng([self.seed, self.epoch]), self.examples.users
-        rounds = -(-len(self) * self.config.batch_size // len(users))
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        """The users of an epoch's batches, one after the other."""
+        random, users = np.random.default_rng([self.seed, epoch]), self.examples.users
+        rounds = -(-self.steps * self.config.batch_size // len(users))
         return np.concatenate([random.permutation(users) for _ in range(rounds)])
 
     def batch(self, example: Example, random: np.random.Generator) -> tuple[dict[str, NDArray[Any]], Any]:

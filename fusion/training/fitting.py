@@ -1,6 +1,7 @@
 """How a Keras model is fitted: precision, devices, and the callbacks of a fit."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm.keras import TqdmCallback
 from fusion.training.config import TrainingConfig
 
 MOMENTUM = 0.9
+log = logging.getLogger("nightweave.fitting")
 
 
 def prepare(config: TrainingConfig, *, seed: int) -> AbstractContextManager[Any]:
@@ -98,13 +100,26 @@ class BestEpoch(keras.callbacks.EarlyStopping):
             self.best_epoch = epoch + 1
 
 
+class Backup(keras.callbacks.BackupAndRestore):
+    """A backup after every epoch, from which a killed fit goes on; where it was killed while it wrote, from the one
+    before, or from the beginning."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder), double_checkpoint=True)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        try:
+            super().on_train_begin(logs)
+        except OSError as error:
+            log.warning("%s: the backup cannot be read, and the fit starts anew: %s", self.backup_dir, error)
+
+
 def callbacks(backup: Path | None, stop: BestEpoch | None, *, progress: bool) -> list[keras.callbacks.Callback]:
-    """A backup after every epoch, from which a killed fit goes on; early stopping, which begins with what is restored;
-    and a progress bar on standard error."""
+    """A backup, early stopping, which begins with what is restored, and a progress bar on standard error."""
     found: list[keras.callbacks.Callback] = []
     if backup:
         backup.mkdir(parents=True, exist_ok=True)
-        found.append(keras.callbacks.BackupAndRestore(str(backup)))
+        found.append(Backup(backup))
     if stop:
         found.append(stop)
     return [*found, TqdmCallback(verbose=0, desc="train")] if progress else found

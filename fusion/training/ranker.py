@@ -51,6 +51,7 @@ class Ranker(keras.Model):
     """
 
     table: ItemTable
+    settings: dict[str, Any]
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         super().__init__(**arguments["kwargs"])

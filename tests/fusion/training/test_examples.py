@@ -116,14 +116,16 @@ def test_of_a_larger_catalog_candidates_are_drawn_and_are_the_same_for_all_users
 
 def test_an_epoch_has_every_user_before_any_twice_and_the_next_another_order(monkeypatch):
     asked, draw = [], Examples.draw
-    monkeypatch.setattr(
-        Examples, "draw", lambda self, users, random: (asked.append(users), draw(self, users, random))[1]
-    )
-    one = dataset(steps_per_epoch=(3, 3))
-    batches = [one[index] for index in range(len(one))]
-    users = np.concatenate(asked)
-    assert sorted(users[:6]) == sorted(users[6:]) == list(range(6))
-    again = dataset(steps_per_epoch=(3, 3))[2]
-    np.testing.assert_array_equal(again[1], batches[2][1])
-    one.on_epoch_end()
-    assert any((one[k][1] != batches[k][1]).any() for k in range(3))
+
+    def drawn(self, users, random):
+        asked.append(users.tolist())
+        return draw(self, users, random)
+
+    monkeypatch.setattr(Examples, "draw", drawn)
+    batches, again = dataset(steps_per_epoch=(3, 3)), dataset(steps_per_epoch=(3, 3))
+    labels = [batches[index][1] for index in range(6)]
+    for epoch in (asked[0] + asked[1] + asked[2], asked[3] + asked[4] + asked[5]):
+        assert sorted(epoch[:6]) == sorted(epoch[6:]) == list(range(6))
+    assert asked[:3] != asked[3:]
+    np.testing.assert_array_equal(again[4][1], labels[4])
+    assert dataset().steps == 20 and dataset(steps_per_epoch=(1, 9)).steps == 2

@@ -16,7 +16,7 @@ STEPS = {"rank": 4, "epochs": 4, "patience": 9, "steps_per_epoch": [3, 3], "lear
 
 
 class Killed(Exception):
-    """Stands for a kill -9 in the second step of the third epoch."""
+    """Stands for a kill -9."""
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +34,15 @@ def fit(world, checkpoint=None, **more):
 
 def test_a_killed_fit_goes_on_after_its_last_epoch(world, tmp_path, monkeypatch):
     """Two epochs are done; the others are made by the second fit, which leaves nothing behind."""
-    drawn, batch = [], LikesDataset.batch
+    batch = LikesDataset.__getitem__
 
-    def killed(self, example, random):
-        drawn.append(self.epoch)
-        if self.epoch == 2 and drawn.count(2) == 2:
+    def killed(self, index):
+        if index == 2 * self.steps:
             raise Killed
-        return batch(self, example, random)
+        return batch(self, index)
 
     with monkeypatch.context() as patched, pytest.raises(Exception, match="Killed"):
-        patched.setattr(LikesDataset, "batch", killed)
+        patched.setattr(LikesDataset, "__getitem__", killed)
         fit(world, tmp_path)
     (kept,) = tmp_path.iterdir()
     assert any(kept.iterdir())
@@ -52,6 +51,19 @@ def test_a_killed_fit_goes_on_after_its_last_epoch(world, tmp_path, monkeypatch)
     assert 2 <= log.best_epoch <= 4
     assert not kept.exists()
     assert "checkpoint" not in model.parameters()
+
+
+def test_killed_while_it_wrote_its_first_backup_a_fit_starts_anew(world, tmp_path, monkeypatch):
+    def killed(self, epoch, logs=None):
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(BestEpoch, "on_epoch_end", killed)
+        fit(world, tmp_path)
+    (weights,) = tmp_path.glob("*/*.weights.h5")
+    weights.write_bytes(weights.read_bytes()[:500])
+    _, log = fit(world, tmp_path)
+    assert (log.epochs, len(log.valid_ndcg)) == (4, 4)
 
 
 def test_another_fit_does_not_go_on_from_it(world, tmp_path, monkeypatch):
