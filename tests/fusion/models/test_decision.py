@@ -83,7 +83,7 @@ def test_what_was_chosen_is_kept():
     assert model.fit(catalog, history, seed=1).choices["text"] == 3.0
     chosen = {"history": 0.5, "text": 2.0, "image": 0.0}
     log = model.fit(catalog, history, history, seed=1, tuned=FitLog(choices=chosen))
-    assert log.choices == chosen | {"audio": 0.125, "video": 0.125}
+    assert log.choices == chosen | {"audio": 0.125, "video": 0.125, "attributes": 0.125}
     assert not model.user_vectors(catalog, history)[:, model.blocks["image"]].any()
 
 
