@@ -105,9 +105,8 @@ class LinearRanker(Ranker):
             layers.Dense(columns, use_bias=False, name=m, dtype=policy)
             for m, columns in zip(content, widths, strict=True)
         ]
-        self.weights_of: Any = (
-            ModalityWeights(inputs=sum(content.values()), dtype=policy, **weights) if content else None
-        )
+        gate = {"inputs": sum(content.values()), "dtype": policy, **weights}
+        self.weights_of: Any = ModalityWeights(**gate) if content else None
         self.user = layers.Dense(history + sum(widths), dtype=policy)
         self.hide = HideBlocks(hidden, dtype=policy)
         # [M, C]: repeats a factor of each modality for each of its columns, as one product with one gradient
@@ -178,8 +177,8 @@ class Concatenation(Trained):
     @property
     def _widths(self) -> dict[str, int]:
         settings = self._network.settings
-        content: dict[str, int] = {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
-        return {"history": settings["history"], **content}
+        widths: dict[str, int] = {"history": settings["history"]}
+        return widths | {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
 
     @property
     def _weighting(self) -> dict[str, Any]:
