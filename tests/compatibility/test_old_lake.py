@@ -135,7 +135,8 @@ def test_models_that_do_not_name_their_encoders_are_left_out_and_said(
         manifest.write_text(json.dumps(stored))
     night = a_night(NEXT, place / "raw", Lake(str(place / "lake")))
     train.run(night)
-    evaluate_step.run(night)
+    # nothing was extracted under this version's encoders of sound and film
+    evaluate_step.run(night, allow_shrinking=True)
     assert f"{PROMOTED} is left out: {PATH}/model.json: stored by an earlier version" in caplog.text
     (row,) = night.lake.read(Models, where=pc.field("date") == night.date).to_pylist()
     assert row["promoted"] and night.lake.count(ItemEmbeddings, {"date": NEXT}) > 0
