@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import zipfile
 from datetime import date
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -149,5 +151,12 @@ def test_the_night_makes_the_same_of_it(
     assert [p.relative_to(tmp_path / "0") for p in made[0]] == [p.relative_to(tmp_path / "1") for p in made[1]]
     assert len(made[0]) >= 5
     for mine, other in zip(*made, strict=True):
+        if other.suffix == ".keras":  # holds the moment at which it was saved, and names that count a process's layers
+            with zipfile.ZipFile(other) as archive:
+                assert not [name for name in archive.namelist() if CANARY.encode() in archive.read(name)]
+            arrays = [keras.saving.load_model(path, compile=False).get_weights() for path in (mine, other)]
+            for one, two in zip(*arrays, strict=True):
+                np.testing.assert_array_equal(one, two)
+            continue
         assert mine.read_bytes() == other.read_bytes(), mine
         assert CANARY.encode() not in other.read_bytes()

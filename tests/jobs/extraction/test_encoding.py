@@ -112,6 +112,7 @@ def test_tasks_work_on_the_gpu_that_spark_gives_them(tmp_path: Path) -> None:
     settings = {
         f"spark.{who}.resource.gpu.{name}": value for who in ("worker", "executor") for name, value in gpu.items()
     }
+    settings |= {"spark.authenticate.secret": "of a cluster of its own"}
     night = bring(SOUNDS, tmp_path, configured("OnGpu"))
     program = f"""
 from jobs.runtime.spark_session import spark_session

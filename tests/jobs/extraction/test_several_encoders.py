@@ -41,7 +41,7 @@ def accounts(night: Night) -> dict[str, tuple[int, int, int]]:
 
 
 def broken(night: Night) -> set[tuple[str, str]]:
-    return {(f.promise, f.partition) for f in findings(night.lake)[1] if f.promise in PROMISES}
+    return {(f.promise, f.place()) for f in findings(night.lake)[1] if f.promise in PROMISES}
 
 
 def test_each_has_its_rows_its_refusals_and_its_account(spark: SparkSession, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_each_has_its_rows_its_refusals_and_its_account(spark: SparkSession, tmp
     wrong = pa.Table.from_pylist([row | {"rows_in": 4, "kept": 3}], schema=Ledger.schema)
     night.lake.write(Ledger, wrong, {"date": night.ds, "step": step})
     assert broken(night) == {
-        (promise, f"date={night.ds}/step={step}")
+        (promise, f"ledger/date={night.ds}/step={step}")
         for promise in (
             "contents that arrive are extracted or refused",
             "kept contents are in the store of their encoder",
