@@ -182,11 +182,11 @@ def test_what_concerns_a_night(place: Path, table: str, partition: dict[str, str
 
 def test_a_lost_file_of_a_store_leaves_its_contents_lacking(lake: Lake, place: Path) -> None:
     """As the extraction of the night finds; `tests/jobs/extraction/test_lost_files.py` makes them anew."""
-    from features.registry import fingerprints
+    from features.registry import vector_blocks
     from jobs.extraction.backlog import Contents, take_out_damaged
 
     night = a_night(LAST, place / "raw", lake)
-    encoder = fingerprints(night.config.extract.encoders)["text"]
+    encoder = vector_blocks(night.config.extract.encoders)["text"][0].encoder
     lost = first_file(lake, FeaturesText)
     rows = pq.ParquetFile(lost).metadata.num_rows
     flip_last(lost)

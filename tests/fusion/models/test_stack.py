@@ -540,6 +540,7 @@ def fitted():
     """A stack of all scorers whose weights are the prior's, with its catalog and history."""
     catalog, history = tastes(users=40, items=40)
     everything = {m: catalog.vectors["text"] for m in ("audio", "video")}
+    everything["attributes"] = attribute_rows([{"brand": f"b{n % 4}"} for n in range(len(catalog))])
     catalog = replace(
         catalog, vectors={**catalog.vectors, **everything}, masks={m: catalog.masks["text"] for m in MODALITIES}
     )

@@ -95,7 +95,7 @@ def test_weights_are_learnt_logged_and_saved(weighting, parts, tmp_path):
         ({"weights": {"text": 1.0}}, "only a fixed weighting"),
         (
             {"weighting": "fixed", "weights": {"smell": 1.0}},
-            "'smell'.*input should be 'text', 'image', 'audio' or 'video'",
+            "'smell'.*input should be 'text', 'image', 'audio', 'video' or 'attributes'",
         ),
         ({"weighting": "fixed", "weights": {"text": -1.0}}, "each 0 or more"),
         ({"weighting": "fixed", "weights": {"text": float("nan")}}, "each 0 or more"),

@@ -49,7 +49,7 @@ def test_equals_a_full_stable_sort(rows, k):
 def test_scoring_needs_no_heavy_import():
     code = (
         "import sys; import fusion.ranking.nearest_neighbours, fusion.ranking.rank_aggregation, fusion.ranking.top_k; "
-        "from fusion.models.registry import create; create('concatenation'); create('multitask'); "
+        "from fusion.models.registry import create; create('stack'); create('decision'); create('content'); "
         "print([m for m in ('tensorflow', 'keras', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
