@@ -76,11 +76,12 @@ def parts_of_a_later_version(folder: Path) -> None:
 
 
 def other_arrays(folder: Path) -> None:
+    change(folder / "served" / "strategy.json", format=None)
     np.savez(folder / "served" / "arrays.npz", nosuch=np.zeros(1))
 
 
 def other_parameters(folder: Path) -> None:
-    change(folder / "served" / "strategy.json", parameters={"nosuch": 1})
+    change(folder / "served" / "strategy.json", format=None, parameters={"nosuch": 1})
 
 
 @pytest.mark.parametrize(
