@@ -1,6 +1,8 @@
 """Answers to SQL over the lake: one SELECT in, rows out in a format that a person or a program reads."""
 
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -47,12 +49,19 @@ def answer(sql: str, lake: Lake, *, format_: str, limits: Query) -> None:
                 statements = connection.extract_statements(sql)
                 if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                     raise UserError("only one SELECT is answered; the lake is read-only here")
-                with _stopped_after(limits.seconds, connection.interrupt):
+                with _stopped_after(limits.seconds, connection.interrupt), _stopped_by_signals(connection.interrupt):
                     show(connection.sql(statements[0].query), format_=format_, limit=limits.rows)
         except BrokenPipeError:  # whoever reads has enough
             raise
         except (duckdb.Error, OSError) as error:  # a result that is read batch by batch fails with the latter
             raise UserError(_explained(error, limits)) from None
+        except RuntimeError as error:
+            if str(error) != "Query interrupted":  # what DuckDB makes of Ctrl-C
+                raise
+        else:
+            return
+    # outside of the handler, so that the error does not keep the connection until the interpreter ends
+    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -64,6 +73,26 @@ def _stopped_after(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Within it `stop` is called as a signal arrives: Python's own handlers wait until DuckDB has returned."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+    arrived, written = os.pipe()
+    os.set_blocking(written, False)
+    before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    waiting = threading.Thread(target=lambda: os.read(arrived, 1) and stop(), daemon=True)
+    waiting.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(written)  # ends the thread's wait
+        waiting.join()
+        os.close(arrived)
 
 
 def _explained(error: Exception, limits: Query) -> str:

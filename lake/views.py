@@ -63,7 +63,11 @@ def reading(lake: Lake, *, settings: Mapping[str, str] | None = None) -> Iterato
         DamageError: a table's log is damaged, or within it a live file of one was found missing or damaged.
     """
     with connect(lake, settings=settings) as connection, naming_damage(lake):
-        yield connection
+        try:
+            yield connection
+        except BaseException:
+            connection.interrupt()  # a query that still runs would keep the connection open
+            raise
 
 
 @contextmanager
