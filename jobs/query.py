@@ -84,7 +84,12 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     arrived, written = os.pipe()
     os.set_blocking(written, False)
     before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-    waiting = threading.Thread(target=lambda: os.read(arrived, 1) and stop(), daemon=True)
+
+    def wait() -> None:
+        if os.read(arrived, 1):
+            stop()
+
+    waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     try:
         yield
