@@ -82,8 +82,9 @@ class Ranker(keras.Model):
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         """The scores [B, S + C] of the liked items and the candidates of a batch of
         `fusion.training.examples.LikesDataset`."""
-        liked = ops.reshape(inputs["liked"], (-1,))
-        rows = ops.concatenate([liked, inputs["candidates"][0]])
+        # under a distribution strategy Keras first calls a model with symbols, which are all of float32
+        liked = ops.cast(ops.reshape(inputs["liked"], (-1,)), "int32")
+        rows = ops.concatenate([liked, ops.cast(inputs["candidates"][0], "int32")])
         items, first = self.items(self.table(rows), training=training), ops.shape(liked)[0]
         return scores(self.users(inputs["profile"]), items[:first], items[first:])
 
