@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from features.registry import encoder
+from fusion.data.attributes import attribute_rows
 from fusion.data.catalog import Catalog
 from fusion.models.registry import create
 from jobs.demo.encode import encode_video
@@ -62,6 +63,8 @@ def test_the_reference_profile_goes_from_media_to_scores(tmp_path: Path) -> None
         vectors[modality] = np.array(batch.column("vector").to_pylist(), np.float32)
     assert sum(found.shape[1] for found in vectors.values()) == 4096
     ids, has = np.array([f"i{k}" for k in range(n)]), dict.fromkeys(MEDIA, np.ones(n, np.bool_))
+    vectors["attributes"] = attribute_rows([{} for _ in ids])
+    has["attributes"] = np.zeros(n, np.bool_)
     catalog = Catalog(ids, vectors, has, np.array(["lamp", "mug"] * 2))
     history = history_of([(user, user % 2 + 2 * k, k, 1.0, 4 + k) for user in range(8) for k in range(2)])
     (candidate,) = config.fusion.considered
