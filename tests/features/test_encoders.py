@@ -135,8 +135,15 @@ def test_batch_has_the_schema_and_its_companions_change_nothing(made: Encoder, d
     assert np.isfinite(vectors).all()
     assert len(np.unique(vectors, axis=0)) == len(decoded)
     for index, content in enumerate(decoded):
-        assert made.encode([content]).equals(together.slice(index, 1)), index
-    assert made.encode(decoded[::-1]).take(pa.array(range(4, -1, -1))).equals(together)
+        assert_alike(made.encode([content]), together.slice(index, 1))
+    assert_alike(made.encode(decoded[::-1]).take(pa.array(range(4, -1, -1))), together)
+
+
+def assert_alike(one: pa.RecordBatch, other: pa.RecordBatch) -> None:
+    """The same but for the last bits of vectors: on some processors those of a network follow a row's place."""
+    vectors = [np.array(batch["vector"].to_pylist(), np.float32) for batch in (one, other)]
+    np.testing.assert_allclose(*vectors, rtol=1e-4, atol=1e-5 * np.abs(vectors[1]).max())
+    assert one.drop_columns("vector").equals(other.drop_columns("vector"))
 
 
 def test_empty_batch(made: Encoder) -> None:

@@ -5,6 +5,7 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
@@ -145,7 +146,12 @@ def test_cleaning_and_extracting_nights_backwards_gives_the_same_rows(
     for modality in MEDIA:
         columns = ["content_key", "vector"]
         forwards = two_nights.read(FEATURES[modality], columns=columns, where=kept).sort_by("content_key")
-        assert backwards.read(FEATURES[modality], columns=columns).sort_by("content_key").equals(forwards)
+        found = backwards.read(FEATURES[modality], columns=columns).sort_by("content_key")
+        assert found["content_key"].equals(forwards["content_key"])
+        # on some processors the last bits of a network's rows follow their place in a batch
+        vectors = [np.array(table["vector"].to_pylist(), np.float32) for table in (found, forwards)]
+        if vectors[0].size:
+            np.testing.assert_allclose(*vectors, rtol=1e-4, atol=1e-5 * np.abs(vectors[1]).max())
     assert sorted(map(repr, backwards.read(Quarantine).to_pylist())) == sorted(
         map(repr, two_nights.read(Quarantine, where=kept).to_pylist())
     )
