@@ -4,7 +4,7 @@ Writes a catalog and interactions, generated from a seed, with the lake's own wr
 each in a process of its own: loading the night's data, and for each strategy that, its fit and the scoring of
 validation users. Prints peak resident memory and seconds of each; `cpu_s` is the processor time of all threads.
 
-    python -m benchmarks.training_memory LAKE [--interactions 10000000] [--strategies stack,graph]
+    python -m benchmarks.training_memory LAKE [--interactions 10000000] [--strategies stack,weighted]
 
 Popularity falls off as a power of rank, users like by groups of items, and item vectors are group centres with noise.
 """
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("lake")
     for option, default in (("interactions", 10_000_000), ("users", 100_000), ("items", 30_000)):
         parser.add_argument(f"--{option}", type=int, default=default)
-    parser.add_argument("--strategies", default="stack,graph")
+    parser.add_argument("--strategies", default="stack,weighted")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     options = parser.parse_args()
     night = Night(NIGHT, Raw(options.lake), Lake(options.lake), Config())
