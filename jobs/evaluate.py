@@ -9,12 +9,11 @@ from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.registry import vector_blocks
 from fusion.baselines.registry import BASELINES
-from fusion.data.catalog import History, Split, nobody
+from fusion.data.catalog import Split
 from fusion.data.reviews import with_reviews
 from fusion.data.splits import Kind, split_as, with_some_users
 from fusion.data.subsets import without_modality
@@ -25,21 +24,23 @@ from fusion.evaluation.intervals import intervals
 from fusion.evaluation.promotion import Judged, Verdict, judge
 from fusion.evaluation.protocol import Judgements, Pool
 from fusion.missing.fill import model_input
-from fusion.models.base import Population, Predictions, Strategy
-from fusion.models.registry import STRATEGIES, create
+from fusion.models.base import Population, Strategy
+from fusion.models.registry import create
 from fusion.models.scorer import scorer, scorers
 from jobs.modelling import artifacts
 from jobs.modelling.coverage import Coverage, check_coverage
 from jobs.modelling.dataset import Dataset, load
+from jobs.modelling.earlier_models import BEST_PROMOTED, LAST_PROMOTED, Stored, promoted_before
+from jobs.modelling.embeddings import embed
 from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
 from jobs.runtime.night import Night
 from lake import provenance
-from schemas.table import BLOCKS, MEDIA, MODALITIES, STRINGS, WEIGHTS
-from schemas.tables import NEWCOMER, ItemEmbeddings, Metrics, Models, UserEmbeddings
+from schemas.table import MEDIA, MODALITIES
+from schemas.tables import Metrics, Models
 
 log = logging.getLogger("nightweave.evaluate")
 
-POPULARITY, LAST_PROMOTED, BEST_PROMOTED = "popularity", "last_promoted", "best_promoted"
+POPULARITY = "popularity"
 LAST_WEIGHTS = "last_weights"
 """The night's model with the last promoted one's weights for the populations that it was refused for."""
 POPULATIONS: Mapping[Kind, tuple[Population, str, str]] = {
@@ -50,17 +51,6 @@ POPULATIONS: Mapping[Kind, tuple[Population, str, str]] = {
 """Kind of split → the population that is judged on it, in words, and its segment."""
 OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighbours" for modality in MEDIA)
 """The baselines that are evaluated beside popularity: of items that are known, and of new ones."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A model in the lake: its version, its folder relative to LAKE, its strategy, and whether its verdict rests on any
-    figure."""
-
-    model_version: str
-    path: str
-    strategy: str
-    judged: bool
 
 
 @dataclass(frozen=True)
@@ -161,7 +151,7 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
     row = _model_row(night, made, verdict, judged=contender.judged, best=earlier.get(BEST_PROMOTED, last))
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     seen = dataset if verdict.may_serve or not theirs else theirs[0]
-    _embed(night, seen, model, serving.model_version if serving else CONTENT_ONLY, read=read)
+    embed(night, seen, model, serving.model_version if serving else CONTENT_ONLY, read=read)
 
 
 def _questions(night: Night, dataset: Dataset) -> list[Question]:
@@ -234,47 +224,6 @@ def _with_last_weights(
         return replace(refused, verdict=verdict), figures
     weights_from: dict[str, str] = {question.population: last.model_version for question in asked}
     return Contender(replace(refused.made, weights_from=weights_from), judged, verdict, parts), figures
-
-
-def promoted_before(night: Night) -> dict[str, Stored]:
-    """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
-    another."""
-    where = (pc.field("date") < night.date) & pc.field("promoted")
-    columns = ["date", "model_version", "path", "strategy", "best_so_far", "judged"]
-    rows = night.lake.read(Models, where=where, columns=columns).to_pylist()
-    judged = {row["model_version"] for row in rows if row["judged"] is not False}
-    stored = {
-        version: Stored(version, row["path"], row["strategy"], version in judged)
-        for row in rows
-        for version in [row["model_version"]]
-    }
-    for row in sorted(rows, key=lambda row: row["date"], reverse=True):
-        last, best = stored[row["model_version"]], stored.get(row["best_so_far"])
-        if _can_be_loaded(night, last):
-            has_best = best is not None and best != last and _can_be_loaded(night, best)
-            return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and has_best else {})
-    return {}
-
-
-def _can_be_loaded(night: Night, stored: Stored) -> bool:
-    """Whether this code still has the strategy of a model, or it is one's own that the configuration names, and its
-    format is one that is read.
-
-    Raises:
-        LakeError: it is damaged.
-    """
-    strategy = stored.strategy
-    if strategy not in STRATEGIES and strategy not in night.config.fusion.own_strategies:
-        why = "the configuration does not name it" if ":" in strategy else "there is none of that name any more"
-        log.warning("%s is left out, a model of the strategy %s: %s", stored.model_version, strategy, why)
-        return False
-    try:
-        artifacts.encoders_of(night, stored.path)
-        artifacts.load(night, stored.path, artifacts.SERVED)
-    except artifacts.StoredModelError as error:
-        log.warning("%s is left out: %s", stored.model_version, error)
-        return False
-    return True
 
 
 def _model_row(
@@ -420,72 +369,3 @@ def _weight_rows(model: Strategy | None, promoted: artifacts.Identity | None) ->
 def _write_metrics(night: Night, rows: list[dict[str, Any]], made: artifacts.Identity) -> None:
     rows = [{"date": night.date, "model_version": made.model_version, **row} for row in rows]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})
-
-
-def _embed(night: Night, dataset: Dataset, model: Strategy | None, version: str, *, read: Mapping[str, int]) -> None:
-    """Write the vectors of every item and every user under the model that serves the night, of that version.
-
-    Before any model was promoted, item vectors are of content alone, and there are no user vectors.
-
-    Args:
-        read: name → version of the tables that the data set was read from.
-    """
-    history, config = dataset.history, night.config.fusion
-    catalog = model_input(dataset.catalog, dataset.reviews, history, config)
-    masks = with_reviews(dataset.catalog, dataset.reviews, history, share=config.review_share).masks
-    everybody: tuple[History, ...] = (history, nobody(NEWCOMER))
-    if model is None:
-        log.warning("evaluate: no model was ever promoted; this night recommends nothing and shows similar items only")
-        model, everybody = create(CONTENT_ONLY), ()
-        model.fit(catalog, history, seed=config.seed, progress=False)
-    touched = np.zeros(len(catalog), np.bool_)
-    touched[history.item] = True
-    items = pa.table(
-        {
-            "date": pa.repeat(pa.scalar(night.date), len(catalog)),
-            "item_id": pa.array(catalog.item_ids.tolist(), pa.string()),
-            "model_version": pa.repeat(pa.scalar(version), len(catalog)),
-            "vector": _vectors(model.item_vectors(catalog)),
-            "blocks": pa.array([_columns(model.blocks)] * len(catalog), BLOCKS),
-            "neighbour_blocks": pa.array([_columns(model.neighbour_blocks)] * len(catalog), BLOCKS),
-            "combination": pa.repeat(pa.scalar(model.combination), len(catalog)),
-            "weights": pa.array([list(model.block_weights.items())] * len(catalog), WEIGHTS),
-            "modalities": pa.array([[m for m in MODALITIES if masks[m][i]] for i in range(len(catalog))], STRINGS),
-            "is_new": ~touched,
-            **_predicted(model.predictions(catalog, history), len(catalog)),
-        }
-    )
-    night.lake.write(ItemEmbeddings, items, {"date": night.ds}, made_from=read)
-    ids = [user_id for users in everybody for user_id in users.user_ids.tolist()]
-    vectors = [model.user_vectors(catalog, users) for users in everybody]
-    for_new_items = [model.new_item_user_vectors(catalog, users) for users in everybody]
-    embedded = pa.table(
-        {
-            "date": pa.repeat(pa.scalar(night.date), len(ids)),
-            "user_id": pa.array(ids, pa.string()),
-            "model_version": pa.repeat(pa.scalar(version), len(ids)),
-            "vector": _vectors(np.vstack(vectors) if vectors else np.zeros((0, 0), np.float32)),
-            "new_items_vector": _vectors(np.vstack(for_new_items) if vectors else np.zeros((0, 0), np.float32)),
-        }
-    )
-    night.lake.write(UserEmbeddings, embedded, {"date": night.ds})
-
-
-def _predicted(found: Predictions | None, n_items: int) -> dict[str, pa.Array]:
-    """The columns of `item_embeddings` that hold predictions, null where there are none."""
-    if found is None:
-        rating, category = pa.nulls(n_items, pa.float32()), pa.nulls(n_items, pa.string())
-    else:
-        rating = pa.array(found.rating, pa.float32(), from_pandas=True)  # null for NaN
-        category = pa.array([name or None for name in found.category.tolist()], pa.string())
-    return {"predicted_rating": rating, "predicted_category": category}
-
-
-def _columns(blocks: dict[str, slice]) -> list[tuple[str, list[int]]]:
-    return [(name, [part.start, part.stop]) for name, part in blocks.items()]
-
-
-def _vectors(matrix: np.ndarray) -> pa.Array:
-    """Rows of float32 [n, d] as an Arrow list column."""
-    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * (matrix.shape[1] if matrix.ndim == 2 else 0)
-    return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(matrix, np.float32).ravel())

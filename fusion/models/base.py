@@ -37,8 +37,6 @@ class Strategy(ABC):
         name: its key in `fusion.models.registry`.
         space: what a search for better parameters may try, by the constructor's arguments (`fusion.selection.search`).
         validates: whether a fit chooses or stops by validation likes.
-        max_likes: the number of likes up to which a night's training ends in reasonable time; None for no limit. Above
-            it a strategy is fitted where a configuration names it, but not chosen by model selection.
         sequences: whether the strategy reads a catalog's `sequences`; they are loaded only for those that do.
         checkpoint: folder in which a fit saves every epoch, and from which a killed fit is resumed; None for none. The
             caller empties it.
@@ -47,7 +45,6 @@ class Strategy(ABC):
     name: ClassVar[str]
     space: ClassVar[Space] = {}
     validates: ClassVar[bool] = True
-    max_likes: ClassVar[int | None] = None
     sequences: ClassVar[bool] = False
     checkpoint: Path | None = None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
 from pydantic import PositiveFloat, PositiveInt, validate_call
 
-from fusion.data.catalog import Catalog, History, like_matrix
+from fusion.data.catalog import Catalog, History
 from fusion.data.projection import modality_masks
 from fusion.models.base import FitContext, Predictions, Space
 from fusion.models.joint import ITEM_RMS, recent_factors, regression
@@ -27,10 +27,6 @@ TASKS = ("interaction", "rating", "category")
 RATED_PER_USER = 8
 """R: most ratings of a user that an example has."""
 MIN_ITEMS_PER_CATEGORY = 2
-LABELS_HELD_OUT = 0.1
-"""Share of the items whose category is held out to validate the category head, when there are validation likes."""
-VALIDATED_USERS = 256
-"""The validation losses are over at most so many users, the first ones."""
 
 
 @keras.saving.register_keras_serializable("nightweave")
@@ -374,55 +370,22 @@ class Multitask(Trained):
         return {}
 
     def _dataset(self, context: FitContext) -> TasksDataset:
-        categories = np.where(_held_out(context), -1, self._labels(context.catalog))
-        return self._tasks(context, self._standardised(context.train), categories)
-
-    def _tasks(self, context: FitContext, history: History, categories: NDArray[np.int64]) -> TasksDataset:
-        profiles, n_items = self._profiles(context.catalog), len(context.catalog)
-        return TasksDataset(history, n_items, profiles, categories=categories, config=self.config, seed=context.seed)
+        mean, deviation = self._learnt["rating_scale"]
+        return TasksDataset(
+            replace(context.train, rating=(context.train.rating - mean) / deviation),
+            len(context.catalog),
+            self._profiles(context.catalog),
+            categories=self._labels(context.catalog),
+            config=self.config,
+            seed=context.seed,
+        )
 
     def _labels(self, catalog: Catalog) -> NDArray[np.int64]:
         """int64 [N], each item's category; -1 where it has none to learn from."""
         names = self._learnt["categories"]
         return np.where(np.isin(catalog.categories, names), np.searchsorted(names, catalog.categories), -1)
 
-    def _standardised(self, history: History) -> History:
-        """The history with standardised ratings; all NaN where the model learns none."""
-        mean, deviation = self._learnt["rating_scale"]
-        return replace(history, rating=(history.rating - mean) / deviation)
-
     def _extended(self, context: FitContext, log: FitLog) -> FitLog:
-        """Adds the weight of every task that was learnt and, where it can be validated, its loss on validation data."""
+        """Adds the weight of every task that was learnt."""
         weights = dict(zip(TASKS, np.exp(-self._network.uncertainty.numpy()).tolist(), strict=True))
-        tasks = {task: {"weight": weights[task]} for task in self._network.tasks}
-        if context.holdout is not None:
-            for task, loss in self._valid_losses(context).items():
-                tasks[task]["valid_loss"] = loss
-        return replace(log, tasks=tasks)
-
-    def _valid_losses(self, context: FitContext) -> dict[str, float]:
-        """Task → the loss of its head on later events of the validated users, and on the categories held out."""
-        assert context.holdout is not None
-        users, n_items = context.holdout.users[:VALIDATED_USERS], len(context.catalog)
-
-        def of_users(history: History) -> History:
-            kept = history.where(np.isin(history.user, users))
-            ids, row = history.user_ids[users], np.searchsorted(users, kept.user)
-            return replace(kept, user_ids=ids, user=row.astype(np.int32))
-
-        later = of_users(self._standardised(context.holdout.valid))
-        liked = like_matrix(later, n_items)
-        targets = liked.multiply(1 / liked.sum(axis=1)).tocsr()
-        held_out = np.where(_held_out(context), self._labels(context.catalog), -1)
-        dataset = self._tasks(context, context.train, held_out)
-        example = Example(of_users(context.train.likes()), targets, later)
-        inputs, labels = dataset.batch(example, np.random.default_rng(context.seed))
-        found = self._network.task_losses(labels, self._network(inputs))
-        asked = {"rating": ~np.isnan(labels["rating"]), "category": labels["category"] >= 0}
-        return {task: float(loss) for task, loss in found.items() if task not in asked or asked[task].any()}
-
-
-def _held_out(context: FitContext) -> NDArray[np.bool_]:
-    """bool [N]: items whose category is held out for validation, drawn by the seed."""
-    share = LABELS_HELD_OUT if context.holdout else 0
-    return np.random.default_rng(context.seed).random(len(context.catalog)) < share
+        return replace(log, tasks={task: weights[task] for task in self._network.tasks})

@@ -68,8 +68,7 @@ class FitLog:
         seconds: wall-clock time.
         valid_ndcg: mean validation ndcg@10 after each epoch; empty without validation data.
         choices: other values chosen on validation data, by name.
-        tasks: of a multi-task model, task → its final `weight` and, where it can be validated, its `valid_loss`; a task
-            without data is left out.
+        tasks: of a multi-task model, task → its final weight; a task without data is left out.
         weights: of a model that weighs modalities, modality → its weight, a mean over the items that have it.
     """
 
@@ -78,5 +77,5 @@ class FitLog:
     seconds: float = 0.0
     valid_ndcg: list[float] = field(default_factory=list)
     choices: dict[str, float] = field(default_factory=dict)
-    tasks: dict[str, dict[str, float]] = field(default_factory=dict)
+    tasks: dict[str, float] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)

@@ -9,17 +9,16 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow.fs as pafs
 
-import fusion
 from fusion.data.splits import Kind
 from fusion.models import registry
 from fusion.models.base import Strategy
 from jobs.modelling.dataset import Dataset
+from jobs.runtime.code import code_fingerprint
 from jobs.runtime.night import Night
 from lake import files, storage
 from lake.damage import words
@@ -85,7 +84,7 @@ def identity(night: Night, dataset: Dataset, strategy: str, parameters: Mapping[
         fingerprint_data=dataset.fingerprint,
         fingerprint_encoders=digest(dict(dataset.encoders)),
         fingerprint_config=digest([night.config.fusion.model_dump(mode="json"), dict(parameters)]),
-        fingerprint_code=code_fingerprint(night.config.fusion),
+        fingerprint_code=model_code(night.config.fusion),
     )
 
 
@@ -215,13 +214,11 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def code_fingerprint(config: Fusion) -> str:
+def model_code(config: Fusion) -> str:
     """Return a hash of the code that makes a model: the sources of `fusion`, the versions of its libraries, and the
     files of classes of one's own that the configuration names; not of what these import."""
-    sources = sorted(Path(fusion.__file__ or "").parent.rglob("*.py"))
-    sources += [Path(inspect.getfile(class_at(name))) for name in _own_classes(config)]
-    libraries = [version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")]
-    return digest([*libraries, *(source.read_text("utf-8") for source in sources)])
+    own = [Path(inspect.getfile(class_at(name))) for name in _own_classes(config)]
+    return code_fingerprint(["fusion"], ["tensorflow", "keras", "numpy", "scikit-learn", "scipy"], others=own)
 
 
 def _own_classes(config: Fusion) -> list[str]:

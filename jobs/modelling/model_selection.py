@@ -16,16 +16,15 @@ from optuna.distributions import distribution_to_json
 
 from fusion.data.catalog import Split
 from fusion.missing.fill import model_input
-from fusion.models import registry
 from fusion.selection.bench import Bench, Trial, best_trial, select_trial
 from fusion.selection.search import Budget, search, space
-from jobs.modelling.artifacts import code_fingerprint, digest, identity
+from jobs.modelling.artifacts import digest, identity, model_code
 from jobs.modelling.dataset import Dataset
 from jobs.runtime.night import Night, NightError
 from lake import files
 from lake.lake import Lake
 from schemas.classes import short
-from schemas.config import AUTO, Candidate
+from schemas.config import Candidate
 
 log = logging.getLogger("nightweave.model_selection")
 
@@ -52,19 +51,10 @@ class SearchResult:
 
 
 def candidates(night: Night, dataset: Dataset) -> tuple[Candidate, ...]:
-    """Return the candidates that the night tries: content alone where there are too few likes to learn from, else those
-    whose strategy can be fitted on so many likes, or the first where none can."""
-    settings, likes = night.config.fusion, len(dataset.history.likes())
-    if likes < settings.min_likes:
-        return (Candidate(strategy=CONTENT_ONLY),)
-    if settings.strategy != AUTO:
-        return settings.considered
-    return tuple(c for c in settings.considered if _within_limit(c.strategy, likes)) or settings.considered[:1]
-
-
-def _within_limit(strategy: str, likes: int) -> bool:
-    most = registry.strategy(strategy).max_likes
-    return most is None or likes <= most
+    """Return the candidates that the night tries: content alone where there are too few likes to learn from."""
+    settings = night.config.fusion
+    too_few = len(dataset.history.likes()) < settings.min_likes
+    return (Candidate(strategy=CONTENT_ONLY),) if too_few else settings.considered
 
 
 def choose(night: Night, dataset: Dataset, parts: Split) -> Choice:
@@ -75,8 +65,8 @@ def choose(night: Night, dataset: Dataset, parts: Split) -> Choice:
     if (stored := files.read_json(night.lake, path)) is not None:
         files.write_json(night.lake, path, stored)  # renews its age, by which maintenance goes
         return _from_json(stored)
-    if left_out := {c.strategy for c in night.config.fusion.considered} - {c.strategy for c in considered}:
-        log.warning("not tried on %d likes: %s", len(dataset.history.likes()), ", ".join(sorted(left_out)))
+    if considered != night.config.fusion.considered:
+        log.warning("%d likes are too few to learn from: content alone is used", len(dataset.history.likes()))
     checkpoints = files.local(night.lake, f"{path}.partial")
     bench = Bench(
         model_input(dataset.catalog, dataset.reviews, parts.train, night.config.fusion),
@@ -151,7 +141,7 @@ def _choice_path(night: Night, dataset: Dataset, before: Mapping[str, SearchResu
         "fusion": night.config.fusion.model_dump(mode="json"),
         "judged by": [night.config.evaluate.gate_metric, night.config.evaluate.gate_k],
         "found before": [None if found is None else found.parameters for found in before.values()],
-        "code": code_fingerprint(night.config.fusion),
+        "code": model_code(night.config.fusion),
     }
     return f"{CHOICES}/{digest(depends_on)}.json"
 

@@ -4,13 +4,11 @@ The first step records it in the lake; a later step that finds itself under anot
 as a model of encoders that have extracted nothing.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from features.registry import vector_blocks
+from jobs.runtime.code import code_fingerprint
 from jobs.runtime.night import Night, NightError
 from lake import files
 from schemas.table import MEDIA, Medium
@@ -18,8 +16,6 @@ from schemas.table import MEDIA, Medium
 FOLDER = "runs"
 READ_LATER = frozenset({"events", "clean", "extract", "fusion", "evaluate", "recommend"})
 """Sections of the configuration that rows depend on after the first step has begun."""
-PACKAGES = ("schemas", "lake", "features", "fusion", "jobs")
-LIBRARIES = ("duckdb", "keras", "numpy", "pyarrow", "pyspark", "scikit-learn", "scipy", "tensorflow")
 SHOWN = 5
 
 
@@ -57,17 +53,6 @@ def _encoders(night: Night, media: Iterable[Medium]) -> dict[str, list[str]]:
 
 def _resolved(night: Night) -> dict[str, Any]:
     return {"config": night.config.model_dump(mode="json", include=set(READ_LATER)), "code": code_fingerprint()}
-
-
-def code_fingerprint() -> str:
-    """Return a SHA-256, hex, of the sources of our packages and the versions of the libraries that compute."""
-    digest = hashlib.sha256()
-    root = Path(__file__).resolve().parents[2]
-    for source in sorted(path for name in PACKAGES for path in (root / name).rglob("*.py")):
-        digest.update(f"{source.relative_to(root).as_posix()}\0".encode() + source.read_bytes())
-    for name in LIBRARIES:
-        digest.update(f"{name} {version(name)}\0".encode())
-    return digest.hexdigest()
 
 
 def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:

@@ -15,7 +15,7 @@ from features.registry import vector_blocks
 from fusion.evaluation import promotion
 from jobs import evaluate, train
 from jobs.demo import write_catalog
-from jobs.modelling import artifacts, dataset
+from jobs.modelling import artifacts, dataset, earlier_models
 from jobs.runtime.night import Night, NightError
 from jobs.verify import findings
 from lake.lake import Lake
@@ -157,7 +157,7 @@ def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_pa
     lake = copied(releases, tmp_path)
     night = second(releases, lake, NOISE)
     prepare(spark, night)
-    last = evaluate.promoted_before(night)[evaluate.LAST_PROMOTED]
+    last = earlier_models.promoted_before(night)[earlier_models.LAST_PROMOTED]
     noise, seen = dataset.load(
         night, vector_blocks(night.config.extract.encoders), artifacts.encoders_of(night, last.path)
     )

@@ -20,7 +20,7 @@ from fusion.selection.bench import Trial
 from fusion.training.config import FitLog
 from jobs import evaluate
 from jobs.landing.raw import Raw
-from jobs.modelling import artifacts
+from jobs.modelling import artifacts, earlier_models
 from jobs.modelling.dataset import Dataset
 from jobs.modelling.model_selection import Choice
 from jobs.runtime.night import Night
@@ -207,14 +207,14 @@ def test_nights_that_are_each_a_little_worse_do_not_slide(tmp_path: Path, monkey
     for number in range(8):
         night = Night(date(2026, 11, 1 + number), Raw("raw"), lake, Config())
         made = artifacts.Identity("stack", f"night {number}", "", "", "")
-        earlier = evaluate.promoted_before(night)
+        earlier = earlier_models.promoted_before(night)
         versions = {
             artifacts.Identity("stack", f"night {n}", "", "", "").model_version: figures(n) for n in range(number)
         }
         references = {name: versions[stored.model_version] for name, stored in earlier.items()}
         judged = {"per_user": Judged("users with history", figures(number), references, 100)}
         verdict = evaluate._verdict(night, judged, over_a_judged=number > 0)
-        best = earlier.get(evaluate.BEST_PROMOTED, earlier.get(evaluate.LAST_PROMOTED))
+        best = earlier.get(earlier_models.BEST_PROMOTED, earlier.get(earlier_models.LAST_PROMOTED))
         row = evaluate._model_row(night, made, verdict, judged=judged, best=best)
         lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
         if verdict.may_serve:
@@ -239,6 +239,6 @@ def test_a_model_is_read_by_the_strategy_that_the_table_names(
     ]
     for each in models:
         lake.write(Models, pa.Table.from_pylist([each], schema=Models.schema), {"date": str(each["date"])})
-    found = evaluate.promoted_before(Night(date(2026, 11, 3), Raw("raw"), lake, Config()))
+    found = earlier_models.promoted_before(Night(date(2026, 11, 3), Raw("raw"), lake, Config()))
     assert {name: stored.model_version for name, stored in found.items()} == {"last_promoted": "oddly-named"}
     assert "stack-0123 is left out, a model of the strategy gone: there is none of that name any more" in caplog.text

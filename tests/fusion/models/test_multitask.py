@@ -141,12 +141,11 @@ def held_out(history):
     return train, Holdout(train, history.where(last), n_items=48, seed=5)
 
 
-def test_the_log_has_weight_and_validation_loss_of_every_task(world):
+def test_the_log_has_the_weight_of_every_task(world):
     catalog, history = world
     log = registry.create("multitask", SMALL | {"epochs": 4}).fit(catalog, *held_out(history), seed=5)
     assert list(log.tasks) == list(TASKS)
-    assert all(task["weight"] > 0 and np.isfinite(task["valid_loss"]) for task in log.tasks.values())
-    assert log.tasks["category"]["valid_loss"] < np.log(4)
+    assert all(weight > 0 for weight in log.tasks.values())
     assert json.loads(json.dumps(asdict(log)))["tasks"] == log.tasks
 
 

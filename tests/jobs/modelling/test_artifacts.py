@@ -9,9 +9,9 @@ import pytest
 
 from fusion.models import registry
 from fusion.models.content import Content
-from jobs.evaluate import LAST_PROMOTED, promoted_before
 from jobs.modelling import artifacts
 from jobs.modelling.artifacts import StoredModelError
+from jobs.modelling.earlier_models import LAST_PROMOTED, promoted_before
 from jobs.runtime.night import Night
 from lake.lake import Lake, LakeError
 from schemas.features import VectorBlock

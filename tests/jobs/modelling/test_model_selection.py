@@ -15,7 +15,7 @@ from fusion.selection.bench import Bench
 from jobs.landing.raw import Raw
 from jobs.modelling.artifacts import identity
 from jobs.modelling.dataset import Dataset
-from jobs.modelling.model_selection import candidates, choose, metric_rows, stored_choice
+from jobs.modelling.model_selection import choose, metric_rows, stored_choice
 from jobs.runtime.night import Night, NightError
 from lake import files
 from lake.lake import Lake
@@ -81,17 +81,6 @@ def test_a_named_strategy_is_the_choice(lake: Lake) -> None:
 def test_content_alone_is_chosen_where_likes_are_few(lake: Lake) -> None:
     choice = choice_of(a_night(lake, 1, min_likes=10_000), a_dataset())
     assert [trial.strategy for trial in choice.trials] == ["content"]
-
-
-def test_a_strategy_is_not_tried_on_more_likes_than_its_limit(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = a_dataset()
-    monkeypatch.setattr(strategy("content"), "max_likes", len(dataset.history.likes()) - 1)
-    tried = [trial.strategy for trial in choice_of(a_night(lake, 1), dataset).trials]
-    assert tried == ["decision"]
-    named = choice_of(a_night(lake, 1, strategy="content"), dataset)
-    assert named.best.strategy == "content"
-    monkeypatch.setattr(strategy("content"), "max_likes", len(dataset.history.likes()))
-    assert [c.strategy for c in candidates(a_night(lake, 1), dataset)] == ["decision", "content"]
 
 
 def test_later_nights_take_over_what_a_search_found(lake: Lake, attempts: list[str]) -> None:

@@ -1,0 +1,89 @@
+"""The vectors of items and users under the model that serves a night."""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from fusion.data.catalog import History, nobody
+from fusion.data.reviews import with_reviews
+from fusion.missing.fill import model_input
+from fusion.models.base import Predictions, Strategy
+from fusion.models.registry import create
+from jobs.modelling.dataset import Dataset
+from jobs.modelling.model_selection import CONTENT_ONLY
+from jobs.runtime.night import Night
+from schemas.table import BLOCKS, MODALITIES, STRINGS, WEIGHTS
+from schemas.tables import NEWCOMER, ItemEmbeddings, UserEmbeddings
+
+log = logging.getLogger("nightweave.evaluate")
+
+
+def embed(night: Night, dataset: Dataset, model: Strategy | None, version: str, *, read: Mapping[str, int]) -> None:
+    """Write the vectors of every item and every user under the model that serves the night, of that version.
+
+    Before any model was promoted, item vectors are of content alone, and there are no user vectors.
+
+    Args:
+        read: name → version of the tables that the data set was read from.
+    """
+    history, config = dataset.history, night.config.fusion
+    catalog = model_input(dataset.catalog, dataset.reviews, history, config)
+    masks = with_reviews(dataset.catalog, dataset.reviews, history, share=config.review_share).masks
+    everybody: tuple[History, ...] = (history, nobody(NEWCOMER))
+    if model is None:
+        log.warning("evaluate: no model was ever promoted; this night recommends nothing and shows similar items only")
+        model, everybody = create(CONTENT_ONLY), ()
+        model.fit(catalog, history, seed=config.seed, progress=False)
+    touched = np.zeros(len(catalog), np.bool_)
+    touched[history.item] = True
+    items = pa.table(
+        {
+            "date": pa.repeat(pa.scalar(night.date), len(catalog)),
+            "item_id": pa.array(catalog.item_ids.tolist(), pa.string()),
+            "model_version": pa.repeat(pa.scalar(version), len(catalog)),
+            "vector": _vectors(model.item_vectors(catalog)),
+            "blocks": pa.array([_columns(model.blocks)] * len(catalog), BLOCKS),
+            "neighbour_blocks": pa.array([_columns(model.neighbour_blocks)] * len(catalog), BLOCKS),
+            "combination": pa.repeat(pa.scalar(model.combination), len(catalog)),
+            "weights": pa.array([list(model.block_weights.items())] * len(catalog), WEIGHTS),
+            "modalities": pa.array([[m for m in MODALITIES if masks[m][i]] for i in range(len(catalog))], STRINGS),
+            "is_new": ~touched,
+            **_predicted(model.predictions(catalog, history), len(catalog)),
+        }
+    )
+    night.lake.write(ItemEmbeddings, items, {"date": night.ds}, made_from=read)
+    ids = [user_id for users in everybody for user_id in users.user_ids.tolist()]
+    vectors = [model.user_vectors(catalog, users) for users in everybody]
+    for_new_items = [model.new_item_user_vectors(catalog, users) for users in everybody]
+    embedded = pa.table(
+        {
+            "date": pa.repeat(pa.scalar(night.date), len(ids)),
+            "user_id": pa.array(ids, pa.string()),
+            "model_version": pa.repeat(pa.scalar(version), len(ids)),
+            "vector": _vectors(np.vstack(vectors) if vectors else np.zeros((0, 0), np.float32)),
+            "new_items_vector": _vectors(np.vstack(for_new_items) if vectors else np.zeros((0, 0), np.float32)),
+        }
+    )
+    night.lake.write(UserEmbeddings, embedded, {"date": night.ds})
+
+
+def _predicted(found: Predictions | None, n_items: int) -> dict[str, pa.Array]:
+    """The columns of `item_embeddings` that hold predictions, null where there are none."""
+    if found is None:
+        rating, category = pa.nulls(n_items, pa.float32()), pa.nulls(n_items, pa.string())
+    else:
+        rating = pa.array(found.rating, pa.float32(), from_pandas=True)  # null for NaN
+        category = pa.array([name or None for name in found.category.tolist()], pa.string())
+    return {"predicted_rating": rating, "predicted_category": category}
+
+
+def _columns(blocks: dict[str, slice]) -> list[tuple[str, list[int]]]:
+    return [(name, [part.start, part.stop]) for name, part in blocks.items()]
+
+
+def _vectors(matrix: np.ndarray) -> pa.Array:
+    """Rows of float32 [n, d] as an Arrow list column."""
+    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * (matrix.shape[1] if matrix.ndim == 2 else 0)
+    return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(matrix, np.float32).ravel())
