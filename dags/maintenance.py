@@ -1,12 +1,14 @@
 """Maintenance of the lake: small files are merged, and what nobody needs any more is removed."""
 
 from datetime import datetime
+from typing import Any
 
+from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from dags.wiring import alerts
-from dags.wiring.steps import DEFAULT_ARGS, python_task
+from dags.wiring.steps import DEFAULT_ARGS, function_task, prepare, python_task
 
 DOC = """
 ### What it makes
@@ -15,12 +17,24 @@ removes, once they are older than `maintenance.retention_days` of the configurat
 orphan files of writes that failed, models that no published night names, checkpoints of trainings that never ended, and
 scratch folders of steps that were killed. What is younger stays, for a running night may be about to commit it.
 
+Before the first night there is nothing to tidy: `any_table` then leaves `tidy` out.
+
 ### What a failure means, and what to do
+- `any_table`: LAKE cannot be reached, or `NIGHTWEAVE_LAKE` is not set.
 - `tidy`: LAKE cannot be read or written, or other writers were faster fifty times over. Nothing is half done: clear it.
 
 ### Is a rerun safe?
 Always, also while nights run. With the parameter `dry_run` it only lists what it would do.
 """
+
+
+def any_table(**_: Any) -> bool:
+    """Whether a night has ever written a table."""
+    from jobs.runtime.night import location
+    from lake.lake import Lake
+
+    return Lake(location("lake", None)).exists()
+
 
 with DAG(
     dag_id="maintenance",
@@ -43,4 +57,6 @@ with DAG(
     tags=["nightweave", "maintenance"],
     doc_md=DOC,
 ) as dag:
-    python_task("tidy", ["maintenance", "--{{ '' if params.dry_run else 'no-' }}dry-run"])
+    function_task("any_table", any_table, operator=ShortCircuitOperator, pre_execute=prepare) >> python_task(
+        "tidy", ["maintenance", "--{{ '' if params.dry_run else 'no-' }}dry-run"]
+    )

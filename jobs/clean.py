@@ -31,7 +31,7 @@ from schemas.tables import COUNTS_AS_OF, GivenVectors, Interactions, Items, Ledg
 
 log = logging.getLogger("nightweave.clean")
 
-ROWS_PER_BATCH = 2000
+ROWS_PER_BATCH, CHARACTERS_PER_BATCH = 2000, 8_000_000
 ORIGIN = pa.schema(
     [
         pa.field("source", pa.string()),
@@ -345,15 +345,26 @@ def _files(spark: SparkSession, arrived: Arrived) -> DataFrame:
 
 
 def in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows as record batches of `schema`, 2,000 rows at most in each."""
+    """The rows as record batches of `schema`: of 2,000 rows, or fewer where their texts exceed 8 million characters."""
     batch: list[dict[str, Any]] = []
+    size = 0
     for row in rows:
         batch.append(row)
-        if len(batch) == ROWS_PER_BATCH:
+        size += _characters(row)
+        if len(batch) == ROWS_PER_BATCH or size > CHARACTERS_PER_BATCH:
             yield pa.RecordBatch.from_pylist(batch, schema=schema)
-            batch = []
+            batch, size = [], 0
     if batch:
         yield pa.RecordBatch.from_pylist(batch, schema=schema)
+
+
+def _characters(value: object) -> int:
+    """The characters of all texts in a value."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_characters(part) for pair in value.items() for part in pair)
+    return sum(map(_characters, value)) if isinstance(value, list) else 0
 
 
 def _refuse(night: Night, parsed: Parsed) -> Counts:
@@ -364,7 +375,7 @@ def _refuse(night: Night, parsed: Parsed) -> Counts:
     """
     step, arrived, fates = parsed.step, parsed.arrived, parsed.fates
     refused = fates.filter("fate = 'refused'").select(*_REFUSED)
-    unread = [(path, 0, None, refusal.reason, refusal.detail, 0) for path, refusal in arrived.unread]
+    unread = [(path, 0, None, refusal.reason, refusal.detail, refusal.rows) for path, refusal in arrived.unread]
     _quarantine(night, step, refused.union(fates.sparkSession.createDataFrame(unread, refused.schema)))
     counts = _counted(night, step, arrived, fates)
     check_share(
@@ -391,7 +402,8 @@ def _counted(night: Night, step: str, arrived: Arrived, fates: DataFrame) -> Cou
         if row["fate"] != "file":
             found[row["source"]] += row["rows"] or 0
             by_fate[row["fate"]] += row["rows"] or 0
-    if broken := sorted(row["source"] for row in groups if row["fate"] == "refused" and row["unknown"]):
+    broken = [row["source"] for row in groups if row["fate"] == "refused" and row["unknown"]]
+    if broken := sorted([*broken, *(path for path, refusal in arrived.unread if refusal.rows is None)]):
         raise _lost(night, step, f"{', '.join(broken)} cannot be read whole; how many rows are lost is not known")
     if arrived.unread and not arrived.paths:
         raise _lost(night, step, f"none of its {len(arrived.unread)} files is read")

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import jinja2
 import pendulum
+import pyarrow as pa
 import pytest
 import typer.main
 
 from jobs.cli import app
-from schemas.tables import TABLES
+from lake.lake import Lake
+from schemas.tables import TABLES, Ledger
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
 FILES = sorted(path for path in DAGS.glob("*.py") if path.name != "__init__.py")
@@ -124,6 +126,19 @@ def test_of_tasks_that_could_start_those_of_the_older_night_do(dag) -> None:
 
 def test_maintenance_is_not_left_paused(dags: dict) -> None:
     assert dags["maintenance"].is_paused_upon_creation is False
+
+
+def test_before_the_first_night_there_is_nothing_to_tidy(
+    dags: dict, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dags.maintenance import any_table
+
+    asked, tidy = (dags["maintenance"].get_task(name) for name in ("any_table", "tidy"))
+    assert type(asked).__name__ == "ShortCircuitOperator" and asked.downstream_list == [tidy]
+    monkeypatch.setenv("NIGHTWEAVE_LAKE", lake.uri)
+    assert any_table() is False
+    lake.write(Ledger, pa.Table.from_pylist([], schema=Ledger.schema), {"date": "2026-11-01", "step": "clean_items"})
+    assert any_table() is True
 
 
 def test_a_run_covers_one_day(dag) -> None:

@@ -61,7 +61,8 @@ def opened(
 
 
 def files_under(filesystem: pafs.FileSystem, root: str, folder: str) -> tuple[list[str], list[tuple[str, Refusal]]]:
-    """Return the files in a folder at any depth, and the links in it that are not followed, each with the reason.
+    """Return the files in a folder at any depth, and what in it is not read, each with the reason: links that are not
+    followed, folders that may not be listed, and names that are not UTF-8, whose other bytes stand as `\\xNN`.
 
     Hidden names are left out at any depth. Each folder is listed once: a link to a folder is followed where nothing
     else leads there, of several links the first by its path.
@@ -78,6 +79,9 @@ def files_under(filesystem: pafs.FileSystem, root: str, folder: str) -> tuple[li
     waiting, seen = [(False, folder)], set[tuple[int, int]]()
     while waiting:  # links after all else
         _, here = heapq.heappop(waiting)
+        if (name := _readable(here)) != here:
+            refused.append((name, Refusal("unreadable_name", "a name that is not UTF-8", rows=None)))
+            continue
         try:
             with _walked(root, here) as descriptor:
                 info = os.fstat(descriptor)
@@ -92,6 +96,8 @@ def files_under(filesystem: pafs.FileSystem, root: str, folder: str) -> tuple[li
                         heapq.heappush(waiting, (entry.is_symlink(), f"{here}/{entry.name}"))
         except Refusal as refusal:
             refused.append((here, refusal))
+        except PermissionError:
+            refused.append((here, Refusal("unreadable_folder", "it may not be listed", rows=None)))
         except (FileNotFoundError, NotADirectoryError):
             if os.path.lexists(f"{root}/{here}"):
                 refused.append((here, Refusal("outside_raw", "a link that leads nowhere", rows=0)))
@@ -100,14 +106,18 @@ def files_under(filesystem: pafs.FileSystem, root: str, folder: str) -> tuple[li
 
 def names_in(filesystem: pafs.FileSystem, root: str, folder: str) -> list[tuple[str, bool]]:
     """Return each name in a folder that is not hidden, and whether it is, or links to, a folder; none where the folder
-    is not there or leads out of `root`."""
+    is not there or leads out of `root`.
+
+    Raises:
+        PermissionError: the folder may not be listed.
+    """
     if not isinstance(filesystem, pafs.LocalFileSystem):
         found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{folder}", allow_not_found=True))
         names = ((info.base_name, info.type == pafs.FileType.Directory) for info in found)
         return sorted((name, is_folder) for name, is_folder in names if not _hidden(name))
     try:
         with _walked(root, folder) as descriptor:
-            return sorted((entry.name, os.path.isdir(entry.path)) for entry in _entries(descriptor))
+            return sorted((_readable(entry.name), os.path.isdir(entry.path)) for entry in _entries(descriptor))
     except (FileNotFoundError, NotADirectoryError, Refusal):
         return []
 
@@ -150,6 +160,11 @@ def _by(descriptor: int) -> str:
 def _entries(descriptor: int) -> list[os.DirEntry[str]]:
     with os.scandir(_by(descriptor)) as entries:
         return [entry for entry in entries if not _hidden(entry.name)]
+
+
+def _readable(name: str) -> str:
+    """A name with `\\xNN` for each byte that is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _local_stamp(descriptor: int) -> Stamp:

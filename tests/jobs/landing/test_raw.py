@@ -1,9 +1,11 @@
 import bz2
 import datetime as dt
+import errno
 import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -281,6 +283,32 @@ def test_of_a_folder_that_links_out_of_raw_no_name_is_said(raw: Raw, tmp_path: P
         assert raw.files(kind, night) == []
         ((path, refusal),) = raw.unread(kind, night)
         assert (path, refusal.reason) == (f"{kind}/ds={night}", "outside_raw")
+
+
+def test_names_that_are_no_utf_8_and_folders_that_may_not_be_listed_are_refused(
+    raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = os.fsencode(Path(raw.uri) / PARTITION)
+    put(raw, f"{PARTITION}/good.jsonl", "{}")
+    for name in (b"caf\xe9.jsonl", b"caf\xe9"):
+        os.mkdir(night + b"/" + name)
+    os.mkdir(night + b"/locked")
+    os.mkdir(os.fsencode(raw.uri) + b"/items/ds=caf\xe9")
+    listed = os.scandir
+
+    def scandir(path: str) -> Any:
+        if os.path.realpath(path).endswith("/locked"):  # the superuser may list every folder
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert raw.files("items", "2026-11-01") == [f"{PARTITION}/good.jsonl"]
+    unread = {path.removeprefix(f"{PARTITION}/"): refusal for path, refusal in raw.unread("items", "2026-11-01")}
+    assert {name: refusal.reason for name, refusal in unread.items()} == {
+        "caf\\xe9": "unreadable_name", "caf\\xe9.jsonl": "unreadable_name", "locked": "unreadable_folder",
+    }  # fmt: skip
+    assert {refusal.rows for refusal in unread.values()} == {None}
+    assert raw.strays("items") == ["ds=caf\\xe9"]
 
 
 def test_a_pipe_is_no_file(raw: Raw) -> None:
