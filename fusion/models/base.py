@@ -117,6 +117,15 @@ class Strategy(ABC):
         """Population → scorer → its weight, of a model that weighs scorers by population."""
         return {}
 
+    def without(self, scorer: str) -> "Strategy":
+        """The model with one of its scorers left out, straight after a fit: of a stack, its weights are fitted anew on
+        the same rankings; the scorers, which are learnt alone, stay as they are.
+
+        Raises:
+            NotImplementedError: it has no scorers.
+        """
+        raise NotImplementedError(f"{self.name} has no scorers that could be left out")
+
     def with_weights_of(self, other: "Strategy", population: Population) -> "Strategy | None":
         """This model with the weights that another one has for a population; None unless both weigh the same things by
         population."""

@@ -1,7 +1,7 @@
 """Comparison of strategies, policies for missing modalities, ablations and baselines on one split."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -145,8 +145,7 @@ class Comparison:
         yield line
         there = {scorer for weights in model.population_weights.values() for scorer in weights}
         for name in (name for name in leave_out if name in there):
-            left_out = [*self._parameters.get("leave_out", ()), name]
-            yield self._fitted("left_out", name, parameters={"leave_out": left_out})[0]
+            yield self._evaluated("left_out", name, self._scorer(model.without(name), self._catalog))
         for name in missing:
             yield self._fitted("policy", name, change=partial(self._filled, name))[0]
         if not ablations:
@@ -175,16 +174,11 @@ class Comparison:
         name: str,
         *,
         strategy: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
         change: Change = _unchanged,
     ) -> tuple[Line, Strategy]:
         """Fits a strategy, the default one unless named, on the changed catalog: tuned on train, where it chooses by
-        validation likes, then on train and valid.
-
-        Args:
-            parameters: of the default strategy, beside those that it has.
-        """
-        settings = {} if strategy else self._parameters | dict(parameters or {})
+        validation likes, then on train and valid."""
+        settings = {} if strategy else self._parameters
         strategy = strategy or self._default
         started = time.monotonic()
         tuned, tune_s = None, 0.0

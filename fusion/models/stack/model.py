@@ -79,8 +79,8 @@ class Stack(Strategy):
             items = scorers.item_vectors(catalog, features)
             return rankings(scorers, items, catalog, known, later, candidates=new, seed=seed)
 
-        questions = _questions(catalog, context.train, asked, seed=seed)
-        self._weights = {population: fit_weights(found) for population, found in questions}
+        self._rankings = dict(_questions(catalog, context.train, asked, seed=seed))
+        self._weights = {population: fit_weights(found) for population, found in self._rankings.items()}
         self._scorers = fitted(context.train)
         weights = {f"{p}/{scorer}": w for p, weights in self._weights.items() for scorer, w in weights.items()}
         return FitLog(seconds=time.monotonic() - started, choices=weights)
@@ -149,6 +149,13 @@ class Stack(Strategy):
         mixed = copy(self)
         mixed._weights = {**self._weights, population: other._weights[population]}
         return mixed
+
+    def without(self, scorer: str) -> "Stack":
+        fewer = Stack(leave_out=[*self.leave_out, scorer])
+        fewer._content, fewer._scorers = self._content, replace(self._scorers, left_out=fewer.leave_out)
+        fewer._rankings = {p: found and found.without(scorer) for p, found in self._rankings.items()}
+        fewer._weights = {population: fit_weights(found) for population, found in fewer._rankings.items()}
+        return fewer
 
     def state(self) -> dict[str, NDArray[Any]]:
         arrays = {f"content/{name}": array for name, array in self._content.state().items()}

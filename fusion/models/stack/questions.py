@@ -1,8 +1,8 @@
 """The question that each population is asked, answered by scorers that have not learnt from its likes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,11 @@ class Rankings:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def without(self, scorer: str) -> Self:
+        """The same pools without what one of the scorers gives, if it is among them."""
+        kept = [place for place, name in enumerate(self.scorers) if name != scorer]
+        return replace(self, scorers=tuple(self.scorers[place] for place in kept), scores=self.scores[..., kept])
 
 
 def newest_likes(likes: History) -> NDArray[np.bool_]:

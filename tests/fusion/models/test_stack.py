@@ -608,6 +608,25 @@ def test_a_scorer_that_is_left_out_has_no_part_and_no_weight(tmp_path, monkeypat
         Stack(leave_out=["popularty"])
 
 
+def test_without_a_scorer_the_others_are_weighed_anew_on_the_same_rankings(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "fusion.models.stack.model.fit_weights", lambda found: asked.append(found) or dict.fromkeys(found.scorers, 0.1)
+    )
+    catalog, history = tastes(users=30, items=30)
+    model = Stack()
+    model.fit(catalog, history, seed=1)
+    fewer = model.without("trend")
+    assert fewer.parameters() == {"leave_out": ["trend"]}
+    assert not any("trend" in weights for weights in fewer.population_weights.values())
+    for before, after in zip(asked[:3], asked[3:], strict=True):
+        kept = [place for place, name in enumerate(before.scorers) if name != "trend"]
+        assert list(after.scorers) == [before.scorers[place] for place in kept]
+        np.testing.assert_array_equal(after.scores, before.scores[..., kept])
+    vectors = fewer.user_vectors(catalog, history), fewer.item_vectors(catalog)
+    assert np.isfinite(vectors[0] @ vectors[1].T).all()
+
+
 def test_weights_of_one_population_are_taken_over_alone(fitted):
     model, catalog, history = fitted
     other = weighed(model, trend=1.0)
