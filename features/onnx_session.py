@@ -194,7 +194,7 @@ class Network:
     one_by_one: bool = False
 
     @property
-    def output_shape(self) -> tuple[int | str | None, ...]:
+    def output_shape(self) -> tuple[Any, ...]:
         """Shape of the first output."""
         return tuple(self.running.get_outputs()[0].shape)
 

@@ -176,8 +176,8 @@ class Task:
         start = done[-1].end if done else 0
         contents = (row for batch in self.slices.read(number) for row in batch.to_pylist())
         left = islice(contents, start, None)
-        while (part := self._part(left))[0]:
-            taken, refused, files = part
+        while (made := self._part(left))[0]:
+            taken, refused, files = made
             self.parts.note(Part(number, start, start + taken, refused), files)
             start += taken
             yield from files
