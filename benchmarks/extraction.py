@@ -66,7 +66,6 @@ WORDS = (10, 60, 200)
 """Words of the texts that are measured."""
 TOGETHER = (1, 4, 16)
 """Contents a call of a network alone; the fastest counts."""
-ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 BARS: dict[str, dict[str, float]] = {
     "image": {"forward": 0.85, "udf": 1.5, "predict": 3.0},
     "audio": {"cores": 1.0},
@@ -137,9 +136,7 @@ def _report(spark: SparkSession, sample: Sample, config: Config, repeats: int) -
     forwards = _forwards(sample, choice, repeats)
     rates["forward"] = max(forwards.values())
     for name, rate in rates.items():
-        _line(
-            name, rate, "night", rates["night"] / rate, BARS[name] if name in BARRED.get(sample.modality, ()) else None
-        )
+        _line(name, rate, "night", rates["night"] / rate, BARS.get(sample.modality, {}).get(name))
     for name, rate in forwards.items():
         print(f"    {name:<24} {rate:8.1f}/s")
     if isinstance(whole, TextEncoder):
@@ -282,10 +279,12 @@ def _cores(sample: Sample, single: tuple[Medium, str, dict[str, Any]], repeats: 
     """Contents a second of the plain loop in a process a core, each with one thread and an encoder that it keeps."""
     cores = os.cpu_count() or 1
     parts = [Sample(sample.modality, sample.root, sample.contents[core::cores]) for core in range(cores)]
-    with ProcessPoolExecutor(
-        cores, get_context("spawn"), initializer=os.environ.update, initargs=(ONE_THREAD,)
-    ) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn"), initializer=_use_one_thread) as pool:
         return _rate(lambda: list(pool.map(partial(_loop_with, single), parts)), sample, repeats)
+
+
+def _use_one_thread() -> None:
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 
 def _loop_with(single: tuple[Medium, str, dict[str, Any]], sample: Sample) -> None:
