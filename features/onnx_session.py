@@ -161,6 +161,8 @@ def session(model: str | Path | bytes, *, threads: int) -> "onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Threads that spin while they wait take the cores from decoders and other tasks.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     pinned = os.environ.get("CUDA_VISIBLE_DEVICES", "") not in ("", "-1")
     on_gpu = pinned and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
