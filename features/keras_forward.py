@@ -1,6 +1,9 @@
-"""Running a network over many rows so that a row's result doesn't depend on the other rows of its batch."""
+"""Running a network over many rows so that a row's result doesn't depend on the other rows of its batch, and on which
+engine."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -8,20 +11,43 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
+    from features.onnx_session import Network
+
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 """Keras' dtype policies; the mixed ones are for GPUs."""
 
+Engine = Literal["auto", "onnxruntime", "keras"]
+"""What computes a network. `auto` is Keras in half precision and where the process sees a GPU, else ONNX Runtime.
 
-def check_options(*, batch: int, precision: str) -> None:
+The vectors of both agree but for rounding (cosine .9999 or more), so the engine is no part of a fingerprint."""
+
+
+def check_options(*, batch: int, precision: str, engine: str = "auto") -> None:
     """Checks the options that every encoder with a network has.
 
     Raises:
-        ValueError: `batch` isn't a whole number from 1, or `precision` isn't one of `Precision`.
+        ValueError: `batch` isn't a whole number from 1, `precision` isn't one of `Precision`, `engine` none of
+            `Engine`, or ONNX Runtime is to compute in half precision.
     """
     if not isinstance(batch, int) or batch < 1:
         raise ValueError(f"batch is {batch!r}; expected a number of rows, 1 or more")
     if precision not in get_args(Precision):
         raise ValueError(f"precision is {precision!r}; expected one of {', '.join(get_args(Precision))}")
+    if engine not in get_args(Engine):
+        raise ValueError(f"engine is {engine!r}; expected one of {', '.join(get_args(Engine))}")
+    if engine == "onnxruntime" and precision != "float32":
+        raise ValueError(f"engine is 'onnxruntime' with precision {precision!r}; expected float32, or engine 'keras'")
+
+
+def runs_on_onnxruntime(engine: str, precision: str) -> bool:
+    """Whether ONNX Runtime computes the network in this process, see `Engine`."""
+    return engine == "onnxruntime" or (engine == "auto" and precision == "float32" and not _sees_gpu())
+
+
+def _sees_gpu() -> bool:
+    """Whether there is an NVIDIA GPU that isn't hidden from this process; TensorFlow, which knows, takes seconds."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1")
+    return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def precision_parameter(precision: str) -> dict[str, str]:
@@ -29,11 +55,12 @@ def precision_parameter(precision: str) -> dict[str, str]:
     return {} if precision == "float32" else {"precision": precision}
 
 
-def forward(network: "keras.Model", inputs: Sequence[np.ndarray], *, batch: int) -> list[np.ndarray]:
+def forward(network: "keras.Model | Network", inputs: Sequence[np.ndarray], *, batch: int) -> list[np.ndarray]:
     """The network's outputs for `inputs`.
 
     Every call of the network has exactly `batch` rows, the last one padded with zeros: one shape means one trace and
-    one choice of kernels, hence the same bits for a row at any place in any batch.
+    one choice of kernels. Under ONNX Runtime a row then has the same bits at any place in any batch. Under Keras it has
+    on most processors; on some, TensorFlow's last bits follow a row's place.
 
     Args:
         network: a model with one or more outputs.

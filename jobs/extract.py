@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.accumulators import Accumulator
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.extraction.backlog import Contents, take_out_damaged
-from jobs.extraction.encoding import Encoding, Refused, use_task_resources
+from jobs.extraction.encoding import Encoding, Refused, Row, use_task_resources
+from jobs.extraction.parts import File, Part, Parts
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night
 from jobs.runtime.spark_session import session_when_asked
@@ -30,10 +31,12 @@ from schemas.tables import GivenVectors, Ledger, Quarantine
 log = logging.getLogger("nightweave.extract")
 
 CONTENTS_PER_TASK = {"text": 4096, "image": 2048, "audio": 512, "video": 64}
-"""What one core does in a minute or so, and what a killed worker costs."""
+"""What one core does in a minute or so."""
 VECTORS_PER_TASK = 1 << 17
 """The same of vectors that are given."""
 PROGRESS_EVERY_S = 10.0
+PART_S = 5.0
+"""Seconds after which a task ends a file of the store and notes it; a killed task loses what it did since."""
 RESULT = pa.schema([("table", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("rows", pa.int64())])
 
 
@@ -128,16 +131,17 @@ def extracted(
         slices: gives the contents in at most so many tables, as `Contents.slices`.
     """
     context = spark.sparkContext
-    done, refused = context.accumulator(0), context.accumulator(0)
     fingerprint = encoding.encoder().fingerprint
     context.setJobDescription(f"{step}: {count} contents, {fingerprint}")
-    with scratch(night.lake, f"{step}-{night.ds}") as folder, _progress(step, count, done, refused):
+    with scratch(night.lake, f"{step}-{night.ds}") as folder:
         tasks = 0
         for tasks, rows in enumerate(slices(_tasks(count, encoding, context.defaultParallelism)), start=1):
             folder.write(tasks - 1, rows)
-        task = Task(night, encoding, folder, fingerprint, step, done, refused)
-        results = spark.range(tasks, numPartitions=tasks).mapInArrow(task, from_arrow_schema(RESULT))
-        files = results.filter("path IS NOT NULL").collect()
+        parts = Parts(night.lake, f"{folder.uri.removeprefix(f'{night.lake.uri}/')}/parts")
+        with _progress(step, count, parts):
+            task = Task(night, encoding, folder, parts, fingerprint, step)
+            rows = spark.range(tasks, numPartitions=tasks).mapInArrow(task, from_arrow_schema(RESULT))
+            files = rows.collect()
     features, refusals = (
         [StagedFile(file.path, file.size, file.rows) for file in files if file.table == table.name]
         for table in (FEATURES[encoding.modality], Quarantine)
@@ -147,45 +151,66 @@ def extracted(
 
 @dataclass(frozen=True)
 class Task:
-    """Extracts numbered slices of contents, each into one file of features and one of what was refused; picklable.
+    """Extracts numbered slices of contents into files of features and of what was refused; picklable.
 
-    `done` and `refused` count contents on the driver, as tasks end.
+    A slice is done in parts of a few seconds. An attempt after one that was killed begins after its last part.
     """
 
     night: Night
     encoding: Encoding
     slices: Scratch
+    parts: Parts
     fingerprint: str
     step: str
-    done: Accumulator[int]
-    refused: Accumulator[int]
 
     def __call__(self, numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """A row for each content as soon as it is dealt with, which Spark counts, then one for each file."""
+        """A row for each file."""
         use_task_resources()
         for number in (row["id"] for batch in numbers for row in batch.to_pylist()):
-            yield from self._extract(number)
+            yield pa.RecordBatch.from_pylist(list(self._extract(number)), schema=RESULT)
 
-    def _extract(self, number: int) -> Iterator[pa.RecordBatch]:
-        lake, store = self.night.lake, FEATURES[self.encoding.modality]
+    def _extract(self, number: int) -> Iterator[File]:
+        done = self.parts.finished().get(number, [])
+        for part in done:
+            yield from self.parts.files(part)
+        start = done[-1].end if done else 0
         contents = (row for batch in self.slices.read(number) for row in batch.to_pylist())
+        left = islice(contents, start, None)
+        while (made := self._part(left))[0]:
+            taken, refused, files = made
+            self.parts.note(Part(number, start, start + taken, refused), files)
+            start += taken
+            yield from files
+
+    def _part(self, contents: Iterator[Row]) -> tuple[int, int, list[File]]:
+        """Extract contents for a few seconds, into one file of features and one of what was refused.
+
+        Returns: how many were taken, how many of them were refused, and the files.
+        """
+        lake, store = self.night.lake, FEATURES[self.encoding.modality]
+        taken, refused, until = 0, 0, time.monotonic() + PART_S
+
+        def given() -> Iterator[Row]:
+            nonlocal taken
+            for row in contents:
+                taken += 1
+                yield row
+                if time.monotonic() > until:
+                    return
+
         with (
             lake.writer(store, {"encoder": self.fingerprint}) as features,
             lake.writer(Quarantine, self._quarantined) as refusals,
         ):
-            for found in self.encoding(contents):
+            for found in self.encoding(given()):
                 if isinstance(found, Refused):
-                    self.refused.add(1)
+                    refused += 1
                     if found.row["arrives"]:
                         refusals.write(self._refusal(found))
                 else:
                     features.write(self._with_identity(found))
-                count = 1 if isinstance(found, Refused) else found.num_rows
-                self.done.add(count)
-                yield pa.RecordBatch.from_arrays([pa.nulls(count, field.type) for field in RESULT], schema=RESULT)
         staged = [(table.name, file.staged) for table, file in ((store, features), (Quarantine, refusals))]
-        files = [{"table": name} | vars(file) for name, file in staged if file]
-        yield pa.RecordBatch.from_pylist(files, schema=RESULT)
+        return taken, refused, [{"table": name} | vars(file) for name, file in staged if file]
 
     def _with_identity(self, features: pa.RecordBatch) -> pa.RecordBatch:
         identity: dict[str, Any] = {"encoder": self.fingerprint, "date": self.night.date}
@@ -217,16 +242,17 @@ class Task:
 
 
 @contextmanager
-def _progress(step: str, count: int, done: Accumulator[int], refused: Accumulator[int]) -> Iterator[None]:
-    """Within it, the log has every few seconds how many contents are done, how many a second, and how many refused.
-
-    Tasks report when they end. Spark's interface, where it is on, shows the same as rows out of the step `MapInArrow`.
-    """
+def _progress(step: str, count: int, parts: Parts) -> Iterator[None]:
+    """Within it, the log has every few seconds how many contents are done, how many a second, how long the rest will
+    take, and how many were refused."""
     started, over = time.monotonic(), threading.Event()
 
     def report() -> None:
-        seconds = time.monotonic() - started
-        log.info("%s: %d of %d done, %.1f/s, %d refused", step, done.value, count, done.value / seconds, refused.value)
+        finished = [part for chain in parts.finished().values() for part in chain]
+        done, refused = sum(part.end - part.start for part in finished), sum(part.refused for part in finished)
+        rate = done / (time.monotonic() - started)
+        left = f", {(count - done) / rate:.0f} s left" if 0 < done < count else ""
+        log.info("%s: %d of %d done, %.1f/s%s, %d refused", step, done, count, rate, left, refused)
 
     def report_at_intervals() -> None:
         while not over.wait(PROGRESS_EVERY_S):

@@ -13,15 +13,18 @@ import numpy as np
 
 from features.image.load import Fit
 from features.image.network import NetworkEncoder
-from features.keras_forward import Precision
+from features.keras_forward import Engine, Precision
 from features.weights import file_sha256
 
 if TYPE_CHECKING:
     import keras
 
+    from features.onnx_session import Network
+
 SUFFIXES = (".h5", ".keras")
 _CHOICES = f"the path of a weight file ({', '.join(SUFFIXES)}), imagenet (the file in Keras' cache) or none (random)"
 _SEED = 0
+_MEANS = np.array([103.939, 116.779, 123.68], np.float32)
 
 
 class PretrainedEncoder(NetworkEncoder):
@@ -31,7 +34,7 @@ class PretrainedEncoder(NetworkEncoder):
         weights: the path of a weight file (`.weights.h5`, `.h5` or `.keras`), the same on every machine; its 1000-class
             head may be left out where `layer` lies below it. Or `imagenet`, the file in Keras' own cache. Or `none`,
             random weights from a fixed seed: `untrained` is then True. There is no default.
-        fit, batch, precision: as in `NetworkEncoder`.
+        fit, batch, precision, engine: as in `NetworkEncoder`.
 
     Attributes:
         module, function: module and function of `keras.applications` that build the network.
@@ -54,8 +57,9 @@ class PretrainedEncoder(NetworkEncoder):
         fit: Fit = "crop",
         batch: int = 16,
         precision: Precision = "float32",
+        engine: Engine = "auto",
     ) -> None:
-        super().__init__(fit=fit, batch=batch, precision=precision)
+        super().__init__(fit=fit, batch=batch, precision=precision, engine=engine)
         self.path = self._find(weights)
         self.untrained = self.path is None
 
@@ -72,6 +76,10 @@ class PretrainedEncoder(NetworkEncoder):
             ValueError: the weight file isn't this network's.
         """
         return _network(self.module, self.function, self.layer, self.path, self.precision)
+
+    def onnx_network(self) -> "Network":
+        """The same under ONNX Runtime; raises as `network`."""
+        return _onnx_network(self.module, self.function, self.layer, self.path, self.dim)
 
     def _find(self, weights: str | None) -> Path | None:
         """The path of the weight file, None for random weights.
@@ -116,10 +124,34 @@ def _network(module: str, function: str, layer: str, path: Path | None, precisio
 
     application = importlib.import_module(f"keras.applications.{module}")
     with _dtype_policy(precision):
-        body = _random(application, function) if path is None else _loaded(application, function, path)
-        body = keras.Model(body.input, keras.ops.cast(body.get_layer(layer).output, "float32"))
+        body = _body(application, function, layer, path)
+        body = keras.Model(body.input, keras.ops.cast(body.output, "float32"))
         pictures = keras.Input(body.input_shape[1:], dtype="uint8")
         return keras.Model([pictures], body(application.preprocess_input(keras.ops.cast(pictures, "float32"))))
+
+
+@cache
+def _onnx_network(module: str, function: str, layer: str, path: Path | None, dim: int) -> "Network":
+    """The same under ONNX Runtime. Its preprocessing is that of ResNet50 and VGG16: blue first, less the means of
+    ImageNet's channels."""
+    from features.image.from_keras import add_network
+    from features.onnx_graph import FLOAT, Graph
+    from features.onnx_session import Tensor
+
+    body = _body(importlib.import_module(f"keras.applications.{module}"), function, layer, path)
+    graph = Graph(Tensor("pictures", "uint8", ("n", *body.input_shape[1:])))
+    channels_first = graph.add("Transpose", "pictures", perm=[0, 3, 1, 2])
+    blue_first = graph.add("Gather", channels_first, np.array([2, 1, 0]), axis=1)
+    pixels = graph.add("Sub", graph.add("Cast", blue_first, to=FLOAT), _MEANS.reshape(3, 1, 1))
+    return graph.network(add_network(graph, body, pixels), width=dim)
+
+
+def _body(application: Any, function: str, layer: str, path: Path | None) -> "keras.Model":
+    """The network up to `layer`, without preprocessing."""
+    import keras
+
+    whole = _random(application, function) if path is None else _loaded(application, function, path)
+    return keras.Model(whole.input, whole.get_layer(layer).output)
 
 
 @contextmanager

@@ -66,6 +66,6 @@ class TextEncoder(Encoder):
 
     def encode(self, decoded: Sequence[str]) -> pa.RecordBatch:
         """Features of texts, in order; `schemas.features.FeaturesText` describes the columns."""
-        texts = [analysis.analyse(text[: self.max_characters]) for text in decoded]
+        texts = analysis.analyse(*(text[: self.max_characters] for text in decoded))
         rows = [readable_columns(whole, text) for whole, text in zip(decoded, texts, strict=True)]
         return feature_batch(self.schema(), self.vectors(texts), rows)

@@ -11,6 +11,8 @@ from features.keras_forward import forward
 if TYPE_CHECKING:
     import keras
 
+    from features.onnx_session import Network
+
 BATCH = 4
 # A sequence is padded to the next of these lengths, so that short ones cost little and the shapes are few.
 _LENGTHS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
@@ -23,15 +25,16 @@ class SentenceNetwork:
 
     `inputs` maps token ids, int32 [n, length], and a mask, bool [n, length], False for padding, to the inputs of
     `network`, whose output is [n, dim]. A window is the token `begin`, at most `longest - 2` tokens of text, the token
-    `end`; it is filled up with `padding`.
+    `end`; it is filled up with `padding`, unless the network takes windows `one_by_one`, each at its own length.
     """
 
-    network: "keras.Model"
+    network: "keras.Model | Network"
     inputs: Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
     begin: int
     end: int
     padding: int
     longest: int
+    one_by_one: bool = False
 
     def vectors(self, texts: Sequence[Sequence[int]], *, batch: int) -> np.ndarray:
         """Vectors of tokenised texts.
@@ -66,7 +69,7 @@ class SentenceNetwork:
         pooled = np.zeros((len(windows), self.network.output_shape[-1]), np.float32)
         for length in np.unique(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
-            at_once = max(1, batch * _AT_LENGTH // length)
+            at_once = 1 if self.one_by_one else max(1, batch * _AT_LENGTH // length)
             # Inputs may be embeddings, which are large: they are made for one call of the network at a time.
             for start in range(0, len(rows), at_once):
                 chunk = rows[start : start + at_once]
@@ -81,4 +84,6 @@ class SentenceNetwork:
         return ids, np.arange(length) < sizes[:, None]
 
     def _length(self, tokens: int) -> int:
+        if self.one_by_one:
+            return tokens
         return next((length for length in _LENGTHS if tokens <= length < self.longest), self.longest)

@@ -30,9 +30,9 @@ there = np.array([np.arange(16) < 16, np.arange(16) < 5]).astype(np.float32)
 last, mean = forward(_network(16, 1280, 64, "float32"), [frames, there], batch=2)
 np.savez(
     sys.argv[1],
-    efficientnet=encoder("image", "efficientnet-lite0", batch=2).embed(pictures),
-    resnet=encoder("image", "resnet50", weights="none", batch=2).embed(pictures),
-    e5=encoder("text", "e5-small").vectors([Analysis(text, "und", [], []) for text in texts]),
+    efficientnet=encoder("image", "efficientnet-lite0", batch=2, engine="keras").embed(pictures),
+    resnet=encoder("image", "resnet50", weights="none", batch=2, engine="keras").embed(pictures),
+    e5=encoder("text", "e5-small", engine="keras").vectors([Analysis(text, "und", [], []) for text in texts]),
     last=last,
     mean=mean,
 )

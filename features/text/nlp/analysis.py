@@ -1,13 +1,12 @@
 """Linguistic analysis of texts in any mix of languages: each part is given to the analyser of its language."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from features.text.nlp import chinese, english
 from features.text.nlp.language import detect_language, may_be_english
-from features.text.nlp.scripts import Run, script_runs
+from features.text.nlp.scripts import script_runs
 from features.text.nlp.tokens import Entity, Parsed, Token
 from features.text.nlp.words import word_spans
 from features.weights import file_sha256
@@ -40,32 +39,50 @@ def weights_hash() -> str:
     return hashlib.sha256(" ".join(map(file_sha256, files)).encode()).hexdigest()
 
 
-def analyse(text: str) -> Analysis:
-    """Tokens and named entities of `text`.
+def analyse(*texts: str) -> list[Analysis]:
+    """Tokens and named entities of texts, each by itself.
 
     Chinese is parsed by LAC, English by spaCy. Other languages are split into words by their letters, without parts of
     speech and entities.
 
-    The text is cut into runs of script. All runs in Han characters and kana are taken to be in one language, and so are
+    A text is cut into runs of script. All runs in Han characters and kana are taken to be in one language, and so are
     all others, since a single line is often too short for detection. What may be English is parsed as English.
     """
-    runs = script_runs(text)
-    parts = [_parsed(text, [run for run in runs if run.east == east]) for east in (True, False)]
+    wholes: list[str] = []
+    parts: list[tuple[str, str]] = []
+    for text in texts:  # one after the other, since the last texts' languages are remembered
+        wholes.append(detect_language(text))
+        parts += [(part, _language(part)) for part in _parts(text)]
+    in_english = iter(english.parse([part for part, language in parts if language == "en"]))
+    parsed = [next(in_english) if language == "en" else _parsed(part, language) for part, language in parts]
+    return [_joined(*each) for each in zip(texts, wholes, parsed[::2], parsed[1::2], strict=True)]
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """The runs of `text` in Han characters and kana, and all others; what isn't in a part is blanked out by line ends,
+    so that offsets stay those of the whole text."""
+    parts = [list("\n" * len(text)), list("\n" * len(text))]
+    for run in script_runs(text):
+        parts[0 if run.east else 1][run.start : run.end] = text[run.start : run.end]
+    east, other = map("".join, parts)
+    return east, other
+
+
+def _language(part: str) -> str:
+    """The language that a part is parsed as: "zh", "en", or "" for another."""
+    words = " ".join(part.split())
+    if detect_language(words) == "zh":
+        return "zh"
+    return "en" if may_be_english(words) else ""
+
+
+def _parsed(part: str, language: str) -> Parsed:
+    if language == "zh":
+        return chinese.parse(part)
+    return Parsed([Token(start, end, part[start:end], "") for start, end in word_spans(part)], [])
+
+
+def _joined(text: str, language: str, *parts: Parsed) -> Analysis:
     tokens = sorted(token for part in parts for token in part.tokens)
     entities = sorted(entity for part in parts for entity in part.entities)
-    return Analysis(text, detect_language(text), tokens, entities)
-
-
-def _parsed(text: str, runs: Sequence[Run]) -> Parsed:
-    """Tokens and entities in the `runs` of `text`, which are taken to be in one language."""
-    # The rest of the text is blanked out by line ends, so that offsets stay those of the whole text.
-    characters = list("\n" * len(text))
-    for run in runs:
-        characters[run.start : run.end] = text[run.start : run.end]
-    masked = "".join(characters)
-    words = " ".join(masked.split())
-    if detect_language(words) == "zh":
-        return chinese.parse(masked)
-    if may_be_english(words):
-        return english.parse(masked)
-    return Parsed([Token(start, end, text[start:end], "") for start, end in word_spans(masked)], [])
+    return Analysis(text, language, tokens, entities)

@@ -1,7 +1,8 @@
 """Language detection."""
 
 import re
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,8 +68,12 @@ def _by_statistics(words: str) -> str:
     return best if share >= _LEAST_PROBABILITY else UNKNOWN
 
 
-def _shares(words: str) -> dict[str, float]:
-    """The probability of each candidate language, the most probable first."""
+@lru_cache(maxsize=2)
+def _shares(words: str) -> Mapping[str, float]:
+    """The probability of each candidate language, the most probable first.
+
+    The last are kept: a text in one language is asked about as a whole and in parts that are the same words.
+    """
     latin = _mostly_latin(words)
     candidates = {
         language: probability

@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_images
 from features.image import efficientnet
 from features.image.load import load_picture
 from features.image.torch_checkpoint import MAGIC, PROTOCOL, CheckpointError, read_checkpoint
-from features.registry import ENCODERS
+from features.registry import ENCODERS, encoder
 from tests.features.conftest import texture
 
 # ImageNet classes of photographs whose subject fills the picture.
@@ -70,22 +70,23 @@ def test_sample_photographs_get_their_class() -> None:
 
 def test_embedding_does_not_depend_on_companions() -> None:
     pictures = np.stack([texture(224, 224, seed=seed) for seed in range(efficientnet.BATCH + 3)])
-    together = efficientnet.embed(pictures)
+    made = encoder("image", "efficientnet-lite0")
+    together = made.embed(pictures)
     assert together.shape == (efficientnet.BATCH + 3, 1280)
     assert together.dtype == np.float32
     assert (together >= 0).all()
     for index in (0, 7, efficientnet.BATCH + 2):
-        np.testing.assert_array_equal(efficientnet.embed(pictures[index : index + 1])[0], together[index])
+        np.testing.assert_array_equal(made.embed(pictures[index : index + 1])[0], together[index])
 
 
 def test_no_pictures() -> None:
-    assert efficientnet.embed(np.zeros((0, 224, 224, 3), np.uint8)).shape == (0, 1280)
+    assert encoder("image", "efficientnet-lite0").embed(np.zeros((0, 224, 224, 3), np.uint8)).shape == (0, 1280)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((1, 224, 224, 3)), np.zeros((1, 3, 224, 224), np.uint8)])
 def test_other_arrays_are_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        efficientnet.embed(wrong)
+        encoder("image", "efficientnet-lite0").embed(wrong)
 
 
 def test_fingerprints_need_no_tensorflow() -> None:

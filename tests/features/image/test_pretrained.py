@@ -109,7 +109,7 @@ def test_random_weights_are_marked_and_always_the_same(pictures: np.ndarray) -> 
     vectors = made.embed(pictures)
     assert vectors.shape == (2, 2048)
     assert vectors.dtype == np.float32
-    pretrained._network.cache_clear()
+    pretrained._onnx_network.cache_clear()
     np.testing.assert_array_equal(resnet(weights="none", batch=2).embed(pictures), vectors)
 
 

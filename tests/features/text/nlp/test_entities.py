@@ -71,7 +71,7 @@ def found(analysis: Analysis) -> set[tuple[str, str]]:
 
 def precision_and_recall(sentences: Iterable[tuple[str, str]]) -> tuple[float, float]:
     """Of names that agree in their words and their type."""
-    pairs = [(found(analyse(sentence)), expected(names)) for sentence, names in sentences]
+    pairs = [(found(analyse(sentence)[0]), expected(names)) for sentence, names in sentences]
     right = sum(len(ours & theirs) for ours, theirs in pairs)
     return right / sum(len(ours) for ours, _ in pairs), right / sum(len(theirs) for _, theirs in pairs)
 
