@@ -186,19 +186,23 @@ class Network:
         inputs: the inputs that are given, in the order in which arrays arrive.
         outputs: names of the outputs that are wanted.
         one_by_one: the model is exported for one row a call.
+        rows: False where its inputs and outputs are of one content, without an axis of rows.
     """
 
     running: "onnxruntime.InferenceSession"
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...]
     one_by_one: bool = False
+    rows: bool = True
 
     def predict_on_batch(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for arrays [n, ...], each [n, ...]."""
-        if self.one_by_one and len(arrays[0]) != 1:
+        if (self.one_by_one or not self.rows) and len(arrays[0]) != 1:
             rows = [self.predict_on_batch([each[row : row + 1] for each in arrays]) for row in range(len(arrays[0]))]
             return [np.concatenate(column) for column in zip(*rows, strict=True)]
         given = {
-            tensor.name: each.astype(tensor.dtype, copy=False) for tensor, each in zip(self.inputs, arrays, strict=True)
+            tensor.name: (each if self.rows else each[0]).astype(tensor.dtype, copy=False)
+            for tensor, each in zip(self.inputs, arrays, strict=True)
         }
-        return self.running.run(list(self.outputs), given)
+        outputs = self.running.run(list(self.outputs), given)
+        return outputs if self.rows else [each[None] for each in outputs]

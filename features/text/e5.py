@@ -76,7 +76,8 @@ def _network(precision: str) -> SentenceNetwork:
         return [file.embeddings(ids) + positions[: ids.shape[1]], mask]
 
     network = _encoder(file, precision)
-    return SentenceNetwork(network, inputs, vocabulary.begin, vocabulary.end, vocabulary.padding, file.positions)
+    begin, end = (vocabulary.begin,), (vocabulary.end,)
+    return SentenceNetwork(network, inputs, begin, end, vocabulary.padding, file.positions)
 
 
 def _encoder(file: E5File, precision: str) -> "keras.Model":
