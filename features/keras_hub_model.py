@@ -81,8 +81,10 @@ class KerasHubModel:
 
     @property
     def files(self) -> Sequence[Path]:
-        """The configurations, the weights, and the tokenizer's files."""
-        suffixes = (".json", ".h5") if "registered_name" in self.config else (".json", ".safetensors", ".txt")
+        """The configurations, the weights, and of HuggingFace's layout the tokenizer's files."""
+        if "registered_name" in self.config:  # metadata.json, which holds a date, changes no vector
+            return [self.folder / CONFIG, *sorted(self.folder.glob("model*.*"))]
+        suffixes = (".json", ".safetensors", ".txt")
         return sorted(path for path in self.folder.iterdir() if path.suffix in suffixes)
 
     def built(self, size: int | None = None) -> Built:

@@ -14,6 +14,7 @@ from features.registry import ENCODERS, encoder
 from features.text.base import TextEncoder
 from features.text.nlp.analysis import Analysis
 from schemas.table import MEDIA
+from tests.features import tiny_keras_hub, tiny_onnx
 from tests.features.conftest import clicks, panned, save, sine, texture
 from tests.features.text import tiny_bert
 
@@ -24,18 +25,27 @@ DIMS = {
     "bert": tiny_bert.WIDTH,
     "efficientnet-lite0": 1280,
     "hog": 386,
+    "keras-hub": tiny_keras_hub.WIDTH,
+    "onnx": tiny_onnx.WIDTH,
     "resnet50": 2048,
     "vgg16": 4096,
     "mel-mfcc": 311,
     "mfcc": 80,
     "frame-sequence": 1314,
+    "frame-mean": 386,
     "frame-rnn": 1058,
     "given": 3,
 }
-CHECKPOINT = TemporaryDirectory()
+FOLDER = TemporaryDirectory()
+BERT = tiny_bert.write(Path(FOLDER.name, "bert"))
+# Encoders of the same name in several modalities have those of each, after the modality.
+_OF_MODALITIES: dict[str, dict[str, Any]] = {
+    "text keras-hub": {"weights": BERT, "dim": tiny_bert.WIDTH},
+    "text onnx": {"weights": tiny_onnx.text(Path(FOLDER.name, "text", "model.onnx")), "pooling": "mean"},
+}
 # What an encoder cannot be made without, and what keeps its test short.
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "bert": {"weights": tiny_bert.write(Path(CHECKPOINT.name))},
+    "bert": {"weights": BERT},
     "resnet50": {"weights": "none", "batch": 2},
     "vgg16": {"weights": "none", "batch": 2},
     "given": {"name": "clip", "dim": 3},
