@@ -26,7 +26,7 @@ WORDS = ["<s>", "</s>", "<pad>", "<unk>", "a", "frog", "sings"]
 @pytest.fixture(scope="module")
 def presets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("presets")
-    return {kind: tiny_keras_hub.write(root / kind, kind) for kind in tiny_keras_hub.MAKERS}
+    return {kind: tiny_keras_hub.write(root / kind, kind) for kind in tiny_keras_hub.KINDS}
 
 
 @pytest.fixture(scope="module")
