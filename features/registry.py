@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.base import Encoder
-from schemas.classes import class_at
+from schemas.classes import check_parameters, class_at
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
 from schemas.features import GIVEN, VectorBlock
@@ -53,8 +53,14 @@ def locate(modality: str, name: str) -> str:
 
 
 def encoder(modality: str, name: str, /, **parameters: Any) -> Encoder:
-    """The encoder called `name` for `modality`, made with `parameters`; errors as in `locate`."""
-    made: Encoder = class_at(locate(modality, name))(**parameters)
+    """The encoder called `name` for `modality`, made with `parameters`.
+
+    Raises:
+        ValueError: nothing is registered under that name, or it does not take a parameter or its value.
+    """
+    cls = class_at(locate(modality, name))
+    check_parameters(name, cls, parameters)
+    made: Encoder = cls(**parameters)
     return made
 
 
