@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from features.keras_forward import check_options, precision_parameter
-from features.pooling import check_pooling
+from features.pooling import check_pooling, check_width
 
 if TYPE_CHECKING:
     import keras
@@ -62,6 +62,7 @@ class KerasHubModel:
         self, weights: str, medium: str, *, pooling: str, layer: str | None, dim: int | None, precision: str
     ) -> None:
         check_pooling(pooling)
+        check_width(dim)
         check_options(batch=1, precision=precision)
         self.folder = checked_folder(weights)
         self.medium = medium

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.onnx_session import Declared, Network, Tensor, declared, session, task_threads
-from features.pooling import Pooled, check_pooling
+from features.pooling import Pooled, check_pooling, check_width
 from features.weights import files_sha256
 from schemas.errors import did_you_mean
 
@@ -74,9 +74,8 @@ class OnnxModel:
         Raises:
             ValueError: another rank, dtype, or fixed size.
         """
-        words = (
-            f"{dtypes[0]} [{', '.join('n' if axis is None else str(axis) for axis in shape)}], which follows from {why}"
-        )
+        axes = ", ".join("n" if axis is None else str(axis) for axis in shape)
+        words = f"{dtypes[0]} [{axes}], which follows from {why}"
         if tensor.dtype not in dtypes:
             raise self.mismatch(words)
         if tensor.shape is None:
@@ -94,11 +93,19 @@ class OnnxModel:
         takes = ", ".join(map(str, self.declared.inputs)) or "nothing"
         return ValueError(f"the model in {self.path} takes {takes}; expected {expected}")
 
+    def one_by_one(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether a call takes one content."""
+        return not self.rows or any(tensor.shape and isinstance(tensor.shape[0], int) for tensor in inputs)
+
     def network(self, inputs: Sequence[Tensor]) -> Pooled:
         """What runs: arrays in the order of `inputs`, then `filled` as `features.pooling.pool` takes it."""
-        fixed = any(tensor.shape and isinstance(tensor.shape[0], int) for tensor in inputs)
-        names = (self.output.name,)
-        running = Network(_session(self.path, task_threads()), tuple(inputs), names, one_by_one=fixed, rows=self.rows)
+        running = Network(
+            _session(self.path, task_threads()),
+            tuple(inputs),
+            (self.output.name,),
+            one_by_one=self.one_by_one(inputs),
+            rows=self.rows,
+        )
         return Pooled(running, self.pooling, self.width, str(self.path))
 
     def _output(self, name: str | None) -> Tensor:
@@ -115,8 +122,7 @@ class OnnxModel:
 
     def _width(self, dim: int | None) -> int:
         """The vectors' width, as declared or given; of a model without an axis of rows, a row's axes are all."""
-        if dim is not None and (not isinstance(dim, int) or dim < 1):
-            raise ValueError(f"dim is {dim!r}; expected a number from 1")
+        check_width(dim)
         shape = self.output.shape
         axes = None if shape is None else shape[1:] if self.rows else shape
         found: int | str = ""

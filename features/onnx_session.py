@@ -185,8 +185,8 @@ class Network:
         running: the session.
         inputs: the inputs that are given, in the order in which arrays arrive.
         outputs: names of the outputs that are wanted.
-        one_by_one: the model is exported for one row a call.
-        rows: False where its inputs and outputs are of one content, without an axis of rows.
+        one_by_one: a call takes one row.
+        rows: False where such a row comes and leaves without an axis of rows.
     """
 
     running: "onnxruntime.InferenceSession"
@@ -197,7 +197,7 @@ class Network:
 
     def predict_on_batch(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for arrays [n, ...], each [n, ...]."""
-        if (self.one_by_one or not self.rows) and len(arrays[0]) != 1:
+        if self.one_by_one and len(arrays[0]) != 1:
             rows = [self.predict_on_batch([each[row : row + 1] for each in arrays]) for row in range(len(arrays[0]))]
             return [np.concatenate(column) for column in zip(*rows, strict=True)]
         given = {

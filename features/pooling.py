@@ -16,6 +16,12 @@ def check_pooling(pooling: str, allowed: tuple[str, ...] = get_args(Pooling)) ->
         raise ValueError(f"pooling is {pooling!r}; expected one of {', '.join(allowed)}")
 
 
+def check_width(dim: int | None) -> None:
+    """Raises ValueError where `dim` is given and no width."""
+    if dim is not None and (not isinstance(dim, int) or dim < 1):
+        raise ValueError(f"dim is {dim!r}; expected the width of the vectors, a whole number from 1")
+
+
 def pool(states: np.ndarray, pooling: str, filled: np.ndarray) -> np.ndarray:
     """One vector a row.
 

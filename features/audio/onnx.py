@@ -53,6 +53,8 @@ class OnnxAudio(PreparedSound):
         sizes = {"N": None, "C": 1, "T": time, "F": self.mels}
         why = f"input {self.input}, layout {self.layout}, piece_s and the sample rate"
         self.model.check(self.takes, [sizes[axis] for axis in self.layout], FLOATS, why)
+        if self.model.one_by_one([self.takes]):
+            self.batch = 1
 
     @property
     def dim(self) -> int:

@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from features.arrays import stacked
 from features.audio.base import AudioEncoder, Sound, waveform
 from features.audio.decode import Clip
 from features.keras_forward import check_options, forward
@@ -134,17 +133,23 @@ class PreparedSound(AudioEncoder):
         return self._embedded([waveform(clip) for clip in decoded])
 
     def _embedded(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Vectors float32 [n, dim] of samples at the encoder's rate."""
-        return stacked((self._vector(samples) for samples in waveforms), self.dim)
-
-    def _vector(self, samples: np.ndarray) -> np.ndarray:
-        count = max(1, -(-len(samples) // self.piece))
-        pieces = np.zeros((count, self.piece), np.float32)
-        pieces.ravel()[: len(samples)] = samples
-        filled = np.clip((len(samples) - np.arange(count) * self.piece) / self.piece, 0, 1)
-        inputs = [*self.arrays(self._prepared(pieces), filled), filled]
-        vectors = forward(self.network(), inputs, batch=self.batch)[0]
-        return np.average(vectors.astype(np.float64), axis=0, weights=np.maximum(filled, 1 / self.piece))
+        """Vectors float32 [n, dim] of samples, [samples] of each sound, at the encoder's rate."""
+        network, length = self.network(), self.piece
+        pieces = [
+            (row, samples[start : start + length])
+            for row, samples in enumerate(waveforms)
+            for start in range(0, len(samples), length)
+        ]
+        sums = np.zeros((len(waveforms), self.dim))
+        # A call of the network at a time, filled across sounds.
+        for start in range(0, len(pieces), self.batch):
+            rows, parts = zip(*pieces[start : start + self.batch], strict=True)
+            filled = np.array([len(part) for part in parts]) / length
+            prepared = self._prepared(np.stack([np.pad(part, (0, length - len(part))) for part in parts]))
+            vectors = forward(network, [*self.arrays(prepared, filled), filled], batch=self.batch)[0]
+            np.add.at(sums, list(rows), vectors * filled[:, None])
+        seconds = np.array([len(samples) for samples in waveforms]).reshape(-1, 1) / length
+        return (sums / seconds).astype(np.float32)
 
     def _prepared(self, pieces: np.ndarray) -> np.ndarray:
         """Pieces [n, samples] as the parameters say: the same shape, or [n, bands, frames]."""

@@ -52,6 +52,8 @@ class OnnxImage(PreparedEncoder):
         self.input = self.model.only_input()
         shape = (None, 3, self.side, self.side) if layout == "NCHW" else (None, self.side, self.side, 3)
         self.model.check(self.input, shape, (*FLOATS, "uint8"), f"size {self.side} and layout {layout}")
+        if self.model.one_by_one([self.input]):
+            self.batch = 1
         if self.input.dtype == "uint8" and (self.mean, self.std, self.white) != ([0.0] * 3, [1.0] * 3, 1.0):
             raise ValueError(f"the model in {weights} takes {self.input}, plain values; leave mean, std and white out")
 
