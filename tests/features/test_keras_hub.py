@@ -9,6 +9,7 @@ import keras_hub
 import numpy as np
 import pytest
 from keras import ops
+from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from features.audio.decode import Clip
@@ -156,6 +157,44 @@ def test_a_checkpoint_of_bert_has_the_vectors_of_the_encoder_bert(tmp_path: Path
     given = {"token_ids": np.array(ids), "padding_mask": np.ones((1, 4)), "segment_ids": np.zeros((1, 4))}
     expected = array(backbone(folder)(given)["pooled_output"])[0]
     np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=2e-5)
+
+
+def test_a_checkpoint_in_hugging_face_s_layout_has_the_vectors_of_the_preset(
+    presets: dict[str, str], tmp_path: Path
+) -> None:
+    """The same ViT, its tensors renamed and turned: a dense layer's matrix is [outputs, inputs] there."""
+    _, embed, encode = backbone(presets["vit"]).layers
+    kernel, bias = embed.patch_embedding.weights
+    tensors = {
+        "vit.embeddings.patch_embeddings.projection.weight": array(kernel).transpose(3, 2, 0, 1),
+        "vit.embeddings.patch_embeddings.projection.bias": array(bias),
+        "vit.embeddings.cls_token": array(embed.class_token),
+        "vit.embeddings.position_embeddings": array(embed.position_embedding.embeddings)[None],
+    }
+
+    def put(name: str, layer: Any, columns: int | None = None) -> None:
+        for kind, value in zip(("weight", "bias"), map(array, layer.weights), strict=True):
+            flat = value.reshape(-1) if kind == "bias" or value.ndim == 1 else value.reshape(-1, columns).T
+            tensors[f"vit.{name}.{kind}"] = np.ascontiguousarray(flat)
+
+    put("layernorm", encode.layer_norm)
+    for place, block in enumerate(encode.encoder_layers):
+        at = f"encoder.layer.{place}"
+        for part in ("query", "key", "value"):
+            put(f"{at}.attention.attention.{part}", getattr(block.mha, f"{part}_dense"), tiny_keras_hub.WIDTH)
+        put(f"{at}.attention.output.dense", block.mha.output_dense, tiny_keras_hub.WIDTH)
+        put(f"{at}.layernorm_before", block.layer_norm_1)
+        put(f"{at}.layernorm_after", block.layer_norm_2)
+        put(f"{at}.intermediate.dense", block.mlp.dense_1, 16)
+        put(f"{at}.output.dense", block.mlp.dense_2, tiny_keras_hub.WIDTH)
+    config = {"model_type": "vit", "image_size": SIDE, "patch_size": 16, "num_hidden_layers": 2, "qkv_bias": True}
+    config |= {"num_attention_heads": 2, "hidden_size": tiny_keras_hub.WIDTH, "intermediate_size": 16}
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, tmp_path / "model.safetensors")
+    converted, preset = (encoder("image", "keras-hub", weights=str(path)) for path in (tmp_path, presets["vit"]))
+    assert (converted.side, converted.dim) == (preset.side, preset.dim)
+    np.testing.assert_allclose(converted.embed(PIXELS), preset.embed(PIXELS), atol=2e-5)
 
 
 def test_a_folder_counts_by_what_changes_its_vectors(presets: dict[str, str]) -> None:
