@@ -139,9 +139,9 @@ def checked_folder(weights: str) -> Path:
     Raises:
         ValueError: it doesn't exist, or lacks them.
     """
-    folder = Path(weights)
-    if not isinstance(weights, str) or not folder.is_dir():
+    if not isinstance(weights, str) or not Path(weights).is_dir():
         raise ValueError(f"weights is {weights!r}, which is no folder; {_ADVICE}")
+    folder = Path(weights)
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} has no {CONFIG}; {_ADVICE}")
     suffix = "model*.weights.h5" if "registered_name" in _read(folder) else "*.safetensors"
@@ -151,7 +151,18 @@ def checked_folder(weights: str) -> Path:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    """The configuration in a folder.
+
+    Raises:
+        ValueError: it is no JSON mapping.
+    """
+    try:
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{folder / CONFIG} holds no JSON mapping; {_ADVICE}")
+    return found
 
 
 @cache

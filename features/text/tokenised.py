@@ -34,7 +34,8 @@ class TokenisedEncoder(TextEncoder):
         tokenizer: path of another `tokenizer.json`.
         prefix: prepended to every text, for models that were trained with one.
         max_tokens: tokens of a window; None for the model's own.
-        padding: the token that fills up windows; None for the tokenizer's own. It matters to models without a mask.
+        padding: the token that fills up windows; None for [PAD], <pad> or <|endoftext|>, the first that the tokenizer
+            has. It matters to models without a mask only: SigLIP's is </s>, SigLIP 2's <pad>.
         batch: windows of up to 32 tokens a call of the network; fewer of longer ones. Not part of the fingerprint.
         space: as in `Encoder`; not part of the fingerprint.
         max_characters: number of characters at the beginning of a text that are analysed and encoded.
