@@ -270,7 +270,7 @@ def _tokens(texts: list[str], size: int) -> list[list[np.ndarray]]:
     """Embedded tokens and their mask, in batches of texts of similar length. ONNX Runtime is given no mask: padding is
     as dear as tokens."""
     network = e5._network("float32")
-    windows = sorted(([network.begin, *token_ids(f"query: {text}"), network.end] for text in texts), key=len)
+    windows = sorted(([*network.begin, *token_ids(f"query: {text}"), *network.end] for text in texts), key=len)
     chunks = [windows[start : start + size] for start in range(0, len(windows), size)]
     return [network.inputs(*network._padded(chunk, max(map(len, chunk)))) for chunk in chunks]
 

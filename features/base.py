@@ -37,12 +37,16 @@ class Encoder(ABC):
     Attributes:
         untrained: the vectors depend on random weights; the fingerprint, and with it every table and report that names
             the encoder, contains the word.
+        space: a name that encoders of several modalities have in common where their vectors can be compared with each
+            other, such as the two towers of an image-text model; empty for a space of its own. It changes no vector, so
+            it is no part of the fingerprint.
     """
 
     modality: ClassVar[Medium]
     name: ClassVar[str]
     version: ClassVar[int]
     untrained: bool = False
+    space: str = ""
 
     @property
     @abstractmethod

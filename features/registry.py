@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.base import Encoder
-from schemas.classes import class_at
+from schemas.classes import check_parameters, class_at
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
 from schemas.features import GIVEN, VectorBlock
@@ -15,13 +15,20 @@ ENCODERS: dict[tuple[str, str], str] = {
     ("text", "word-vectors"): "features.text.word_vectors:WordVectors",
     ("text", "bag-of-words"): "features.text.bag:BagOfWords",
     ("text", "bert"): "features.text.bert:Bert",
+    ("text", "keras-hub"): "features.text.keras_hub:KerasHubText",
+    ("text", "onnx"): "features.text.onnx:OnnxText",
     ("image", "efficientnet-lite0"): "features.image.efficientnet:EfficientNetLite0",
     ("image", "resnet50"): "features.image.pretrained:ResNet50",
     ("image", "vgg16"): "features.image.pretrained:VGG16",
     ("image", "hog"): "features.image.handcrafted:Hog",
+    ("image", "keras-hub"): "features.image.keras_hub:KerasHubImage",
+    ("image", "onnx"): "features.image.onnx:OnnxImage",
     ("audio", "mel-mfcc"): "features.audio.mel:MelMfcc",
     ("audio", "mfcc"): "features.audio.mfcc:Mfcc",
+    ("audio", "keras-hub"): "features.audio.keras_hub:KerasHubAudio",
+    ("audio", "onnx"): "features.audio.onnx:OnnxAudio",
     ("video", "frame-sequence"): "features.video.frames:FrameSequence",
+    ("video", "frame-mean"): "features.video.frame_mean:FrameMean",
     ("video", "frame-rnn"): "features.video.recurrent:FrameRnn",
     **{(modality, GIVEN): f"features.given:Given{modality.capitalize()}" for modality in MEDIA},
 }
@@ -46,8 +53,14 @@ def locate(modality: str, name: str) -> str:
 
 
 def encoder(modality: str, name: str, /, **parameters: Any) -> Encoder:
-    """The encoder called `name` for `modality`, made with `parameters`; errors as in `locate`."""
-    made: Encoder = class_at(locate(modality, name))(**parameters)
+    """The encoder called `name` for `modality`, made with `parameters`.
+
+    Raises:
+        ValueError: nothing is registered under that name, or it does not take a parameter or its value.
+    """
+    cls = class_at(locate(modality, name))
+    check_parameters(name, cls, parameters)
+    made: Encoder = cls(**parameters)
     return made
 
 

@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,13 @@ class Sound:
     """A clip, prepared and analysed.
 
     `samples` float32 [n] are denoised if the encoder does so, trimmed and at -23 LUFS; `spectrum` and `rhythm` are
-    computed on them. `rms_db` (dB below full scale) and `loudness_lufs` (None in silence) are those of the clip before;
-    `trimmed_s` is the length in seconds that was cut off at both ends.
+    computed on them. `waveform` is the clip as it was decoded, at the encoder's `sample_rate`. `rms_db` (dB below full
+    scale) and `loudness_lufs` (None in silence) are those of the clip before; `trimmed_s` is the length in seconds that
+    was cut off at both ends.
     """
 
     samples: np.ndarray
+    waveform: np.ndarray
     spectrum: Spectrum
     rhythm: Rhythm
     rms_db: float
@@ -62,11 +65,16 @@ class AudioEncoder(Encoder):
         trim_db: parts so many dB below the loudest moment are cut off at the beginning and the end.
         timeout_s: wall-clock limit on decoding a sound, in seconds; not part of the fingerprint.
 
+    Attributes:
+        sample_rate: samples a second of the waveforms that `embed` is given, in Hz. The readable columns are measured
+            at 22,050 Hz whatever it is.
+
     Raises:
         ValueError: a parameter is out of its range.
     """
 
     modality = "audio"
+    sample_rate: int = SAMPLE_RATE
 
     def __init__(
         self,
@@ -101,7 +109,7 @@ class AudioEncoder(Encoder):
             "denoise": self.denoise,
             "trim_db": self.trim_db,
             "target_lufs": TARGET_LUFS,
-            "sample_rate": SAMPLE_RATE,
+            "sample_rate": self.sample_rate,
             "cancelled": CANCELLED,
             "window": WINDOW,
             "hop": HOP,
@@ -114,13 +122,17 @@ class AudioEncoder(Encoder):
 
     def decode(self, content: Path) -> Clip:
         """Decodes the file at `content`; raises as `decode_audio`. Thread-safe."""
-        return decode_audio(
+        read = partial(
+            decode_audio,
             content,
             max_seconds=self.max_seconds,
             timeout_s=self.timeout_s,
             window_s=self.window_s,
             windows=self.windows,
         )
+        clip = read()
+        # Decoded anew, not resampled, so that a rate above 22,050 Hz has what such a sound holds.
+        return clip if self.sample_rate == SAMPLE_RATE else replace(clip, resampled=read(rate=self.sample_rate).samples)
 
     def vectors(self, decoded: Sequence[Clip]) -> np.ndarray:
         """Vectors of clips, float32 [n, dim], in order, without the readable columns."""
@@ -140,12 +152,18 @@ class AudioEncoder(Encoder):
         frames = spectrum(samples)
         return Sound(
             samples=samples,
+            waveform=waveform(clip),
             spectrum=frames,
             rhythm=rhythm(onset_envelope(frames.mel_db), FRAMES_PER_S),
             rms_db=rms_db,
             loudness_lufs=integrated_loudness(clip.samples),
             trimmed_s=(len(clip.samples) - len(trimmed)) / SAMPLE_RATE,
         )
+
+
+def waveform(clip: Clip) -> np.ndarray:
+    """The clip's samples at the rate of the encoder that decoded it, float32 [n]."""
+    return clip.samples if clip.resampled is None else clip.resampled
 
 
 def _columns(clip: Clip, sound: Sound) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Any audio file, or the sound track of a video → mono samples at 22,050 Hz."""
+"""Any audio file, or the sound track of a video → mono samples at 22,050 Hz, or another rate."""
 
 import struct
 import time
@@ -28,13 +28,15 @@ class Clip:
 
     `samples` is float32 [n], mono, at 22,050 Hz, from -1 to 1. `sample_rate` is the file's own, in Hz. `duration_s` is
     the length of the samples, in seconds; `truncated` is True where they aren't the whole file. `header_duration_s` is
-    the file's length by its header, in seconds, which may be wrong, or None.
+    the file's length by its header, in seconds, which may be wrong, or None. `resampled` is the sound at another rate
+    that an encoder wants, or None.
     """
 
     samples: np.ndarray
     sample_rate: int
     truncated: bool
     header_duration_s: float | None = None
+    resampled: np.ndarray | None = None
 
     @property
     def duration_s(self) -> float:
@@ -42,7 +44,13 @@ class Clip:
 
 
 def decode_audio(
-    path: Path, *, max_seconds: float = 60.0, timeout_s: float = 60.0, window_s: float = 10.0, windows: int = 6
+    path: Path,
+    *,
+    max_seconds: float = 60.0,
+    timeout_s: float = 60.0,
+    window_s: float = 10.0,
+    windows: int = 6,
+    rate: int = SAMPLE_RATE,
 ) -> Clip:
     """Decodes a file's first audio stream that can be decoded: all of it, or of a long one several windows, joined.
 
@@ -57,6 +65,7 @@ def decode_audio(
         timeout_s: wall-clock limit, in seconds.
         window_s: length of a window in seconds, limited to `max_seconds` / `windows`.
         windows: number of windows.
+        rate: samples a second, in Hz, if they are to be others than a clip's.
 
     Raises:
         MediaError: "no-audio" for a file without a sound track that FFmpeg has a decoder for, "missing", "empty",
@@ -69,17 +78,17 @@ def decode_audio(
     length_s = min(window_s, max_seconds / windows)
     refusals: list[MediaError] = []
     for track in header.tracks:
-        read = partial(_samples, path, track=track.position, deadline=deadline)
+        read = partial(_samples, path, track=track.position, rate=rate, deadline=deadline)
         try:
             if track.channels > MOST_CHANNELS:
                 detail = f"the sound track has {track.channels} channels, and at most {MOST_CHANNELS} are read"
                 raise MediaError("undecodable", detail)
-            samples = _windows(read, windows, length_s, header.duration_s, max_seconds=max_seconds)
+            samples = _windows(read, windows, length_s, header.duration_s, max_seconds=max_seconds, rate=rate)
             if samples is not None:
                 return Clip(samples, track.sample_rate, True, header.duration_s)
             # A little more than wanted is read, to see whether the file goes on.
             samples = read(start_s=0.0, seconds=max_seconds + _SPARE_S)
-            most = round(max_seconds * SAMPLE_RATE)
+            most = round(max_seconds * rate)
             return Clip(samples[:most], track.sample_rate, len(samples) > most, header.duration_s)
         except MediaError as error:
             if error.reason == "timeout":
@@ -90,7 +99,13 @@ def decode_audio(
 
 
 def _windows(
-    read: Callable[..., np.ndarray], count: int, length_s: float, duration_s: float | None, *, max_seconds: float
+    read: Callable[..., np.ndarray],
+    count: int,
+    length_s: float,
+    duration_s: float | None,
+    *,
+    max_seconds: float,
+    rate: int,
 ) -> np.ndarray | None:
     """Samples of `count` windows of `length_s` seconds in the middle of equal parts of the file, joined.
 
@@ -99,6 +114,7 @@ def _windows(
         count, length_s: number of windows and their length in seconds.
         duration_s: the file's length in seconds by its header, or None.
         max_seconds: a file up to this length is read without windows.
+        rate: samples a second.
 
     Returns: float32 [n]; None for a file that is read without windows, or where a window is incomplete.
 
@@ -107,7 +123,7 @@ def _windows(
     """
     if count < 2 or duration_s is None or duration_s <= max_seconds + _SPARE_S:
         return None
-    wanted = round(length_s * SAMPLE_RATE)
+    wanted = round(length_s * rate)
     parts = []
     for start in (np.arange(count) + 0.5) * (duration_s / count) - length_s / 2:
         try:
@@ -122,12 +138,13 @@ def _windows(
     return np.concatenate(parts)
 
 
-def _samples(path: Path, *, track: int, start_s: float, seconds: float, deadline: float) -> np.ndarray:
+def _samples(path: Path, *, track: int, rate: int, start_s: float, seconds: float, deadline: float) -> np.ndarray:
     """At most `seconds` of a track from the second `start_s` on: float32 [n], mono, n > 0, finite, from -1 to 1.
 
     Args:
         path: the file.
         track: its place among the file's audio streams.
+        rate: samples a second.
         start_s, seconds: what is read, in seconds.
         deadline: limit on `time.monotonic()`, in seconds.
 
@@ -143,12 +160,12 @@ def _samples(path: Path, *, track: int, start_s: float, seconds: float, deadline
         # number changes within the track FFmpeg mixes to the first one, and may amplify unless `rematrix_maxval` is 1.
         output={
             "map": f"0:a:{track}",
-            "ar": SAMPLE_RATE,
+            "ar": rate,
             "rematrix_maxval": 1,
             "format": "au",
             "acodec": "pcm_f32be",
         },
-        max_bytes=4 * MOST_CHANNELS * (round(seconds * SAMPLE_RATE) + SAMPLE_RATE),
+        max_bytes=4 * MOST_CHANNELS * (round(seconds * rate) + rate),
     )
     channels = _channels(data)
     if not len(channels):

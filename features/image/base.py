@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -38,22 +38,22 @@ class ImageEncoder(Encoder):
     """Base class of the image encoders; a subclass adds `name`, `version`, `dim` and `embed`.
 
     Args:
-        fit: how a picture becomes a square: `squash` takes all of it and changes its proportions, `crop` keeps them and
-            takes the middle of it (see `load_picture`).
+        fit: how a picture becomes a square: `squash` takes all of it and changes its proportions, `crop` and
+            `cover` keep them and take the middle of it (see `load_picture`).
 
     Attributes:
         side: height and width, in pixels, of the squares that `embed` takes.
 
     Raises:
-        ValueError: `fit` is neither.
+        ValueError: `fit` is none of them.
     """
 
     modality = "image"
-    side: ClassVar[int] = 224
+    side: int = 224
 
     def __init__(self, *, fit: Fit = "squash") -> None:
         if fit not in get_args(Fit):
-            raise ValueError(f"fit is {fit!r}; expected {' or '.join(get_args(Fit))}")
+            raise ValueError(f"fit is {fit!r}; expected one of {', '.join(get_args(Fit))}")
         self.fit = fit
 
     def parameters(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from features.base import MediaError
 from features.image.flatten import flatten
 from features.image.svg import HEAD_BYTES, is_svg, rasterise
 
-Fit = Literal["squash", "crop"]
+Fit = Literal["squash", "crop", "cover"]
 
 SIDE = 224
 MAX_BYTES = 256 << 20
@@ -48,8 +48,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
-# The share of the short side that `crop` keeps: ImageNet networks are tested on 224 of 256 pixels.
-_MIDDLE = 224 / 256
+# The share of the short side that is kept: ImageNet networks are tested on 224 of 256 pixels.
+_MIDDLE: dict[Fit, float] = {"crop": 224 / 256, "cover": 1.0}
 # What Pillow's parsers raise on malformed files.
 _PARSER_ERRORS = (
     OSError,
@@ -93,7 +93,7 @@ def load_picture(path: Path, *, side: int = SIDE, fit: Fit = "squash") -> Pictur
         side: height and width of `Picture.pixels`.
         fit: `squash` takes the whole picture and changes its proportions: cropping loses the top and bottom of a 2:3
             poster. `crop` keeps the proportions: the short side is scaled to 256/224 of `side`, then the middle is cut
-            out, as ImageNet networks were tested.
+            out, as ImageNet networks were tested. `cover` cuts off the ends of the long side alone, as CLIP does.
 
     Raises:
         MediaError: "missing", "empty", "too-large", "unknown-format", "undecodable", "timeout" or "out-of-memory", with
@@ -131,7 +131,7 @@ def _square(
     image: Image.Image, size: tuple[int, int], *, side: int, fit: Fit, turn: Image.Transpose | None
 ) -> np.ndarray:
     """uint8 [side, side, 3], upright: all of `image` or its middle; `size` is the file's, as `image` may be reduced."""
-    across, down = (1.0, 1.0) if fit == "squash" else (_MIDDLE * min(size) / length for length in size)
+    across, down = (1.0, 1.0) if fit == "squash" else (_MIDDLE[fit] * min(size) / length for length in size)
     left, top = (1 - across) / 2 * image.width, (1 - down) / 2 * image.height
     box = (left, top, image.width - left, image.height - top)
     scaled = image.resize((side, side), Image.Resampling.BICUBIC, box=box)

@@ -92,7 +92,7 @@ def _network(precision: str | None) -> SentenceNetwork:
         return [tokens] if precision is None else [tokens, mask]
 
     network = _onnx_encoder(file) if precision is None else _encoder(file, precision)
-    special = (vocabulary.begin, vocabulary.end, vocabulary.padding)
+    special = (vocabulary.begin,), (vocabulary.end,), vocabulary.padding
     return SentenceNetwork(network, embedded, *special, file.positions, one_by_one=precision is None)
 
 

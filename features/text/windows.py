@@ -24,16 +24,18 @@ class SentenceNetwork:
     """A network that makes one vector of a window of tokens.
 
     `inputs` maps token ids, int32 [n, length], and a mask, bool [n, length], False for padding, to the inputs of
-    `network`, whose output is [n, dim]. A window is the token `begin`, at most `longest - 2` tokens of text, the token
-    `end`; it is filled up with `padding`, unless the network takes windows `one_by_one`, each at its own length.
+    `network`, whose output is [n, dim]. A window is the tokens `begin`, tokens of text, the tokens `end`, at most
+    `longest` in all. It is filled up with `padding`, to the full length if it is `padded`; not at all if the network
+    takes windows `one_by_one`, each at its own length.
     """
 
     network: "keras.Model | Network"
     inputs: Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
-    begin: int
-    end: int
+    begin: tuple[int, ...]
+    end: tuple[int, ...]
     padding: int
     longest: int
+    padded: bool = False
     one_by_one: bool = False
 
     def vectors(self, texts: Sequence[Sequence[int]], *, batch: int) -> np.ndarray:
@@ -47,16 +49,17 @@ class SentenceNetwork:
 
         Returns: float32 [len(texts), dim], rows of length 1.
         """
-        room = self.longest - 2
+        special = len(self.begin) + len(self.end)
+        room = self.longest - special
         windows = [
-            (row, [self.begin, *text[start : start + room], self.end])
+            (row, [*self.begin, *text[start : start + room], *self.end])
             for row, text in enumerate(texts)
             for start in range(0, max(len(text), 1), room)
         ]
         pooled = self._pooled([window for _, window in windows], batch=batch)
         sums = np.zeros((len(texts), pooled.shape[1]), np.float64)
         for (row, window), vector in zip(windows, pooled, strict=True):
-            sums[row] += max(len(window) - 2, 1) * vector.astype(np.float64)
+            sums[row] += max(len(window) - special, 1) * vector.astype(np.float64)
         return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
     def _pooled(self, windows: Sequence[list[int]], *, batch: int) -> np.ndarray:
@@ -86,4 +89,6 @@ class SentenceNetwork:
     def _length(self, tokens: int) -> int:
         if self.one_by_one:
             return tokens
+        if self.padded:
+            return self.longest
         return next((length for length in _LENGTHS if tokens <= length < self.longest), self.longest)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pyspark.resource import ResourceInformation
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+_ENGINES = ("tensorflow", "onnxruntime")
 
 
 def pin(resources: Mapping[str, ResourceInformation]) -> None:
@@ -15,13 +16,13 @@ def pin(resources: Mapping[str, ResourceInformation]) -> None:
     Without a GPU among the task's `resources` nothing is changed.
 
     Raises:
-        RuntimeError: this process, which runs one task after the other, has TensorFlow on another GPU already.
+        RuntimeError: this process, which runs one task after the other, has an engine on another GPU already.
     """
     given = resources.get("gpu")
     if given is None:
         return
     address = given.addresses[0]
-    if "tensorflow" in sys.modules and os.environ.get(VISIBLE) != address:
+    if any(engine in sys.modules for engine in _ENGINES) and os.environ.get(VISIBLE) != address:
         raise RuntimeError(
             f"this worker works on GPU {os.environ.get(VISIBLE)} and was given a task for GPU {address}; "
             "let every executor have one GPU (spark.executor.resource.gpu.amount 1)"

@@ -5,9 +5,8 @@ made with its parameters. No network is built and nothing is fitted; TensorFlow 
 named that is a Keras model.
 """
 
-import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,7 +19,7 @@ from fusion.missing.policy import Policy
 from fusion.missing.registry import POLICIES
 from fusion.models.base import Strategy
 from fusion.models.registry import STRATEGIES, strategy
-from schemas.classes import class_at
+from schemas.classes import check_parameters, class_at
 from schemas.config import AUTO, Config, ConfigError, EncoderChoice, Fusion, in_words
 from schemas.errors import did_you_mean
 from schemas.features import GIVEN, is_given
@@ -30,12 +29,16 @@ def check(config: Config) -> None:
     """Resolve every name of a configuration, and see that settings that belong together fit.
 
     Raises:
-        ConfigError: a name is unknown, something does not take a parameter, weights or modules are missing, the gate's
+        ConfigError: a name is unknown, something does not take a parameter, weights or modules are missing, a model
+            takes other contents than its encoder is told to give it, vectors of one space differ in width, the gate's
             metric is none, or a search for parameters has nothing to search.
     """
-    for modality, several in config.extract.encoders.items():
-        for choice in several:
-            _check_encoder(modality, choice)
+    made = [
+        (f"{modality} {choice.name!r}", _check_encoder(modality, choice))
+        for modality, several in config.extract.encoders.items()
+        for choice in several
+    ]
+    _check_spaces(made)
     _check_fusion(config.fusion)
     metric = config.evaluate.gate_metric
     if metric not in METRICS:
@@ -60,7 +63,7 @@ def settings(values: Mapping[str, Any], given: Any, *, source: str, place: str =
             yield f"{place}{name}: {json.dumps(value, ensure_ascii=False)} ({source if here else 'default'})"
 
 
-def _check_encoder(modality: str, choice: EncoderChoice) -> None:
+def _check_encoder(modality: str, choice: EncoderChoice) -> Encoder:
     """Find the class and make the encoder; its fingerprint needs the weights, which are read but not loaded."""
     place = f"extract.encoders.{modality}"
     try:
@@ -76,6 +79,19 @@ def _check_encoder(modality: str, choice: EncoderChoice) -> None:
         raise ConfigError(f"{place}: {choice.name!r}: {error}") from None
     if is_given(fingerprint) and not choice.is_given:
         raise ConfigError(f"{place}: {choice.name!r} calls itself {made.name!r}; names that begin so are {GIVEN}'s own")
+    return made
+
+
+def _check_spaces(encoders: Sequence[tuple[str, Encoder]]) -> None:
+    """See that encoders which share a space have vectors of one width; each comes with what an error calls it."""
+    first: dict[str, tuple[str, int]] = {}
+    for name, made in encoders:
+        other, width = first.setdefault(made.space, (name, made.dim)) if made.space else (name, made.dim)
+        if made.dim != width:
+            raise ConfigError(
+                f"extract.encoders: {other} and {name} share the space {made.space!r} with vectors {width} and "
+                f"{made.dim} wide; give both towers of one model, or another space"
+            )
 
 
 def _check_fusion(fusion: Fusion) -> None:
@@ -115,31 +131,13 @@ def _made(place: str, what: str, cls: type, parameters: Mapping[str, Any]) -> An
     Raises:
         ConfigError: it does not take one of the parameters, or not that value.
     """
-    known = _arguments(cls)
-    for name in parameters:
-        if name not in known:
-            near = did_you_mean(name, known)
-            takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise ConfigError(f"{place}: {what} has no parameter {name!r}; {near}{takes}")
+    try:
+        check_parameters(what, cls, parameters)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from None
     try:
         return cls(**parameters)
     except ValidationError as error:
         raise ConfigError(f"{place}: {what}: {in_words(error)}") from None
     except (TypeError, ValueError, OSError) as error:
         raise ConfigError(f"{place}: {what}: {error}") from None
-
-
-def _arguments(cls: Any) -> list[str]:
-    """Names of the arguments of a class's constructor, with those of its bases where it hands on `**others`, and the
-    settings of a training where it has one."""
-    names: list[str] = []
-    for base in cls.__mro__:
-        if "training_arguments" in vars(base):
-            return [*names, *cls.training_arguments()]
-        if "__init__" not in vars(base):
-            continue
-        _, *arguments = inspect.signature(vars(base)["__init__"]).parameters.values()
-        names += [one.name for one in arguments if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-        if all(one.kind != one.VAR_KEYWORD for one in arguments):
-            break
-    return names

@@ -1,6 +1,7 @@
 """What holds for every registered encoder."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ from features.registry import ENCODERS, encoder
 from features.text.base import TextEncoder
 from features.text.nlp.analysis import Analysis
 from schemas.table import MEDIA
+from tests.features import tiny_keras_hub, tiny_onnx
 from tests.features.conftest import clicks, panned, save, sine, texture
 from tests.features.text import tiny_bert
 
@@ -24,18 +26,36 @@ DIMS = {
     "bert": tiny_bert.WIDTH,
     "efficientnet-lite0": 1280,
     "hog": 386,
+    "keras-hub": tiny_keras_hub.WIDTH,
+    "onnx": tiny_onnx.WIDTH,
     "resnet50": 2048,
     "vgg16": 4096,
     "mel-mfcc": 311,
     "mfcc": 80,
     "frame-sequence": 1314,
+    "frame-mean": 386,
     "frame-rnn": 1058,
     "given": 3,
 }
-CHECKPOINT = TemporaryDirectory()
+FOLDER = TemporaryDirectory()
+# By name, or by modality and name where several encoders have the name.
+WEIGHTS: dict[str, Callable[[Path], str]] = {
+    "bert": tiny_bert.write,
+    "text keras-hub": lambda folder: tiny_keras_hub.write(folder, "clip"),
+    "image keras-hub": lambda folder: tiny_keras_hub.write(folder, "vit"),
+    "audio keras-hub": lambda folder: tiny_keras_hub.write(folder, "moonshine"),
+    "text onnx": lambda folder: tiny_onnx.text(folder / "model.onnx"),
+    "image onnx": lambda folder: tiny_onnx.image(folder / "model.onnx"),
+    "audio onnx": lambda folder: tiny_onnx.audio(folder / "model.onnx"),
+}
 # What an encoder cannot be made without, and what keeps its test short.
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "bert": {"weights": tiny_bert.write(Path(CHECKPOINT.name))},
+    "text keras-hub": {"tokenizer": str(Path(tiny_bert.write(Path(FOLDER.name)), "vocab.txt"))},
+    "audio keras-hub": {"piece_s": 1.0},
+    "text onnx": {"pooling": "mean", "max_tokens": 24},
+    "image onnx": {"size": tiny_onnx.SIDE, "output": "embeds"},
+    "audio onnx": {"piece_s": 1.0},
+    "frame-mean": {"appearance": {"name": "hog"}},
     "resnet50": {"weights": "none", "batch": 2},
     "vgg16": {"weights": "none", "batch": 2},
     "given": {"name": "clip", "dim": 3},
@@ -49,9 +69,14 @@ OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
     "hog": {"fit": "crop"},
     "resnet50": {"fit": "squash"},
     "vgg16": {"precision": "mixed_bfloat16"},
+    "keras-hub": {"pooling": "max"},
+    "text onnx": {"prefix": "a "},
+    "image onnx": {"mean": 0.5},
+    "audio onnx": {"sample_rate": 8000},
     "mel-mfcc": {"denoise": "gate"},
     "mfcc": {"windows": 3},
     "frame-sequence": {"moments": 9},
+    "frame-mean": {"appearance": {"name": "hog", "parameters": {"fit": "crop"}}},
     "frame-rnn": {"units": 8},
     "given": {"name": "other"},
 }
@@ -61,15 +86,35 @@ NOT_IN_THE_FINGERPRINT: dict[str, dict[str, Any]] = {
     "efficientnet-lite0": {"batch": 3},
     "resnet50": {"batch": 3},
     "vgg16": {"batch": 3},
+    "keras-hub": {"batch": 3, "space": "clip"},
+    "onnx": {"batch": 3, "space": "clip"},
     "mel-mfcc": {"timeout_s": 9.0},
     "mfcc": {"timeout_s": 9.0},
     "frame-sequence": {"timeout_s": 9.0},
+    "frame-mean": {"timeout_s": 9.0},
     "frame-rnn": {"timeout_s": 9.0},
 }
 
 
 def make(name: str, modality: str, /, **parameters: Any) -> Encoder:
-    return encoder(modality, name, **(PARAMETERS.get(name, {}) | parameters))
+    return encoder(modality, name, **(arguments(name, modality) | parameters))
+
+
+def arguments(name: str, modality: str) -> dict[str, Any]:
+    """`PARAMETERS` of an encoder, and its weights, which are written at the first call."""
+    return weights(name, modality) | (of(PARAMETERS, name, modality) or {})
+
+
+@cache
+def weights(name: str, modality: str) -> dict[str, str]:
+    if (write := of(WEIGHTS, name, modality)) is None:
+        return {}
+    return {"weights": write(Path(FOLDER.name, name, modality))}
+
+
+def of(table: dict[str, Any], name: str, modality: str) -> Any:
+    """What a table has under modality and name, or else under the name."""
+    return table.get(f"{modality} {name}", table.get(name))
 
 
 @pytest.fixture(params=sorted(ENCODERS), ids=lambda key: key[1])
@@ -113,15 +158,15 @@ def test_name_modality_and_width(made: Encoder) -> None:
 
 
 def test_fingerprint_follows_what_changes_the_vectors(made: Encoder) -> None:
-    parameters = PARAMETERS.get(made.name, {})
+    parameters = arguments(made.name, made.modality)
     assert make(made.name, made.modality).fingerprint == made.fingerprint
     changed = type("Changed", (type(made),), {"version": made.version + 1})(**parameters)
     assert changed.fingerprint != made.fingerprint
     retrained = type("Retrained", (type(made),), {"weights_hash": lambda self: "other"})(**parameters)
     assert retrained.fingerprint != made.fingerprint
-    if other := OTHER_PARAMETERS.get(made.name):
+    if other := of(OTHER_PARAMETERS, made.name, made.modality):
         assert make(made.name, made.modality, **other).fingerprint != made.fingerprint
-    for name, value in NOT_IN_THE_FINGERPRINT.get(made.name, {}).items():
+    for name, value in (of(NOT_IN_THE_FINGERPRINT, made.name, made.modality) or {}).items():
         assert make(made.name, made.modality, **{name: value}).fingerprint == made.fingerprint
 
 

@@ -14,6 +14,7 @@ from features.base import MediaError
 from features.registry import encoder
 from features.video.decode import decode_video
 from features.video.motion.frame_motion import DIM as MOTION_DIM
+from tests.features import tiny_onnx
 from tests.features.conftest import panned, sine, texture
 
 MakeFile = Callable[..., Path]
@@ -117,6 +118,16 @@ def test_sequence_holds_the_frames_embeddings(make_film: MakeFile) -> None:
         np.testing.assert_allclose(row["frame_times_s"], [0, 0.4], atol=2e-3)
         assert (row["width"], row["height"], row["frames"]) == (192, 192, 2)
         assert (row["objects"], row["audio_vector"], row["has_audio"]) == (None, None, False)
+
+
+def test_a_mean_of_frames_stands_in_its_image_encoder_s_space(make_film: MakeFile, tmp_path: Path) -> None:
+    """Frames of two greys, 51 and 153 of 255, two of each: their mean is 0.4 of white, and the colours sum to 1.2."""
+    pictures = {"weights": tiny_onnx.image(tmp_path / "model.onnx"), "output": "embeds", "size": tiny_onnx.SIDE}
+    means = made("frame-mean", appearance={"name": "onnx", "parameters": pictures | {"space": "clip"}}, rate=2.5)
+    film = means.decode(make_film(greys(np.array([51] * 20 + [153] * 20)), "film.mkv", *LOSSLESS))
+    (vector,) = means.encode([film])["vector"].to_pylist()
+    np.testing.assert_allclose(vector, [0.4, 0.4, 0.4, 1.2], atol=0.01)
+    assert means.space == "clip"
 
 
 def test_the_sound_track_has_the_sound_encoders_vector(make_film: MakeFile, make_wav: MakeFile) -> None:

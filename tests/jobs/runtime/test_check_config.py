@@ -13,6 +13,8 @@ from fusion.evaluation.evaluate import METRICS, evaluate
 from jobs.runtime.check_config import check, settings
 from schemas.config import Config, ConfigError, load
 from schemas.table import MEDIA
+from tests.features import tiny_onnx
+from tests.features.text import tiny_bert
 from tests.fusion.worlds import history_of
 
 
@@ -94,6 +96,23 @@ def test_a_name_of_fusion_is_found_or_refused(given: dict, expected: str) -> Non
         ("text", {"name": "tests.jobs.toys:Gift"}, "'tests.jobs.toys:Gift' calls itself 'given-away'"),
         ("video", {"name": "frame-rnn", "parameters": {"momments": 4}}, r"'momments'; did you mean moments\?"),
         ("video", {"name": "frame-rnn", "parameters": {"appearance": {"name": "hgo"}}}, r"did you mean hog\?"),
+        (
+            "video",
+            {"name": "frame-mean", "parameters": {"appearance": {"name": "hog", "parameters": {"fitt": "crop"}}}},
+            r"frame-mean: hog has no parameter 'fitt'; did you mean fit\? it takes fit",
+        ),
+        ("image", {"name": "onnx", "parameters": {"weights": "/nowhere/clip.onnx"}}, "'/nowhere/clip.onnx', which is"),
+        (
+            "image",
+            {"name": "onnx", "parameters": {"weights": "x", "sise": 8}},
+            r"'sise'; did you mean size\? it takes w",
+        ),
+        ("audio", {"name": "onnx"}, "onnx: .*missing 1 required keyword-only argument: 'weights'"),
+        (
+            "text",
+            {"name": "keras-hub", "parameters": {"weights": "bert_base_en"}},
+            "'bert_base_en', which is no folder",
+        ),
     ],
 )
 def test_an_encoder_is_found_or_refused(modality: str, choice: dict, expected: str) -> None:
@@ -163,3 +182,27 @@ def test_a_line_for_each_setting_names_its_origin(tmp_path: Path) -> None:
     ):
         assert lines.count(line) == 1, line
     assert not any(line.startswith("events.weights.click") for line in lines)
+
+
+def test_a_model_that_takes_other_pictures_is_refused(tmp_path: Path) -> None:
+    weights = tiny_onnx.image(tmp_path / "model.onnx")
+    image = {"name": "onnx", "parameters": {"weights": weights, "output": "embeds", "size": 224}}
+    expected = (
+        r"extract\.encoders\.image: onnx: the model in .*model\.onnx takes pixels float32 \[n, 3, 16, 16\]; expected"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        check(Config.model_validate({"extract": {"encoders": {"image": image}}}))
+
+
+def test_vectors_of_one_space_have_one_width(tmp_path: Path) -> None:
+    weights = tiny_onnx.image(tmp_path / "model.onnx")
+    parameters = {"weights": weights, "output": "embeds", "size": tiny_onnx.SIDE, "space": "clip"}
+    words = {"weights": tiny_onnx.text(tmp_path / "words.onnx"), "pooling": "mean", "max_tokens": 8, "space": "clip"}
+    encoders = {"image": {"name": "onnx", "parameters": parameters}, "text": {"name": "onnx", "parameters": words}}
+    check(Config.model_validate({"extract": {"encoders": encoders}}))
+    sounds = {"weights": tiny_onnx.audio(tmp_path / "sounds.onnx"), "space": "clip"}
+    other = {"name": "keras-hub", "parameters": {"weights": tiny_bert.write(tmp_path / "bert"), "space": "clip"}}
+    encoders |= {"text": other, "audio": {"name": "onnx", "parameters": sounds}}
+    expected = r"share the space 'clip' with vectors (16|4) and (16|4) wide; give both towers of one model"
+    with pytest.raises(ConfigError, match=expected):
+        check(Config.model_validate({"extract": {"encoders": encoders}}))

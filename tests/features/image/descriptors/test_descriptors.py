@@ -203,5 +203,5 @@ def test_vector_of_hog_has_three_blocks_of_length_one() -> None:
 
 
 def test_fit_that_there_is_not() -> None:
-    with pytest.raises(ValueError, match="fit is 'stretch'; expected squash or crop"):
+    with pytest.raises(ValueError, match="fit is 'stretch'; expected one of squash, crop, cover"):
         encoder("image", "hog", fit="stretch")
