@@ -12,6 +12,7 @@ from schemas.table import MEDIA, Medium
 
 ENCODERS: dict[tuple[str, str], str] = {
     ("text", "e5-small"): "features.text.e5:E5Small",
+    ("text", "minilm-l6"): "features.text.minilm:MiniLM",
     ("text", "word-vectors"): "features.text.word_vectors:WordVectors",
     ("text", "bag-of-words"): "features.text.bag:BagOfWords",
     ("text", "bert"): "features.text.bert:Bert",

@@ -25,6 +25,8 @@ class OnnxText(TokenisedEncoder):
         pooling: `none`, or for an output [n, tokens, width] `cls`, `mean` or `max` (`features.pooling`).
         dim: width of the vector, where the model does not declare it.
         padded: fill up every window, for models that were trained so (SigLIP).
+        one_by_one: a call takes one window, for models whose numbers are rounded to 8 bits by the range of a call's
+            values: a text's vector then does not depend on the texts beside it.
         tokens: `tokenizer`, `prefix`, `max_tokens`, `padding`, `batch`, `space`, `max_characters`, as in
             `TokenisedEncoder`; `max_tokens` is needed where the model fixes none.
 
@@ -43,6 +45,7 @@ class OnnxText(TokenisedEncoder):
         pooling: str = "none",
         dim: int | None = None,
         padded: bool = False,
+        one_by_one: bool = False,
         **tokens: Any,
     ) -> None:
         self.model = OnnxModel(weights, output=output, pooling=pooling, dim=dim)
@@ -53,6 +56,7 @@ class OnnxText(TokenisedEncoder):
         self.inputs = sorted(inputs, key=lambda tensor: tensor.name != IDS)
         fixed = self.inputs[0].shape[1:2] if self.inputs[0].shape else ()
         self.padded = padded or any(isinstance(size, int) for size in fixed)
+        self.one_by_one = one_by_one
         longest = self.max_tokens or next((size for size in fixed if isinstance(size, int)), None)
         if longest is None:
             raise ValueError(f"the model in {weights} takes any number of tokens; give those of a window as max_tokens")
@@ -65,7 +69,7 @@ class OnnxText(TokenisedEncoder):
         return self.model.width
 
     def parameters(self) -> dict[str, Any]:
-        return super().parameters() | self.model.parameters() | {"padded": self.padded}
+        return super().parameters() | self.model.parameters() | {"padded": self.padded, "one_by_one": self.one_by_one}
 
     def weight_files(self) -> Sequence[Path]:
         return [*self.model.declared.files, *super().weight_files()]
@@ -75,4 +79,13 @@ class OnnxText(TokenisedEncoder):
             given = {MASK: mask, TYPES: np.zeros_like(ids)}
             return [*(given.get(tensor.name, ids) for tensor in self.inputs), mask.mean(axis=1)]
 
-        return SentenceNetwork(self.model.network(self.inputs), inputs, begin, end, padding, self.longest, self.padded)
+        return SentenceNetwork(
+            self.model.network(self.inputs),
+            inputs,
+            begin,
+            end,
+            padding,
+            self.longest,
+            self.padded,
+            self.one_by_one and not self.padded,
+        )

@@ -21,6 +21,7 @@ from tests.features.text import tiny_bert
 
 DIMS = {
     "e5-small": 384,
+    "minilm-l6": 384,
     "word-vectors": 384,
     "bag-of-words": 1024,
     "bert": tiny_bert.WIDTH,
@@ -62,6 +63,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
     "e5-small": {"max_characters": 9},
+    "minilm-l6": {"max_characters": 9},
     "word-vectors": {"max_characters": 9},
     "bag-of-words": {"dim": 64},
     "bert": {"pooling": "cls"},
