@@ -112,7 +112,7 @@ class EncoderChoice(Section):
 
 Encoders = tuple[EncoderChoice, ...]
 ENCODERS: dict[Medium, Encoders] = {
-    "text": (EncoderChoice(name="e5-small"),),
+    "text": (EncoderChoice(name="e5-small"), EncoderChoice(name="minilm-l6")),
     "image": (EncoderChoice(name="efficientnet-lite0"),),
     "audio": (EncoderChoice(name="mel-mfcc"),),
     "video": (EncoderChoice(name="frame-sequence"),),

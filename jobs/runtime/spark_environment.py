@@ -68,10 +68,21 @@ def class_archive() -> Path:
 
 
 def java_version(java: str) -> int:
-    """Major version of a `java`, 0 where it does not run."""
+    """Major version of a `java`, 0 where it does not run.
+
+    It stands in the file `release` of its installation; where there is none, `java` is asked, which takes long.
+    """
+    release = Path(java).resolve().parent.parent / "release"
     try:
-        printed = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    found = re.search(r'version "(\d+)', printed)
+        text = release.read_text("utf-8")
+    except OSError:
+        text = _asked(java)
+    found = re.search(r'(?:JAVA_VERSION=|version )"(\d+)', text)
     return int(found.group(1)) if found else 0
+
+
+def _asked(java: str) -> str:
+    try:
+        return subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
+    except (OSError, subprocess.SubprocessError):
+        return ""

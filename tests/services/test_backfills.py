@@ -65,6 +65,7 @@ class Filled:
 def fill(running: Airflow, lake: Lake, how: Backfill, **options: str) -> Filled:
     how.start(running, NIGHTS, **options)
     states = running.wait(NIGHTS, seconds=PATIENCE_S)
+    how.look(running, NIGHTS)
     return Filled(lake, states, {r["logical_date"][:10]: running.tasks(r["dag_run_id"]) for r in running.runs()})
 
 
@@ -74,7 +75,7 @@ def all_green(filled: Filled) -> bool:
 
 @pytest.fixture(scope="module")
 def forwards(running: Airflow, fresh_lake: Callable[[], Lake]) -> Filled:
-    """Three nights at a time: started by clicking, and watched in the browser, where there is one."""
+    """Three nights at a time: started by clicking, and looked at in the browser, where there is one."""
     door = "ui" if CHROMIUM.exists() else "cli"
     return fill(running, fresh_lake(), Backfill(door, active=3, backwards=False))
 

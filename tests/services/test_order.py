@@ -52,6 +52,7 @@ def complete_in_order(running: Airflow, nights: list[str]) -> list[tuple[str, st
 def test_nights_end_in_order_however_they_are_started(running: Airflow, how: Backfill) -> None:
     how.start(running, NIGHTS[:3], dag=DAG)
     complete_in_order(running, NIGHTS[:3])
+    how.look(running, NIGHTS[:3], DAG)
 
 
 @pytest.mark.usefixtures("five_nights", "at_length")

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,6 +38,23 @@ def test_an_old_java_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert spark_environment.java_version(str(java)) == 11
     assert "NIGHTWEAVE_JRE" in spark_environment.java_environment()
+
+
+def test_the_version_stands_in_the_release_of_an_installation(tmp_path: Path) -> None:
+    """Which is read through links, as /usr/bin/java is one, and without starting anything."""
+    (tmp_path / "jdk" / "bin").mkdir(parents=True)
+    (tmp_path / "jdk" / "release").write_text('IMPLEMENTOR="Debian"\nJAVA_VERSION="21.0.3"\nJAVA_VERSION_DATE="2024"\n')
+    (tmp_path / "jdk" / "bin" / "java").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "java").symlink_to(tmp_path / "jdk" / "bin" / "java")
+    assert spark_environment.java_version(str(tmp_path / "java")) == 21
+    assert spark_environment.java_version(str(tmp_path / "nowhere" / "java")) == 0
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="the machine has no Java of its own")
+def test_it_is_the_version_that_java_says() -> None:
+    java = str(shutil.which("java"))
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
+    assert f'version "{spark_environment.java_version(java)}' in said
 
 
 @pytest.mark.night
