@@ -32,8 +32,8 @@ def test_what_a_profile_names_can_be_made(profile: str) -> None:
     for candidate in config.fusion.considered:
         create(candidate.strategy, candidate.parameters)
     for modality in MEDIA:
-        (choice,) = config.extract.encoders[modality]
-        assert encoder(modality, choice.name, **without_weights(choice.parameters)).fingerprint
+        for choice in config.extract.encoders[modality]:
+            assert encoder(modality, choice.name, **without_weights(choice.parameters)).fingerprint
 
 
 def test_the_reference_profile_makes_4096_columns() -> None:
@@ -88,11 +88,13 @@ def test_the_gpu_profile_asks_spark_for_gpus() -> None:
 
 def test_the_gpu_profile_makes_the_vectors_of_the_default_in_larger_batches() -> None:
     made, usual = (
-        {m: encoder(m, choice.name, **choice.parameters) for m, (choice,) in config.extract.encoders.items()}
-        for config in (load("gpu"), Config())
+        {m: [encoder(m, one.name, **one.parameters) for one in several] for m, several in extract.encoders.items()}
+        for extract in (load("gpu").extract, Config().extract)
     )
-    assert [made[m].fingerprint for m in MEDIA] == [usual[m].fingerprint for m in MEDIA]
-    assert [network.batch for network in (made["text"], made["image"], made["video"].appearance)] == [256] * 3
+    for modality in MEDIA:
+        assert [one.fingerprint for one in made[modality]] == [one.fingerprint for one in usual[modality]]
+    networks = (made["text"][0], made["image"][0], made["video"][0].appearance)
+    assert [network.batch for network in networks] == [256] * 3
 
 
 def test_the_discovery_script_says_what_the_driver_says(tmp_path: Path) -> None:

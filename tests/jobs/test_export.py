@@ -35,7 +35,10 @@ from tests.toys import empty
 
 NIGHT = dt.date(2026, 11, 1)
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
-CONFIG = "fusion: {split: {kind: per_user, test_share: 0.25, valid_share: 0.25}}\n"
+CONFIG = """
+extract: {encoders: {text: {name: e5-small}}}
+fusion: {split: {kind: per_user, test_share: 0.25, valid_share: 0.25}}
+"""
 ITEMS = {
     "d": ("t-d", ["i-d1", "i-d2"]),
     "a": ("t-a", []),
