@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.ready
 DEMO := build/demo
 BUNDLE := build/bundle
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+# Two processes of tests share the machine, and each starts others: one thread each for linear algebra.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 NO_MINUTES := not night and not services and not slow
 

@@ -4,14 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
+from fusion.data.matrix_factors import principal_axes
 
-MAX_EXACT_SIDE = 3000
-"""Longest shorter side of a matrix that is decomposed exactly; above it, a randomised method is used."""
 BLOCK = 4096
 """Users whose profiles are held at once."""
 
@@ -82,48 +80,6 @@ class Profiles:
         for start in range(0, len(users), BLOCK):
             rows = slice(start, start + BLOCK)
             yield rows, np.hstack([user_profiles(w[users[rows]], self.sources, self.masks) for w in weights])
-
-
-def principal_axes(likes: sp.csr_matrix, *, rank: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The right singular vectors of the likes, float64 [N, r], and their singular values [r], largest first.
-
-    r is the lesser of `rank` and the rank of the matrix, where a direction with less than 1e-6 of the largest value
-    counts as none. The sign of a vector is such that its largest entry by size is positive. A matrix with a short side
-    is decomposed through the eigenvectors of that side's Gram matrix; others by the randomised method of Halko,
-    Martinsson and Tropp (2011).
-
-    Args:
-        likes: CSR float32 [U, N].
-        seed: of the random test vectors.
-    """
-    if likes.nnz == 0:
-        return np.zeros((likes.shape[1], 0)), np.zeros(0)
-    matrix = likes.astype(np.float64)
-    if min(likes.shape) <= MAX_EXACT_SIDE:
-        axes, values = _through_gram(matrix, rank=rank)
-    else:
-        from sklearn.utils.extmath import randomized_svd
-
-        _, values, right = randomized_svd(matrix, rank, n_iter=4, random_state=seed)
-        axes = right.T
-    order = np.argsort(-values, kind="stable")
-    order = order[values[order] > 1e-6 * values.max()]
-    axes, values = axes[:, order], values[order]
-    return axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(values))]), values
-
-
-def _through_gram(matrix: sp.csr_matrix, *, rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Right singular vectors float64 [N, r] and singular values [r] of float64 [U, N]: with X Xᵀ = Q S² Qᵀ the vectors
-    are Xᵀ Q / S, and with Xᵀ X = V S² Vᵀ they are V."""
-    wide = matrix.shape[0] <= matrix.shape[1]
-    gram = (matrix @ matrix.T if wide else matrix.T @ matrix).toarray()
-    side = len(gram)
-    squares, vectors = scipy.linalg.eigh(gram, subset_by_index=(max(0, side - rank), side - 1))
-    values = np.sqrt(np.maximum(squares, 0))
-    if not wide:
-        return vectors, values
-    kept = values > 1e-6 * values.max()
-    return (matrix.T @ vectors[:, kept]) / values[kept], values[kept]
 
 
 def autoencoder_factors(likes: sp.csr_matrix, *, rank: int, ridge: float, seed: int) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
-"""Matrix factorisation of the likes by weighted alternating least squares (Hu, Koren and Volinsky 2008).
+"""Factors of a matrix: principal axes, and of likes those of weighted alternating least squares.
 
-By the package `implicit`, on one thread for identical fits.
+The latter (Hu, Koren and Volinsky 2008) by the package `implicit`, on one thread for identical fits.
 """
 
 from collections.abc import Iterator
@@ -8,10 +8,60 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+MAX_EXACT_SIDE = 3000
+"""Longest shorter side of a matrix that is decomposed exactly; above it, a randomised method is used."""
 ITERATIONS = 15
+
+
+def principal_axes(
+    rows: sp.csr_matrix | NDArray[np.float64], *, rank: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The right singular vectors of the rows, float64 [d, r], and their singular values [r], largest first.
+
+    r is the lesser of `rank` and the rank of the matrix, where a direction with less than 1e-6 of the largest value
+    counts as none. The sign of a vector is such that its largest entry by size is positive. A matrix with a short side
+    is decomposed through the eigenvectors of that side's Gram matrix; others by the randomised method of Halko,
+    Martinsson and Tropp (2011).
+
+    Args:
+        rows: CSR or float64 [n, d].
+        seed: of the random test vectors.
+    """
+    matrix = rows.astype(np.float64)
+    if not abs(matrix).sum():
+        return np.zeros((matrix.shape[1], 0)), np.zeros(0)
+    if min(matrix.shape) <= MAX_EXACT_SIDE:
+        axes, values = _through_gram(matrix, rank=rank)
+    else:
+        from sklearn.utils.extmath import randomized_svd
+
+        _, values, right = randomized_svd(matrix, rank, n_iter=4, random_state=seed)
+        axes = right.T
+    order = np.argsort(-values, kind="stable")
+    order = order[values[order] > 1e-6 * values.max()]
+    axes, values = axes[:, order], values[order]
+    return axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(values))]), values
+
+
+def _through_gram(
+    matrix: sp.csr_matrix | NDArray[np.float64], *, rank: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Right singular vectors float64 [d, r] and singular values [r] of float64 [n, d]: with X Xᵀ = Q S² Qᵀ the vectors
+    are Xᵀ Q / S, and with Xᵀ X = V S² Vᵀ they are V."""
+    wide = matrix.shape[0] <= matrix.shape[1]
+    gram = matrix @ matrix.T if wide else matrix.T @ matrix
+    side = gram.shape[0]
+    dense = gram if isinstance(gram, np.ndarray) else gram.toarray()
+    squares, vectors = scipy.linalg.eigh(dense, subset_by_index=(max(0, side - rank), side - 1))
+    values = np.sqrt(np.maximum(squares, 0))
+    if not wide:
+        return vectors, values
+    kept = values > 1e-6 * values.max()
+    return (matrix.T @ vectors[:, kept]) / values[kept], values[kept]
 
 
 def item_factors(likes: sp.csr_matrix, *, factors: int, ridge: float, alpha: float, seed: int) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fusion.data.attributes import AttributeEmbedding
 from fusion.data.catalog import Catalog, evenly_spaced
+from fusion.data.matrix_factors import principal_axes
 from schemas.table import ATTRIBUTES, MODALITIES
 
 MAX_ROWS = 20_000
@@ -62,14 +63,13 @@ class Projection:
                 mean[columns], scale[columns] = column_scale(rows[known, columns])
                 scale[columns] *= np.sqrt((columns.stop - columns.start) * len(blocks) / rows.shape[1])
         standard = (rows - mean) / scale * np.repeat(present, blocks, axis=1)
-        # eigh returns eigenvalues in ascending order; those that are 0 but for rounding are dropped.
-        values, axes = np.linalg.eigh(np.cov(standard, rowvar=False, ddof=0).reshape(len(mean), -1))
-        order = np.argsort(-values, kind="stable")[:dims]
-        order = order[values[order] > 1e-9 * max(1.0, values[-1])]
-        variance, axes = values[order], axes[:, order]
-        sign = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+        # the columns' means are 0: a block's over the rows that have it, and 0 for the others
+        axes, values = principal_axes(standard, rank=dims, seed=0)
+        variance = values**2 / len(standard)
+        varies = variance > 1e-9 * variance.max(initial=1.0)  # the others are rounding
+        axes, variance = axes[:, varies], variance[varies]
         common = np.sqrt(variance.mean()) if len(variance) else 1.0
-        arrays = [mean, scale, axes * sign / common, common / np.sqrt(variance)]
+        arrays = [mean, scale, axes / common, common / np.sqrt(variance)]
         mean, scale, axes, whitener = (array.astype(np.float32) for array in arrays)
         return Projection(mean, scale, axes, whitener, blocks)
 

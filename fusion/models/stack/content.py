@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fusion.data.attributes import AttributeEmbedding
 from fusion.data.catalog import Catalog, History
-from fusion.data.history_features import principal_axes, recency_matrix
+from fusion.data.history_features import recency_matrix
+from fusion.data.matrix_factors import principal_axes
 from fusion.models.base import block_slices
 from fusion.models.ridge import covariance, ridge_map, with_unit_variance
 from fusion.models.stack.kernel_features import KernelFeatures

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fusion.data.catalog import History
-from fusion.data.history_features import principal_axes, recency_matrix
-from fusion.data.matrix_factors import item_factors, user_factors
+from fusion.data.history_features import recency_matrix
+from fusion.data.matrix_factors import item_factors, principal_axes, user_factors
 from fusion.models.base import block_slices
 from fusion.models.ridge import covariance, with_unit_variance
 from fusion.models.stack.item_transitions import ItemTransitions

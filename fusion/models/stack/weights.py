@@ -1,6 +1,8 @@
 """The weights of a stack's scorers for one population, a Keras model."""
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -24,19 +26,51 @@ def fit_weights(rankings: Rankings | None) -> Mapping[str, float]:
     """
     if rankings is None:
         return {}
-    import keras
     import tensorflow as tf
+
+    n_scorers = len(rankings.scorers)
+    model = _weight_model(n_scorers)
+    for variable in model.optimizer.variables:
+        variable.assign(np.zeros(variable.shape))
+    weigh = model.get_layer("weigh")
+    weigh.set_weights([np.full((n_scorers, 1), PRIOR)])
+    weigh.kernel_regularizer.strength.assign(PRIOR_USERS / len(rankings))
+    target = rankings.relevant / rankings.relevant.sum(axis=1, keepdims=True)
+
+    def of_any_length(
+        scores: tf.Tensor, present: tf.Tensor, target: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        # data whose type does not tell their lengths goes through the graph of the fit before
+        scores = tf.compat.v1.placeholder_with_default(scores, (None, None, n_scorers))
+        present, target = (tf.compat.v1.placeholder_with_default(each, (None, None)) for each in (present, target))
+        return {"scores": scores, "present": present}, target
+
+    everything = tf.data.Dataset.from_tensors((rankings.scores, rankings.present, target.astype(np.float32)))
+    model.fit(everything.map(of_any_length).cache().repeat(STEPS), shuffle=False, verbose=0)
+    found = np.round(weigh.get_weights()[0][:, 0].astype(np.float64), DECIMALS)
+    return dict(zip(rankings.scorers, found.tolist(), strict=True))
+
+
+@cache
+def _weight_model(n_scorers: int) -> Any:
+    """The compiled model, scores float32 [Q, P, S] and `present` bool [Q, P] → logits float32 [Q, P], whose layer
+    `weigh` has the weights. A process builds it once and fits it again and again: building takes longer than a fit."""
+    import keras
     from keras import ops
 
-    strength = PRIOR_USERS / len(rankings)
-    scores = keras.Input(rankings.scores.shape[1:], name="scores")
-    present = keras.Input(rankings.present.shape[1:], name="present", dtype="bool")
+    class NearPrior(keras.regularizers.Regularizer):
+        """`strength` times the squared distance from the prior."""
+
+        def __init__(self) -> None:
+            self.strength = keras.Variable(0.0, trainable=False)
+
+        def __call__(self, weights: Any) -> Any:
+            return self.strength * ops.sum(ops.square(weights - PRIOR))
+
+    scores = keras.Input((None, n_scorers), name="scores")
+    present = keras.Input((None,), name="present", dtype="bool")
     weigh = keras.layers.Dense(
-        1,
-        use_bias=False,
-        kernel_initializer=keras.initializers.Constant(PRIOR),
-        kernel_constraint=keras.constraints.NonNeg(),
-        kernel_regularizer=lambda weights: strength * ops.sum(ops.square(weights - PRIOR)),
+        1, use_bias=False, kernel_constraint=keras.constraints.NonNeg(), kernel_regularizer=NearPrior(), name="weigh"
     )
     # items that are not in a user's pool get no share of the softmax
     logits = ops.where(present, ops.squeeze(weigh(scores), axis=-1), -1e9)
@@ -46,8 +80,5 @@ def fit_weights(rankings: Rankings | None) -> Mapping[str, float]:
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         steps_per_execution=STEPS // 4,
     )
-    target = rankings.relevant / rankings.relevant.sum(axis=1, keepdims=True)
-    everything = ({"scores": rankings.scores, "present": rankings.present}, target.astype(np.float32))
-    model.fit(tf.data.Dataset.from_tensors(everything).repeat(STEPS), shuffle=False, verbose=0)
-    found = np.round(weigh.get_weights()[0][:, 0].astype(np.float64), DECIMALS)
-    return dict(zip(rankings.scorers, found.tolist(), strict=True))
+    model.optimizer.build(model.trainable_variables)
+    return model

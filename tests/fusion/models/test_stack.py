@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from fusion.baselines.history import EASE
 from fusion.data.attributes import attribute_rows
 from fusion.data.catalog import Catalog, like_matrix
-from fusion.data.history_features import principal_axes
+from fusion.data.matrix_factors import principal_axes
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
 from fusion.models import registry
