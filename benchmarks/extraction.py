@@ -55,6 +55,7 @@ from jobs.runtime.night import Night
 from jobs.runtime.spark_environment import spark_environment
 from jobs.runtime.spark_session import spark_session
 from lake.lake import Lake
+from lake.spark import SparkEngine
 from schemas.config import Config, EncoderChoice, load
 from schemas.table import MEDIA, Medium
 from schemas.tables import Items
@@ -192,7 +193,10 @@ def _night(spark: SparkSession, sample: Sample, config: Config) -> tuple[float, 
             night = Night.of(date_=DATE, raw=str(sample.root), lake=lake.uri, config=None)
             night = Night(night.date, night.raw, night.lake, config)
             lake.write(Items, item_rows(sample, contents, night), {"date": DATE})
-            taken = [seconds(partial(extract_modality, lambda: spark, night, sample.modality)) for _ in range(2)]
+            taken = [
+                seconds(partial(extract_modality, lambda *_: SparkEngine(spark), night, sample.modality))
+                for _ in range(2)
+            ]
     return taken[0], taken[1]
 
 

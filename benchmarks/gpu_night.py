@@ -31,6 +31,7 @@ from jobs.extract import extract_modality
 from jobs.runtime.night import Night
 from jobs.runtime.spark_environment import spark_environment
 from jobs.runtime.spark_session import spark_session
+from lake.spark import SparkEngine
 from schemas.config import load
 from schemas.tables import FEATURES, Items
 
@@ -63,7 +64,7 @@ def _measure(options: argparse.Namespace) -> None:
             night = Night.of(date_=DATE, raw=str(sample.root), lake=f"{folder}/{name}", config=options.config)
             night.lake.write(Items, item_rows(Sample("image", sample.root, contents), contents, night), {"date": DATE})
             with _watched(bool(gpus)) as busy:
-                taken = seconds(partial(extract_modality, lambda: spark, night, "image"))
+                taken = seconds(partial(extract_modality, lambda *_: SparkEngine(spark), night, "image"))
         print(f"pictures: {len(sample.contents)} in {taken:.1f} s, {len(sample.contents) / taken:.1f}/s", flush=True)
         told = f"mean {statistics.mean(busy):.0f}%, median {statistics.median(busy):.0f}%" if busy else "not asked"
         print(f"GPUs busy: {told}")

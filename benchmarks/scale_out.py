@@ -23,6 +23,7 @@ from jobs.extract import extract_modality
 from jobs.runtime.night import Night
 from jobs.runtime.spark_environment import spark_environment
 from jobs.runtime.spark_session import spark_session
+from lake.spark import SparkEngine
 from schemas.tables import Items
 from tests.deploy import cluster as standalone
 
@@ -61,7 +62,7 @@ def _measure(options: argparse.Namespace) -> None:
             night = Night.of(date_=DATE, raw=str(sample.root), lake=f"{folder}/{name}", config=options.config)
             night.lake.write(Items, item_rows(Sample("image", sample.root, contents), contents, night), {"date": DATE})
             before, started = _processor_seconds(options.within), time.perf_counter()
-            extract_modality(lambda: spark, night, "image")
+            extract_modality(lambda *_: SparkEngine(spark), night, "image")
             seconds = time.perf_counter() - started
             busy, own = (after - b for after, b in zip(_processor_seconds(options.within), before, strict=True))
     print(len(sample.contents) / seconds, max(0.0, busy - own) / (seconds * (os.cpu_count() or 1)))

@@ -8,22 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.window import Window
-from pyspark.storagelevel import StorageLevel
+import pyarrow.compute as pc
 
-import lake.spark as tables
 from features.registry import encoder
 from jobs.landing import records
 from jobs.landing.raw import Raw, Refusal
 from jobs.runtime import agreement
-from jobs.runtime.arrival import check_arrived, check_kept
+from jobs.runtime.arrival import check_arrived, check_kept, kinds_read
 from jobs.runtime.completeness import reopen
+from jobs.runtime.engines import engines
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, NightError
-from jobs.runtime.spark_session import spark_session
+from lake.rows import Engine, Rows
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
 from schemas.table import FILES, MEDIA, STRINGS, Medium, Table
@@ -31,6 +27,8 @@ from schemas.tables import COUNTS_AS_OF, GivenVectors, Interactions, Items, Ledg
 
 log = logging.getLogger("nightweave.clean")
 
+BYTES_FOR_SPARK = 8 << 20
+"""Raw files that one core cleans in a quarter of a minute or so."""
 ROWS_PER_BATCH, CHARACTERS_PER_BATCH = 2000, 8_000_000
 ORIGIN = pa.schema(
     [
@@ -45,8 +43,9 @@ ORIGIN = pa.schema(
         pa.field("unknown", STRINGS),
     ]
 )
-_REFUSED = ("source", "position", "record_id", "reason", "detail", "rows")
+REFUSED = pa.schema([ORIGIN.field(name) for name in ("source", "position", "record_id", "reason", "detail", "rows")])
 MEDIA_REFUSALS = pa.list_(pa.struct([("uri", pa.string()), ("reason", pa.string()), ("detail", pa.string())]))
+MEDIA_ACCOUNT = pa.schema([("media_refusals", MEDIA_REFUSALS), ("hashed", pa.int64()), ("refused", pa.int64())])
 Normalise = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -70,7 +69,7 @@ class Parsed:
     table: type[Table]
     partition: Mapping[str, str]
     arrived: Arrived
-    fates: DataFrame
+    fates: Rows
 
     @property
     def key(self) -> list[str]:
@@ -87,15 +86,15 @@ class Counts:
 
 
 def parse(
-    files: DataFrame, *, raw: Raw, table: type[Table], fields: frozenset[str], record_id: str, normalise: Normalise
-) -> DataFrame:
+    files: Rows, *, raw: Raw, table: type[Table], fields: frozenset[str], record_id: str, normalise: Normalise
+) -> Rows:
     """Every record of `files` (column `path`) as one row: the table's columns, or the reason why it is refused.
-    Vectors are bytes, as `lake.spark.replace` takes them.
+    Vectors are bytes, as `lake.rows.Rows.replace` takes them.
 
     Beside them stand the columns of `ORIGIN`. Columns that a later step fills are null. Each file has one row more, its
     account: see `read_rows`.
     """
-    schema = pa.schema([*map(_in_spark, table.schema), *ORIGIN])
+    schema = pa.schema([*map(_vector_as_bytes, table.schema), *ORIGIN])
 
     def parse_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -103,7 +102,7 @@ def parse(
                 rows = read_rows(path, raw=raw, fields=fields, record_id=record_id, normalise=normalise)
                 yield from in_batches(rows, schema)
 
-    return files.mapInArrow(parse_batches, from_arrow_schema(schema))
+    return files.map(parse_batches, schema)
 
 
 def read_rows(
@@ -132,7 +131,8 @@ def read_rows(
     yield {"source": path, "counted": found.counted}
 
 
-def _in_spark(field: pa.Field) -> pa.Field:
+def _vector_as_bytes(field: pa.Field) -> pa.Field:
+    # what is refused has no columns of the table
     return pa.field(field.name, pa.binary() if field.name == "vector" else field.type)
 
 
@@ -141,28 +141,33 @@ def _encodable(value: Any) -> str:
     return str(value).encode("utf-8", "replace").decode()
 
 
-def resolve(parsed: DataFrame, *, key: tuple[str, ...], newest: tuple[Column, ...] = ()) -> DataFrame:
+def resolve(parsed: Rows, *, key: tuple[str, ...], newest: str | None = None) -> Rows:
     """Mark what became of each row in a new column `fate`: kept, refused, duplicate or superseded; `file` for the
     account of a file.
 
-    Of the rows with one key the first under `newest` is kept, then the last in file order. Of the others, those that
-    are equal to it are duplicates; the rest are superseded.
+    Of the rows with one key the first by `newest`, descending, is kept, then the last in file order. Of the others,
+    those that are equal to it are duplicates; the rest are superseded.
+
+    Args:
+        newest: an expression of SQL.
     """
-    refused, account = F.col("reason").isNotNull(), F.col("position").isNull()
-    same_key = Window.partitionBy(refused, account, *key).orderBy(*newest, F.desc("source"), F.desc("position"))
-    return parsed.withColumn(
-        "fate",
-        F.when(account, "file")
-        .when(refused, "refused")
-        .when(F.row_number().over(same_key) == 1, "kept")
-        .when(F.col("digest") == F.first("digest").over(same_key), "duplicate")
-        .otherwise("superseded"),
-    )
+    order = ", ".join(f"{what} DESC" for what in (newest, "source", "position") if what)
+    return parsed.select(f"""
+        SELECT *, CASE
+            WHEN position IS NULL THEN 'file'
+            WHEN reason IS NOT NULL THEN 'refused'
+            WHEN row_number() OVER same_key = 1 THEN 'kept'
+            WHEN digest = first_value(digest) OVER same_key THEN 'duplicate'
+            ELSE 'superseded' END AS fate
+        FROM {{rows}}
+        WINDOW same_key AS (PARTITION BY reason IS NULL, position IS NULL, {", ".join(key)} ORDER BY {order})
+    """)
 
 
-def with_media_keys(items: DataFrame, *, raw: Raw, max_bytes: int) -> DataFrame:
-    """Hash the files that items point to; a path that is refused leaves its list and stands in `media_refusals`."""
-    schema = pa.schema([*(f.with_nullable(True) for f in Items.schema), pa.field("media_refusals", MEDIA_REFUSALS)])
+def with_media_keys(items: Rows, *, raw: Raw, max_bytes: int) -> Rows:
+    """Hash the files that items point to; a path that is refused leaves its list and stands in `media_refusals`. Beside
+    them stand how many were `hashed` and how many `refused`."""
+    schema = pa.schema([*(f.with_nullable(True) for f in Items.schema), *MEDIA_ACCOUNT])
 
     def hashed(row: dict[str, Any]) -> dict[str, Any]:
         refusals = []
@@ -174,20 +179,33 @@ def with_media_keys(items: DataFrame, *, raw: Raw, max_bytes: int) -> DataFrame:
                 except Refusal as refusal:
                     refusals.append({"uri": uri, "reason": refusal.reason, "detail": refusal.detail})
             row |= {f"{medium}_keys": list(keys), f"{medium}_uris": list(keys.values())}
-        return row | {"media_refusals": refusals}
+        hashed = sum(len(row[f"{medium}_keys"]) for medium in FILES)
+        return row | {"media_refusals": refusals, "hashed": hashed, "refused": len(refusals)}
 
     def hash_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield from in_batches((hashed(row) for row in batch.to_pylist()), schema)
 
-    columns = [field.name for field in Items.schema]
-    return items.select(columns).mapInArrow(hash_batches, from_arrow_schema(schema))
+    columns = ", ".join(field.name for field in Items.schema)
+    return items.select(f"SELECT {columns} FROM {{rows}}").map(hash_batches, schema)
 
 
-def parsed_items(spark: SparkSession, night: Night) -> Parsed:
+def _media_refusals(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Of items with their media refused, a row of `REFUSED` for each such path."""
+    for batch in batches:
+        rows = (
+            {"source": found["uri"], "position": 0, "record_id": item["item_id"], "reason": found["reason"]}
+            | {"detail": found["detail"]}
+            for item in batch.select(["item_id", "media_refusals"]).to_pylist()
+            for found in item["media_refusals"]
+        )
+        yield from in_batches(rows, REFUSED)
+
+
+def parsed_items(engine: Engine, night: Night) -> Parsed:
     arrived = _arrived(night, "items")
     parsed = parse(
-        _files(spark, arrived),
+        _files(engine, arrived),
         raw=night.raw,
         table=Items,
         fields=records.ITEM_FIELDS,
@@ -196,44 +214,31 @@ def parsed_items(spark: SparkSession, night: Night) -> Parsed:
             records.item(record, night=night.date, config=night.config.clean) | {"date": night.date}
         ),
     )
-    fates = resolve(parsed, key=("item_id",), newest=(F.expr(COUNTS_AS_OF).desc(),)).persist(StorageLevel.DISK_ONLY)
+    fates = resolve(parsed, key=("item_id",), newest=COUNTS_AS_OF).kept()
     return Parsed("clean_items", Items, {"date": night.ds}, arrived, fates)
 
 
-def clean_items(spark: SparkSession, night: Night, parsed: Parsed | None = None) -> None:
+def clean_items(engine: Engine, night: Night, parsed: Parsed | None = None) -> None:
     """Bring the night's items into the lake; `parsed` is given where they were parsed already."""
-    parsed = parsed or parsed_items(spark, night)
-    counts, fates = _refuse(night, parsed), parsed.fates
-    kept = fates.filter("fate = 'kept'").repartition(spark.sparkContext.defaultParallelism, "item_id")
-    items = with_media_keys(kept, raw=night.raw, max_bytes=night.config.clean.max_media_bytes)
-    items = items.persist(StorageLevel.DISK_ONLY)
-    refusals = items.select("item_id", F.explode("media_refusals").alias("refusal"))
-    _quarantine(
-        night,
-        "clean_media",
-        refusals.select(
-            F.col("refusal.uri").alias("source"),
-            F.lit(0).cast("long").alias("position"),
-            F.col("item_id").alias("record_id"),
-            "refusal.reason",
-            "refusal.detail",
-            F.lit(None).cast("long").alias("rows"),
-        ),
+    parsed = parsed or parsed_items(engine, night)
+    counts, fates = _refuse(engine, night, parsed), parsed.fates
+    kept = fates.select("SELECT * FROM {rows} WHERE fate = 'kept'").spread("item_id")
+    items = with_media_keys(kept, raw=night.raw, max_bytes=night.config.clean.max_media_bytes).kept()
+    _quarantine(night, "clean_media", items.map(_media_refusals, REFUSED))
+    _publish(items, night, parsed)
+    account = items.select(
+        "SELECT CAST(sum(hashed) AS BIGINT) AS kept, CAST(sum(refused) AS BIGINT) AS refused FROM {rows}"
     )
-    _publish(items.drop("media_refusals"), night, parsed)
-    media = items.select(
-        F.sum(sum((F.size(f"{m}_keys") for m in FILES), F.lit(0))).alias("kept"),
-        F.sum(F.size("media_refusals")).alias("refused"),
-    ).first()
-    hashed, refused = (media["kept"] or 0, media["refused"] or 0) if media else (0, 0)
+    (media,) = account.collect()
+    hashed, refused = media["kept"] or 0, media["refused"] or 0
     close(night, "clean_media", Account(rows_in=hashed + refused, kept=hashed, refused=refused))
     close(night, parsed.step, _account(night, parsed, counts))
 
 
-def parsed_interactions(spark: SparkSession, night: Night) -> Parsed:
+def parsed_interactions(engine: Engine, night: Night) -> Parsed:
     arrived = _arrived(night, "interactions")
     parsed = parse(
-        _files(spark, arrived),
+        _files(engine, arrived),
         raw=night.raw,
         table=Interactions,
         fields=records.INTERACTION_FIELDS,
@@ -243,22 +248,22 @@ def parsed_interactions(spark: SparkSession, night: Night) -> Parsed:
             | {"date": night.date}
         ),
     )
-    fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).persist(StorageLevel.DISK_ONLY)
+    fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).kept()
     return Parsed("clean_interactions", Interactions, {"date": night.ds}, arrived, fates)
 
 
-def clean_interactions(spark: SparkSession, night: Night, parsed: Parsed | None = None) -> None:
+def clean_interactions(engine: Engine, night: Night, parsed: Parsed | None = None) -> None:
     """Bring the night's interactions into the lake; `parsed` is given where they were parsed already."""
-    _clean_rows(night, parsed or parsed_interactions(spark, night))
+    _clean_rows(engine, night, parsed or parsed_interactions(engine, night))
 
 
-def _clean_rows(night: Night, parsed: Parsed) -> None:
-    counts = _refuse(night, parsed)
-    _publish(parsed.fates.filter("fate = 'kept'"), night, parsed)
+def _clean_rows(engine: Engine, night: Night, parsed: Parsed) -> None:
+    counts = _refuse(engine, night, parsed)
+    _publish(parsed.fates.select("SELECT * FROM {rows} WHERE fate = 'kept'"), night, parsed)
     close(night, parsed.step, _account(night, parsed, counts))
 
 
-def clean_vectors(spark: SparkSession, night: Night, parsed: Mapping[Medium, Parsed] | None = None) -> None:
+def clean_vectors(engine: Engine, night: Night, parsed: Mapping[Medium, Parsed] | None = None) -> None:
     """Bring the vectors into the lake that arrived for the modalities whose encoder is given them; `parsed` is given
     where they were parsed already.
 
@@ -271,7 +276,7 @@ def clean_vectors(spark: SparkSession, night: Night, parsed: Mapping[Medium, Par
     for modality, several in night.config.extract.encoders.items():
         if choice := next((choice for choice in several if choice.is_given), None):
             known = (parsed or {}).get(modality)
-            _clean_vectors_of(night, known or parsed_vectors(spark, night, modality, choice))
+            _clean_vectors_of(engine, night, known or parsed_vectors(engine, night, modality, choice))
             continue
         if modality in landed:
             given = f"extract.encoders.{modality}: {{name: given, parameters: {{name: ..., dim: ...}}}}"
@@ -282,33 +287,33 @@ def clean_vectors(spark: SparkSession, night: Night, parsed: Mapping[Medium, Par
             _take_back(night, table, {"date": night.ds, step: f"clean_vectors_{modality}"})
 
 
-def parsed_vectors(spark: SparkSession, night: Night, modality: Medium, choice: EncoderChoice) -> Parsed:
+def parsed_vectors(engine: Engine, night: Night, modality: Medium, choice: EncoderChoice) -> Parsed:
     given = encoder(modality, choice.name, **choice.parameters)
     arrived = _arrived(night, f"vectors/{modality}")
     parsed = parse(
-        _files(spark, arrived),
+        _files(engine, arrived),
         raw=night.raw,
         table=GivenVectors,
         fields=records.VECTOR_FIELDS,
         record_id="item_id",
         normalise=lambda record: records.given_vector(record, encoder=given) | {"date": night.date},
     )
-    fates = resolve(parsed, key=("item_id", "uri", "content_key")).persist(StorageLevel.DISK_ONLY)
+    fates = resolve(parsed, key=("item_id", "uri", "content_key")).kept()
     partition = {"date": night.ds, "modality": modality}
     return Parsed(f"clean_vectors_{modality}", GivenVectors, partition, arrived, fates)
 
 
-def _clean_vectors_of(night: Night, parsed: Parsed) -> None:
+def _clean_vectors_of(engine: Engine, night: Night, parsed: Parsed) -> None:
     if parsed.arrived.paths or parsed.arrived.unread:
-        _clean_rows(night, parsed)
+        _clean_rows(engine, night, parsed)
         return
-    # As on most nights: no job of Spark's for nothing.
+    # as on most nights
     for table, place in ((GivenVectors, parsed.partition), (Quarantine, {"date": night.ds, "stage": parsed.step})):
         _take_back(night, table, place)
     close(night, parsed.step, Account(rows_in=0, kept=0, files=0, unread_files=0))
 
 
-def check_shrinking(spark: SparkSession, night: Night, parsed: Parsed) -> None:
+def check_shrinking(engine: Engine, night: Night, parsed: Parsed) -> None:
     """See that what was parsed keeps most of the rows that the lake holds of the night, by their keys.
 
     Raises:
@@ -318,10 +323,11 @@ def check_shrinking(spark: SparkSession, night: Night, parsed: Parsed) -> None:
     if not held:
         return
     here = [(column, "=", value) for column, value in parsed.partition.items()]
-    old = tables.read(spark, night.lake, parsed.table, *here, columns=parsed.key).alias("old")
-    new = parsed.fates.filter("fate = 'kept'").select(parsed.key).alias("new")
-    same = [F.col(f"old.{column}").eqNullSafe(F.col(f"new.{column}")) for column in parsed.key]
-    check_kept(night, parsed.table, held=held, remaining=old.join(new, same, "left_semi").count())
+    old = engine.read(night.lake, parsed.table, *here, columns=parsed.key)
+    key = ", ".join(parsed.key)
+    both = f"SELECT {key} FROM {{rows}} INTERSECT SELECT {key} FROM {{new}} WHERE fate = 'kept'"
+    (remaining,) = old.select(f"SELECT count(*) AS n FROM ({both})", new=parsed.fates).collect()
+    check_kept(night, parsed.table, held=held, remaining=remaining["n"])
 
 
 def _take_back(night: Night, table: type[Table], partition: Mapping[str, str]) -> None:
@@ -339,9 +345,8 @@ def _arrived(night: Night, kind: str) -> Arrived:
     return arrived
 
 
-def _files(spark: SparkSession, arrived: Arrived) -> DataFrame:
-    files = spark.createDataFrame([(path,) for path in arrived.paths], "path string")
-    return files.repartition(max(1, len(arrived.paths)))
+def _files(engine: Engine, arrived: Arrived) -> Rows:
+    return engine.rows(pa.table({"path": pa.array(arrived.paths, pa.string())}), parts=len(arrived.paths))
 
 
 def in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -367,16 +372,23 @@ def _characters(value: object) -> int:
     return sum(map(_characters, value)) if isinstance(value, list) else 0
 
 
-def _refuse(night: Night, parsed: Parsed) -> Counts:
+def _refuse(engine: Engine, night: Night, parsed: Parsed) -> Counts:
     """Write what was refused, then stop the night if that is too much, or if it does not add up.
 
     Raises:
         NightError: rows are missing, or too many were refused.
     """
     step, arrived, fates = parsed.step, parsed.arrived, parsed.fates
-    refused = fates.filter("fate = 'refused'").select(*_REFUSED)
-    unread = [(path, 0, None, refusal.reason, refusal.detail, refusal.rows) for path, refusal in arrived.unread]
-    _quarantine(night, step, refused.union(fates.sparkSession.createDataFrame(unread, refused.schema)))
+    unread = [
+        {"source": path, "position": 0, "reason": refusal.reason, "detail": refusal.detail, "rows": refusal.rows}
+        for path, refusal in arrived.unread
+    ]
+    columns = ", ".join(REFUSED.names)
+    refused = fates.select(
+        f"SELECT {columns} FROM {{rows}} WHERE fate = 'refused' UNION ALL SELECT {columns} FROM {{unread}}",
+        unread=engine.rows(pa.Table.from_pylist(unread, REFUSED), parts=1),
+    )
+    _quarantine(night, step, refused)
     counts = _counted(night, step, arrived, fates)
     check_share(
         night,
@@ -388,15 +400,18 @@ def _refuse(night: Night, parsed: Parsed) -> Counts:
     return counts
 
 
-def _counted(night: Night, step: str, arrived: Arrived, fates: DataFrame) -> Counts:
+def _counted(night: Night, step: str, arrived: Arrived, fates: Rows) -> Counts:
     """Rows by fate, held against how many records each file has, as counted apart from its parser.
 
     Raises:
         NightError: they differ, a file cannot be read to its end, or none of the files is one that is read.
     """
-    unknown = F.count_if(F.col("rows").isNull()).alias("unknown")
-    groups = fates.groupBy("source", "fate").agg(F.sum("rows").alias("rows"), F.sum("counted"), unknown).collect()
-    accounts = {row["source"]: row["sum(counted)"] for row in groups if row["fate"] == "file"}
+    groups = fates.select("""
+        SELECT source, fate, CAST(sum(rows) AS BIGINT) AS rows, CAST(sum(counted) AS BIGINT) AS counted,
+            count_if(rows IS NULL) AS unknown
+        FROM {rows} GROUP BY source, fate
+    """).collect()
+    accounts = {row["source"]: row["counted"] for row in groups if row["fate"] == "file"}
     found, by_fate = Counter[str](), Counter[str]()
     for row in groups:
         if row["fate"] != "file":
@@ -424,22 +439,21 @@ def _lost(night: Night, step: str, what: str) -> NightError:
     )
 
 
-def _quarantine(night: Night, step: str, refused: DataFrame) -> None:
-    rows = refused.withColumn("date", F.lit(night.date)).withColumn("stage", F.lit(step))
-    columns = [field.name for field in Quarantine.schema]
-    rows = rows.select(columns).coalesce(1).sortWithinPartitions("source", "position", "record_id")
-    tables.replace(rows, night.lake, Quarantine, {"date": night.ds, "stage": step})
+def _quarantine(night: Night, step: str, refused: Rows) -> None:
+    """Make rows of `REFUSED` the step's part of the night's quarantine."""
+    rows = refused.select(f"SELECT *, DATE '{night.ds}' AS date, '{step}' AS stage FROM {{rows}}")
+    partition = {"date": night.ds, "stage": step}
+    rows.replace(night.lake, Quarantine, partition, order=["source", "position", "record_id"], one_file=True)
 
 
-def _publish(rows: DataFrame, night: Night, parsed: Parsed) -> None:
-    columns = [field.name for field in parsed.table.schema]
-    rows = rows.select(columns).sortWithinPartitions(*parsed.key)
-    tables.replace(rows, night.lake, parsed.table, parsed.partition)
+def _publish(rows: Rows, night: Night, parsed: Parsed) -> None:
+    rows.replace(night.lake, parsed.table, parsed.partition, order=parsed.key)
 
 
 def _account(night: Night, parsed: Parsed, counts: Counts) -> Account:
     """The step's account; what was kept is counted in the table itself, not where it was decided."""
-    unknown = parsed.fates.select(F.explode("unknown").alias("name")).groupBy("name").count().collect()
+    names = parsed.fates.map(_unknown_columns, pa.schema([("name", pa.string())]))
+    unknown = names.select("SELECT name, count(*) AS n FROM {rows} GROUP BY name").collect()
     return Account(
         rows_in=counts.rows_in,
         kept=night.lake.count(parsed.table, parsed.partition),
@@ -448,8 +462,21 @@ def _account(night: Night, parsed: Parsed, counts: Counts) -> Account:
         superseded=counts.by_fate["superseded"],
         files=len(parsed.arrived.paths),
         unread_files=len(parsed.arrived.unread),
-        unknown_columns={row["name"]: row["count"] for row in unknown},
+        unknown_columns={row["name"]: row["n"] for row in unknown},
     )
+
+
+def _unknown_columns(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The names of columns that were not known, once for each record that has one."""
+    for batch in batches:
+        yield pa.record_batch({"name": pc.list_flatten(batch.column("unknown"))})
+
+
+def _work(night: Night) -> tuple[str, float, float]:
+    """What there is to clean, as `jobs.runtime.engines.EngineFor` takes it."""
+    paths = [path for kind in kinds_read(night) for path in night.raw.files(kind, night.ds)]
+    size = night.raw.size(paths)
+    return f"{size / 2**20:.1f} MiB of raw files", size, BYTES_FOR_SPARK
 
 
 def run(night: Night, *, publish: bool = True, without_data: bool = False, allow_shrinking: bool = False) -> None:
@@ -465,19 +492,20 @@ def run(night: Night, *, publish: bool = True, without_data: bool = False, allow
             too much of it is refused.
     """
     check_arrived(night, without_data=without_data)
-    with spark_session(f"nightweave clean {night.ds}") as spark:
-        items, interactions = parsed_items(spark, night), parsed_interactions(spark, night)
+    with engines(night, f"clean {night.ds}") as engine_for:
+        engine = engine_for(*_work(night))
+        items, interactions = parsed_items(engine, night), parsed_interactions(engine, night)
         vectors = {
-            modality: parsed_vectors(spark, night, modality, choice)
+            modality: parsed_vectors(engine, night, modality, choice)
             for modality, several in night.config.extract.encoders.items()
             for choice in several
             if choice.is_given
         }
         for parsed in (items, interactions, *vectors.values()) if not allow_shrinking else ():
-            check_shrinking(spark, night, parsed)
+            check_shrinking(engine, night, parsed)
         if publish:
             reopen(night)
         agreement.begin(night)
-        clean_items(spark, night, items)
-        clean_interactions(spark, night, interactions)
-        clean_vectors(spark, night, vectors)
+        clean_items(engine, night, items)
+        clean_interactions(engine, night, interactions)
+        clean_vectors(engine, night, vectors)

@@ -12,15 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from jobs.extraction.backlog import Contents, take_out_damaged
 from jobs.extraction.encoding import Encoding, Refused, Row, use_task_resources
 from jobs.extraction.parts import File, Part, Parts
+from jobs.runtime.engines import EngineFor, engines
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night
-from jobs.runtime.spark_session import session_when_asked
 from lake.lake import StagedFile
 from lake.rewrite import put
 from lake.scratch import Scratch, scratch
@@ -34,6 +32,8 @@ CONTENTS_PER_TASK = {"text": 4096, "image": 2048, "audio": 512, "video": 64}
 """What one core does in a minute or so."""
 VECTORS_PER_TASK = 1 << 17
 """The same of vectors that are given."""
+ALONE = 0.25
+"""The share of a task's contents from which on they are worth Spark's start."""
 PROGRESS_EVERY_S = 10.0
 PART_S = 5.0
 """Seconds after which a task ends a file of the store and notes it; a killed task loses what it did since."""
@@ -41,18 +41,17 @@ RESULT = pa.schema([("table", pa.string()), ("path", pa.string()), ("size", pa.i
 
 
 def run(night: Night, *, modality: Medium, again: bool = False) -> None:
-    """`extract_modality` under a Spark session that starts when it is needed."""
-    settings = night.config.extract.spark_settings()
-    with session_when_asked(f"nightweave extract {modality} {night.ds}", settings) as spark:
-        extract_modality(spark, night, modality, again=again)
+    """`extract_modality` with engines of its own."""
+    with engines(night, f"extract {modality} {night.ds}", night.config.extract.spark_settings()) as engine_for:
+        extract_modality(engine_for, night, modality, again=again)
 
 
-def extract_modality(spark: Callable[[], SparkSession], night: Night, modality: Medium, *, again: bool = False) -> None:
+def extract_modality(engine_for: EngineFor, night: Night, modality: Medium, *, again: bool = False) -> None:
     """Add to the feature store what it lacks of the contents known as of the night, under each encoder of the modality,
     one after the other.
 
     Args:
-        spark: gives the session; asked only where there is something to extract.
+        engine_for: asked only where there is something to extract.
         again: extract what the night brings although the store has it; its rows are replaced.
 
     Raises:
@@ -61,7 +60,7 @@ def extract_modality(spark: Callable[[], SparkSession], night: Night, modality: 
     under = encodings(night, modality, f"extract_{modality}")
     _take_back_others(night, [step for _, step in under])
     for encoding, step in under:
-        _extract_under(encoding, spark, night, step, again=again)
+        _extract_under(encoding, engine_for, night, step, again=again)
 
 
 def encodings(night: Night, modality: Medium, step: str) -> list[tuple[Encoding, str]]:
@@ -73,16 +72,14 @@ def encodings(night: Night, modality: Medium, step: str) -> list[tuple[Encoding,
     return list(zip(several, [step, *others], strict=True))
 
 
-def _extract_under(
-    encoding: Encoding, spark: Callable[[], SparkSession], night: Night, step: str, *, again: bool
-) -> None:
+def _extract_under(encoding: Encoding, engine_for: EngineFor, night: Night, step: str, *, again: bool) -> None:
     modality, settings = encoding.modality, encoding.settings
     fingerprint, store = encoding.encoder().fingerprint, FEATURES[modality]
     take_out_damaged(night.lake, modality, fingerprint)
     with Contents(night, modality, fingerprint, again=again) as contents:
         log.info("%s: %d contents to extract under %s", step, contents.lacking, fingerprint)
         features, refusals = (
-            extracted(spark(), night, encoding, contents.slices, step, count=contents.lacking)
+            extracted(engine_for, night, encoding, contents.slices, step, count=contents.lacking)
             if contents.lacking
             else ([], [])
         )
@@ -117,7 +114,7 @@ def refused_keys(night: Night, step: str) -> list[str]:
 
 
 def extracted(
-    spark: SparkSession,
+    engine_for: EngineFor,
     night: Night,
     encoding: Encoding,
     slices: Callable[[int], Iterator[pa.Table]],
@@ -130,20 +127,20 @@ def extracted(
     Args:
         slices: gives the contents in at most so many tables, as `Contents.slices`.
     """
-    context = spark.sparkContext
     fingerprint = encoding.encoder().fingerprint
-    context.setJobDescription(f"{step}: {count} contents, {fingerprint}")
+    limit = _per_task(encoding) * ALONE
+    engine = engine_for(f"{count} contents under {fingerprint}", count, limit)
     with scratch(night.lake, f"{step}-{night.ds}") as folder:
         tasks = 0
-        for tasks, rows in enumerate(slices(_tasks(count, encoding, context.defaultParallelism)), start=1):
+        for tasks, rows in enumerate(slices(_tasks(count, encoding, engine.parallelism)), start=1):
             folder.write(tasks - 1, rows)
         parts = Parts(night.lake, f"{folder.uri.removeprefix(f'{night.lake.uri}/')}/parts")
         with _progress(step, count, parts):
             task = Task(night, encoding, folder, parts, fingerprint, step)
-            rows = spark.range(tasks, numPartitions=tasks).mapInArrow(task, from_arrow_schema(RESULT))
-            files = rows.collect()
+            numbers = engine.rows(pa.table({"id": pa.array(range(tasks), pa.int64())}), parts=tasks)
+            files = numbers.map(task, RESULT).collect()
     features, refusals = (
-        [StagedFile(file.path, file.size, file.rows) for file in files if file.table == table.name]
+        [StagedFile(file["path"], file["size"], file["rows"]) for file in files if file["table"] == table.name]
         for table in (FEATURES[encoding.modality], Quarantine)
     )
     return features, refusals
@@ -271,5 +268,8 @@ def _progress(step: str, count: int, parts: Parts) -> Iterator[None]:
 def _tasks(contents: int, encoding: Encoding, parallelism: int) -> int:
     """Spark tasks for so many contents: a core each where there is a batch for it, more only when tasks grow long."""
     batches = math.ceil(contents / encoding.batch_size)
-    size = VECTORS_PER_TASK if encoding.choice.is_given else CONTENTS_PER_TASK[encoding.modality]
-    return max(1, min(parallelism, batches), contents // size)
+    return max(1, min(parallelism, batches), contents // _per_task(encoding))
+
+
+def _per_task(encoding: Encoding) -> int:
+    return VECTORS_PER_TASK if encoding.choice.is_given else CONTENTS_PER_TASK[encoding.modality]

@@ -1,4 +1,4 @@
-"""Recommend: every user's shelves and every item's neighbours, scored in Spark with the item matrix broadcast."""
+"""Recommend: every user's shelves and every item's neighbours, scored with the item matrix in every task."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,24 +8,22 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark import Broadcast
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
 
-import lake.spark as tables
 from fusion.ranking.nearest_neighbours import similar_items
 from fusion.ranking.rank_aggregation import SUM, nonzero_items, points, total
 from fusion.ranking.top_k import top_k
+from jobs.runtime.engines import EngineFor, engines
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night
-from jobs.runtime.spark_session import spark_session
 from lake.provenance import made_from
+from lake.rows import Rows, Shared
 from schemas.table import MODALITIES, Table
 from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
 
 log = logging.getLogger("nightweave.recommend")
 
+PRODUCTS_FOR_SPARK = 2e10
+"""Products of numbers, of users or items times items, that one core takes a quarter of a minute or so for."""
 SCORES_AT_ONCE = 4_000_000
 """Scores that a task holds of a block at a time; users are taken in batches accordingly, whatever the size of the
 catalog."""
@@ -105,7 +103,7 @@ def _slices(blocks: list[tuple[str, list[int]]]) -> dict[str, slice]:
     return {name: slice(start, stop) for name, (start, stop) in blocks}
 
 
-def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Night) -> DataFrame:
+def recommendations(users: Rows, shelves: Shared[Shelves], *, night: Night) -> Rows:
     """Rows of `recommendations` for users with their `vector` and the ids of the items they have `seen`."""
     k = night.config.recommend.k
 
@@ -116,7 +114,7 @@ def recommendations(users: DataFrame, shelves: Broadcast[Shelves], *, night: Nig
             for start in range(0, batch.num_rows, size):
                 yield from shelf_rows(batch.slice(start, size), catalog, k=k, night=night)
 
-    return users.mapInArrow(score, from_arrow_schema(Recommendations.schema))
+    return users.map(score, Recommendations.schema)
 
 
 def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night) -> Iterator[pa.RecordBatch]:
@@ -162,7 +160,7 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
         yield pa.RecordBatch.from_arrays(list(columns.values()), schema=Recommendations.schema)
 
 
-def neighbours(places: DataFrame, shelves: Broadcast[Shelves], *, night: Night) -> DataFrame:
+def neighbours(places: Rows, shelves: Shared[Shelves], *, night: Night) -> Rows:
     """Rows of `similar_items` for the catalog's rows in the column `place`."""
     k = night.config.recommend.similar_k
 
@@ -185,40 +183,42 @@ def neighbours(places: DataFrame, shelves: Broadcast[Shelves], *, night: Night) 
                 schema=SimilarItems.schema,
             )
 
-    return places.mapInArrow(find, from_arrow_schema(SimilarItems.schema))
+    return places.map(find, SimilarItems.schema)
 
 
 def run(night: Night) -> None:
-    """`recommend_night` under a Spark session of its own."""
-    with spark_session(f"nightweave recommend {night.ds}") as spark:
-        recommend_night(spark, night)
+    """`recommend_night` with engines of its own."""
+    with engines(night, f"recommend {night.ds}") as engine_for:
+        recommend_night(engine_for, night)
 
 
-def recommend_night(spark: SparkSession, night: Night) -> None:
+def recommend_night(engine_for: EngineFor, night: Night) -> None:
     """Write the night's `recommendations` and `similar_items` from its embeddings."""
-    catalog = Shelves.of(night)
-    shelves = spark.sparkContext.broadcast(catalog)
-    parallelism = spark.sparkContext.defaultParallelism
-    places = spark.range(len(catalog.item_ids)).select(F.col("id").alias("place")).repartition(parallelism)
+    catalog, placed = Shelves.of(night), night.lake.count(UserEmbeddings, {"date": night.ds})
+    n_items, width = catalog.vectors.shape
+    work = (placed + n_items) * n_items * width
+    engine = engine_for(f"{placed} users, {n_items} items of {width} numbers", work, PRODUCTS_FOR_SPARK)
+    shelves = engine.share(catalog)
+    places = engine.rows(pa.table({"place": pa.array(range(n_items), pa.int64())}), parts=engine.parallelism)
     _publish(neighbours(places, shelves, night=night), night, SimilarItems)
 
-    seen = (
-        tables.read(spark, night.lake, Interactions, ("date", "<=", night.ds), columns=["user_id", "item_id"])
-        .groupBy("user_id")
-        .agg(F.collect_set("item_id").alias("seen"))
+    had = engine.read(night.lake, Interactions, ("date", "<=", night.ds), columns=["user_id", "item_id"])
+    users = engine.read(night.lake, UserEmbeddings, ("date", "=", night.ds)).select(
+        """
+        SELECT u.*, seen FROM {rows} AS u
+        LEFT JOIN (SELECT user_id, array_agg(DISTINCT item_id) AS seen FROM {had} GROUP BY user_id) USING (user_id)
+        """,
+        had=had,
     )
-    embedded = tables.read(spark, night.lake, UserEmbeddings, ("date", "=", night.ds))
-    users = embedded.join(seen, "user_id", "left").repartition(parallelism, "user_id").sortWithinPartitions("user_id")
     read = made_from(night.lake, ItemEmbeddings, night.ds)
-    _publish(recommendations(users, shelves, night=night), night, Recommendations, read=read)
+    _publish(recommendations(users.spread("user_id"), shelves, night=night), night, Recommendations, read=read)
 
-    placed = night.lake.count(UserEmbeddings, {"date": night.ds})
-    shelved = tables.read(spark, night.lake, Recommendations, ("date", "=", night.ds), columns=["user_id"])
-    served = shelved.distinct().count()
-    log.info("recommend: %d of %d users have a shelf, %d items have neighbours", served, placed, len(catalog.item_ids))
-    close(night, "recommend", Account(rows_in=placed, kept=served, superseded=placed - served))
+    shelved = engine.read(night.lake, Recommendations, ("date", "=", night.ds), columns=["user_id"])
+    (served,) = shelved.select("SELECT count(DISTINCT user_id) AS n FROM {rows}").collect()
+    log.info("recommend: %d of %d users have a shelf, %d items have neighbours", served["n"], placed, n_items)
+    close(night, "recommend", Account(rows_in=placed, kept=served["n"], superseded=placed - served["n"]))
 
 
-def _publish(rows: DataFrame, night: Night, table: type[Table], *, read: Mapping[str, int] | None = None) -> None:
+def _publish(rows: Rows, night: Night, table: type[Table], *, read: Mapping[str, int] | None = None) -> None:
     key = [column for column in table.key if column != "date"]
-    tables.replace(rows.sortWithinPartitions(*key), night.lake, table, {"date": night.ds}, made_from=read)
+    rows.replace(night.lake, table, {"date": night.ds}, order=key, made_from=read)

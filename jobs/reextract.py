@@ -5,14 +5,13 @@ import math
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
 from jobs.extract import encodings, extracted
 from jobs.extraction.backlog import Contents, take_out_damaged
 from jobs.extraction.encoding import Encoding
+from jobs.runtime.engines import EngineFor, engines
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night
-from jobs.runtime.spark_session import session_when_asked
 from schemas.features import FEATURES
 from schemas.table import Medium
 from schemas.tables import Quarantine
@@ -21,13 +20,12 @@ log = logging.getLogger("nightweave.reextract")
 
 
 def run(night: Night, *, modality: Medium, chunk: int) -> None:
-    """`reextract_modality` under a Spark session that starts when it is needed."""
-    settings = night.config.extract.spark_settings()
-    with session_when_asked(f"nightweave reextract {modality} {night.ds}", settings) as spark:
-        reextract_modality(spark, night, modality, chunk=chunk)
+    """`reextract_modality` with engines of its own."""
+    with engines(night, f"reextract {modality} {night.ds}", night.config.extract.spark_settings()) as engine_for:
+        reextract_modality(engine_for, night, modality, chunk=chunk)
 
 
-def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality: Medium, *, chunk: int) -> None:
+def reextract_modality(engine_for: EngineFor, night: Night, modality: Medium, *, chunk: int) -> None:
     """Add to the feature store what it lacks, under the night's configuration, of the contents known as of the night,
     under each encoder of the modality, one after the other.
 
@@ -36,18 +34,16 @@ def reextract_modality(spark: Callable[[], SparkSession], night: Night, modality
     Once it ends, a night under this configuration finds all that was known here.
 
     Args:
-        spark: gives the session; asked only where there is something to extract.
+        engine_for: asked only where there is something to extract.
 
     Raises:
         NightError: more than the set share of the contents was refused.
     """
     for encoding, step in encodings(night, modality, f"reextract_{modality}"):
-        _reextract_under(encoding, spark, night, step, chunk=chunk)
+        _reextract_under(encoding, engine_for, night, step, chunk=chunk)
 
 
-def _reextract_under(
-    encoding: Encoding, spark: Callable[[], SparkSession], night: Night, step: str, *, chunk: int
-) -> None:
+def _reextract_under(encoding: Encoding, engine_for: EngineFor, night: Night, step: str, *, chunk: int) -> None:
     modality, settings, fingerprint = encoding.modality, encoding.settings, encoding.encoder().fingerprint
     refusals = []
     take_out_damaged(night.lake, modality, fingerprint)
@@ -56,7 +52,7 @@ def _reextract_under(
         known, lacking = contents.arriving, contents.lacking
         log.info("%s: %d of %d contents to extract under %s, in %d chunks", step, lacking, known, fingerprint, chunks)
         for number, rows in enumerate(contents.slices(chunks) if chunks else (), start=1):
-            features, refused = extracted(spark(), night, encoding, _slicer(rows), step, count=rows.num_rows)
+            features, refused = extracted(engine_for, night, encoding, _slicer(rows), step, count=rows.num_rows)
             night.lake.append_new(FEATURES[modality], features, {"encoder": fingerprint})
             refusals += refused
             log.info("%s: chunk %d of %d is in the store", step, number, chunks)

@@ -1,35 +1,91 @@
-"""The lake's tables as Spark DataFrames.
+"""The lake's tables under Spark.
 
 Reading: the driver lists a table's live files, Spark's workers read them. Writing: the workers write files, the driver
 makes one commit of those that finished tasks report, so that a failed or repeated task adds no row.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.storagelevel import StorageLevel
 
 from lake import parquet
 from lake.damage import Damage, words
 from lake.lake import Lake, StagedFile
+from lake.rows import ROWS_PER_BATCH, Condition, Function, Rows, T, with_lists
 from schemas.table import Table
 
 OPERATORS = {"=": pc.equal, "<=": pc.less_equal}
-ROWS_PER_BATCH = 2000
 
 
-def read(
-    spark: SparkSession, lake: Lake, table: type[Table], *where: tuple[str, str, str], columns: Sequence[str] = ()
+@dataclass(frozen=True)
+class SparkEngine:
+    """The engine of a Spark session."""
+
+    session: SparkSession
+
+    @property
+    def parallelism(self) -> int:
+        return self.session.sparkContext.defaultParallelism
+
+    def rows(self, rows: pa.Table, *, parts: int) -> "SparkRows":
+        made = self.session.createDataFrame(rows.to_pylist(), from_arrow_schema(rows.schema))
+        return SparkRows(made.repartition(max(1, parts)))
+
+    def read(self, lake: Lake, table: type[Table], *where: Condition, columns: Sequence[str] = ()) -> "SparkRows":
+        return SparkRows(_read(self.session, lake, table, *where, columns=columns))
+
+    def share(self, value: T) -> Broadcast[T]:
+        return self.session.sparkContext.broadcast(value)
+
+
+@dataclass(frozen=True)
+class SparkRows:
+    """A DataFrame; see `lake.rows.Rows`."""
+
+    frame: DataFrame
+
+    def map(self, function: Function, schema: pa.Schema) -> "SparkRows":
+        return SparkRows(self.frame.mapInArrow(function, from_arrow_schema(schema)))
+
+    def select(self, query: str, **others: Rows) -> "SparkRows":
+        frames: dict[str, Any] = {name: rows.frame for name, rows in others.items() if isinstance(rows, SparkRows)}
+        return SparkRows(self.frame.sparkSession.sql(query, rows=self.frame, **frames))
+
+    def spread(self, column: str) -> "SparkRows":
+        return SparkRows(self.frame.repartition(self.frame.sparkSession.sparkContext.defaultParallelism, column))
+
+    def kept(self) -> "SparkRows":
+        return SparkRows(self.frame.persist(StorageLevel.DISK_ONLY))
+
+    def collect(self) -> list[dict[str, Any]]:
+        return [row.asDict(recursive=True) for row in self.frame.collect()]
+
+    def replace(
+        self,
+        lake: Lake,
+        table: type[Table],
+        partition: Mapping[str, str],
+        *,
+        order: Sequence[str],
+        made_from: Mapping[str, int] | None = None,
+        one_file: bool = False,
+    ) -> None:
+        rows = self.frame.select([field.name for field in table.schema])
+        rows = (rows.coalesce(1) if one_file else rows).sortWithinPartitions(*order)
+        lake.replace(table, _stage(rows, lake, table, partition), partition, made_from=made_from)
+
+
+def _read(
+    spark: SparkSession, lake: Lake, table: type[Table], *where: Condition, columns: Sequence[str] = ()
 ) -> DataFrame:
-    """Return rows of a table as of now.
-
-    Args:
-        where: conditions on partition columns, such as `("date", "<=", "2026-11-07")`; all must hold.
-        columns: those to read; all unless given.
-    """
+    """Return rows of a table as of now; `where` and `columns` as in `lake.rows.Engine.read`."""
     schema = pa.schema([table.schema.field(name) for name in columns or table.schema.names])
     actions = lake.files(table)
     for column, operator, value in where:
@@ -57,44 +113,15 @@ def read(
     return listed.mapInArrow(read_files, from_arrow_schema(schema))
 
 
-def replace(
-    rows: DataFrame,
-    lake: Lake,
-    table: type[Table],
-    partition: Mapping[str, str],
-    *,
-    made_from: Mapping[str, int] | None = None,
-) -> None:
-    """Make `rows` the whole content of a partition, in one commit.
-
-    Args:
-        rows: a column `vector` may hold the bytes of its numbers, float32 in little-endian order, all of one width:
-            Spark takes many times longer to pass lists of numbers on.
-        made_from: as in `Lake.replace`.
-    """
-    lake.replace(table, _stage(rows, lake, table, partition), partition, made_from=made_from)
-
-
 def _stage(rows: DataFrame, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> list[StagedFile]:
-    """Files written by Spark's tasks, one a task; columns that the table lacks are left out."""
+    """Files written by Spark's tasks, one a task."""
 
     def stage(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        file = lake.stage(table, map(_with_lists, batches), partition)
+        file = lake.stage(table, map(with_lists, batches), partition)
         if file:
             yield pa.RecordBatch.from_pylist([{"path": file.path, "size": file.size, "rows": file.rows}])
 
-    wanted = rows.select([field.name for field in table.schema])
-    return [StagedFile(*row) for row in wanted.mapInArrow(stage, "path string, size long, rows long").collect()]
-
-
-def _with_lists(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """The rows, vectors that are bytes as lists of their numbers."""
-    place = rows.schema.get_field_index("vector")
-    if place < 0 or not pa.types.is_binary(rows.column(place).type) or not rows.num_rows:
-        return rows
-    numbers = np.frombuffer(b"".join(rows.column(place).to_pylist()), "<f4")
-    lists = pa.FixedSizeListArray.from_arrays(pa.array(numbers), len(numbers) // rows.num_rows)
-    return rows.set_column(place, "vector", lists)
+    return [StagedFile(*row) for row in rows.mapInArrow(stage, "path string, size long, rows long").collect()]
 
 
 def _with_partition(rows: pa.RecordBatch, schema: pa.Schema, file: Mapping[str, str]) -> pa.RecordBatch:

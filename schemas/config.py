@@ -358,6 +358,8 @@ class Config(Section):
     recommend: Recommend = Recommend()
     maintenance: Maintenance = Maintenance()
     query: Query = Query()
+    spark: Literal["auto", "always"] = "auto"
+    """`auto`: little work is done in the step's own process, since Spark would start for longer than that takes."""
 
 
 def read(source: str | Path) -> tuple[Path, dict[str, Any]]:

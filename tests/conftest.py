@@ -11,6 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 from jobs.runtime.spark_environment import spark_environment
 from jobs.runtime.spark_session import spark_session
 from lake.lake import Lake
+from lake.local import LocalEngine
+from lake.rows import Engine
+from lake.spark import SparkEngine
 from tests import seaweed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +68,26 @@ def spark() -> Iterator[SparkSession]:
     os.environ |= spark_environment() | master | {"PYTHONPATH": str(ROOT)}
     with spark_session("nightweave tests") as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[LocalEngine]:
+    """What computes rows in this process."""
+    with LocalEngine.open() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def spark_engine(spark: SparkSession) -> SparkEngine:
+    """What computes rows under Spark."""
+    return SparkEngine(spark)
+
+
+@pytest.fixture(scope="module", params=["engine", "spark_engine"])
+def either(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn."""
+    made: Engine = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.fixture

@@ -28,9 +28,10 @@ from jobs.runtime.failure import VARIABLE, Failure, left, one_line
 log = logging.getLogger("airflow.task")
 
 ENDED = re.compile(
-    r"^(Cannot execute: .*Error code is: |Bash command failed\..* exit code )(?P<code>-?\d+)\.", re.DOTALL
+    r"^(Cannot execute: .*Error code is: |(Bash command failed\..*|\w+ ended with) exit code )(?P<code>-?\d+)\.",
+    re.DOTALL,
 )
-"""How Airflow's operators word that a process of theirs failed."""
+"""How Airflow's operators and ours word that a process of theirs failed."""
 
 
 class TaskFailed(AirflowException):

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, BaseOperator, get_current_context
+from airflow.sdk.exceptions import AirflowException
 
 from dags.wiring import alerts, assets, store
+from jobs.runtime.engines import LATER, NOT_YET
 from jobs.runtime.spark_environment import driver_options, spark_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,11 +51,35 @@ def prepare(context: Mapping[str, Any]) -> None:
 
 
 class SparkStep(SparkSubmitOperator):
-    """A Spark application that fails with the sentence that its process has left."""
+    """A step that may need Spark: a process of its own does it where there is little to do, else it is a Spark
+    application. It fails with the sentence that its process has left."""
+
+    _alone: SubprocessHook | None = None
 
     def execute(self, context: Any) -> None:
         with alerts.own_words(context):
-            super().execute(context)
+            if not self._done_without_spark():
+                super().execute(context)
+
+    def _done_without_spark(self) -> bool:
+        """Whether there was little enough to do.
+
+        Raises:
+            AirflowException: the process failed.
+        """
+        self._alone = SubprocessHook()
+        command = [sys.executable, "-m", "jobs.cli", *(self.application_args or ())]
+        result = self._alone.run_command(command, env=os.environ | (self.env_vars or {}) | {NOT_YET: "1"})
+        if result.exit_code not in (0, LATER):
+            raise AirflowException(f"{self.task_id} ended with exit code {result.exit_code}.")
+        self._alone = None
+        return result.exit_code == 0
+
+    def on_kill(self) -> None:
+        if self._alone:
+            self._alone.send_sigterm()
+        else:
+            super().on_kill()
 
 
 class ProcessStep(BashOperator):

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -99,6 +99,11 @@ class Raw:
         """Return whether there is a file of that path, relative to RAW."""
         filesystem, root = self._root()
         return bool(filesystem.get_file_info(f"{root}/{path}").type == pafs.FileType.File)
+
+    def size(self, paths: Sequence[str]) -> int:
+        """Return the bytes of files, by their paths relative to RAW; 0 for one that is gone."""
+        filesystem, root = self._root()
+        return sum(info.size or 0 for info in filesystem.get_file_info([f"{root}/{path}" for path in paths]))
 
     def records(self, path: str, *, known: frozenset[str] | None = None) -> "Records":
         """Return the records of a file with their positions: the line of a text file, the row of a Parquet file,

@@ -5,9 +5,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -85,10 +84,3 @@ def naming_damage() -> Iterator[None]:
         if found := DAMAGE.search(str(error)):
             raise DamageError(found[1].strip()) from error
         raise
-
-
-@contextmanager
-def session_when_asked(name: str, settings: Mapping[str, str] | None = None) -> Iterator[Callable[[], SparkSession]]:
-    """What gives a `spark_session`, one and the same: it starts when it is first asked for, and perhaps never."""
-    with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(spark_session(name, settings)))

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import yaml
-from pyspark.sql import SparkSession
 
 from features.registry import vector_blocks
 from fusion.evaluation import promotion
@@ -19,6 +18,7 @@ from jobs.modelling import artifacts, dataset, earlier_models
 from jobs.runtime.night import Night, NightError
 from jobs.verify import findings
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.table import Table
 from schemas.tables import ItemEmbeddings, Metrics, Models, Recommendations
 from tests.faults.night import NIGHTS
@@ -30,27 +30,27 @@ FIRST, SECOND = NIGHTS
 NOISE = "tests.toys:TextNoise"
 
 
-def published(spark: SparkSession, folder: Path, fusion: dict) -> Path:
+def published(engine: Engine, folder: Path, fusion: dict) -> Path:
     """A lake in which a good first night is published and the second is extracted."""
     good = config(folder, "bag-of-words", fusion)
     lake = Lake(str(folder / "lake"))
-    run_night(spark, a_night(FIRST, folder / "raw", lake, config=good))
-    prepare(spark, a_night(SECOND, folder / "raw", lake, config=good))
+    run_night(engine, a_night(FIRST, folder / "raw", lake, config=good))
+    prepare(engine, a_night(SECOND, folder / "raw", lake, config=good))
     return folder
 
 
 @pytest.fixture(scope="module")
-def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     write_catalog(folder / "raw", items=150, users=120, nights=2, seed=3, media=False, progress=False)
-    return published(spark, folder, {"strategy": "decision"})
+    return published(engine, folder, {"strategy": "decision"})
 
 
 @pytest.fixture(scope="module")
-def releases(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def releases(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("releases")
     write_releases(folder / "raw", NIGHTS, seed=3)
-    return published(spark, folder, {})
+    return published(engine, folder, {})
 
 
 def copied(folder: Path, tmp_path: Path) -> Lake:
@@ -90,28 +90,28 @@ def second(folder: Path, lake: Lake, encoder: str) -> Night:
     return a_night(SECOND, folder / "raw", lake, config=config(folder, encoder, fusion))
 
 
-def test_a_night_of_the_same_kind_is_promoted(shop: Path, spark: SparkSession, tmp_path: Path) -> None:
+def test_a_night_of_the_same_kind_is_promoted(shop: Path, engine: Engine, tmp_path: Path) -> None:
     lake = copied(shop, tmp_path)
-    finish(spark, second(shop, lake, "bag-of-words"))
+    finish(engine, second(shop, lake, "bag-of-words"))
     (model,) = of(lake, Models, SECOND).to_pylist()
     assert model["promoted"], model["verdict"]
     assert versions(lake, Recommendations, SECOND) == {model["model_version"]}
 
 
 def test_likes_that_tell_nothing_promote_no_model_over_a_judged_one(
-    shop: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = copied(shop, tmp_path)
     assert of(lake, Models, FIRST)["judged"].to_pylist() == [True]
     monkeypatch.setattr(promotion, "MIN_USERS", 10_000)
-    finish(spark, second(shop, lake, "bag-of-words"))
+    finish(engine, second(shop, lake, "bag-of-words"))
     (model,) = of(lake, Models, SECOND).to_pylist()
     assert not model["promoted"] and not model["judged"] and "too few held-out likes" in model["verdict"]
     assert versions(lake, Recommendations, SECOND) == versions(lake, Recommendations, FIRST)
 
 
 def test_a_model_of_an_encoder_that_never_ran_is_not_published(
-    shop: Path, spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    shop: Path, engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lake = copied(shop, tmp_path)
     night = second(shop, lake, NOISE)
@@ -124,12 +124,12 @@ def test_a_model_of_an_encoder_that_never_ran_is_not_published(
 
 
 def test_a_promoted_model_that_may_know_the_held_out_likes_is_no_rival(
-    shop: Path, spark: SparkSession, tmp_path: Path
+    shop: Path, engine: Engine, tmp_path: Path
 ) -> None:
     lake = copied(shop, tmp_path)
     fusion = {"strategy": "decision", "split": {"test_share": 0.3}}
     night = a_night(SECOND, shop / "raw", lake, config=config(tmp_path, "bag-of-words", fusion))
-    finish(spark, night)
+    finish(engine, night)
     (model,) = of(lake, Models, SECOND).to_pylist()
     assert model["promoted"] and "last_promoted not judged" in model["verdict"]
     judged = set(of(lake, Metrics, SECOND)["model"].to_pylist())
@@ -137,7 +137,7 @@ def test_a_promoted_model_that_may_know_the_held_out_likes_is_no_rival(
 
 
 def test_shuffled_labels(
-    shop: Path, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    shop: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def shuffled(night: Night) -> tuple[dataset.Dataset, ...]:
         """Who liked is right, what they liked is not."""
@@ -147,16 +147,16 @@ def test_shuffled_labels(
 
     lake = copied(shop, tmp_path)
     monkeypatch.setattr(train, "load", shuffled)
-    finish(spark, second(shop, lake, "bag-of-words"))
+    finish(engine, second(shop, lake, "bag-of-words"))
     assert_kept_out(lake)
     assert "WORSE than last_promoted" in caplog.text
 
 
-def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_path: Path) -> None:
+def test_an_encoder_that_emits_noise(releases: Path, engine: Engine, tmp_path: Path) -> None:
     """The promoted model goes on in the vectors of the encoders that it was made with."""
     lake = copied(releases, tmp_path)
     night = second(releases, lake, NOISE)
-    prepare(spark, night)
+    prepare(engine, night)
     last = earlier_models.promoted_before(night)[earlier_models.LAST_PROMOTED]
     noise, seen = dataset.load(
         night, vector_blocks(night.config.extract.encoders), artifacts.encoders_of(night, last.path)
@@ -165,7 +165,7 @@ def test_an_encoder_that_emits_noise(releases: Path, spark: SparkSession, tmp_pa
     np.testing.assert_array_equal(seen.catalog.vectors["text"], good.catalog.vectors["text"])
     assert seen.catalog.vectors["text"].shape != noise.catalog.vectors["text"].shape
 
-    finish(spark, night)
+    finish(engine, night)
     assert_kept_out(lake)
     width = {len(vector) for night in NIGHTS for vector in of(lake, ItemEmbeddings, night)["vector"].to_pylist()}
     assert len(width) == 1

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs.reextract import reextract_modality
 from jobs.runtime.night import Night
 from jobs.verify import WHOLE, Finding, findings
 from lake.lake import Lake
 from lake.provenance import made_from
+from lake.rows import Engine
 from schemas.features import FeaturesAudio, FeaturesImage, FeaturesText
 from schemas.table import MEDIA, Table
 from schemas.tables import Interactions, ItemEmbeddings, Items, Ledger, Recommendations, SimilarItems, UserEmbeddings
@@ -32,13 +32,13 @@ Change = Callable[[list[dict]], list[dict]]
 
 
 @pytest.fixture(scope="module")
-def whole(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A night's, whose pictures another encoder has read too."""
     place = new_place(tmp_path_factory.mktemp("verify"))
-    run_night(spark, a_night(NIGHTS[0], place.raw, place.tables(), config=str(place.config)))
+    run_night(engine, a_night(NIGHTS[0], place.raw, place.tables(), config=str(place.config)))
     place.config.write_text(place.config.read_text().replace("ImageBytes", "ImageNoise"))
     changed = a_night(NIGHTS[0], place.raw, place.tables(), config=str(place.config))
-    reextract_modality(lambda: spark, changed, "image", chunk=1000)
+    reextract_modality(lambda *_: engine, changed, "image", chunk=1000)
     return place.lake
 
 
@@ -248,10 +248,10 @@ class Relanded:
 
 
 @pytest.fixture(scope="module")
-def two(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Relanded:
+def two(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Relanded:
     place = new_place(tmp_path_factory.mktemp("relanded"))
     for night in NIGHTS:
-        run_night(spark, a_night(night, place.raw, place.tables(), config=str(place.config)))
+        run_night(engine, a_night(night, place.raw, place.tables(), config=str(place.config)))
     made = Relanded(place.raw, place.config, place.tables(), "", "", "")
     known = set(made.lake.read(Interactions)["user_id"].to_pylist())
     rows = made.lake.read(Recommendations, where=pc.field("shelf") == "for_you").to_pylist()
@@ -261,7 +261,7 @@ def two(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Reland
 
 
 @pytest.fixture
-def relanded(two: Relanded, spark: SparkSession, tmp_path: Path) -> Relanded:
+def relanded(two: Relanded, engine: Engine, tmp_path: Path) -> Relanded:
     """The first night was landed again with one more event and one more tombstone, and made again."""
     lake = Lake(str(shutil.copytree(two.lake.uri.removeprefix("file://"), tmp_path / "lake")))
     made = replace(two, raw=shutil.copytree(two.raw, tmp_path / "raw"), lake=lake)
@@ -269,16 +269,14 @@ def relanded(two: Relanded, spark: SparkSession, tmp_path: Path) -> Relanded:
     tombstone = {"item_id": two.deleted, "deleted": True, "updated_at": f"{NIGHTS[1]}T23:59:59Z"}
     for kind, row in (("interactions", event), ("items", tombstone)):
         (made.raw / kind / f"ds={NIGHTS[0]}" / "more.jsonl").write_text(json.dumps(row))
-    run_night(spark, made.night(NIGHTS[0]))
+    run_night(engine, made.night(NIGHTS[0]))
     return made
 
 
-def test_an_earlier_night_that_was_landed_again_is_no_fault_of_a_later_one(
-    relanded: Relanded, spark: SparkSession
-) -> None:
+def test_an_earlier_night_that_was_landed_again_is_no_fault_of_a_later_one(relanded: Relanded, engine: Engine) -> None:
     assert {relanded.seen, relanded.deleted} <= relanded.shelf(), "the later night is as it was"
     assert relanded.failures() == []
-    run_night(spark, relanded.night(NIGHTS[1]))
+    run_night(engine, relanded.night(NIGHTS[1]))
     assert relanded.shelf().isdisjoint({relanded.seen, relanded.deleted})
     assert relanded.failures() == []
 
@@ -293,9 +291,9 @@ def test_what_a_night_did_read_is_held_against_it_all_the_same(relanded: Relande
 
 @pytest.mark.parametrize(("change", "promise"), [("seen", "seen"), ("deleted", "deleted")])
 def test_rows_of_an_earlier_night_are_held_against_a_later_one_that_read_them(
-    relanded: Relanded, spark: SparkSession, change: str, promise: str
+    relanded: Relanded, engine: Engine, change: str, promise: str
 ) -> None:
-    finish(spark, relanded.night(NIGHTS[1]))
+    finish(engine, relanded.night(NIGHTS[1]))
     show(relanded.lake, relanded.user, getattr(relanded, change))
     assert f"recommendations/date={NIGHTS[1]}: no {promise} item is recommended" in relanded.failures()
 

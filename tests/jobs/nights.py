@@ -1,33 +1,32 @@
-"""Nights run step by step in this process, under one Spark session: what the DAG does, without its process starts."""
+"""Nights run step by step in this process, by one engine: what the DAG does, without its process starts."""
 
 from pathlib import Path
-
-from pyspark.sql import SparkSession
 
 from jobs import clean, evaluate, extract, recommend, train
 from jobs.runtime.night import Night
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.table import MEDIA
 from schemas.tables import TABLES
 
 
-def run_night(spark: SparkSession, night: Night) -> None:
-    prepare(spark, night)
-    finish(spark, night)
+def run_night(engine: Engine, night: Night) -> None:
+    prepare(engine, night)
+    finish(engine, night)
 
 
-def prepare(spark: SparkSession, night: Night) -> None:
-    clean.clean_items(spark, night)
-    clean.clean_interactions(spark, night)
-    clean.clean_vectors(spark, night)
+def prepare(engine: Engine, night: Night) -> None:
+    clean.clean_items(engine, night)
+    clean.clean_interactions(engine, night)
+    clean.clean_vectors(engine, night)
     for modality in MEDIA:
-        extract.extract_modality(lambda: spark, night, modality)
+        extract.extract_modality(lambda *_: engine, night, modality)
 
 
-def finish(spark: SparkSession, night: Night) -> None:
+def finish(engine: Engine, night: Night) -> None:
     train.run(night)
     evaluate.run(night)
-    recommend.recommend_night(spark, night)
+    recommend.recommend_night(lambda *_: engine, night)
 
 
 def a_night(date: str, raw: Path, lake: Lake, *, config: str | None = None) -> Night:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from pyspark.sql import SparkSession
 
 from features.registry import encoder
 from jobs import clean, extract
@@ -22,6 +21,7 @@ from jobs.runtime.completeness import incomplete
 from jobs.runtime.night import Night, NightError
 from jobs.verify import findings
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.features import FEATURES, FeaturesImage, FeaturesText
 from schemas.tables import NEWCOMER, GivenVectors, Ledger, Quarantine, Recommendations
 from tests.jobs.nights import a_night, contents, finish, prepare, run_night
@@ -85,7 +85,7 @@ def broken(lake: Lake) -> set[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def two_nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_nights(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The vectors of half of the items arrive anew on the second night."""
     folder = tmp_path_factory.mktemp("given")
     land_catalog(folder / "raw")
@@ -93,7 +93,7 @@ def two_nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
     anew = [{"item_id": f"i{n}", "vector": vector(n, seed=1)} for n in range(ITEMS // 2)]
     land(folder / "raw", "vectors/image", SECOND, anew)
     for night in (FIRST, SECOND):
-        run_night(spark, of_night(folder, night))
+        run_night(engine, of_night(folder, night))
     return folder
 
 
@@ -121,18 +121,18 @@ def test_the_latest_vectors_of_an_item_count_and_no_later_ones(two_nights: Path)
     assert first != second
 
 
-def test_a_rerun_of_the_first_night_changes_no_row(two_nights: Path, spark: SparkSession) -> None:
+def test_a_rerun_of_the_first_night_changes_no_row(two_nights: Path, engine: Engine) -> None:
     night = of_night(two_nights, FIRST)
     before = contents(night.lake)
-    run_night(spark, night)
+    run_night(engine, night)
     assert contents(night.lake) == before
 
 
-def test_nights_in_the_other_order_give_the_same_rows(two_nights: Path, spark: SparkSession) -> None:
+def test_nights_in_the_other_order_give_the_same_rows(two_nights: Path, engine: Engine) -> None:
     for date in (SECOND, FIRST):
-        prepare(spark, of_night(two_nights, date, "backwards"))
+        prepare(engine, of_night(two_nights, date, "backwards"))
     for date in (FIRST, SECOND):
-        finish(spark, of_night(two_nights, date, "backwards"))
+        finish(engine, of_night(two_nights, date, "backwards"))
     backwards, forwards = (contents(Lake(str(two_nights / name))) for name in ("backwards", "lake"))
     without = {f"features_{m}" for m in FEATURES}
     assert {n: r for n, r in backwards.items() if n not in without} == {
@@ -188,7 +188,7 @@ def test_what_is_planted_is_found(
     assert broken(lake) == promises
 
 
-def test_by_file_beside_a_real_encoder_and_another_dim_later(spark: SparkSession, tmp_path: Path) -> None:
+def test_by_file_beside_a_real_encoder_and_another_dim_later(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "raw" / "media").mkdir(parents=True)
     for name in ("a.png", "b.png"):
         (tmp_path / "raw" / "media" / name).write_bytes(name.encode())
@@ -199,7 +199,7 @@ def test_by_file_beside_a_real_encoder_and_another_dim_later(spark: SparkSession
     rows += [{"item_id": "own", "vector": vector(2)}, {"item_id": "own", "vector": vector(3)}]
     land(tmp_path / "raw", "vectors/image", FIRST, [{"item_id": None, "uri": None} | row for row in rows])
     night = of_night(tmp_path, FIRST)
-    prepare(spark, night)
+    prepare(engine, night)
     assert not broken(night.lake)
     (dataset,) = load(night)
     vectors = dict(zip(dataset.catalog.item_ids.tolist(), dataset.catalog.vectors["image"], strict=True))
@@ -213,14 +213,14 @@ def test_by_file_beside_a_real_encoder_and_another_dim_later(spark: SparkSession
     # Another width: what arrived before is no vector of that encoder.
     changed = of_night(tmp_path, FIRST, image={"name": "given", "parameters": {"name": "my-clip", "dim": DIM + 1}})
     with pytest.raises(NightError, match="4 of 4 refused"):
-        extract.extract_modality(lambda: spark, changed, "image")
+        extract.extract_modality(lambda *_: engine, changed, "image")
     refused = [row for row in night.lake.read(Quarantine).to_pylist() if row["stage"] == "extract_image"]
     assert {(row["source"], row["reason"]) for row in refused} == {("given_vectors", "vector_width")}
     # Another encoder reads the files again, and the vectors are no contents of its.
     other = of_night(tmp_path, FIRST, image={"name": "tests.toys:ImageBytes"})
-    reextract_modality(lambda: spark, other, "image", chunk=1)
+    reextract_modality(lambda *_: engine, other, "image", chunk=1)
     assert account(other, "reextract_image")["kept"] == 2
-    prepare(spark, other)
+    prepare(engine, other)
     assert len(other.lake.read(GivenVectors)) == 0 and not broken(other.lake)
 
 
@@ -254,13 +254,11 @@ def lay_refused(raw: Path) -> None:
         (raw / "vectors" / name / f"ds={FIRST}").mkdir(parents=True)
 
 
-def test_what_is_refused_and_what_is_not_read(
-    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_refused_and_what_is_not_read(engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lay_refused(tmp_path / "raw")
     night = of_night(tmp_path, FIRST)
     with caplog.at_level(logging.WARNING, "nightweave.clean"):
-        clean.clean_vectors(spark, night)
+        clean.clean_vectors(engine, night)
     said = [record.getMessage() for record in caplog.records]
     assert len([line for line in said if "imagee (did you mean image?), smell (no modality)" in line]) == 1
     assert len([line for line in said if line.startswith("vectors/text is not read")]) == 1
@@ -281,23 +279,23 @@ def test_what_is_refused_and_what_is_not_read(
     assert incomplete(of_night(tmp_path, SECOND)) == [FIRST]
 
 
-def test_a_cut_file_stops_the_night(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_cut_file_stops_the_night(engine: Engine, tmp_path: Path) -> None:
     land(tmp_path / "raw", "vectors/image", FIRST, [{"item_id": f"i{n}", "vector": vector(n)} for n in range(100)])
     path = tmp_path / "raw" / "vectors" / "image" / f"ds={FIRST}" / "a.parquet"
     path.write_bytes(path.read_bytes()[:-100])
     night = of_night(tmp_path, FIRST)
     with pytest.raises(NightError, match=r"a\.parquet cannot be read whole.*law 3"):
-        clean.clean_vectors(spark, night)
+        clean.clean_vectors(engine, night)
     assert len(night.lake.read(GivenVectors)) == len(night.lake.read(Ledger)) == 0
 
 
-def test_vectors_of_texts(spark: SparkSession, tmp_path: Path) -> None:
+def test_vectors_of_texts(engine: Engine, tmp_path: Path) -> None:
     """A text has no file, and its words are not read; training has vectors all the same."""
     land(tmp_path / "raw", "items", FIRST, [{"item_id": "a", "title": "words"}])
     rows = [{"item_id": "a", "uri": None, "vector": vector(0)}, {"item_id": None, "uri": "a.txt", "vector": vector(1)}]
     land(tmp_path / "raw", "vectors/text", FIRST, rows)
     night = of_night(tmp_path, FIRST, text=GIVEN)
-    prepare(spark, night)
+    prepare(engine, night)
     assert (account(night, "clean_vectors_text")["refused"], account(night, "extract_text")["rows_in"]) == (1, 1)
     (dataset,) = load(night)
     assert dataset.catalog.masks["text"].all() and dataset.catalog.terms is not None and not dataset.catalog.terms.nnz

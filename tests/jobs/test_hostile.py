@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
-from pyspark.sql import SparkSession
 
 from jobs.verify import findings
 from lake import views
 from lake.lake import Lake
+from lake.rows import Engine
 from tests.features.conftest import texture
 from tests.features.image.test_hostile import flat_png
 from tests.features.video.test_hostile import without_key_frames
@@ -164,7 +164,7 @@ KINDS = {".png": "image", ".jpg": "image", ".svg": "image", ".wav": "audio", ".m
 
 
 @pytest.fixture(scope="module")
-def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """The lake after the night."""
     raw = tmp_path_factory.mktemp("hostile") / "raw"
     (raw / "media").mkdir(parents=True)
@@ -179,7 +179,7 @@ def lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     config = raw.parent / "tolerant.yaml"
     config.write_text("extract: {max_refused_share: 1.0}\n")
     made = Lake(str(raw.parent / "lake"))
-    prepare(spark, a_night(NIGHT, raw, made, config=str(config)))
+    prepare(engine, a_night(NIGHT, raw, made, config=str(config)))
     return made
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs.demo import write_catalog
 from jobs.explain import explain_shelves
@@ -17,6 +16,7 @@ from jobs.runtime.night import NightError
 from jobs.verify import findings
 from lake import views
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.features import FEATURES
 from schemas.table import MEDIA, MODALITIES
 from schemas.tables import Ledger, Models, Quarantine
@@ -33,10 +33,10 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
 
 
 @pytest.fixture(scope="module")
-def two_nights(catalog: tuple[Path, Summary], spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def two_nights(catalog: tuple[Path, Summary], engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = Lake(str(tmp_path_factory.mktemp("lake")))
     for night in (FIRST, SECOND):
-        run_night(spark, a_night(night, catalog[0], lake))
+        run_night(engine, a_night(night, catalog[0], lake))
     return lake
 
 
@@ -100,19 +100,19 @@ def test_a_join_of_recommendations_with_items_is_answered(two_nights: Lake) -> N
     assert len(rows) == 3
 
 
-def test_the_same_night_twice_changes_no_row(two_nights: Lake, catalog: tuple[Path, Summary], spark) -> None:
+def test_the_same_night_twice_changes_no_row(two_nights: Lake, catalog: tuple[Path, Summary], engine) -> None:
     before = contents(two_nights)
-    run_night(spark, a_night(SECOND, catalog[0], two_nights))
+    run_night(engine, a_night(SECOND, catalog[0], two_nights))
     assert contents(two_nights) == before
 
 
 def test_a_night_whose_model_combines_rankings(
-    two_nights: Lake, catalog: tuple[Path, Summary], spark, tmp_path: Path
+    two_nights: Lake, catalog: tuple[Path, Summary], engine, tmp_path: Path
 ) -> None:
     copied = Lake(shutil.copytree(two_nights.uri.removeprefix("file://"), tmp_path / "lake").as_uri())
     config = tmp_path / "borda.yaml"
     config.write_text("fusion: {strategy: decision, parameters: {combination: borda}}")
-    finish(spark, a_night(SECOND, catalog[0], copied, config=str(config)))
+    finish(engine, a_night(SECOND, catalog[0], copied, config=str(config)))
     looked, broken = findings(copied)
     assert looked and not broken
     night = "date = DATE '2026-11-02'"
@@ -122,7 +122,7 @@ def test_a_night_whose_model_combines_rankings(
     assert "Scores are points of a Borda count" in explain_shelves(copied, date(2026, 11, 2))
 
 
-def test_ten_more_items_cost_ten_extractions(two_nights: Lake, catalog: tuple[Path, Summary], spark) -> None:
+def test_ten_more_items_cost_ten_extractions(two_nights: Lake, catalog: tuple[Path, Summary], engine) -> None:
     def extracted() -> dict[str, int]:
         return {m: len(set(two_nights.read(FEATURES[m])["content_key"].to_pylist())) for m in MEDIA}
 
@@ -131,20 +131,20 @@ def test_ten_more_items_cost_ten_extractions(two_nights: Lake, catalog: tuple[Pa
     folder.mkdir()
     lines = [json.dumps({"item_id": f"extra-{n}", "title": f"Extra number {n}"}) for n in range(10)]
     (folder / "items.jsonl").write_text("\n".join(lines))
-    prepare(spark, a_night("2026-11-03", catalog[0], two_nights))
+    prepare(engine, a_night("2026-11-03", catalog[0], two_nights))
     after = extracted()
     assert {m: after[m] - before[m] for m in MEDIA} == {"text": 10, "image": 0, "audio": 0, "video": 0}
 
 
 def test_cleaning_and_extracting_nights_backwards_gives_the_same_rows(
-    two_nights: Lake, catalog: tuple[Path, Summary], spark, tmp_path: Path
+    two_nights: Lake, catalog: tuple[Path, Summary], engine, tmp_path: Path
 ) -> None:
     backwards = Lake(str(tmp_path / "lake"))
     nights = {night: a_night(night, catalog[0], backwards) for night in (FIRST, SECOND)}
-    prepare(spark, nights[SECOND])
+    prepare(engine, nights[SECOND])
     with pytest.raises(NightError, match=f"not complete: {FIRST}"):
-        finish(spark, nights[SECOND])
-    prepare(spark, nights[FIRST])
+        finish(engine, nights[SECOND])
+    prepare(engine, nights[FIRST])
     kept = pc.field("date") <= date(2026, 11, 2)
     for modality in MEDIA:
         columns = ["content_key", "vector"]
@@ -161,7 +161,7 @@ def test_cleaning_and_extracting_nights_backwards_gives_the_same_rows(
 
 
 def test_a_night_without_interactions_still_shows_what_is_alike(
-    catalog: tuple[Path, Summary], spark, tmp_path: Path
+    catalog: tuple[Path, Summary], engine, tmp_path: Path
 ) -> None:
     raw = tmp_path / "raw"
     (raw / "items" / "ds=2026-11-01").mkdir(parents=True)
@@ -169,7 +169,7 @@ def test_a_night_without_interactions_still_shows_what_is_alike(
     lines = [json.dumps({"item_id": f"i{n}", "title": title}) for n, title in enumerate(words)]
     (raw / "items" / "ds=2026-11-01" / "items.jsonl").write_text("\n".join(lines))
     lake = Lake(str(tmp_path / "lake"))
-    run_night(spark, a_night(FIRST, raw, lake))
+    run_night(engine, a_night(FIRST, raw, lake))
     assert lake.read(Models)["strategy"].to_pylist() == ["content"]
     nearest = dict(ask(lake, "SELECT item_id, similar_item_id FROM similar_items WHERE rank = 1"))
     assert nearest["i0"] == "i4" and nearest["i2"] in ("i3", "i5")
@@ -177,23 +177,38 @@ def test_a_night_without_interactions_still_shows_what_is_alike(
     assert shelves == [("*", "for_you", 6), ("*", "new_items", 6)], "nobody but whoever comes"
 
 
-def test_too_many_refused_rows_stop_the_night_before_anything_is_published(spark, tmp_path: Path) -> None:
+def test_a_night_under_spark_has_the_rows_of_one_in_this_process(
+    catalog: tuple[Path, Summary], engine: Engine, spark_engine: Engine, tmp_path: Path
+) -> None:
+    config = tmp_path / "toys.yaml"
+    encoders = {medium: {"name": f"tests.toys:{medium.capitalize()}Bytes", "batch_size": 8} for medium in MEDIA}
+    config.write_text(json.dumps({"extract": {"encoders": encoders}}))
+    found = []
+    for number, each in enumerate((engine, spark_engine)):
+        lake = Lake(str(tmp_path / f"lake-{number}"))
+        run_night(each, a_night(FIRST, catalog[0], lake, config=str(config)))
+        found.append(contents(lake))
+    assert all(found[0][table.name] for table in (Quarantine, Ledger, Models))
+    assert found[0] == found[1]
+
+
+def test_too_many_refused_rows_stop_the_night_before_anything_is_published(engine, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     (raw / "items" / "ds=2026-11-01").mkdir(parents=True)
     (raw / "items" / "ds=2026-11-01" / "items.jsonl").write_text('{"item_id": "a"}\nbroken\nbroken\n')
     lake = Lake(str(tmp_path / "lake"))
     with pytest.raises(NightError, match="law 3"):
-        prepare(spark, a_night(FIRST, raw, lake))
+        prepare(engine, a_night(FIRST, raw, lake))
     assert ask(lake, "SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM quarantine)") == [(0, 2)]
     assert len(lake.read(Ledger)) == 0
 
 
-def test_nights_without_items_and_with_items_that_nothing_is_known_of(spark, tmp_path: Path) -> None:
+def test_nights_without_items_and_with_items_that_nothing_is_known_of(engine, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     (raw / "items" / "ds=2026-11-02").mkdir(parents=True)
     (raw / "items" / "ds=2026-11-02" / "items.csv").write_text("item_id\none\ntwo\n")
     lake = Lake(str(tmp_path / "lake"))
     for night, items in ((FIRST, 0), (SECOND, 2)):
-        run_night(spark, a_night(night, raw, lake))
+        run_night(engine, a_night(night, raw, lake))
         assert ask(lake, f"SELECT count(*) FROM item_embeddings WHERE date = '{night}'") == [(items,)]
         assert ask(lake, f"SELECT count(*) FROM recommendations WHERE date = '{night}'") == [(0,)]

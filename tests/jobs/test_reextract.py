@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs import reextract
 from jobs.extract import extract_modality
 from jobs.reextract import reextract_modality
 from jobs.runtime.night import Night
 from jobs.verify import findings
+from lake.rows import Engine
 from schemas.features import FEATURES
 from schemas.tables import Ledger, Quarantine
 from tests.jobs.sounds import bring, configured
@@ -40,11 +40,11 @@ def later(night: Night) -> Night:
     return replace(night, date=night.date + dt.timedelta(days=1))
 
 
-def test_each_chunk_is_one_commit_and_the_old_rows_stay(spark: SparkSession, tmp_path: Path) -> None:
+def test_each_chunk_is_one_commit_and_the_old_rows_stay(engine: Engine, tmp_path: Path) -> None:
     night = bring(SOUNDS, tmp_path, configured("Toy"))
-    extract_modality(lambda: spark, night, "audio")
+    extract_modality(lambda *_: engine, night, "audio")
     before = commits(night)
-    reextract_modality(lambda: spark, changed(night), "audio", chunk=2)
+    reextract_modality(lambda *_: engine, changed(night), "audio", chunk=2)
     assert commits(night) == before + 3
     assert vectors(night) == sorted(OLD + NEW)
     (account,) = night.lake.read(Ledger, where=pc.field("step") == "reextract_audio").to_pylist()
@@ -53,7 +53,7 @@ def test_each_chunk_is_one_commit_and_the_old_rows_stay(spark: SparkSession, tmp
 
 
 def test_a_run_that_was_killed_goes_on_with_what_is_lacking(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night = bring(SOUNDS, tmp_path, configured("Toy"))
     whole, asked = reextract.extracted, []
@@ -66,55 +66,55 @@ def test_a_run_that_was_killed_goes_on_with_what_is_lacking(
 
     monkeypatch.setattr(reextract, "extracted", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        reextract_modality(lambda: spark, changed(night), "audio", chunk=2)
+        reextract_modality(lambda *_: engine, changed(night), "audio", chunk=2)
     assert len(vectors(night)) == 2
-    reextract_modality(lambda: spark, changed(night), "audio", chunk=2)
+    reextract_modality(lambda *_: engine, changed(night), "audio", chunk=2)
     assert asked == [2, 2, 2, 1], "what was committed is not made again"
     assert vectors(night) == NEW
 
 
-def test_once_it_is_complete_a_night_finds_all_but_what_is_new(spark: SparkSession, tmp_path: Path) -> None:
+def test_once_it_is_complete_a_night_finds_all_but_what_is_new(engine: Engine, tmp_path: Path) -> None:
     night = bring([*SOUNDS, b"fail"], tmp_path, configured("Toy"))
-    reextract_modality(lambda: spark, changed(night), "audio", chunk=4)
+    reextract_modality(lambda *_: engine, changed(night), "audio", chunk=4)
     (refused,) = night.lake.read(Quarantine, where=pc.field("stage") == "reextract_audio").to_pylist()
     assert refused["source"] == "media/fail" and refused["reason"] == "unencodable"
     before = commits(night)
 
-    def no_spark() -> SparkSession:
+    def no_spark() -> Engine:
         raise AssertionError("there is nothing to extract")
 
     extract_modality(no_spark, later(changed(night)), "audio")
     assert commits(night) == before and vectors(night) == NEW
 
 
-def test_nights_go_on_with_their_own_encoder_meanwhile(spark: SparkSession, tmp_path: Path) -> None:
+def test_nights_go_on_with_their_own_encoder_meanwhile(engine: Engine, tmp_path: Path) -> None:
     night = bring(SOUNDS, tmp_path, configured("Toy"))
-    reextract_modality(lambda: spark, changed(night), "audio", chunk=100)
-    extract_modality(lambda: spark, night, "audio")
+    reextract_modality(lambda *_: engine, changed(night), "audio", chunk=100)
+    extract_modality(lambda *_: engine, night, "audio")
     assert vectors(night) == sorted(OLD + NEW)
 
 
-def test_extracting_again_replaces_rows_and_doubles_none(spark: SparkSession, tmp_path: Path) -> None:
+def test_extracting_again_replaces_rows_and_doubles_none(engine: Engine, tmp_path: Path) -> None:
     says = tmp_path / "says"
     night = bring(SOUNDS, tmp_path, configured("Told", {"says": str(says)}, max_refused_share=1))
     says.write_text("1")
-    extract_modality(lambda: spark, night, "audio")
+    extract_modality(lambda *_: engine, night, "audio")
     says.write_text("7")
-    extract_modality(lambda: spark, night, "audio")
+    extract_modality(lambda *_: engine, night, "audio")
     assert vectors(night) == OLD, "what is in the store isn't made again"
-    extract_modality(lambda: spark, night, "audio", again=True)
+    extract_modality(lambda *_: engine, night, "audio", again=True)
     assert vectors(night) == sorted([[length, 7.0] for length, _ in OLD])
-    extract_modality(lambda: spark, later(night), "audio", again=True)
+    extract_modality(lambda *_: engine, later(night), "audio", again=True)
     assert len(vectors(night)) == 5, "the next night brings none of them"
 
 
-def test_what_is_refused_when_extracted_again_leaves_the_store(spark: SparkSession, tmp_path: Path) -> None:
+def test_what_is_refused_when_extracted_again_leaves_the_store(engine: Engine, tmp_path: Path) -> None:
     says = tmp_path / "says"
     night = bring([b"one"], tmp_path, configured("Told", {"says": str(says)}, max_refused_share=1))
     says.write_text("1")
-    extract_modality(lambda: spark, night, "audio")
+    extract_modality(lambda *_: engine, night, "audio")
     says.write_text("fail")
-    extract_modality(lambda: spark, night, "audio", again=True)
+    extract_modality(lambda *_: engine, night, "audio", again=True)
     assert vectors(night) == []
     (account,) = night.lake.read(Ledger).to_pylist()
     assert (account["rows_in"], account["kept"], account["refused"]) == (1, 0, 1)

@@ -1,13 +1,10 @@
 """A night that is run again under less data than it had: what RAW lost by accident is not lost in the lake."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs import clean
 from jobs.runtime.agreement import begin
@@ -15,6 +12,7 @@ from jobs.runtime.completeness import LAST_STEP, reopen
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night, NightError
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.config import Config, Landing
 from schemas.tables import TABLES, Interactions, Items, Ledger
 from tests.jobs.nights import a_night, contents
@@ -36,27 +34,21 @@ def land(raw: Path, *, items: str = "abcd", users: str = "uvwx") -> None:
 
 
 @pytest.fixture(scope="module")
-def cleaned(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cleaned(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with RAW and the lake of a complete night of four items and four events."""
     folder = tmp_path_factory.mktemp("complete")
     land(folder / "raw")
     night = a_night(DAY, folder / "raw", Lake(str(folder / "lake")))
-    clean.clean_items(spark, night)
-    clean.clean_interactions(spark, night)
+    clean.clean_items(engine, night)
+    clean.clean_interactions(engine, night)
     begin(night)
     close(night, LAST_STEP, Account(rows_in=4, kept=4))
     return folder
 
 
 @pytest.fixture
-def complete(cleaned: Path, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Night:
-    """That night in a copy; `clean.run` takes the tests' session."""
-
-    @contextmanager
-    def session(_: str) -> Iterator[SparkSession]:
-        yield spark
-
-    monkeypatch.setattr(clean, "spark_session", session)
+def complete(cleaned: Path, tmp_path: Path) -> Night:
+    """That night in a copy."""
     shutil.copytree(cleaned, tmp_path, dirs_exist_ok=True)
     return a_night(DAY, tmp_path / "raw", Lake(str(tmp_path / "lake")))
 

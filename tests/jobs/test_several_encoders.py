@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 import yaml
-from pyspark.sql import SparkSession
 
 from jobs.explain import explain_shelves
 from jobs.modelling.dataset import load
 from jobs.runtime.night import Night
 from jobs.verify import findings
 from lake import views
+from lake.rows import Engine
 from schemas.features import FeaturesImage, FeaturesText
 from schemas.tables import ItemEmbeddings, Ledger, Recommendations
 from tests.faults.night import NIGHTS, ROOT, new_place
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.night
 
 
 @pytest.fixture(scope="module")
-def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Night:
+def night(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Night:
     place = new_place(tmp_path_factory.mktemp("several"))
     settings = yaml.safe_load(place.config.read_text())
     encoders = settings["extract"]["encoders"]
@@ -40,7 +40,7 @@ def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Nigh
     encoders["video"] = {"name": "frame-mean", "parameters": films}
     place.config.write_text(yaml.safe_dump(settings))
     made = a_night(NIGHTS[0], place.raw, place.tables(), config=str(place.config))
-    run_night(spark, made)
+    run_night(engine, made)
     return made
 
 

@@ -15,6 +15,7 @@ from jobs import clean
 from jobs.verify import findings
 from lake import asof, views
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.table import TIMESTAMP
 from schemas.tables import COUNTS_AS_OF
 from tests.jobs.nights import a_night, run_night
@@ -41,7 +42,7 @@ def land(raw: Path, kind: str, night: str, rows: list[dict[str, Any]], *, name: 
 
 
 @pytest.fixture(scope="module")
-def two_nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def two_nights(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Items with times that cannot be, and tombstones that are older than what they bury, or bear no time."""
     place = tmp_path_factory.mktemp("versions")
     future = [
@@ -63,7 +64,7 @@ def two_nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
     land(place / "raw", "items", SECOND, [*tombstones, *ITEMS[:10]])
     lake = Lake(str(place / "lake"))
     for night in (FIRST, SECOND):
-        run_night(spark, a_night(night, place / "raw", lake, config=str(CHEAP)))
+        run_night(engine, a_night(night, place / "raw", lake, config=str(CHEAP)))
     return lake
 
 
@@ -100,13 +101,13 @@ def test_cleaning_readers_and_verify_agree_on_what_is_deleted(two_nights: Lake) 
     ],
 )
 def test_of_the_versions_of_one_night_the_latest_is_kept(
-    spark: SparkSession, tmp_path: Path, versions: list[tuple[str | None, str]], kept: str
+    engine: Engine, tmp_path: Path, versions: list[tuple[str | None, str]], kept: str
 ) -> None:
     rows = [{"item_id": "x", "title": title, "updated_at": at} for at, title in versions]
     land(tmp_path / "raw", "items", FIRST, [*ITEMS[:20], rows[0]], name="a")
     land(tmp_path / "raw", "items", FIRST, rows[1:], name="b")
     lake = Lake(str(tmp_path / "lake"))
-    clean.clean_items(spark, a_night(FIRST, tmp_path / "raw", lake))
+    clean.clean_items(engine, a_night(FIRST, tmp_path / "raw", lake))
     titles = dict(views.connect(lake).sql("SELECT item_id, title FROM items").fetchall())
     assert titles["x"] == kept
 

@@ -2,15 +2,15 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from operator import itemgetter
 
 import duckdb
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
 
-import lake.spark as tables
 from lake import rewrite
 from lake.lake import Lake, LakeError
+from lake.rows import Engine
 from schemas.table import Table
 from tests.lake.test_lake import NIGHT, Contents, texts
 
@@ -56,17 +56,17 @@ def old(lake: Lake) -> Iterator[Lake]:
     yield lake
 
 
-def test_an_old_lake_is_read_with_the_new_columns_null(old: Lake, spark: SparkSession) -> None:
+def test_an_old_lake_is_read_with_the_new_columns_null(old: Lake, either: Engine) -> None:
     assert old.read(Figures).to_pylist() == [figure(NIGHT)]
     assert old.read(Figures, columns=["low"]).to_pylist() == [{"low": None}]
-    assert [row.asDict() for row in tables.read(spark, old, Figures).collect()] == [figure(NIGHT)]
+    assert either.read(old, Figures).collect() == [figure(NIGHT)]
 
 
-def test_an_old_lake_is_written_on(old: Lake, spark: SparkSession) -> None:
+def test_an_old_lake_is_written_on(old: Lake, either: Engine) -> None:
     old.write(Figures, pa.Table.from_pylist([figure(LATER, low=0.25)], schema=Figures.schema), {"date": LATER})
     both = [figure(NIGHT), figure(LATER, low=0.25)]
     assert old.read(Figures).sort_by("date").to_pylist() == both
-    assert [row.asDict() for row in tables.read(spark, old, Figures).sort("date").collect()] == both
+    assert sorted(either.read(old, Figures).collect(), key=itemgetter("date")) == both
     delta = old.delta(Figures)
     assert delta and [field.name for field in delta.schema().fields] == Figures.schema.names
 
@@ -113,15 +113,15 @@ def relaxed(lake: Lake) -> Lake:
     return lake
 
 
-def test_a_column_that_becomes_nullable_is_so_for_every_reader(relaxed: Lake, spark: SparkSession) -> None:
+def test_a_column_that_becomes_nullable_is_so_for_every_reader(relaxed: Lake, either: Engine) -> None:
     expected = [("new", None), ("old", "en")]
     delta = relaxed.delta(Unknown)
     assert delta and {field.name: field.nullable for field in delta.schema().fields}["language"]
     rows = relaxed.read(Unknown, columns=["content_key", "language"]).sort_by("content_key")
     assert [tuple(row.values()) for row in rows.to_pylist()] == expected
-    frame = tables.read(spark, relaxed, Unknown, columns=["content_key", "language"])
-    assert sorted(map(tuple, frame.collect())) == expected
-    assert frame.filter("language IS NULL").count() == 1
+    read = either.read(relaxed, Unknown, columns=["content_key", "language"])
+    assert sorted(tuple(row.values()) for row in read.collect()) == expected
+    assert len(read.select("SELECT * FROM {rows} WHERE language IS NULL").collect()) == 1
     connection = duckdb.connect()
     connection.register("contents", relaxed.dataset(Unknown))
     assert connection.sql("SELECT content_key FROM contents WHERE language IS NULL").fetchall() == [("new",)]

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 import pytest
-from pyspark.sql import SparkSession
 
-import lake.spark as tables
 from jobs.landing.raw import Raw
 from lake import files, rewrite, storage, vacuum, views
 from lake.lake import Lake
+from lake.rows import Engine
 from lake.storage import StorageError
 from schemas.tables import UserEmbeddings
 from tests import seaweed
@@ -43,11 +42,11 @@ def test_a_lake_lies_where_it_was_put(tmp_path: Path, name: str) -> None:
     assert as_uri == Lake(str(tmp_path / name)) and users(as_uri) == ["a", "b"]
 
 
-def test_spark_reads_and_writes_it(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_engine_reads_and_writes_it(either: Engine, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "a #b?c 5%"))
     lake.write(UserEmbeddings, embeddings("a", "b"), DAY)
-    rows = tables.read(spark, lake, UserEmbeddings, ("date", "=", str(NIGHT)))
-    tables.replace(rows.filter("user_id = 'b'"), lake, UserEmbeddings, DAY)
+    rows = either.read(lake, UserEmbeddings, ("date", "=", str(NIGHT)))
+    rows.select("SELECT * FROM {rows} WHERE user_id = 'b'").replace(lake, UserEmbeddings, DAY, order=["user_id"])
     assert users(lake) == ["b"]
 
 

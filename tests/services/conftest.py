@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs.demo import write_catalog
 from lake.lake import Lake
+from lake.rows import Engine
 from tests.dags.test_alerts import webhook
 from tests.jobs.nights import a_night, run_night
 from tests.services import postgres
@@ -89,12 +89,12 @@ def running(
 
 
 @pytest.fixture(scope="session")
-def one_by_one(raw: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def one_by_one(raw: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """The lake after the three nights, run one by one without Airflow."""
     os.environ["PYTHONPATH"] = str(ROOT)
     lake = Lake(str(tmp_path_factory.mktemp("one-by-one")))
     for night in NIGHTS:
-        run_night(spark, a_night(night, raw, lake, config=str(CONFIG)))
+        run_night(engine, a_night(night, raw, lake, config=str(CONFIG)))
     return lake
 
 

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import pytest
 import yaml
-from pyspark.sql import SparkSession
 from scipy import sparse
 
 from fusion.data.reviews import with_reviews
 from jobs.landing.raw import Raw, Refusal
 from jobs.modelling.dataset import load
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.features import FEATURES
 from schemas.tables import TABLES
 from tests.faults.night import NIGHTS, Place, new_place
@@ -32,7 +32,7 @@ STRATEGIES = {
 
 
 @pytest.fixture(scope="module")
-def lakes(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Lake, Lake]:
+def lakes(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Lake, Lake]:
     """The night's lake where nothing later has arrived, and one where the later night was extracted first."""
     place = new_place(tmp_path_factory.mktemp("arrival"), items=60, users=50)
     later = place.raw.parent / "later"
@@ -41,9 +41,9 @@ def lakes(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tupl
         shutil.rmtree(place.raw / kind / f"ds={LATER}")
     plant(later)
     ours, theirs = (Lake(str(place.raw.parent / name)) for name in ("without", "with"))
-    prepare(spark, a_night(LATER, later, theirs, config=str(place.config)))
-    prepare(spark, a_night(NIGHT, later, theirs, config=str(place.config)))
-    prepare(spark, a_night(NIGHT, place.raw, ours, config=str(place.config)))
+    prepare(engine, a_night(LATER, later, theirs, config=str(place.config)))
+    prepare(engine, a_night(NIGHT, later, theirs, config=str(place.config)))
+    prepare(engine, a_night(NIGHT, place.raw, ours, config=str(place.config)))
     return place, ours, theirs
 
 
@@ -129,7 +129,7 @@ def test_what_training_reads_is_the_same(lakes: tuple[Place, Lake, Lake]) -> Non
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_night_makes_the_same_of_it(
-    lakes: tuple[Place, Lake, Lake], strategy: str, spark: SparkSession, tmp_path: Path
+    lakes: tuple[Place, Lake, Lake], strategy: str, engine: Engine, tmp_path: Path
 ) -> None:
     place, *both = lakes
     settings = yaml.safe_load(place.config.read_text())
@@ -141,7 +141,7 @@ def test_the_night_makes_the_same_of_it(
         for n, lake in enumerate(both)
     ]
     for lake in copies:
-        finish(spark, a_night(NIGHT, place.raw, lake, config=str(config)))
+        finish(engine, a_night(NIGHT, place.raw, lake, config=str(config)))
     ours, theirs = map(of_the_night, copies)
     assert ours == theirs
     assert len(ours["recommendations"]) > 100 and len(ours["models"]) == 1

@@ -1,4 +1,4 @@
-"""What a feature store lost is extracted again by the next extraction; what a Spark worker finds damaged is named."""
+"""What a feature store lost is extracted again by the next extraction; what is found damaged meanwhile is named."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs.extract import extract_modality
 from jobs.runtime.night import Night
 from jobs.runtime.spark_session import naming_damage
-from lake import spark as tables
 from lake.lake import DamageError
+from lake.rows import Engine
 from schemas.features import FEATURES
 from schemas.tables import Ledger
 from tests.jobs.sounds import bring, configured
@@ -24,10 +23,10 @@ SOUNDS = [b"one", b"three", b"seventeen"]
 
 
 @pytest.fixture
-def night(spark: SparkSession, tmp_path: Path) -> Night:
+def night(engine: Engine, tmp_path: Path) -> Night:
     """A night that was extracted."""
     night = bring(SOUNDS, tmp_path, configured("Toy"))
-    extract_modality(lambda: spark, night, "audio")
+    extract_modality(lambda *_: engine, night, "audio")
     return night
 
 
@@ -39,7 +38,7 @@ def the_file(night: Night) -> Path:
     ("plant", "days_later"), [(Path.unlink, 0), (cut, 0), (flip, 0), (flip, 1)], ids=["missing", "cut", "bit", "later"]
 )
 def test_what_the_store_lost_is_made_again(
-    spark: SparkSession,
+    engine: Engine,
     night: Night,
     plant: Callable[[Path], object],
     days_later: int,
@@ -49,7 +48,7 @@ def test_what_the_store_lost_is_made_again(
     before = night.lake.read(AUDIO).drop_columns(["date"]).sort_by("content_key")
     lost = the_file(night)
     plant(lost)
-    extract_modality(lambda: spark, replace(night, date=night.date + dt.timedelta(days=days_later)), "audio")
+    extract_modality(lambda *_: engine, replace(night, date=night.date + dt.timedelta(days=days_later)), "audio")
     assert "features_audio: encoder=" in caplog.text and lost.name in caplog.text
     assert "its contents are extracted anew" in caplog.text
     after = night.lake.read(AUDIO).drop_columns(["date"]).sort_by("content_key")
@@ -58,10 +57,10 @@ def test_what_the_store_lost_is_made_again(
     assert [(one["rows_in"], one["kept"]) for one in accounts] == [(3, 3), (0, 0)][: 1 + days_later]
 
 
-def test_a_worker_that_meets_a_damaged_file_names_it_in_one_line(spark: SparkSession, night: Night) -> None:
+def test_who_meets_a_damaged_file_names_it_in_one_line(either: Engine, night: Night) -> None:
     path = the_file(night)
     flip(path)
     expected = rf"^features_audio: encoder=.*{path.name} .*nightweave repair"
     with pytest.raises(DamageError, match=expected) as raised, naming_damage():
-        tables.read(spark, night.lake, AUDIO).collect()
+        either.read(night.lake, AUDIO).collect()
     assert "\n" not in str(raised.value)

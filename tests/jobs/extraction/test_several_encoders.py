@@ -5,13 +5,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from pyspark.sql import SparkSession
 
 from features.registry import vector_blocks
 from jobs.extract import extract_modality
 from jobs.reextract import reextract_modality
 from jobs.runtime.night import Night
 from jobs.verify import findings
+from lake.rows import Engine
 from schemas.config import Config
 from schemas.features import FEATURES
 from schemas.tables import Ledger, Quarantine
@@ -44,10 +44,10 @@ def broken(night: Night) -> set[tuple[str, str]]:
     return {(f.promise, f.place()) for f in findings(night.lake)[1] if f.promise in PROMISES}
 
 
-def test_each_has_its_rows_its_refusals_and_its_account(spark: SparkSession, tmp_path: Path) -> None:
+def test_each_has_its_rows_its_refusals_and_its_account(engine: Engine, tmp_path: Path) -> None:
     night = bring([b"one", b"three", b"fail"], tmp_path, both())
     first, second = (block.name for block in vector_blocks(night.config.extract.encoders)["audio"])
-    extract_modality(lambda: spark, night, "audio")
+    extract_modality(lambda *_: engine, night, "audio")
     stored = night.lake.read(FEATURES["audio"]).to_pylist()
     assert sorted((row["encoder"], row["vector"]) for row in stored) == sorted(
         [(first, [3, 1]), (first, [5, 1]), (first, [4, 1]), (second, [6, 2]), (second, [10, 2])]
@@ -57,7 +57,7 @@ def test_each_has_its_rows_its_refusals_and_its_account(spark: SparkSession, tmp
     assert (refused["stage"], refused["source"]) == (f"extract_audio.{second}", "media/fail")
     assert not broken(night)
 
-    reextract_modality(lambda: spark, night, "audio", chunk=2)
+    reextract_modality(lambda *_: engine, night, "audio", chunk=2)
     assert accounts(night)[f"reextract_audio.{second}"] == (3, 2, 1) and not broken(night)
 
     step = f"extract_audio.{second}"
@@ -73,7 +73,7 @@ def test_each_has_its_rows_its_refusals_and_its_account(spark: SparkSession, tmp
     }
 
     alone = there(tmp_path, configured("Toy"))
-    extract_modality(lambda: spark, alone, "audio")
+    extract_modality(lambda *_: engine, alone, "audio")
     assert set(accounts(alone)) == {"extract_audio", "reextract_audio", f"reextract_audio.{second}"}
     assert set(alone.lake.read(Quarantine)["stage"].to_pylist()) == {f"reextract_audio.{second}"}
     assert len(alone.lake.read(FEATURES["audio"])) == 5, "the store keeps what was extracted"

@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs import clean
 from jobs.landing.raw import Records
@@ -17,6 +16,7 @@ from jobs.runtime.completeness import incomplete
 from jobs.runtime.night import Night, NightError
 from jobs.verify import findings
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.tables import Interactions, Items, Ledger, Quarantine
 from tests.jobs.nights import a_night
 
@@ -58,13 +58,13 @@ def lay(raw: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def said() -> list[str]:
-    """The warnings of the night."""
+def said(either: Engine) -> list[str]:
+    """The warnings of the night, of each engine its own."""
     return []
 
 
 @pytest.fixture(scope="module")
-def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Night:
+def night(either: Engine, tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Night:
     folder = tmp_path_factory.mktemp("edge")
     lay(folder / "raw")
     made = a_night(DATE, folder / "raw", Lake(str(folder / "lake")))
@@ -72,8 +72,8 @@ def night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, said: l
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     clean.log.addHandler(handler)
     try:
-        clean.clean_items(spark, made)
-        clean.clean_interactions(spark, made)
+        clean.clean_items(either, made)
+        clean.clean_interactions(either, made)
     finally:
         clean.log.removeHandler(handler)
     return made
@@ -142,36 +142,36 @@ def cut(tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["cut.parquet", "cut.jsonl.gz", "sheet.xlsx", os.fsdecode(b"caf\xe9.jsonl")])
-def test_rows_that_nobody_can_count_stop_the_night(spark: SparkSession, tmp_path: Path, name: str) -> None:
+def test_rows_that_nobody_can_count_stop_the_night(either: Engine, tmp_path: Path, name: str) -> None:
     lines = gzip.compress(b'{"item_id": 1}\n' * 1000)[:-9]
     night = bring(tmp_path, name, {"cut.parquet": cut(tmp_path), "cut.jsonl.gz": lines}.get(name, b"PK"))
     with pytest.raises(NightError, match="law 3"):
-        clean.clean_items(spark, night)
+        clean.clean_items(either, night)
     assert len(night.lake.read(Items)) == len(night.lake.read(Ledger)) == 0
     (row,) = night.lake.read(Quarantine).to_pylist()
     assert row["source"].endswith(name.replace("\udce9", "\\xe9")) and row["position"] == 0
 
 
-def test_rows_that_a_quote_swallows_stop_the_night(spark: SparkSession, tmp_path: Path) -> None:
+def test_rows_that_a_quote_swallows_stop_the_night(either: Engine, tmp_path: Path) -> None:
     rows = [f"q-{number:03},plain title {number}" for number in range(1, 101)]
     rows[2], rows[89] = 'q-003,"plain title 3', 'q-090,plain title 90"'
     night = bring(tmp_path, "a.csv", "\n".join(["item_id,title", *rows]).encode())
     with pytest.raises(NightError, match="88 of 100 refused"):
-        clean.clean_items(spark, night)
+        clean.clean_items(either, night)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_a_file_in_another_encoding_stops_the_night_with_its_cause_and_a_remedy(
-    spark: SparkSession, tmp_path: Path, name: str
+    either: Engine, tmp_path: Path, name: str
 ) -> None:
     lines = [f'{{"item_id": "{n}", "title": "Café"}}' if name == "a.jsonl" else f"{n},Café" for n in range(50)]
     night = bring(tmp_path, name, "\n".join(["item_id,title"] * (name == "a.csv") + lines).encode("cp1252"))
     with pytest.raises(NightError, match=rf"50 of 50 refused.*50 for not_utf8, .*{name} at .*iconv -f WINDOWS-1252"):
-        clean.clean_items(spark, night)
+        clean.clean_items(either, night)
 
 
 def test_a_count_that_differs_from_the_parsers_is_an_error(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    either: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A parser that drops a row in silence."""
 
@@ -185,9 +185,12 @@ def test_a_count_that_differs_from_the_parsers_is_an_error(
     night = bring(tmp_path, "a.jsonl", b'{"item_id": 1}\n{"item_id": 2}\n')
     path = arrived.paths[0]
     rows = list(clean.read_rows(path, raw=night.raw, fields=frozenset(), record_id="item_id", normalise=dict))
-    fates = spark.createDataFrame(
-        [(row["source"], "file" if "counted" in row else "kept", row.get("rows"), row.get("counted")) for row in rows],
-        "source string, fate string, rows long, counted long",
-    )
+    accounts = [
+        {"source": row["source"], "fate": "file" if "counted" in row else "kept"}
+        | {name: row.get(name) for name in ("rows", "counted")}
+        for row in rows
+    ]
+    schema = pa.schema([("source", pa.string()), ("fate", pa.string()), ("rows", pa.int64()), ("counted", pa.int64())])
+    fates = either.rows(pa.Table.from_pylist(accounts, schema), parts=1)
     with pytest.raises(NightError, match="has 2 records, 1 accounted for"):
         clean._counted(night, "clean_items", arrived, fates)

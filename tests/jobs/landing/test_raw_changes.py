@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs.extract import extract_modality
 from jobs.landing import confinement
 from jobs.landing.raw import Raw, RawChangedError, Refusal
+from lake.rows import Engine
 from schemas.features import FeaturesAudio
 from tests.jobs.sounds import bring, configured
 
@@ -238,9 +238,9 @@ with Raw({raw.uri!r}).local("a.png", key={KEY!r}, max_bytes=10):
 
 
 @pytest.mark.night
-def test_what_changes_while_it_is_decoded_is_decoded_as_it_was(spark: SparkSession, tmp_path: Path) -> None:
+def test_what_changes_while_it_is_decoded_is_decoded_as_it_was(engine: Engine, tmp_path: Path) -> None:
     changes = tmp_path / "raw" / "media" / "rests"
     night = bring([b"rests"], tmp_path, configured("Restless", {"changes": str(changes)}))
-    extract_modality(lambda: spark, night, "audio")
+    extract_modality(lambda *_: engine, night, "audio")
     assert changes.read_bytes() == b"not the same"
     assert night.lake.read(FeaturesAudio)["vector"].to_pylist() == [[5, 1]]

@@ -84,7 +84,9 @@ def test_other_code_is_refused(night: Night, monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_that_no_later_row_depends_on_may_change(night: Night) -> None:
     begin(night)
     check_agreement(
-        with_settings(night, maintenance={"retention_days": 3}, query={"rows": 5}, landing={"marker": "_SUCCESS"})
+        with_settings(
+            night, maintenance={"retention_days": 3}, query={"rows": 5}, landing={"marker": "_SUCCESS"}, spark="always"
+        )
     )
 
 
@@ -103,4 +105,4 @@ def test_the_code_is_that_of_every_package() -> None:
 
 
 def test_every_section_that_rows_depend_on_is_agreed_on() -> None:
-    assert agreement.READ_LATER | {"landing", "maintenance", "query"} == Config.model_fields.keys()
+    assert agreement.READ_LATER | {"landing", "maintenance", "query", "spark"} == Config.model_fields.keys()

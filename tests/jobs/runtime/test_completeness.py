@@ -1,13 +1,10 @@
 """Which nights count as complete while they are made anew, and after that failed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from jobs import clean
 from jobs.landing.raw import Raw
@@ -51,19 +48,14 @@ def test_a_night_that_is_not_complete_is_left_alone(first: Night) -> None:
 @pytest.mark.night
 @pytest.mark.parametrize("publish", [True, False])
 def test_later_nights_do_not_train_after_a_rerun_that_failed_half_way(
-    first: Night, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, publish: bool
+    first: Night, monkeypatch: pytest.MonkeyPatch, publish: bool
 ) -> None:
     """New items are there and the interactions are still those of the earlier run. A run that publishes nothing leaves
     the night what it was."""
 
-    @contextmanager
-    def session(_: str) -> Iterator[SparkSession]:
-        yield spark
-
     def fail(*_: object) -> None:
         raise NightError("interactions cannot be read")
 
-    monkeypatch.setattr(clean, "spark_session", session)
     monkeypatch.setattr(clean, "clean_interactions", fail)
     with pytest.raises(NightError, match="cannot be read"):
         clean.run(first, publish=publish)

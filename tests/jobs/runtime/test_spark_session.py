@@ -1,29 +1,13 @@
-"""A session that starts when it is asked for, and that others are kept out of."""
+"""A session that others are kept out of."""
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from pyspark.sql import SparkSession
 
 from jobs.runtime import spark_session
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What became of sessions, in order; none is Spark's."""
-    told: list[str] = []
-
-    @contextmanager
-    def recorded(name: str, settings: dict[str, str]) -> Iterator[str]:
-        told.append(f"{name} starts with {settings}")
-        yield f"session {len(told)}"
-        told.append(f"{name} ends")
-
-    monkeypatch.setattr(spark_session, "spark_session", recorded)
-    return told
 
 
 @pytest.mark.parametrize("given", [None, "/opt/other/python"])
@@ -51,19 +35,6 @@ def test_its_workers_run_the_interpreter_of_the_step_unless_another_is_named(
     with pytest.raises(Stopped), spark_session.spark_session("step"):
         pass
     assert seen == [given or sys.executable]
-
-
-def test_it_never_starts_where_nobody_asks(seen: list[str]) -> None:
-    with spark_session.session_when_asked("step", {"a": "b"}):
-        assert not seen
-    assert not seen
-
-
-def test_it_starts_once_and_ends_with_the_step(seen: list[str]) -> None:
-    with spark_session.session_when_asked("step", {"a": "b"}) as spark:
-        assert spark() == spark() == "session 1"
-        assert seen == ["step starts with {'a': 'b'}"]
-    assert seen[1:] == ["step ends"]
 
 
 def test_a_session_of_one_machine_has_no_page_and_listens_on_loopback_to_who_knows_its_secret(
