@@ -92,7 +92,7 @@ class LocalEngine:
 
     @contextmanager
     def _naming_damage(self) -> Iterator[None]:
-        """Within it, an error of DuckDB is a `DamageError` where a live file of a table was found missing or damaged."""
+        """Within it, an error of DuckDB is a `DamageError` where a live file was found missing or damaged."""
         try:
             yield
         except (duckdb.Error, OSError) as error:
