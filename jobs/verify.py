@@ -148,13 +148,17 @@ def findings(lake: Lake) -> tuple[int, list[Finding]]:
 
 
 @cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+@cache
 def tables_of(sql: str) -> Set[str]:
     """Return the names of the tables that a SELECT reads; those by which `replaced_since` was made are among them.
 
     DuckDB's `get_table_names` knows none that stand for Arrow data, and fails on a join `USING` a column of such a one.
     """
-    with duckdb.connect() as connection:
-        ((tree,),) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()
+    ((tree,),) = _parser().execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()
     names = set(_tables_in(json.loads(tree)))
     if REPLACED_SINCE in names:
         names |= {Items.name, Interactions.name, Ledger.name, Recommendations.name}

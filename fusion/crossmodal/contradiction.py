@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from fusion.crossmodal.alignment import Alignment, agreement
 from fusion.crossmodal.canonical import Canonical
@@ -98,8 +98,8 @@ def limit(scores: NDArray[np.float32], *, rate: float) -> float:
     the scores move it little (quantile estimators of scale: Huber and Ronchetti 2009, "Robust Statistics", chapter 5).
     """
     median = float(np.median(scores))
-    deviations = [(float(np.quantile(scores, share)) - median) / float(norm.ppf(share)) for share in TAIL]
-    return median + float(norm.ppf(rate)) * max(deviations)
+    deviations = [(float(np.quantile(scores, share)) - median) / float(ndtri(share)) for share in TAIL]
+    return median + float(ndtri(rate)) * max(deviations)
 
 
 def _flagged(

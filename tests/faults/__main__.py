@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--faults", default=",".join(FAULTS), help="only these, by commas")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder unless given")
+    parser.add_argument("--local", action="store_true", help="steps in their own processes, without Spark")
     arguments = parser.parse_args()
     chosen = {name: FAULTS[name] for name in arguments.faults.split(",")}
     share = sum(weight for weight, _ in chosen.values())
@@ -49,7 +50,8 @@ def main() -> int:
     skipped: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="nightweave-faults-") as folder:
         nights_needed = 2 if "two-nights" in chosen else 1
-        world = undisturbed(arguments.folder or Path(folder), seed=arguments.seed, nights=nights_needed)
+        where = arguments.folder or Path(folder)
+        world = undisturbed(where, seed=arguments.seed, nights=nights_needed, under_spark=not arguments.local)
         for name, (weight, nights) in chosen.items():
             try:
                 for outcome in moments(world, nights, round(arguments.moments * weight / share)):

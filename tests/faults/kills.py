@@ -125,7 +125,7 @@ def killed_night(world: World, kinds: Iterator[str]) -> Iterator[Outcome]:
     place = world.fresh()
     with reading(place.lake, place.lake.parent / "reader", {}, world.rows(1)) as reader:
         for step in STEPS:
-            kind = next(kinds) if step.spark else "driver"
+            kind = next(kinds) if step.spark and place.under_spark else "driver"
             if outcome := killed_step(world, place, step, KILLS[kind], reader):
                 yield Outcome(f"kill -9: {kind}", *outcome)
 

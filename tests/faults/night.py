@@ -1,4 +1,5 @@
-"""A night as the DAG runs it: its steps as processes of their own, Spark's through spark-submit."""
+"""A night as the DAG runs it: its steps as processes of their own, with much to do those of Spark through
+spark-submit."""
 
 import os
 import subprocess
@@ -24,7 +25,7 @@ STEP_TIMEOUT_S = 600
 
 @dataclass(frozen=True)
 class Step:
-    """One task of the night."""
+    """One task of the night; `spark` is whether it needs Spark where there is much to do."""
 
     name: str
     options: tuple[str, ...] = ()
@@ -33,9 +34,9 @@ class Step:
     def __str__(self) -> str:
         return " ".join((self.name, *self.options[1:]))
 
-    def command(self, master: str) -> list[str]:
+    def command(self, master: str, *, under_spark: bool) -> list[str]:
         arguments = ["step", self.name, *self.options]
-        if not self.spark:
+        if not (self.spark and under_spark):
             return [sys.executable, "-m", "jobs.cli", *arguments]
         submit = ["spark-submit", "--master", master, "--driver-java-options", driver_options()]
         quiet = ["--conf", "spark.log.level=ERROR", "--conf", "spark.ui.enabled=false"]
@@ -51,12 +52,14 @@ STEPS = (CLEAN, *EXTRACT, *LEARN, Step("verify"), Step("report"))
 
 @dataclass(frozen=True)
 class Place:
-    """Where nights run: their folders, Spark's master and what else is in the environment."""
+    """Where nights run: their folders, whether everything is under Spark, its master, and what else is in the
+    environment."""
 
     raw: Path
     lake: Path
     config: Path
     log: Path
+    under_spark: bool = False
     master: str = LOCAL
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,7 +70,7 @@ class Place:
         environment = os.environ | spark_environment() | {"PYTHONPATH": str(ROOT)} | dict(self.environment)
         where = [f"--{name}={getattr(self, name)}" for name in ("raw", "lake", "config")]
         with self.log.open("ab") as log:
-            command = [*step.command(self.master), "--date", night, *where]
+            command = [*step.command(self.master, under_spark=self.under_spark), "--date", night, *where]
             return psutil.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def run(self, step: Step, night: str = NIGHTS[0]) -> bool:
@@ -90,11 +93,12 @@ class Place:
         return sum(len(names) for _, _, names in os.walk(self.lake))
 
 
-def new_place(folder: Path, *, items: int = 40, users: int = 30, seed: int = 5) -> Place:
+def new_place(folder: Path, *, items: int = 40, users: int = 30, seed: int = 5, under_spark: bool = False) -> Place:
     """A landing zone of two nights with all four modalities, and no lake yet."""
     folder.mkdir(parents=True, exist_ok=True)
     write_catalog(folder / "raw", items=items, users=users, nights=len(NIGHTS), seed=seed, progress=False)
     config = folder / "config.yaml"
     encoders = {m: {"name": f"tests.toys:{m.capitalize()}Bytes", "batch_size": 8} for m in MEDIA}
-    config.write_text(yaml.safe_dump({"extract": {"encoders": encoders}}))
-    return Place(folder / "raw", folder / "lake", config, folder / "steps.log")
+    spark = "always" if under_spark else "auto"
+    config.write_text(yaml.safe_dump({"extract": {"encoders": encoders}, "spark": spark}))
+    return Place(folder / "raw", folder / "lake", config, folder / "steps.log", under_spark)

@@ -46,9 +46,9 @@ class World:
         return self.nights[nights - 1][STEPS[-1]].rows if nights else {}
 
 
-def undisturbed(folder: Path, *, seed: int, nights: int = 1) -> World:
+def undisturbed(folder: Path, *, seed: int, nights: int = 1, under_spark: bool = False) -> World:
     """Run so many nights without a fault."""
-    world = World(folder, new_place(folder), random.Random(seed))
+    world = World(folder, new_place(folder, under_spark=under_spark), random.Random(seed))
     for number, night in enumerate(NIGHTS[:nights], 1):
         marks, place = {}, world.place
         for step in STEPS:
