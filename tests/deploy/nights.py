@@ -10,6 +10,7 @@ from lake.lake import Lake
 from tests.jobs.nights import contents
 
 NIGHT = "2026-11-01"
+UNDER_SPARK = Path(__file__).with_name("under_spark.yaml")
 Rows = dict[str, list[str]]
 
 
@@ -22,7 +23,7 @@ def nightweave(*arguments: str, environment: Mapping[str, str] | None = None, cw
     return told.stdout
 
 
-def run_night(raw: str, lake: str, environment: Mapping[str, str] | None = None) -> Rows:
-    """Run the nightly DAG; every table's rows after it."""
-    nightweave("night", "--date", NIGHT, "--raw", raw, "--lake", lake, environment=environment)
+def run_night(raw: str, lake: str) -> Rows:
+    """Run the nightly DAG under Spark; every table's rows after it."""
+    nightweave("night", "--date", NIGHT, "--raw", raw, "--lake", lake, "--config", str(UNDER_SPARK))
     return contents(Lake(lake))

@@ -13,7 +13,7 @@ from jobs.runtime.spark_environment import spark_environment
 from lake.lake import Lake
 from tests.deploy import cluster as standalone
 from tests.deploy.cluster import Cluster
-from tests.deploy.nights import NIGHT, Rows
+from tests.deploy.nights import NIGHT, UNDER_SPARK, Rows
 from tests.jobs.nights import contents
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(1800)]
@@ -102,7 +102,7 @@ def test_a_night_on_two_workers_gives_the_rows_of_a_night_on_one_machine(
     cluster: Cluster, shipped: dict[str, str], catalog: Path, on_disk: Rows, tmp_path: Path
 ) -> None:
     lake = Lake(str(tmp_path / "lake"))
-    where = ("--date", NIGHT, "--raw", str(catalog), "--lake", lake.uri)
+    where = ("--date", NIGHT, "--raw", str(catalog), "--lake", lake.uri, "--config", str(UNDER_SPARK))
     submitted(cluster, shipped, tmp_path, sys.executable, "-m", "jobs.cli", "night", *where)
     rows = contents(lake)
     for table, expected in on_disk.items():
