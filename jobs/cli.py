@@ -163,9 +163,13 @@ def night(
         bool,
         typer.Option("--allow-shrinking", help="Most of the night's rows, or of a modality, may go that were there"),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show the log of all steps, as where the output is no terminal")
+    ] = False,
 ) -> None:
     """Run the nightly DAG for one date in this process, without a scheduler."""
     from jobs.run_dag import run_nightly
+    from jobs.runtime.terminal import step_lines
 
     params = {
         "force_extraction": force_extraction,
@@ -173,7 +177,14 @@ def night(
         "without_data": without_data,
         "allow_shrinking": allow_shrinking,
     }
-    run_nightly(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), params, config=config)
+    checked = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    if verbose or not sys.stdout.isatty():
+        run_nightly(checked, params, config=config)
+        return
+    with step_lines() as lines:
+        run_nightly(checked, params, config=config, lines=lines)
+    if not skip_publishing:
+        typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
 
 
 @app.command("check-config")

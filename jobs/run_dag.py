@@ -11,17 +11,21 @@ from typing import Any
 
 from jobs.runtime.night import Night, NightError
 from jobs.runtime.spark_environment import spark_environment
+from jobs.runtime.terminal import StepLines
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
 LOCAL_SPARK = json.dumps({"conn_type": "spark", "host": "local[*,4]"})
 
 
-def run_nightly(night: Night, params: Mapping[str, Any], *, config: str | None = None) -> None:
+def run_nightly(
+    night: Night, params: Mapping[str, Any], *, config: str | None = None, lines: StepLines | None = None
+) -> None:
     """Run `nightly_recommendations` for one night.
 
     Args:
         params: those of the DAG that are not to have their default.
         config: the configuration of all its steps, a file or a profile; that of the environment unless given.
+        lines: are told what the steps do; unless given, how long they took is printed at the end.
 
     Raises:
         NightError: a task of the night failed; the message names those that did.
@@ -34,6 +38,10 @@ def run_nightly(night: Night, params: Mapping[str, Any], *, config: str | None =
         initdb()
         from dags.nightly_recommendations import dag
 
+        if lines:
+            from airflow.sdk.listener import get_listener_manager
+
+            get_listener_manager().add_listener(lines.listener())
         # There is no scheduler to see it missed, and Airflow's `test` stumbles over it (3.3.2).
         dag.deadline = None
         for task in dag.tasks:
@@ -44,7 +52,8 @@ def run_nightly(night: Night, params: Mapping[str, Any], *, config: str | None =
     failed = sorted({t.task_id for t in instances if t.state == "failed"})
     if run.state != "success":
         raise NightError(f"night {night.ds} failed in {', '.join(failed) or 'its DAG'}; the log above has the reason")
-    _say_timings(instances)
+    if not lines:
+        _say_timings(instances)
 
 
 @contextmanager
