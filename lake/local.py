@@ -10,7 +10,6 @@ from typing import Any, Generic, Self
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lake import views
 from lake.lake import Lake
@@ -64,18 +63,20 @@ class LocalEngine:
 
     def written(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> "LocalRows":
         """Rows that are written to the folder as they come."""
-        path = self._path()
-        with pq.ParquetWriter(path, schema, compression="none") as file:
+        from pyarrow.dataset import dataset
+
+        name = f"written_{next(self._numbers)}"
+        path = self._folder / f"{name}.arrow"
+        with pa.ipc.new_file(path, schema) as file:
             for batch in batches:
                 file.write_batch(batch)
-        return self.view(f"FROM read_parquet('{path}')")
+        self._duckdb.register(name, dataset(path, format="ipc"))
+        return LocalRows(self, name)
 
     def copied(self, name: str) -> "LocalRows":
         """The rows of a view, written to the folder."""
-        path = self._path()
-        with self._naming_damage():
-            self._duckdb.execute(f"COPY (FROM {name}) TO '{path}' (FORMAT parquet)")
-        return self.view(f"FROM read_parquet('{path}')")
+        rows = self._reader(f"FROM {name}")
+        return self.written(self._named(rows), rows.schema)
 
     def view(self, query: str) -> "LocalRows":
         name = f"rows_{next(self._numbers)}"
@@ -84,11 +85,15 @@ class LocalEngine:
 
     def batches(self, query: str) -> Iterator[pa.RecordBatch]:
         """The rows of a SELECT, to be taken before anything else is asked of the engine."""
-        with self._naming_damage():
-            yield from self._duckdb.sql(query).to_arrow_reader(ROWS_PER_BATCH)
+        return self._named(self._reader(query))
 
-    def _path(self) -> Path:
-        return self._folder / f"{next(self._numbers)}.parquet"
+    def _reader(self, query: str) -> pa.RecordBatchReader:
+        with self._naming_damage():
+            return self._duckdb.sql(query).to_arrow_reader(ROWS_PER_BATCH)
+
+    def _named(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        with self._naming_damage():
+            yield from reader
 
     @contextmanager
     def _naming_damage(self) -> Iterator[None]:

@@ -18,8 +18,7 @@ from airflow.sdk import Asset, BaseOperator, get_current_context
 from airflow.sdk.exceptions import AirflowException
 
 from dags.wiring import alerts, assets, store
-from jobs.runtime.engines import LATER, NOT_YET
-from jobs.runtime.spark_environment import driver_options, spark_environment
+from jobs.runtime.spark_environment import LATER, NOT_YET, driver_options, spark_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"

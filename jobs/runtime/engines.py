@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 
 from jobs.runtime.night import Night
+from jobs.runtime.spark_environment import LATER, NOT_YET
 from lake.rows import Engine
 
 log = logging.getLogger("nightweave.engines")
@@ -15,10 +16,6 @@ log = logging.getLogger("nightweave.engines")
 EngineFor = Callable[[str, float, float], Engine]
 """Gives the engine for some work: what it is, in words; how much of it there is; and of how much on Spark is worth its
 start."""
-
-NOT_YET, LATER = "NIGHTWEAVE_SPARK_LATER", 75
-"""A variable of the environment under which a step that needs Spark ends before it publishes anything, and its exit
-code then: spark-submit is to run it."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The environment in which spark-submit runs: the interpreter, its scripts, and a Java."""
+"""The environment in which spark-submit runs: the interpreter, its scripts, and a Java; and how a step asks for it."""
 
 import hashlib
 import os
@@ -9,6 +9,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+NOT_YET, LATER = "NIGHTWEAVE_SPARK_LATER", 75
+"""A variable of the environment under which a step that needs Spark ends before it publishes anything, and its exit
+code then: spark-submit is to run it."""
 OLDEST_JAVA = 17
 # A driver lives for seconds and leaves the heavy work to Python workers: compiling hard costs it more than it gains.
 LIGHT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

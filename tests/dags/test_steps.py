@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from dags.wiring import alerts
 from dags.wiring.steps import spark_task
-from jobs.runtime.engines import LATER, NOT_YET
+from jobs.runtime.spark_environment import LATER, NOT_YET
 
 Run = Callable[[int], list[str]]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from jobs.runtime import spark_session
-from jobs.runtime.engines import LATER, NOT_YET, engines
+from jobs.runtime.engines import engines
 from jobs.runtime.night import Night
+from jobs.runtime.spark_environment import LATER, NOT_YET
 from lake.lake import Lake
 from lake.local import LocalEngine
 from lake.spark import SparkEngine
