@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from features.registry import vector_blocks
 from fusion.baselines.registry import BASELINES
 from fusion.data.catalog import Split
+from fusion.data.matrix_factors import threads_for
 from fusion.data.reviews import with_reviews
 from fusion.data.splits import Kind, split_as, with_some_users
 from fusion.data.subsets import without_modality
@@ -123,7 +124,8 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
     figures: list[Figure] = []
     questions, judged = _questions(night, dataset), {}
     for question in questions:
-        found = _figures(night, dataset, question, made, rivals=rivals)
+        with threads_for(len(dataset.catalog)):
+            found = _figures(night, dataset, question, made, rivals=rivals)
         figures += found
         judged[question.kind] = _judged(night, found, made.strategy, question)
     over_a_judged = LAST_PROMOTED in rivals and earlier[LAST_PROMOTED].judged
@@ -151,7 +153,8 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
     row = _model_row(night, made, verdict, judged=contender.judged, best=earlier.get(BEST_PROMOTED, last))
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     seen = dataset if verdict.may_serve or not theirs else theirs[0]
-    embed(night, seen, model, serving.model_version if serving else CONTENT_ONLY, read=read)
+    with threads_for(len(dataset.catalog)):
+        embed(night, seen, model, serving.model_version if serving else CONTENT_ONLY, read=read)
 
 
 def _questions(night: Night, dataset: Dataset) -> list[Question]:

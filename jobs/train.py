@@ -5,12 +5,13 @@ import logging
 import shutil
 from typing import get_args
 
+from fusion.data.matrix_factors import threads_for
 from fusion.data.splits import Kind, choice_split, split_as
 from fusion.missing.fill import model_input
 from fusion.models.registry import create
 from jobs.modelling import artifacts
 from jobs.modelling.contradictions import warn
-from jobs.modelling.dataset import load
+from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.model_selection import choose
 from jobs.runtime.completeness import check_complete
 from jobs.runtime.night import Night
@@ -21,8 +22,13 @@ log = logging.getLogger("nightweave.train")
 def run(night: Night) -> None:
     """Train the night's model and store it, unless it is stored already."""
     check_complete(night)
-    config = night.config.fusion
     (dataset,) = load(night)
+    with threads_for(len(dataset.catalog)):
+        _train(night, dataset)
+
+
+def _train(night: Night, dataset: Dataset) -> None:
+    config = night.config.fusion
     warn(night, dataset.catalog)
     # what is judged on any kind of split has no part in the choice
     best = choose(night, dataset, choice_split(dataset.history, config, item_ids=dataset.catalog.item_ids)).best
