@@ -39,7 +39,7 @@ class Ran:
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """A night in a folder that holds a `lake`, which is none of our packages."""
     folder = tmp_path_factory.mktemp("night")
-    write_catalog(folder / "raw", items=120, users=100, nights=2, progress=False)
+    write_catalog(folder / "raw", items=60, users=60, nights=1, progress=False)
     where = ["--date", "2026-11-01", "--raw", "raw", "--lake", "lake"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
     command = [str(Path(sys.executable).with_name("nightweave")), "night", *where]

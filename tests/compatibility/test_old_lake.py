@@ -7,9 +7,6 @@ reports. In the tables' logs, the folder in which they were created is replaced 
 
 import datetime as dt
 import json
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -22,14 +19,15 @@ from fusion.evaluation.evaluate import evaluate
 from fusion.missing.fill import model_input
 from fusion.models.scorer import scorer
 from jobs import evaluate as evaluate_step
-from jobs import train
+from jobs import report, train, verify
 from jobs.modelling import artifacts
 from jobs.modelling.dataset import Dataset, load
 from jobs.runtime.night import Night
 from jobs.verify import findings
 from lake.lake import Lake
+from lake.rows import Engine
 from schemas.tables import TABLES, ItemEmbeddings, Metrics, Models
-from tests.jobs.nights import a_night, contents
+from tests.jobs.nights import a_night, contents, run_night
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(1200)]
 
@@ -142,15 +140,14 @@ def test_models_that_do_not_name_their_encoders_are_left_out_and_said(
     assert row["promoted"] and night.lake.count(ItemEmbeddings, {"date": NEXT}) > 0
 
 
-def test_the_next_night_is_made_on_it(tmp_path: Path) -> None:
+def test_the_next_night_is_made_on_it(tmp_path: Path, engine: Engine) -> None:
     place = unpacked(tmp_path)
     lake = Lake(str(place / "lake"))
     before = contents(lake)
-    command = [str(Path(sys.executable).with_name("nightweave")), "night", "--date", NEXT]
-    command += ["--raw", str(place / "raw"), "--lake", str(place / "lake")]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    next_night = a_night(NEXT, place / "raw", lake)
+    run_night(engine, next_night)
+    verify.run(next_night)
+    report.run(next_night)
 
     assert breaches(lake) == []
     night = dt.date.fromisoformat(NEXT)

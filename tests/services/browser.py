@@ -92,10 +92,12 @@ class Browser:
     def open_log(self, run_id: str, task_id: str) -> str:
         """From the grid to the log of a task; its text once the task's end is in it."""
         self.page.get_by_test_id(f"grid-{run_id}-{task_id}").click()
-        log = self.page.get_by_test_id("virtualized-list")
-        expect(log).to_contain_text("Post Execute")
+        # the page may draw the list anew at any moment, so that its text is taken from one that has the end
+        log = self.page.get_by_test_id("virtualized-list").filter(has_text="Post Execute")
+        expect(log).to_be_visible()
+        text = log.inner_text()
         self.show("5-log")
-        return log.inner_text()
+        return text
 
     def _choose_profile(self, form: Locator) -> Locator:
         form.get_by_role("combobox", name="Configuration profile").click()
