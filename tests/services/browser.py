@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.services.airflow import DAG
 
+LOOKS_AT_A_LOG = 300
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -89,13 +90,19 @@ class Browser:
         expect(runs.filter(has_text="Success")).to_have_count(nights)
         self.show("4-green")
 
-    def open_log(self, run_id: str, task_id: str) -> str:
-        """From the grid to the log of a task; its text once the task's end is in it."""
+    def open_log(self, run_id: str, task_id: str, *, until: re.Pattern[str]) -> str:
+        """From the grid to the log of a task; its text once it matches, or the last that there was.
+
+        The page draws the list anew while it loads, so that what is there at one moment may be gone at the next.
+        """
         self.page.get_by_test_id(f"grid-{run_id}-{task_id}").click()
-        # the page may draw the list anew at any moment, so that its text is taken from one that has the end
-        log = self.page.get_by_test_id("virtualized-list").filter(has_text="Post Execute")
-        expect(log).to_be_visible()
-        text = log.inner_text()
+        log, text = self.page.get_by_test_id("virtualized-list"), ""
+        for _ in range(LOOKS_AT_A_LOG):
+            if log.count() and (now := log.first.text_content()):
+                text = now
+                if until.search(text):
+                    break
+            self.page.wait_for_timeout(200)
         self.show("5-log")
         return text
 

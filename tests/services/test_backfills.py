@@ -108,8 +108,9 @@ def test_the_log_in_the_browser_shows_how_far_an_extraction_is(forwards: Filled,
     with browser(SCREENSHOTS / "log") as window:
         window.log_in(running.url, *running.user)
         window.open_dag()
-        told = window.open_log(run_id, "extract_text")
-    assert re.search(r"extract_text: ([1-9]\d*) contents to extract under histogram-.* \1 of \1 done", told, re.S), told
+        done = re.compile(r"extract_text: ([1-9]\d*) contents to extract under histogram-.* \1 of \1 done", re.S)
+        told = window.open_log(run_id, "extract_text", until=done)
+    assert done.search(told), told
 
 
 @pytest.mark.usefixtures("at_length")
