@@ -20,7 +20,6 @@ demo: $(SETUP) ## one night, end to end, on a small catalog that the project mak
 	$(BIN)/nightweave demo-data $(DEMO)/raw --nights 1
 	$(BIN)/nightweave night --date 2026-11-01 --raw $(DEMO)/raw --lake $(DEMO)/lake
 	@$(BIN)/nightweave explain --date 2026-11-01 --lake $(DEMO)/lake --places 3
-	@echo "The report: $$($(BIN)/nightweave report --date 2026-11-01 --lake $(DEMO)/lake)"
 
 test: $(SETUP) ## every test
 	$(PYTEST)

@@ -180,9 +180,9 @@ def night(
     checked = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
     if verbose or not sys.stdout.isatty():
         run_nightly(checked, params, config=config)
-        return
-    with step_lines() as lines:
-        run_nightly(checked, params, config=config, lines=lines)
+    else:
+        with step_lines() as lines:
+            run_nightly(checked, params, config=config, lines=lines)
     if not skip_publishing:
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
 
