@@ -35,7 +35,7 @@ def of_models(rows: pd.DataFrame) -> str:
     }
     for model, warm in by_split[WARM].items():
         cold = by_split[COLD].get(model)
-        seconds = warm[["tune_s", "fit_s", "score_s"]].fillna(0).sum()
+        seconds = sum(float(warm[name]) for name in ("tune_s", "fit_s", "score_s") if pd.notna(warm[name]))
         cells = [figure(warm, FIGURE), figure(warm, RECALL), *(figure(cold, name) for name in (FIGURE, RECALL))]
         lines.append(f"| {model} | {' | '.join(cells)} | {seconds:.1f} |")
     return "\n".join(lines)
