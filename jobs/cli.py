@@ -355,7 +355,7 @@ def clean_step(
     without_data: WithoutDataOption = False,
     allow_shrinking: AllowShrinkingOption = False,
 ) -> None:
-    """Bring the night's raw partitions into the lake, under Spark; the first step, so it checks the configuration."""
+    """Bring the night's raw partitions into the lake; the first step, so it checks the configuration."""
     from jobs.clean import run
 
     night = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
@@ -371,7 +371,7 @@ def extract_step(
     config: ConfigOption = None,
     again: Annotated[bool, typer.Option(help="Extract what the night brings although the store has it")] = False,
 ) -> None:
-    """Extract the features of one modality that the store lacks, under Spark."""
+    """Extract the features of one modality that the store lacks."""
     from jobs.extract import run
     from jobs.runtime.agreement import check_agreement
 
@@ -389,7 +389,7 @@ def reextract_step(
     lake: LakeOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Extract one modality of all content under a changed encoder, under Spark; no step of a night."""
+    """Extract one modality of all content under a changed encoder; no step of a night."""
     from jobs.reextract import run
 
     run(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), modality=modality, chunk=chunk)
@@ -428,7 +428,7 @@ def evaluate_step(
 def recommend_step(
     date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None
 ) -> None:
-    """Write every user's shelves and every item's neighbours, under Spark."""
+    """Write every user's shelves and every item's neighbours."""
     from jobs.recommend import run
     from jobs.runtime.agreement import check_agreement
 

@@ -123,7 +123,7 @@ class LocalRows:
         return self.engine.view(query.format(rows=self.name, **names))
 
     def spread(self, column: str) -> "LocalRows":
-        return self
+        return self.select(f"SELECT * FROM {{rows}} ORDER BY {column}")
 
     def kept(self) -> "LocalRows":
         return self.engine.copied(self.name)

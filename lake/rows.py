@@ -33,7 +33,8 @@ class Rows(Protocol):
         `{name}` for others."""
 
     def spread(self, column: str) -> "Rows":
-        """The same rows, in parts of about one size by the values of a column; for what is worth computing apart."""
+        """The same rows, in parts of about one size by the values of a column, each in their order; for what is worth
+        computing apart."""
 
     def kept(self) -> "Rows":
         """The same rows, computed once however often they are asked for, and kept on disk."""

@@ -59,7 +59,8 @@ class SparkRows:
         return SparkRows(self.frame.sparkSession.sql(query, rows=self.frame, **frames))
 
     def spread(self, column: str) -> "SparkRows":
-        return SparkRows(self.frame.repartition(self.frame.sparkSession.sparkContext.defaultParallelism, column))
+        parallelism = self.frame.sparkSession.sparkContext.defaultParallelism
+        return SparkRows(self.frame.repartition(parallelism, column).sortWithinPartitions(column))
 
     def kept(self) -> "SparkRows":
         return SparkRows(self.frame.persist(StorageLevel.DISK_ONLY))
