@@ -89,6 +89,8 @@ def as_readers_see(lake: Lake, open_tables: Callable[[Lake], T]) -> T:
 def publish(lake: Lake, night: str, *, actor: str, reason: str | None = None) -> Publication:
     """Show readers what is staged of a night, or, where nothing is, what its last rollback took away.
 
+    Where nothing is staged and it is published, it stays so, and the change that published it is returned.
+
     Args:
         reason: why it is published although it was not audited, or its audit failed.
 
@@ -96,23 +98,33 @@ def publish(lake: Lake, night: str, *, actor: str, reason: str | None = None) ->
         PublicationError: there is nothing to publish; or it did not pass its audit, and no reason is given.
         LakeError: other writers were faster too often.
     """
-    carry_out_unfinished(lake)
-    staged = staging.parts(lake, night)
-    passed = staging.passed_audit(lake, night) if staged else True
-    if not staged:
-        staged = _rolled_back(lake, night)
-    if not staged:
-        raise PublicationError(
-            f"nothing of the night {night} is staged or was rolled back; make it: nightweave night --date {night}"
-        )
-    if not passed and not reason:
-        why = "was not audited" if passed is None else "failed its audit"
-        raise PublicationError(
-            f"what is staged of the night {night} {why}; nightweave verify --staged {night} says what is wrong. Run "
-            f'the night again, or overrule it: nightweave publish --date {night} --reason "..."'
-        )
-    _check_there(lake, night, staged, "be published")
-    return _change(lake, night, staged, action=PUBLISH, actor=actor, reason=reason, audited=bool(passed))
+    for _ in attempts():
+        carry_out_unfinished(lake)
+        version = lake.version(Published)
+        staged = staging.parts(lake, night)
+        passed = staging.passed_audit(lake, night) if staged else True
+        if not staged:
+            last = next((row for row in reversed(history(lake)) if str(row.date) == night), None)
+            if last and last.action == PUBLISH:
+                return last
+            staged = list(last.replaced) if last else []
+        if lake.version(Published) != version:
+            continue
+        if not staged:
+            raise PublicationError(
+                f"nothing of the night {night} is staged or was rolled back; make it: nightweave night --date {night}"
+            )
+        if not passed and not reason:
+            why = "was not audited" if passed is None else "failed its audit"
+            raise PublicationError(
+                f"what is staged of the night {night} {why}; nightweave verify --staged {night} says what is "
+                f'wrong. Run the night again, or overrule it: nightweave publish --date {night} --reason "..."'
+            )
+        _check_there(lake, night, staged, "be published")
+        done = _change(lake, night, staged, action=PUBLISH, actor=actor, reason=reason, audited=bool(passed))
+        if done:
+            return done
+    raise LakeError(f"{Published.name}: {COMMIT_ATTEMPTS} commits lost to other writers; publish again")
 
 
 def rollback(lake: Lake, night: str, *, actor: str, reason: str) -> Publication:
@@ -122,13 +134,17 @@ def rollback(lake: Lake, night: str, *, actor: str, reason: str) -> Publication:
         PublicationError: it is not published, or was only before there was a record of it; or files of before are gone.
         LakeError: other writers were faster too often.
     """
-    carry_out_unfinished(lake)
-    in_force = _in_force(lake, night)
-    if not in_force:
-        raise PublicationError(f"the night {night} was not published, so that there is nothing to take back")
-    before = in_force[-1].replaced
-    _check_there(lake, night, before, "be rolled back")
-    return _change(lake, night, list(before), action=ROLLBACK, actor=actor, reason=reason, audited=False)
+    for _ in attempts():
+        carry_out_unfinished(lake)
+        in_force = _in_force(lake, night)
+        if not in_force:
+            raise PublicationError(f"the night {night} was not published, so that there is nothing to take back")
+        before = list(in_force[-1].replaced)
+        _check_there(lake, night, before, "be rolled back")
+        done = _change(lake, night, before, action=ROLLBACK, actor=actor, reason=reason, audited=False)
+        if done:
+            return done
+    raise LakeError(f"{Published.name}: {COMMIT_ATTEMPTS} commits lost to other writers; roll back again")
 
 
 def carry_out_unfinished(lake: Lake) -> None:
@@ -140,33 +156,25 @@ def carry_out_unfinished(lake: Lake) -> None:
 
 def _change(
     lake: Lake, night: str, parts: list[Part], *, action: str, actor: str, reason: str | None, audited: bool
-) -> Publication:
-    """Record a change and carry it out."""
-
-    def next_row(rows: list[Publication]) -> Publication:
-        return Publication(
-            number=len(rows) + 1,
-            date=date.fromisoformat(night),
-            action=action,
-            actor=actor,
-            reason=reason,
-            audited=audited,
-            model_version=_model_version(lake, night, parts),
-            partitions=tuple(parts),
-            replaced=tuple(_now(lake, part) for part in parts),
-            versions_before=_versions(lake),
-        )
-
-    for _ in attempts():
-        delta = lake.current(Published)
-        rows = _rows(lake, delta)
-        if rows and rows[-1].versions is None:
-            _carry_out(lake, rows[-1])
-            continue
-        change = next_row(rows)
-        if _write(lake, delta, [*rows, change]):
-            return _carry_out(lake, change)
-    raise LakeError(f"{Published.name}: {COMMIT_ATTEMPTS} commits lost to other writers; publish again")
+) -> Publication | None:
+    """Record a change and carry it out; None where another was recorded first, after which all may be different."""
+    delta = lake.current(Published)
+    rows = _rows(lake, delta)
+    if rows and rows[-1].versions is None:
+        return None
+    change = Publication(
+        number=len(rows) + 1,
+        date=date.fromisoformat(night),
+        action=action,
+        actor=actor,
+        reason=reason,
+        audited=audited,
+        model_version=_model_version(lake, night, parts),
+        partitions=tuple(parts),
+        replaced=tuple(_now(lake, part) for part in parts),
+        versions_before=_versions(lake),
+    )
+    return _carry_out(lake, change) if _write(lake, delta, [*rows, change]) else None
 
 
 def _carry_out(lake: Lake, change: Publication) -> Publication:
@@ -231,14 +239,6 @@ def _in_force(lake: Lake, night: str) -> list[Publication]:
             elif published:
                 published.pop()
     return published
-
-
-def _rolled_back(lake: Lake, night: str) -> list[Part]:
-    """What the last rollback of a night took away, where nothing was published of it since."""
-    of_night = [row for row in history(lake) if str(row.date) == night]
-    if not of_night or of_night[-1].action != ROLLBACK:
-        return []
-    return list(of_night[-1].replaced)
 
 
 def _now(lake: Lake, part: Part) -> Part:

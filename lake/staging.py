@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from lake import files, storage
 from lake.lake import STAGED, Lake, StagedFile, files_schema, mark
 from schemas.table import Table
-from schemas.tables import BY_NIGHT
+from schemas.tables import BY_NIGHT, LOOKED_BACK_ON, TABLES
 
 RUN, AUDIT = "run.json", "audit.json"
 
@@ -70,12 +70,18 @@ class StagedNight(Lake):
         return self.version(table)
 
     def begin(self, *, publish: bool) -> None:
-        """Begin a run of the night: what an earlier one has staged goes.
+        """Begin a run of the night: what later steps of an earlier one have staged goes.
+
+        What the first step stages stays, for it replaces all of it: a run that was given up and still goes on would
+        find its own rows gone.
 
         Args:
             publish: whether it is to be published; if not, later nights do not wait for it.
         """
-        discard(self, self.night)
+        filesystem, root = storage.filesystem(self.uri)
+        stale = [_name(part) for part in parts(self, self.night) if not _of_first_step(part)]
+        for name in {*stale, AUDIT}.intersection(files.names(self, f"{STAGED}/{self.night}")):
+            filesystem.delete_file(f"{root}/{STAGED}/{self.night}/{name}")
         files.write_json(self, f"{STAGED}/{self.night}/{RUN}", {"publish": publish})
 
     def record_audit(self, *, passed: bool) -> None:
@@ -165,6 +171,10 @@ def digest(staged: Iterable[Part]) -> str:
 def as_of(lake: Lake, night: date | str) -> StagedNight:
     """Return the lake as the steps of a night's run see it."""
     return StagedNight(lake.uri, night=str(night))
+
+
+def _of_first_step(part: Part) -> bool:
+    return TABLES[part.table] in LOOKED_BACK_ON or any(value.startswith("clean_") for value in part.partition.values())
 
 
 def _name(part: Part) -> str:
