@@ -57,7 +57,7 @@ lock: $(SETUP) ## newest versions of all packages, as setup.cfg allows them, int
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 -c requirements.lock --generate-hashes - -o docker/gpu.lock
 
-bundle: $(SETUP) ## for executors without a shared home (docs/yarn.md): our packages as a zip, and their environment
+bundle: $(SETUP) ## for executors without a shared home (docs/howto/yarn.md): our packages as a zip, and their environment
 	rm -rf $(BUNDLE)
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir $(BUNDLE)
 	mv $(BUNDLE)/nightweave-*.whl $(BUNDLE)/nightweave.zip

@@ -1,4 +1,4 @@
-"""The page of tables: `python -m schemas.describe` prints `docs/tables.md`."""
+"""The page of tables: `python -m schemas.describe` prints `docs/reference/tables.md`."""
 
 import inspect
 from textwrap import fill

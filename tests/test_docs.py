@@ -14,7 +14,7 @@ from schemas.config import Config
 from schemas.tables import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = ("benchmarks", "dags", "features", "fusion", "jobs", "lake", "schemas", "tests")
 FOLDERS = (*PACKAGES, ".ci", "conf", "docker", "docs")
 
@@ -122,13 +122,13 @@ def test_everything_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_every_law_stands_on_the_page_in_the_words_of_the_alerts() -> None:
-    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "laws.md").read_text("utf-8")
     stated = dict(re.findall(r"^## Law (\d+)\n\n\*\*(.+?)\.?\*\*", page, re.MULTILINE))
     assert {int(number): words.lower() for number, words in stated.items()} == LAWS
 
 
 def test_every_promise_that_the_laws_quote_is_one_of_a_table() -> None:
-    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "laws.md").read_text("utf-8")
     quoted = {" ".join(words.split()) for words in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", CODE.sub("", page))}
     promised = {check.name for table in TABLES.values() for check in table.all_checks()} | {WHOLE}
     assert len(quoted) > 10 and quoted - promised == set()
@@ -148,7 +148,7 @@ def test_every_promise_that_the_laws_quote_is_one_of_a_table() -> None:
         "`fusion.models.registry.nosuch`",
         "`python -m benchmarks.nosuch`",
         "[page](docs/nosuch.md)",
-        "[heading](docs/laws.md#law-99)",
+        "[heading](docs/explanation/laws.md#law-99)",
         "[heading](#nosuch)",
     ],
 )
@@ -170,8 +170,8 @@ def test_what_leads_nowhere_is_found(wrong: str) -> None:
         "`fusion.split`",
         "`python -m benchmarks.extraction --posters FOLDER`",
         "`model.json` and `recommendations.contribution_text`",
-        "[page](docs/laws.md)",
-        "[heading](docs/laws.md#law-3)",
+        "[page](docs/explanation/laws.md)",
+        "[heading](docs/explanation/laws.md#law-3)",
         "[elsewhere](https://example.org/nosuch.md)",
     ],
 )

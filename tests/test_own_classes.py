@@ -25,7 +25,7 @@ from lake.lake import Lake
 from schemas.config import Config, ConfigError, Missing
 from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
-PAGE = (Path(__file__).parents[1] / "docs" / "fusion.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "explanation" / "fusion.md").read_text("utf-8")
 SECTION = re.search(r"^## One of your own\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)[1]
 STRATEGY, POLICY = "own_fusion:MeanText", "own_fusion:FirstText"
 

@@ -122,7 +122,7 @@ def test_an_unknown_profile_lists_those_there_are() -> None:
 
 
 def test_the_page_about_the_tables_says_what_the_schemas_say() -> None:
-    assert (PROFILES.parent / "docs" / "tables.md").read_text("utf-8") == page()
+    assert (PROFILES.parent / "docs" / "reference" / "tables.md").read_text("utf-8") == page()
 
 
 def a_row(table: type[Table], values: dict[str, Any]) -> dict[str, Any]:

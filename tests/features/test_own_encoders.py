@@ -1,4 +1,4 @@
-"""What docs/encoders.md shows, run as shown: encoders of one's own, and configurations."""
+"""What docs/reference/encoders.md shows, run as shown: encoders of one's own, and configurations."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ from schemas.classes import check_parameters, class_at
 from schemas.config import Config
 from tests.features.conftest import save
 
-PAGE = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "encoders.md").read_text("utf-8")
 
 
 @pytest.fixture
