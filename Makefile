@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BI
 
 NO_MINUTES := not night and not services and not slow
 
-.PHONY: help demo test quick coverage lint audit setup services lock bundle clean
+.PHONY: help demo test quick coverage lint audit docs setup services lock bundle clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: $(SETUP) ## style, types and the format of files; in a git repository as b
 
 audit: $(SETUP) ## known vulnerabilities of the locked packages, where PyPI's advisory database can be reached
 	$(BIN)/python .ci/audit.py
+
+docs: $(SETUP) ## the documentation as a site, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 setup: $(SETUP) ## the environment in .venv, from requirements.lock
 

@@ -3,6 +3,7 @@
 import posixpath
 import re
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pymdownx.slugs import slugify  # noqa: E402
 GENERATED = re.compile(r"<!-- generated: (\w+) -->")
 LINK = re.compile(r"(?<=\]\()([^)\s#]+\.md)(?=[)#])")
 AT_THE_ROOT = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-FIRST_SENTENCE = re.compile(r"<p>(.+?)</p>", re.DOTALL)
+PARAGRAPH = re.compile(r"<p>(.+?)</p>", re.DOTALL)
 
 summaries: dict[str, str] = {}
 
@@ -47,9 +48,10 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def on_page_content(html: str, *, page: Any, **_: Any) -> None:
-    """Keep the first paragraph, which says what the page is for."""
-    first = FIRST_SENTENCE.search(html)
-    summaries[page.file.src_uri] = " ".join(re.sub(r"<[^>]+>", "", first[1]).split()) if first else ""
+    """Keep the first sentence, which says what the page is for."""
+    first = PARAGRAPH.search(html)
+    words = " ".join(unescape(re.sub(r"<[^>]+>", "", first[1])).split()) if first else ""
+    summaries[page.file.src_uri] = re.split(r"(?<=[.。])(?: |$)|(?<=。)", words)[0]
 
 
 def on_post_page(output: str, *, page: Any, **_: Any) -> str:
@@ -58,7 +60,7 @@ def on_post_page(output: str, *, page: Any, **_: Any) -> str:
 
 
 def on_post_build(*, config: Any) -> None:
-    """Write `llms.txt`: every page with its address and its first paragraph, in the order of the navigation."""
+    """Write `llms.txt`: every page with its address and its first sentence, in the order of the navigation."""
     lines = [f"# {config.site_name}", "", f"> {config.site_description}"]
     for section in config.nav:
         for title, pages in section.items():
