@@ -19,6 +19,9 @@ LINK = re.compile(r"(?<=\]\()([^)\s#]+\.md)(?=[)#])")
 AT_THE_ROOT = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 PARAGRAPH = re.compile(r"<p>(.+?)</p>", re.DOTALL)
 
+FIRST_FOUND = "troubleshooting.md"
+"""What the search shows above other pages: whoever looks for the words of an error wants its cure."""
+
 summaries: dict[str, str] = {}
 
 
@@ -37,6 +40,8 @@ def on_files(files: Files, *, config: Any) -> Files:
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Fill in what is made from the code, and lead links to pages at the root to where the site has them."""
     place = page.file.src_uri
+    if place == FIRST_FOUND:
+        page.meta["search"] = {"boost": 3}
     lies = next((name for name, at in AT_THE_ROOT.items() if at == place), f"docs/{place}")
 
     def on_the_site(match: re.Match[str]) -> str:
