@@ -22,7 +22,7 @@ from tests.services.processes import free_port
 ASSETS = ROOT / "docs" / "assets"
 NIGHT = "2026-11-01"
 RUN = f"night_{NIGHT}"
-COLOURS = 128
+COLOURS = 256
 
 
 def night_in_airflow() -> None:
@@ -57,11 +57,12 @@ def _show_graph(opened: Browser, running: Airflow) -> None:
     opened.log_in(running.url, *running.user)
     # The form leads on by itself; going elsewhere before it has would lose the login.
     expect(page.get_by_role("link", name="Dags").first).to_be_visible()
-    page.set_viewport_size({"width": 1280, "height": 430})
+    page.set_viewport_size({"width": 1280, "height": 480})
     page.goto(f"{running.url}/dags/{DAG}/runs/{RUN}")
     page.get_by_role("button", name="Show Graph").click()
     page.get_by_role("button", name="Collapse Details Panel").click()
     expect(page.locator(".react-flow__node").filter(has_text="report")).to_be_visible()
+    page.add_style_tag(content=".react-flow__minimap { display: none }")  # it would hide the last tasks
     page.get_by_role("button", name="Fit View").click()
     page.wait_for_timeout(3000)  # the graph glides to its place
     opened.show("airflow")
