@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+sys.path.insert(0, str(ROOT))
 
-from generated import PAGES  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
 from pymdownx.slugs import slugify  # noqa: E402
+
+from docs.generated import PAGES  # noqa: E402
 
 GENERATED = re.compile(r"<!-- generated: (\w+) -->")
 LINK = re.compile(r"(?<=\]\()([^)\s#]+\.md)(?=[)#])")
