@@ -42,7 +42,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Fill in what is made from the code, and lead links to pages at the root to where the site has them."""
     place = page.file.src_uri
     if place == FIRST_FOUND:
-        page.meta["search"] = {"boost": 3}
+        page.meta["search"] = {"boost": 2}
     lies = next((name for name, at in AT_THE_ROOT.items() if at == place), f"docs/{place}")
 
     def on_the_site(match: re.Match[str]) -> str:

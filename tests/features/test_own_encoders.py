@@ -49,8 +49,9 @@ def test_the_documented_encoder_on_pytorch(tmp_path: Path) -> None:
     assert made.encode([]).num_rows == 0
 
 
+@pytest.mark.usefixtures("own")
 def test_the_documented_configurations_name_encoders_and_parameters_that_there_are() -> None:
-    for text in re.findall(r"^```yaml\n(.*?)^```", CONFIGURED, re.M | re.S):
+    for text in re.findall(r"^```yaml\n(.*?)^```", CONFIGURED + OWN, re.M | re.S):
         for modality, several in Config.model_validate(yaml.safe_load(text)).extract.encoders.items():
             for choice in several:
                 check_parameters(choice.name, class_at(locate(modality, choice.name)), choice.parameters)
