@@ -1,4 +1,4 @@
-"""Maintenance of the lake: small files are merged, and what nobody needs any more is removed."""
+"""Maintenance of the lake: small files merged, what nobody needs removed, and the whole of it read once a week."""
 
 from datetime import datetime
 from typing import Any
@@ -17,10 +17,14 @@ removes, once they are older than `maintenance.retention_days` of the configurat
 orphan files of writes that failed, models that no published night names, checkpoints of trainings that never ended, and
 scratch folders of steps that were killed. What is younger stays, for a running night may be about to commit it.
 
-Before the first night there is nothing to tidy: `any_table` then leaves `tidy` out.
+`verify` then reads every table whole. A night audits what it publishes itself; this finds what has changed since.
+
+Before the first night there is nothing to tidy: `any_table` then leaves the rest out.
 
 ### What a failure means, and what to do
 - `any_table`: LAKE cannot be reached, or `NIGHTWEAVE_LAKE` is not set.
+- `verify`: a table is damaged, or breaks a promise; the log names table, partition and rows. `nightweave repair` takes
+  damaged files out and says which nights to run again.
 - `tidy`: LAKE cannot be read or written, or other writers were faster fifty times over. Nothing is half done: clear it.
 
 ### Is a rerun safe?
@@ -38,7 +42,7 @@ def any_table(**_: Any) -> bool:
 
 with DAG(
     dag_id="maintenance",
-    description="Merge small files, remove what no published night needs",
+    description="Merge small files, remove what no published night needs, read every table",
     schedule=CronDataIntervalTimetable("0 12 * * 0", timezone="UTC"),
     start_date=datetime(2020, 1, 1),
     catchup=False,
@@ -57,6 +61,8 @@ with DAG(
     tags=["nightweave", "maintenance"],
     doc_md=DOC,
 ) as dag:
-    function_task("any_table", any_table, operator=ShortCircuitOperator, pre_execute=prepare) >> python_task(
-        "tidy", ["maintenance", "--{{ '' if params.dry_run else 'no-' }}dry-run"]
-    )
+    there = function_task("any_table", any_table, operator=ShortCircuitOperator, pre_execute=prepare)
+    tidy = python_task("tidy", ["maintenance", "--{{ '' if params.dry_run else 'no-' }}dry-run"])
+    verify = python_task("verify", ["verify"])
+
+    there >> tidy >> verify

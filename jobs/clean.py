@@ -435,8 +435,8 @@ def _counted(night: Night, step: str, arrived: Arrived, fates: Rows) -> Counts:
 def _lost(night: Night, step: str, what: str) -> NightError:
     return NightError(
         f"{step} of {night.ds}: {what} (law 3). Put the files into RAW anew or take them out, then run the night "
-        f"again; the causes: nightweave query \"SELECT source, reason, detail FROM quarantine WHERE stage = '{step}' "
-        f"AND date = '{night.ds}'\"",
+        f'again; the causes: nightweave query --staged {night.ds} "SELECT source, reason, detail FROM quarantine '
+        f"WHERE stage = '{step}' AND date = '{night.ds}'\"",
         law=3,
         partition=f"date={night.ds}/step={step}",
     )

@@ -47,8 +47,8 @@ def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: f
     if refused > max(1, limit * rows_in):
         raise NightError(
             f"{step} of {night.ds}: {refused} of {rows_in} refused, above the set share of {limit:.0%} (law 3){why}. "
-            f'See all with: nightweave query "SELECT reason, count(*), any_value(detail) FROM quarantine '
-            f"WHERE stage = '{step}' AND date = '{night.ds}' GROUP BY 1\"",
+            f'See all with: nightweave query --staged {night.ds} "SELECT reason, count(*), any_value(detail) '
+            f"FROM quarantine WHERE stage = '{step}' AND date = '{night.ds}' GROUP BY 1\"",
             law=3,
             partition=f"date={night.ds}/step={step}",
         )

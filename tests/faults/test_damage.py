@@ -13,7 +13,7 @@ import pytest
 from jobs import verify
 from jobs.runtime.night import NightError
 from jobs.verify import WHOLE, Damages, Finding, findings
-from lake.lake import Lake
+from lake.lake import DamageError, Lake
 from schemas.features import FeaturesText
 from schemas.table import Table
 from schemas.tables import TABLES, Items, SimilarItems
@@ -147,38 +147,16 @@ def verified(place: Path, date: str) -> str:
     return ""
 
 
-def test_damage_of_an_old_partition_fails_the_nights_that_read_it_and_no_other(
-    lake: Lake, place: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    damaged = first_file(lake, SimilarItems)
-    damaged.unlink()
+def test_damage_of_an_old_partition_is_of_no_concern_to_later_nights(lake: Lake, place: Path) -> None:
+    first_file(lake, SimilarItems).unlink()
     assert verified(place, LAST) == ""
-    assert f"of no concern to this night: fail: similar_items/date={FIRST}: {WHOLE}" in caplog.text
     assert f"similar_items/date={FIRST}: {WHOLE}" in verified(place, FIRST)
 
 
-def test_damage_of_what_a_night_looks_back_on_fails_it(lake: Lake, place: Path) -> None:
+def test_damage_of_what_a_night_rests_on_is_met_where_it_is_read(lake: Lake, place: Path) -> None:
     first_file(lake, Items).unlink()
-    assert f"items/date={FIRST}: {WHOLE}" in verified(place, LAST)
-
-
-@pytest.mark.parametrize(
-    ("table", "partition", "concerns"),
-    [
-        ("items", {"date": "2026-11-01"}, True),
-        ("given_vectors", {"date": "2026-11-01", "modality": "text"}, True),
-        ("items", {"date": "2026-11-03"}, False),
-        ("recommendations", {"date": "2026-11-02"}, True),
-        ("recommendations", {"date": "2026-11-01"}, False),
-        ("ledger", {"date": "2026-11-01", "step": "recommend"}, False),
-        ("features_text", {"encoder": "mine"}, True),
-        ("features_text", {"encoder": "another"}, False),
-        ("features_text", {}, True),
-    ],
-)
-def test_what_concerns_a_night(place: Path, table: str, partition: dict[str, str], concerns: bool) -> None:
-    night = a_night(LAST, place / "raw", Lake(str(place / "lake")))
-    assert Finding(table, partition, WHOLE, "fail", 1, ()).concerns(night, {"mine"}) is concerns
+    with pytest.raises(DamageError, match=f"items: date={FIRST}"):
+        verified(place, LAST)
 
 
 def test_a_lost_file_of_a_store_leaves_its_contents_lacking(lake: Lake, place: Path) -> None:
