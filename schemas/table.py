@@ -12,7 +12,8 @@ BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
 WEIGHTS = pa.map_(pa.string(), pa.float64())
 VERSIONS = pa.map_(pa.string(), pa.string())
 VECTOR = pa.list_(pa.float32())
-"""Delta has no fixed-size list: the files hold `fixed_size_list<float32>[dim]`, the log declares an array of float."""
+"""A list in the files too, although all of a file have one width: Delta's log knows no fixed-size list, and engines
+that compare both (Polars) read no table whose files have another type than its log."""
 
 Medium = Literal["text", "image", "audio", "video"]
 MEDIA: tuple[Medium, ...] = ("text", "image", "audio", "video")
@@ -106,6 +107,14 @@ class Table:
     def file_schema(cls) -> pa.Schema:
         """Schema of the Parquet files: partition columns live in the path alone."""
         return pa.schema([f for f in cls.schema if f.name not in cls.partition_by])
+
+    @classmethod
+    def commented(cls) -> pa.Schema:
+        """The schema with each column's description as its `comment`, the name that Spark and other engines show."""
+        comments = {column.name: column.description for column in cls.described}
+        return pa.schema(
+            [f.with_metadata({"comment": comments[f.name]}) if f.name in comments else f for f in cls.schema]
+        )
 
     @classmethod
     def all_checks(cls) -> tuple[Check, ...]:
