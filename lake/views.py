@@ -1,14 +1,16 @@
-"""The lake's tables as read-only DuckDB views."""
+"""The lake's tables, and the views beside them, as read-only DuckDB views."""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from lake.lake import Lake
-from schemas.tables import TABLES, Ledger
+from schemas import views as beside
+from schemas.tables import TABLES, Ledger, Recommendations
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -28,7 +30,8 @@ FAILED_STREAM = re.compile(r"reading the stream registered as '(\w+)' failed")
 def connect(
     lake: Lake, *, instead: "Mapping[str, Dataset] | None" = None, settings: Mapping[str, str] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty.
+    """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty. Beside
+    them are the views of `schemas.views`, which nothing computes until they are asked.
 
     SQL can read those views and nothing else: no file, no network, no extension, no variable of this program, no
     change of settings. A temporary table can be made; it goes with the connection. Times are in UTC, whatever the zone
@@ -45,14 +48,26 @@ def connect(
     [(0,)]
     """
     connection = duckdb.connect(config={**CLOSED, **(settings or {})})
+    last_night = None
     # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
     for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
         given = (instead or {}).get(table.name)
-        connection.register(table.name, lake.dataset(table) if given is None else given)
+        rows = lake.dataset(table) if given is None else given
+        connection.register(table.name, rows)
+        last_night = _last_night(rows) if table is Recommendations else last_night
+    beside.create(connection, last_night=last_night)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _last_night(rows: "Dataset") -> date | None:
+    """The last night of a table as its files' partitions name it, of which no file is opened."""
+    from pyarrow.dataset import get_partition_keys
+
+    nights = [get_partition_keys(file.partition_expression).get("date") for file in rows.get_fragments()]
+    return max((night for night in nights if night), default=None)
 
 
 @contextmanager
