@@ -207,7 +207,11 @@ def check_config(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over the lake's tables")],
+    sql: Annotated[
+        str | None,
+        typer.Argument(help="One SELECT over the tables and views, - to read it from standard input; else a shell"),
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="File with the SQL")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
     rows: Annotated[int | None, typer.Option(help="Rows that are answered at most", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="How long it may take", min=0.001)] = None,
@@ -216,12 +220,28 @@ def query(
     config: ConfigOption = None,
 ) -> None:
     """Ask the tables in SQL, read-only, through DuckDB; its limits are those of the configuration unless given."""
-    from jobs.query import answer
+    from jobs.query import answer, given, shell
 
     limits = load(config_source(config)).query
-    given = {"rows": rows, "seconds": seconds, "memory_mib": memory_mib}
-    limits = limits.model_copy(update={name: value for name, value in given.items() if value is not None})
-    answer(sql, existing_lake(lake), format_=format_, limits=limits)
+    options = {"rows": rows, "seconds": seconds, "memory_mib": memory_mib}
+    limits = limits.model_copy(update={name: value for name, value in options.items() if value is not None})
+    place, text = existing_lake(lake), given(sql, file)
+    if text is None:
+        shell(place, format_=format_, limits=limits)
+    else:
+        answer(text, place, format_=format_, limits=limits)
+
+
+@app.command()
+def describe(
+    format_: Annotated[str, typer.Option("--format", help="markdown, json, or dbt for its sources.yml")] = "markdown",
+) -> None:
+    """Print the tables and views: grain, columns with their descriptions, and what the values of columns mean."""
+    from schemas.describe import FORMATS
+
+    if format_ not in FORMATS:
+        raise UserError(f"--format {format_!r} is unknown; expected one of {', '.join(FORMATS)}")
+    typer.echo(FORMATS[format_](), nl=False)
 
 
 @app.command()
