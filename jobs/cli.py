@@ -356,6 +356,21 @@ def mmrec_files(
     typer.echo(export_mmrec(night, directory))
 
 
+@exports.command("duckdb")
+def duckdb_file(
+    file: Annotated[Path, typer.Argument(help="File to write, in the place of the one that may be there")],
+    lake: LakeOption = None,
+) -> None:
+    """A DuckDB file of views over the tables, for its shell, DBeaver and notebooks; write it anew after each night."""
+    from lake.warehouse import OPENS_WITH, write
+
+    try:
+        write(existing_lake(lake), file)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror or error}") from None
+    typer.echo(f"{file} opens with DuckDB {OPENS_WITH} or later; it shows the lake as of now")
+
+
 @steps.callback()
 def log_to_stdout() -> None:
     """Steps write what they do to standard output, which Airflow keeps as the task's log."""

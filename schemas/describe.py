@@ -88,6 +88,20 @@ def dbt() -> str:
     return str(yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=120))
 
 
+def comments() -> Iterator[str]:
+    """Yield the SQL that describes tables, views and their columns within DuckDB, where all of them are views."""
+    for entry in _entries():
+        kind = "MACRO TABLE" if entry["kind"] == "function" else "VIEW"
+        yield f"COMMENT ON {kind} {entry['name']} IS {_text(entry['grain'])}"
+        if kind == "VIEW":
+            for column in entry["columns"]:
+                yield f"COMMENT ON COLUMN {entry['name']}.{column['name']} IS {_text(column['description'])}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
 FORMATS: dict[str, Callable[[], str]] = {"markdown": page, "json": as_json, "dbt": dbt}
 
 

@@ -30,6 +30,8 @@ _NAMES = (
     "shelf_changes",
     "nights",
 )
+_COUNTS_AS_OF = COUNTS_AS_OF.replace("updated_at", "timezone('UTC', updated_at)")
+"""Whatever the zone of the session is."""
 _HEADER = re.compile(r"(?:--.*\n)+")
 _FROM = re.compile(r"[Aa]s in `(?P<table>\w+)`\.")
 
@@ -64,7 +66,7 @@ class View:
     def statement(self, *, last_night: date | None, temporary: bool = True) -> str:
         """Return the SQL that creates it, `temporary` for the connection alone; `last_night` as in `create`."""
         night = f"DATE '{last_night}'" if last_night else "NULL::DATE"
-        sql = self.sql.format(counts_as_of=COUNTS_AS_OF, last_night=night)
+        sql = self.sql.format(counts_as_of=_COUNTS_AS_OF, last_night=night)
         kind = f"MACRO {self.call} AS TABLE" if self.parameters else f"VIEW {self.name} AS"
         return f"CREATE {'TEMP ' if temporary else ''}{kind} {sql}"
 
@@ -99,15 +101,15 @@ def _read(name: str) -> View:
 VIEWS: dict[str, View] = {name: _read(name) for name in _NAMES}
 
 
-def create(connection: "duckdb.DuckDBPyConnection", *, last_night: date | None) -> None:
-    """Create all views on a connection on which the tables are.
+def create(connection: "duckdb.DuckDBPyConnection", *, last_night: date | None, temporary: bool = True) -> None:
+    """Create all views on a connection on which the tables are, unless `temporary` in the file that it has open.
 
     Args:
         last_night: the last one with recommendations. It is written into their view, for only a constant keeps DuckDB
             from reading the nights before it.
     """
     for view in sorted(VIEWS.values(), key=lambda view: not view.parameters):  # views may call functions
-        connection.execute(view.statement(last_night=last_night))
+        connection.execute(view.statement(last_night=last_night, temporary=temporary))
 
 
 @contextmanager

@@ -1,0 +1,71 @@
+"""A DuckDB file of views over the lake's live Parquet files, for DuckDB's shell, DBeaver and notebooks.
+
+It holds no rows. It shows the lake as it was when it was written, and is good for as long as those files are there.
+"""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import duckdb
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lake.lake import Lake
+from schemas import views
+from schemas.describe import comments
+from schemas.table import Table
+from schemas.tables import TABLES, Recommendations
+
+OPENS_WITH = "2.0"
+"""The first DuckDB that reads the file."""
+
+
+def write(lake: Lake, path: Path) -> None:
+    """Write the file, in the place of the one that may be there; who has that open goes on reading it.
+
+    Raises:
+        DamageError: a table's log, or a live file, is damaged.
+        OSError: the file cannot be written.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        place = Path(folder) / path.name
+        with views.empty() as typed, duckdb.connect(str(place)) as connection:
+            connection.begin()
+            for table in TABLES.values():
+                connection.execute(
+                    f"CREATE VIEW {table.name} AS {_select(lake, table, views.types(typed, table.name))}"
+                )
+            last_night = pc.max(lake.files(Recommendations)["partition.date"]).as_py()
+            views.create(connection, last_night=last_night, temporary=False)
+            for statement in comments():
+                connection.execute(statement)
+            connection.commit()
+        os.replace(place, path)
+
+
+def _select(lake: Lake, table: type[Table], types: dict[str, str]) -> str:
+    """A SELECT of the table's rows under its columns and types."""
+    filesystem, root = lake.filesystem(table)
+    paths = lake.files(table)["path"].to_pylist()
+    if not paths:
+        return f"SELECT {', '.join(f'NULL::{types[name]} AS {name}' for name in types)} WHERE false"
+    stored = []
+    for path in paths:
+        with lake.naming_damage(table), filesystem.open_input_file(f"{root}/{path}") as file:
+            stored.append(set(pq.read_schema(file).names))
+    known = set.union(*stored) | set(table.partition_by)
+    columns = (name if name in known else f"NULL::{dtype} AS {name}" for name, dtype in types.items())
+    hive = ", ".join(f"{_text(column)}: {types[column]}" for column in table.partition_by)
+    options = f"hive_partitioning = true, hive_types = {{{hive}}}"
+    if any(names != stored[0] for names in stored):  # it has DuckDB open all files for every query: only where it must
+        options += ", union_by_name = true"
+    scheme, _, _ = lake.uri.partition("://")
+    base = root if scheme == "file" else f"{scheme}://{root}"
+    files = ", ".join(_text(re.sub(r"[*?[]", r"[\g<0>]", f"{base}/{path}")) for path in sorted(paths))
+    return f"SELECT {', '.join(columns)} FROM read_parquet([{files}], {options})"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
