@@ -32,9 +32,11 @@ def test_every_table_and_view_shows_the_same_rows(old_lake: Lake, tmp_path: Path
     theirs.execute("SET TimeZone = 'UTC'")  # in which times are shown
     calls = [f"{view.name}(DATE '2026-11-01')" if view.parameters else view.name for view in VIEWS.values()]
     for name in [*TABLES, *calls]:
-        sql = f"SELECT * FROM {name} ORDER BY ALL"
+        columns = theirs.sql(f"FROM {name}").columns  # those that came later stand last in an old log
+        assert set(columns) == set(ours.sql(f"FROM {name}").columns), name
+        sql = f"SELECT {', '.join(columns)} FROM {name} ORDER BY ALL"
         expected, found = ours.sql(sql), theirs.sql(sql)
-        assert (found.columns, found.types) == (expected.columns, expected.types), name
+        assert found.types == expected.types, name
         assert str(found.fetchall()) == str(expected.fetchall()), name
     assert ours.sql("SELECT count(*) FROM recommendations_latest").fetchall() > [(0,)]
 
