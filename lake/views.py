@@ -63,10 +63,13 @@ def connect(
 
 
 def _last_night(rows: "Dataset") -> date | None:
-    """The last night of a table as its files' partitions name it, of which no file is opened."""
+    """The last night of a table as its files' partitions name it, without opening a file."""
     from pyarrow.dataset import get_partition_keys
 
-    nights = [get_partition_keys(file.partition_expression).get("date") for file in rows.get_fragments()]
+    try:
+        nights = {get_partition_keys(file.partition_expression).get("date") for file in rows.get_fragments()}
+    except ValueError:  # what is filtered, given in the place of a damaged table, does not name its files
+        nights = set(rows.to_table(columns=["date"])["date"].to_pylist())
     return max((night for night in nights if night), default=None)
 
 

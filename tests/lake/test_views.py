@@ -4,6 +4,7 @@ import datetime as dt
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from lake import views
@@ -171,3 +172,10 @@ def test_views_of_a_lake_without_tables_are_empty(lake: Lake) -> None:
     ask = views.connect(lake)
     for name in ("recommendations_latest", "latest_items", "shelf_changes", "nights", "items_as_of('2026-11-01')"):
         assert ask.sql(f"SELECT count(*) FROM {name}").fetchall() == [(0,)]
+
+
+def test_the_latest_recommendations_of_a_table_that_is_read_in_part(ask: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """As `verify` reads one with a damaged partition."""
+    whole = lake.dataset(Recommendations).filter(pc.field("date") != pa.scalar(THIRD))
+    connection = views.connect(lake, instead={"recommendations": whole})
+    assert connection.sql("SELECT DISTINCT date FROM recommendations_latest").fetchall() == [(SECOND,)]
