@@ -341,6 +341,31 @@ def explain(
     typer.echo(explain_shelves(existing_lake(lake), day_of(date_), user=user, item=item, places=places))
 
 
+@app.command()
+def similar(
+    item: Annotated[str | None, typer.Option(help="An item of the catalog")] = None,
+    text: Annotated[str | None, typer.Option(help="Words")] = None,
+    date_: Annotated[str | None, typer.Option("--date", help="The night; the last one unless given")] = None,
+    k: Annotated[int, typer.Option(help="How many", min=1)] = 10,
+    format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Items that are like one of the catalog, by all that they consist of, or whose texts are like some words."""
+    from jobs.query import check_format
+    from jobs.similar import similar_to_item, similar_to_text
+
+    check_format(format_)
+    night = None if date_ is None else day_of(date_)
+    place = existing_lake(lake)
+    if item is not None and text is None:
+        similar_to_item(place, item, night=night, k=k, format_=format_)
+    elif text is not None and item is None:
+        similar_to_text(place, text, load(config_source(config)), night=night, k=k, format_=format_)
+    else:
+        raise UserError("one of --item and --text is expected, and not both")
+
+
 @exports.command("mmrec")
 def mmrec_files(
     directory: Annotated[Path, typer.Argument(help="Folder to write to, new or empty; its name is the data set's")],
