@@ -87,6 +87,8 @@ def shell(lake: Lake, *, format_: str, limits: Query) -> None:
 
 def _typed() -> Iterator[str]:
     """Statements up to their `;`, until the end of the input. Ctrl-C forgets what was begun."""
+    import readline  # noqa: F401  with it, `input` has line editing and a history
+
     lines: list[str] = []
     while True:
         try:
@@ -283,7 +285,8 @@ def _cells(rows: pa.Table) -> pa.Table:
 def _plain(value: str, dtype: DuckDBPyType, depth: int = 0) -> str:
     """SQL for a value of which `to_json` makes what JSON knows: times in ISO 8601, no NaN, single precision in as few
     digits as it has."""
-    children, each = dict(dtype.children) if dtype.id in ("list", "array", "map", "struct") else {}, f"x{depth}"
+    nested = dtype.children if dtype.id in ("list", "array", "map", "struct") else []
+    children, each = {name: child for name, child in nested if isinstance(child, DuckDBPyType)}, f"x{depth}"
     if dtype.id == "struct":
         parts = (f"{_quoted(k)} := {_plain(f'{value}.{_quoted(k)}', child, depth)}" for k, child in children.items())
         return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({', '.join(parts)}) END"

@@ -145,7 +145,7 @@ def _columns(described: tuple[Column, ...], types: dict[str, str]) -> list[dict[
 
 def _dbt_column(column: dict[str, Any]) -> dict[str, Any]:
     closed = column["values"] and not any(part.isupper() for name in column["values"] for part in name.split("_"))
-    tests = [] if column["nullable"] else ["not_null"]
+    tests: list[Any] = [] if column["nullable"] else ["not_null"]
     tests += [{"accepted_values": {"values": list(column["values"])}}] if closed else []
     described = {"name": column["name"], "description": column["description"], "data_type": column["type"]}
     return described | ({"data_tests": tests} if tests else {})
