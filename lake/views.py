@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from lake.lake import Lake
-from schemas import views as beside
+from schemas import view as beside
 from schemas.tables import TABLES, Ledger, Recommendations
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def connect(
     lake: Lake, *, instead: "Mapping[str, Dataset] | None" = None, settings: Mapping[str, str] | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty. Beside
-    them are the views of `schemas.views`, which nothing computes until they are asked.
+    them are the views of `schemas.view`, which nothing computes until they are asked.
 
     SQL can read those views and nothing else: no file, no network, no extension, no variable of this program, no
     change of settings. A temporary table can be made; it goes with the connection. Times are in UTC, whatever the zone

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.lake import Lake
-from schemas import views
+from schemas import view as beside
 from schemas.describe import comments
 from schemas.table import Table
 from schemas.tables import TABLES, Recommendations
@@ -31,14 +31,14 @@ def write(lake: Lake, path: Path) -> None:
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         place = Path(folder) / path.name
-        with views.empty() as typed, duckdb.connect(str(place)) as connection:
+        with beside.empty() as typed, duckdb.connect(str(place)) as connection:
             connection.begin()
             for table in TABLES.values():
                 connection.execute(
-                    f"CREATE VIEW {table.name} AS {_select(lake, table, views.types(typed, table.name))}"
+                    f"CREATE VIEW {table.name} AS {_select(lake, table, beside.types(typed, table.name))}"
                 )
             last_night = pc.max(lake.files(Recommendations)["partition.date"]).as_py()
-            views.create(connection, last_night=last_night, temporary=False)
+            beside.create(connection, last_night=last_night, temporary=False)
             for statement in comments():
                 connection.execute(statement)
             connection.commit()

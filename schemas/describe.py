@@ -12,10 +12,9 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from schemas import views
 from schemas.table import Column, Table
 from schemas.tables import TABLES
-from schemas.views import VIEWS, View
+from schemas.view import VIEWS, View, columns, empty, types
 
 INTRODUCTION = """# The tables
 
@@ -106,7 +105,7 @@ FORMATS: dict[str, Callable[[], str]] = {"markdown": page, "json": as_json, "dbt
 
 
 def _entries() -> Iterator[dict[str, Any]]:
-    with views.empty() as connection:
+    with empty() as connection:
         for table in TABLES.values():
             yield {
                 "name": table.name,
@@ -116,7 +115,7 @@ def _entries() -> Iterator[dict[str, Any]]:
                 "parameters": [],
                 "key": list(table.key),
                 "partitioned_by": list(table.partition_by),
-                "columns": _columns(table.described, views.types(connection, table.name)),
+                "columns": _columns(table.described, types(connection, table.name)),
                 "promises": [{"name": check.name, "severity": check.severity} for check in table.all_checks()],
             }
         for view in VIEWS.values():
@@ -126,7 +125,7 @@ def _entries() -> Iterator[dict[str, Any]]:
                 "grain": view.grain,
                 "more": view.more,
                 "parameters": list(view.parameters),
-                "columns": _columns(views.columns(view.name), views.types(connection, view.name)),
+                "columns": _columns(columns(view.name), types(connection, view.name)),
             }
 
 
@@ -170,9 +169,9 @@ def _section(table: type[Table]) -> str:
 
 
 def _view(view: View) -> str:
-    columns = [
+    lines = [
         f"| `{column.name}` | {_type(column.type)} | {column.description} |"
-        for column in views.columns(view.name)
+        for column in columns(view.name)
         if column.name in view.described
     ]
     others = [f"`{name}`: {words[0].lower()}{words[1:]}" for name, words in view.described.items() if "*" in name]
@@ -180,7 +179,7 @@ def _view(view: View) -> str:
         f"### `{view.call}`",
         fill(view.grain, 120),
         fill(view.more, 120),
-        "\n".join([HEAD_OF_VIEW, *columns]) if columns else "",
+        "\n".join([HEAD_OF_VIEW, *lines]) if lines else "",
         fill("Other columns: " + " ".join(others), 120) if others else "",
     )
 

@@ -11,7 +11,7 @@ from lake import views, warehouse
 from lake.lake import Lake
 from schemas.tables import TABLES
 from schemas.values import listed
-from schemas.views import VIEWS
+from schemas.view import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTION = re.compile(r"^### (?P<title>.+?)$(?P<text>.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)

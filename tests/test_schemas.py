@@ -19,7 +19,7 @@ from schemas.describe import as_json, dbt, page
 from schemas.table import Column, Table, query
 from schemas.tables import TABLES, Metrics
 from schemas.values import listed
-from schemas.views import VIEWS, View, columns
+from schemas.view import VIEWS, View, columns
 
 NIGHT, NEXT, THIRD = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3)
 UNITS = {"_s": "second", "_hz": "hz", "_px": "pixels", "_db": "db", "_lufs": "lufs", "_bpm": "beats a minute"}

@@ -11,7 +11,7 @@ import pytest
 from lake import views, warehouse
 from lake.lake import DamageError, Lake
 from schemas.tables import TABLES, ItemEmbeddings, Items, UserEmbeddings
-from schemas.views import VIEWS
+from schemas.view import VIEWS
 from tests.lake.test_lake import NIGHT, embeddings
 from tests.test_schemas import a_row
 
