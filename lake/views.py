@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from lake import publication
 from lake.lake import Lake
 from schemas import view as beside
-from schemas.tables import TABLES, Ledger, Recommendations
+from schemas.tables import TABLES, Ledger, Published, Recommendations
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -48,14 +49,17 @@ def connect(
     [(0,)]
     """
     connection = duckdb.connect(config={**CLOSED, **(settings or {})})
-    last_night = None
-    # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
-    for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
-        given = (instead or {}).get(table.name)
-        rows = lake.dataset(table) if given is None else given
-        connection.register(table.name, rows)
-        last_night = _last_night(rows) if table is Recommendations else last_night
-    beside.create(connection, last_night=last_night)
+    given = dict(instead or {})
+
+    def opened(lake: Lake) -> "dict[str, Dataset]":
+        # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
+        first = sorted(TABLES.values(), key=lambda table: table is not Ledger)
+        return {table.name: lake.dataset(table) for table in first if table.name not in given}
+
+    datasets = opened(lake) if Published.name in given else publication.as_readers_see(lake, opened)
+    for name, dataset in (datasets | given).items():
+        connection.register(name, dataset)
+    beside.create(connection, last_night=_last_night((datasets | given)[Recommendations.name]))
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

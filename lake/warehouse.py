@@ -12,6 +12,7 @@ import duckdb
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lake import publication
 from lake.lake import Lake
 from schemas import view as beside
 from schemas.describe import comments
@@ -29,15 +30,15 @@ def write(lake: Lake, path: Path) -> None:
         DamageError: a table's log, or a live file, is damaged.
         OSError: the file cannot be written.
     """
+    files = publication.as_readers_see(lake, lambda seen: {t: seen.files(t) for t in TABLES.values()})
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         place = Path(folder) / path.name
         with beside.empty() as typed, duckdb.connect(str(place)) as connection:
             connection.begin()
-            for table in TABLES.values():
-                connection.execute(
-                    f"CREATE VIEW {table.name} AS {_select(lake, table, beside.types(typed, table.name))}"
-                )
-            last_night = pc.max(lake.files(Recommendations)["partition.date"]).as_py()
+            for table, live in files.items():
+                select = _select(lake, table, live["path"].to_pylist(), beside.types(typed, table.name))
+                connection.execute(f"CREATE VIEW {table.name} AS {select}")
+            last_night = pc.max(files[Recommendations]["partition.date"]).as_py()
             beside.create(connection, last_night=last_night, temporary=False)
             for statement in comments():
                 connection.execute(statement)
@@ -45,10 +46,9 @@ def write(lake: Lake, path: Path) -> None:
         os.replace(place, path)
 
 
-def _select(lake: Lake, table: type[Table], types: dict[str, str]) -> str:
-    """A SELECT of the table's rows under its columns and types."""
+def _select(lake: Lake, table: type[Table], paths: list[str], types: dict[str, str]) -> str:
+    """A SELECT of the rows of a table's files, by their paths in its folder, under its columns and types."""
     filesystem, root = lake.filesystem(table)
-    paths = lake.files(table)["path"].to_pylist()
     if not paths:
         return f"SELECT {', '.join(f'NULL::{types[name]} AS {name}' for name in types)} WHERE false"
     stored = []
@@ -58,7 +58,7 @@ def _select(lake: Lake, table: type[Table], types: dict[str, str]) -> str:
     known = set.union(*stored) | set(table.partition_by)
     columns = (name if name in known else f"NULL::{dtype} AS {name}" for name, dtype in types.items())
     hive = ", ".join(f"{_text(column)}: {types[column]}" for column in table.partition_by)
-    options = f"hive_partitioning = true, hive_types = {{{hive}}}"
+    options = f"hive_partitioning = true, hive_types = {{{hive}}}" if hive else "hive_partitioning = false"
     if any(names != stored[0] for names in stored):  # it has DuckDB open all files for every query: only where it must
         options += ", union_by_name = true"
     scheme, _, _ = lake.uri.partition("://")

@@ -1,6 +1,6 @@
 """What the lake offers an analyst, in the forms that people and programs read: tables, views, their columns and values.
 
-`python -m schemas.describe` prints `docs/tables.md`; `nightweave describe` prints the same, JSON, or sources of dbt.
+`python -m schemas.describe` prints what the reference has; `nightweave describe` the same, JSON, or sources of dbt.
 """
 
 import inspect
@@ -16,13 +16,6 @@ from schemas.table import Column, Table
 from schemas.tables import TABLES
 from schemas.view import VIEWS, View, columns, empty, types
 
-INTRODUCTION = """# The tables
-
-Each is a Delta table under `LAKE/<name>`: Parquet files and a transaction log, [for any engine to read](readers.md),
-and a view of that name for `nightweave query`. `date` is the night. Beside them are [views](#the-views) of what is
-current and of what has changed. [The cookbook](cookbook.md) asks them. This page is printed by
-`python -m schemas.describe`, and by `nightweave describe --format markdown`.
-"""
 OF_VIEWS = """## The views
 
 `nightweave query`, `lake.views.connect` and the file that `nightweave export duckdb` writes have them beside the
@@ -48,7 +41,7 @@ EXPOSURES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 def page() -> str:
     """The page as Markdown: of each table the grain, the rest of its docstring, the columns, what their values mean and
     the promises that `verify` checks; and the views."""
-    return "\n".join([INTRODUCTION, *map(_section, TABLES.values()), OF_VIEWS, *map(_view, VIEWS.values())])
+    return "\n".join([*map(_section, TABLES.values()), OF_VIEWS, *map(_view, VIEWS.values())])
 
 
 def as_json() -> str:
@@ -164,7 +157,7 @@ def _section(table: type[Table]) -> str:
         _more(table),
         "\n".join([HEAD, *map(_line, table.described)]),
         *map(_values, table.described),
-        "\n".join(["Promised:", *dict.fromkeys(promises)]),
+        "\n".join(["Promised:", "", *dict.fromkeys(promises)]),
     )
 
 

@@ -102,6 +102,11 @@ METRIC: Values = {
     "weight SCORER": "weight of a scorer of the stack that serves the night",
 }
 
+ACTION: Values = {
+    "publish": "readers see it since",
+    "rollback": "readers see what they saw before it was published",
+}
+
 COMBINATION: Values = {
     "sum": "the sum",
     "borda": "points by place, falling in equal steps",

@@ -1,4 +1,4 @@
-"""Every question of docs/cookbook.md is answered, on the lake of a shop."""
+"""Every question of docs/howto/cookbook.md is answered, on the lake of a shop."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUESTION = re.compile(r"^### (?P<title>.+?)$(?P<text>.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 QUESTIONS = {
     question["title"]: re.findall(r"^```sql\n(.*?)^```", question["text"], re.MULTILINE | re.DOTALL)
-    for question in QUESTION.finditer((ROOT / "docs" / "cookbook.md").read_text("utf-8"))
+    for question in QUESTION.finditer((ROOT / "docs" / "howto" / "cookbook.md").read_text("utf-8"))
 }
 NOTHING_TO_FIND = {
     # of two nights, one has shelves

@@ -1,10 +1,11 @@
-"""Every snippet of docs/readers.md reads every table."""
+"""Every snippet of docs/howto/readers.md reads every table."""
 
 import re
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from lake.lake import Lake
@@ -12,7 +13,7 @@ from schemas.table import Table
 from schemas.tables import TABLES
 from tests.test_schemas import NEXT, NIGHT, a_row
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "readers.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "howto" / "readers.md"
 SECTION = re.compile(r"^## (?P<title>.+?)$(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 SNIPPETS = {
     f"{section['title']} {number}": code
@@ -23,11 +24,14 @@ VECTORS = {"vector": [0.5, 1.0], "new_items_vector": [0.25]}
 
 
 def rows_of(table: type[Table]) -> list[dict]:
-    """Two nights of one row each; of a feature store two contents."""
-    values = {name: vector for name, vector in VECTORS.items() if name in table.schema.names}
+    """Two nights of one row each; of what outlives its night two rows."""
+    given = VECTORS | {"versions": []}  # as of a change that is done
+    values = {name: value for name, value in given.items() if name in table.schema.names}
     rows = [a_row(table, values | {"date": night}) for night in (NIGHT, NEXT)]
-    for row in rows if "content_key" in table.schema.names else ():
-        row["content_key"] = f"key of {row['date']}"
+    for number, row in enumerate(rows):
+        row |= {
+            name: value for name, value in {"content_key": f"key {number}", "number": number}.items() if name in row
+        }
     return rows
 
 
@@ -36,15 +40,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with all tables."""
     folder = tmp_path_factory.mktemp("readers")
     for table in TABLES.values():
-        for row in rows_of(table):
-            partition = {column: str(row[column]) for column in table.partition_by}
-            file = Lake(str(folder)).stage(
-                table, pa.Table.from_pylist([row], schema=table.schema).to_batches(), partition
-            )
-            if file and "date" in table.partition_by:
-                Lake(str(folder)).replace(table, [file], partition)
-            elif file:
-                Lake(str(folder)).append_new(table, [file], partition)
+        rows = pa.Table.from_pylist(rows_of(table), schema=table.schema)
+        for night in (NIGHT, NEXT) if "date" in table.partition_by else (None,):
+            here = rows if night is None else rows.filter(pc.field("date") == pa.scalar(night))
+            partition = {column: str(here[column][0]) for column in table.partition_by}
+            Lake(str(folder)).write(table, here, partition)
     return folder
 
 
