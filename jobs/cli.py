@@ -211,7 +211,11 @@ def check_config(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over the lake's tables")],
+    sql: Annotated[
+        str | None,
+        typer.Argument(help="One SELECT over the tables and views, - to read it from standard input; else a shell"),
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="File with the SQL")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
     rows: Annotated[int | None, typer.Option(help="Rows that are answered at most", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="How long it may take", min=0.001)] = None,
@@ -220,12 +224,28 @@ def query(
     config: ConfigOption = None,
 ) -> None:
     """Ask the tables in SQL, read-only, through DuckDB; its limits are those of the configuration unless given."""
-    from jobs.query import answer
+    from jobs.query import answer, given, shell
 
     limits = load(config_source(config)).query
-    given = {"rows": rows, "seconds": seconds, "memory_mib": memory_mib}
-    limits = limits.model_copy(update={name: value for name, value in given.items() if value is not None})
-    answer(sql, existing_lake(lake), format_=format_, limits=limits)
+    options = {"rows": rows, "seconds": seconds, "memory_mib": memory_mib}
+    limits = limits.model_copy(update={name: value for name, value in options.items() if value is not None})
+    place, text = existing_lake(lake), given(sql, file)
+    if text is None:
+        shell(place, format_=format_, limits=limits)
+    else:
+        answer(text, place, format_=format_, limits=limits)
+
+
+@app.command()
+def describe(
+    format_: Annotated[str, typer.Option("--format", help="markdown, json, or dbt for its sources.yml")] = "markdown",
+) -> None:
+    """Print the tables and views: grain, columns with their descriptions, and what the values of columns mean."""
+    from schemas.describe import FORMATS
+
+    if format_ not in FORMATS:
+        raise UserError(f"--format {format_!r} is unknown; expected one of {', '.join(FORMATS)}")
+    typer.echo(FORMATS[format_](), nl=False)
 
 
 @app.command()
@@ -364,6 +384,31 @@ def explain(
     typer.echo(explain_shelves(existing_lake(lake), day_of(date_), user=user, item=item, places=places))
 
 
+@app.command()
+def similar(
+    item: Annotated[str | None, typer.Option(help="An item of the catalog")] = None,
+    text: Annotated[str | None, typer.Option(help="Words")] = None,
+    date_: Annotated[str | None, typer.Option("--date", help="The night; the last one unless given")] = None,
+    k: Annotated[int, typer.Option(help="How many", min=1)] = 10,
+    format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Items that are like one of the catalog, by all that they consist of, or whose texts are like some words."""
+    from jobs.query import check_format
+    from jobs.similar import similar_to_item, similar_to_text
+
+    check_format(format_)
+    night = None if date_ is None else day_of(date_)
+    place = existing_lake(lake)
+    if item is not None and text is None:
+        similar_to_item(place, item, night=night, k=k, format_=format_)
+    elif text is not None and item is None:
+        similar_to_text(place, text, load(config_source(config)), night=night, k=k, format_=format_)
+    else:
+        raise UserError("one of --item and --text is expected, and not both")
+
+
 @exports.command("mmrec")
 def mmrec_files(
     directory: Annotated[Path, typer.Argument(help="Folder to write to, new or empty; its name is the data set's")],
@@ -377,6 +422,21 @@ def mmrec_files(
     night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     check_lake(night.lake)
     typer.echo(export_mmrec(night, directory))
+
+
+@exports.command("duckdb")
+def duckdb_file(
+    file: Annotated[Path, typer.Argument(help="File to write, in the place of the one that may be there")],
+    lake: LakeOption = None,
+) -> None:
+    """A DuckDB file of views over the tables, for its shell, DBeaver and notebooks; write it anew after each night."""
+    from lake.warehouse import OPENS_WITH, write
+
+    try:
+        write(existing_lake(lake), file)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror or error}") from None
+    typer.echo(f"{file} opens with DuckDB {OPENS_WITH} or later; it shows the lake as of now")
 
 
 @steps.callback()

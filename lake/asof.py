@@ -9,7 +9,6 @@ import pyarrow as pa
 from lake import views
 from lake.lake import Lake
 from schemas.table import Medium
-from schemas.tables import COUNTS_AS_OF
 
 EXPLICIT = ("like", "dislike", "rating", "review")
 """Events that state an opinion; if the latest is negative, the pair's weight is 0 whatever its other events."""
@@ -17,11 +16,6 @@ EXPLICIT = ("like", "dislike", "rating", "review")
 REVIEWS = """
     SELECT user_id, item_id, text_key FROM interactions WHERE date <= $night AND text_key IS NOT NULL
     GROUP BY ALL ORDER BY ALL
-"""
-
-LATEST_VERSION = f"""
-    SELECT * FROM items WHERE date <= $night
-    QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY {COUNTS_AS_OF} DESC, date DESC) = 1
 """
 
 KNOWN = "CREATE TEMP TABLE known_{column}s AS SELECT DISTINCT {column} FROM interactions WHERE date <= $night"
@@ -66,7 +60,7 @@ NO_FILES = "SELECT item_id, NULL::VARCHAR AS uri FROM latest WHERE false"
 
 def create_latest(connection: duckdb.DuckDBPyConnection, night: date) -> None:
     """Make a temporary table `latest`: of every item the latest version as of the night, deleted ones included."""
-    connection.execute(f"CREATE TEMP TABLE latest AS {LATEST_VERSION}", {"night": night})
+    connection.execute("CREATE TEMP TABLE latest AS FROM versions_as_of($night)", {"night": night})
 
 
 def items(lake: Lake, night: date) -> pa.Table:

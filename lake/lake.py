@@ -372,7 +372,7 @@ class Lake:
         if delta is None:
             return DeltaTable.create(
                 self.table_uri(table),
-                schema=table.schema,
+                schema=table.commented(),
                 partition_by=list(table.partition_by),
                 mode="ignore",
                 name=table.name,
@@ -381,7 +381,8 @@ class Lake:
             )
         if later := _later_columns(table, delta):
             delta.alter.add_columns(
-                Schema.from_arrow(pa.schema(later)).fields, commit_properties=CommitProperties(max_commit_retries=0)
+                Schema.from_arrow(pa.schema(map(table.commented().field, (field.name for field in later)))).fields,
+                commit_properties=CommitProperties(max_commit_retries=0),
             )
         for name in _relaxed_columns(table, delta):
             delta.alter.drop_column_not_null(name, commit_properties=CommitProperties(max_commit_retries=0))
@@ -487,7 +488,7 @@ def attempts() -> Iterator[int]:
 class FileWriter:
     """A Parquet file of one partition while it is written, zstd; a context manager.
 
-    Vectors of one width become fixed-size lists of it. `staged` is the file once it is closed, None without rows.
+    The vectors of a file have one width. `staged` is the file once it is closed, None without rows.
     """
 
     def __init__(self, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
@@ -498,21 +499,38 @@ class FileWriter:
         self._path = f"{self._folder}/part-{uuid.uuid4().hex}.parquet"
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
+        self._width: int | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Write rows that have all columns of the table, partition columns included; other columns are left out."""
+        """Write rows that have all columns of the table, partition columns included; other columns are left out.
+
+        Raises:
+            LakeError: vectors of the file differ in width.
+        """
         if not batch.num_rows:
             return
         rows = pa.Table.from_batches([batch])
+        self._check_width(rows)
         if self._writer is None:
             self._filesystem.create_dir(f"{self._root}/{self._folder}", recursive=True)
-            schema = _fixed_width(self._table.file_schema(), rows)
+            schema = self._table.file_schema()
             place = f"{self._root}/{self._path}"
             self._writer = pq.ParquetWriter(
                 place, schema, filesystem=self._filesystem, compression="zstd", write_page_checksum=True
             )
         self._writer.write_table(rows.select(self._writer.schema.names).cast(self._writer.schema))
         self._rows += batch.num_rows
+
+    def _check_width(self, rows: pa.Table) -> None:
+        """The type is a list of any length: who reads a column of vectors as a matrix relies on their one width."""
+        if "vector" not in self._table.schema.names:
+            return
+        widths = set(pc.unique(pc.list_value_length(rows["vector"])).to_pylist())
+        if self._width is not None:
+            widths.add(self._width)
+        if len(widths) > 1:
+            raise LakeError(f"{self._table.name}: vectors of {self._folder} differ in width: {sorted(widths)}")
+        (self._width,) = widths
 
     def __enter__(self) -> Self:
         return self
@@ -524,15 +542,6 @@ class FileWriter:
         if failure is None:
             size = self._filesystem.get_file_info(f"{self._root}/{self._path}").size
             self.staged = StagedFile(self._path, size, self._rows)
-
-
-def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
-    """The schema with the width of `vector` in its type; Parquet has no lists of width 0."""
-    width = len(rows["vector"][0]) if "vector" in schema.names else 0
-    if not width:
-        return schema
-    place = schema.get_field_index("vector")
-    return schema.set(place, pa.field("vector", pa.list_(pa.float32(), width), nullable=False))
 
 
 def add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:

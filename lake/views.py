@@ -1,15 +1,17 @@
-"""The lake's tables as read-only DuckDB views."""
+"""The lake's tables, and the views beside them, as read-only DuckDB views."""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from lake import publication
 from lake.lake import Lake
-from schemas.tables import TABLES, Ledger, Published
+from schemas import view as beside
+from schemas.tables import TABLES, Ledger, Published, Recommendations
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -29,7 +31,8 @@ FAILED_STREAM = re.compile(r"reading the stream registered as '(\w+)' failed")
 def connect(
     lake: Lake, *, instead: "Mapping[str, Dataset] | None" = None, settings: Mapping[str, str] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty.
+    """Return an in-memory DuckDB with one view a table of the lake, as of now; a table not yet written is empty. Beside
+    them are the views of `schemas.view`, which nothing computes until they are asked.
 
     SQL can read those views and nothing else: no file, no network, no extension, no variable of this program, no
     change of settings. A temporary table can be made; it goes with the connection. Times are in UTC, whatever the zone
@@ -56,10 +59,22 @@ def connect(
     datasets = opened(lake) if Published.name in given else publication.as_readers_see(lake, opened)
     for name, dataset in (datasets | given).items():
         connection.register(name, dataset)
+    beside.create(connection, last_night=_last_night((datasets | given)[Recommendations.name]))
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _last_night(rows: "Dataset") -> date | None:
+    """The last night of a table as its files' partitions name it, without opening a file."""
+    from pyarrow.dataset import get_partition_keys
+
+    try:
+        nights = {get_partition_keys(file.partition_expression).get("date") for file in rows.get_fragments()}
+    except ValueError:  # what is filtered, given in the place of a damaged table, does not name its files
+        nights = set(rows.to_table(columns=["date"])["date"].to_pylist())
+    return max((night for night in nights if night), default=None)
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """The base of every table: columns with their descriptions, partitioning, key and checks."""
 
+import dataclasses
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import ClassVar, Literal
 
 import pyarrow as pa
+
+from schemas.values import Values
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 STRINGS = pa.list_(pa.string())
@@ -12,7 +15,8 @@ BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
 WEIGHTS = pa.map_(pa.string(), pa.float64())
 VERSIONS = pa.map_(pa.string(), pa.string())
 VECTOR = pa.list_(pa.float32())
-"""Delta has no fixed-size list: the files hold `fixed_size_list<float32>[dim]`, the log declares an array of float."""
+"""A list in the files too, although all of a file have one width: Delta's log knows no fixed-size list, and engines
+that compare both (Polars) read no table whose files have another type than its log."""
 
 Medium = Literal["text", "image", "audio", "video"]
 MEDIA: tuple[Medium, ...] = ("text", "image", "audio", "video")
@@ -36,16 +40,23 @@ class Column:
         description: what a value is, for the page of tables: unit and range, the shape of a list, what null or an empty
             list means, the table that a key points to. It is no part of the Arrow field, so that rewording it changes
             no stored file and no stored schema.
+        values: what each of its values stands for, where there are few; see `schemas.values`.
     """
 
     name: str
     type: pa.DataType
     description: str
     nullable: bool = False
+    values: Values = dataclasses.field(default_factory=dict)
 
     @property
     def field(self) -> pa.Field:
         return pa.field(self.name, self.type, nullable=self.nullable)
+
+    @property
+    def comment(self) -> str:
+        """The description, and the names of the values."""
+        return " ".join([self.description, *([f"Values: {', '.join(self.values)}."] if self.values else [])])
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,14 @@ class Table:
     def file_schema(cls) -> pa.Schema:
         """Schema of the Parquet files: partition columns live in the path alone."""
         return pa.schema([f for f in cls.schema if f.name not in cls.partition_by])
+
+    @classmethod
+    def commented(cls) -> pa.Schema:
+        """The schema with each column's description as its `comment`, the name that Spark and other engines show."""
+        comments = {column.name: column.comment for column in cls.described}
+        return pa.schema(
+            [f.with_metadata({"comment": comments[f.name]}) if f.name in comments else f for f in cls.schema]
+        )
 
     @classmethod
     def all_checks(cls) -> tuple[Check, ...]:

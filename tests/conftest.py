@@ -1,4 +1,5 @@
 import os
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def either(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def old_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Two nights that an earlier release made of the demo shop (`tests/compatibility/`); nothing may write to it."""
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(ROOT / "tests" / "compatibility" / "old_lake.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return Lake(str(folder / "old-lake" / "lake"))
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,5 @@
+import ast
+import json
 import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -6,13 +8,18 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+import yaml
 
 import schemas
 from lake import provenance, views
 from lake.lake import Lake
-from schemas.config import ConfigError, load
+from schemas import values
+from schemas.config import PROFILES, ConfigError, load
+from schemas.describe import as_json, dbt
 from schemas.table import Column, Table, query
 from schemas.tables import TABLES, Metrics
+from schemas.values import listed
+from schemas.view import VIEWS, View, columns
 
 NIGHT, NEXT, THIRD = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3)
 UNITS = {"_s": "second", "_hz": "hz", "_px": "pixels", "_db": "db", "_lufs": "lufs", "_bpm": "beats a minute"}
@@ -118,6 +125,66 @@ def test_a_wrong_setting_is_named(tmp_path, text: str, says: str) -> None:
 def test_an_unknown_profile_lists_those_there_are() -> None:
     with pytest.raises(ConfigError, match="embedded"):
         load("nosuch")
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_every_column_of_a_view_is_described(view: View) -> None:
+    assert view.grain.endswith(".") and len(view.grain.split()) > 2
+    found = columns(view.name)
+    for column in found:
+        assert column.description.endswith(".") and not set("|\n") & set(column.description), column
+    assert {name for name in view.described if "*" not in name} <= {column.name for column in found}
+
+
+def test_every_file_of_a_view_is_one() -> None:
+    files = (Path(schemas.__file__).parent / "views").glob("*.sql")
+    assert {path.stem for path in files} == set(VIEWS)
+
+
+def slugs(*names: str) -> set[str]:
+    """What the code gives as the first argument of a call of one of these names; FIELD for what it fills in."""
+    found = set()
+    for room in ("jobs", "features"):
+        for path in (PROFILES.parent / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", None) in names and node.args:
+                    parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
+                    values = [getattr(part, "value", None) for part in parts]
+                    found.add("".join(value if isinstance(value, str) else "FIELD" for value in values))
+    return found
+
+
+def test_every_reason_that_the_code_gives_is_listed() -> None:
+    given = slugs("Refusal", "MediaError", "Refused") - {"FIELD"}  # which passes on one that was given before
+    assert len(given) > 40 and [reason for reason in sorted(given) if not listed(values.REASON, reason)] == []
+
+
+def test_every_value_is_described() -> None:
+    columns_with_values = [c for table in TABLES.values() for c in table.described if c.values]
+    assert {"metric", "segment", "split", "step", "reason", "shelf"} <= {c.name for c in columns_with_values}
+    for column in columns_with_values:
+        for name, meaning in column.values.items():
+            assert meaning and not set("|\n") & set(name + meaning), (column.name, name)
+
+
+def test_dbt_reads_the_tables_as_sources() -> None:
+    document = yaml.safe_load(dbt())
+    (source,) = document["sources"]
+    tables = {table["name"]: table for table in source["tables"]}
+    assert set(TABLES) <= set(tables) and "latest_items" in tables and "items_as_of" not in tables
+    shelf = {c["name"]: c for c in tables["recommendations"]["columns"]}["shelf"]
+    assert shelf["data_tests"] == ["not_null", {"accepted_values": {"values": ["for_you", "new_items"]}}]
+    assert {c["name"]: c for c in tables["ledger"]["columns"]}["step"]["data_tests"] == ["not_null"]
+    for exposure in document["exposures"]:
+        assert all(name.split("'")[3] in tables for name in exposure["depends_on"])
+
+
+def test_programs_read_what_there_is_as_json() -> None:
+    entries = {entry["name"]: entry for entry in json.loads(as_json())}
+    assert set(entries) == set(TABLES) | set(VIEWS)
+    rank = {column["name"]: column for column in entries["recommendations"]["columns"]}["rank"]
+    assert (rank["type"], rank["nullable"]) == ("INTEGER", False)
+    assert (entries["items_as_of"]["kind"], entries["items_as_of"]["parameters"]) == ("function", ["night"])
 
 
 def a_row(table: type[Table], values: dict[str, Any]) -> dict[str, Any]:

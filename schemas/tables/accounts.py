@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from schemas import ledger_checks
 from schemas.table import Column, Table
+from schemas.values import REASON, STEP
 
 
 class Quarantine(Table):
@@ -32,7 +33,12 @@ class Quarantine(Table):
             "(extractions); null where not known.",
             nullable=True,
         ),
-        Column("reason", pa.string(), "The cause as a short, stable name, such as `not_json` or `media_missing`."),
+        Column(
+            "reason",
+            pa.string(),
+            "The cause as a short, stable name, such as `not_json` or `media_missing`.",
+            values=REASON,
+        ),
         Column(
             "detail",
             pa.string(),
@@ -63,9 +69,8 @@ class Ledger(Table):
         Column(
             "step",
             pa.string(),
-            "`clean_items`, `clean_interactions`, `clean_media`, `clean_vectors_MODALITY`, `extract_MODALITY`, "
-            "`reextract_MODALITY` or `recommend`; of the encoders of a modality beside the first, "
-            "`extract_MODALITY.FINGERPRINT` and `reextract_MODALITY.FINGERPRINT`.",
+            "What the step does, and of an extraction which modality it is of.",
+            values=STEP,
         ),
         Column(
             "rows_in",

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from schemas.features import of_given
 from schemas.table import FILES, MEDIA, STRINGS, TIMESTAMP, VECTOR, Check, Column, Medium, Table, query
+from schemas.values import EVENT
 
 FUTURE_DAYS = 2
 """A time is believed if it is before midnight UTC, this many days after the start of its night: up to the end of the
@@ -125,8 +126,8 @@ class Interactions(Table):
         Column(
             "event",
             pa.string(),
-            "What happened: view, click, like, dislike, cart, purchase, rating or review, or another event that the "
-            "configuration weighs.",
+            "What the user did with the item.",
+            values=EVENT,
         ),
         Column(
             "value",

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from schemas.table import VERSIONS, Check, Column, Table, query
+from schemas.values import METRIC, SEGMENT, SPLIT
 
 
 class Metrics(Table):
@@ -26,31 +27,20 @@ class Metrics(Table):
             "model's weights for that one. In a validation: each strategy that was tried for the night, and "
             "`STRATEGY trial N`, those of a search for parameters.",
         ),
-        Column(
-            "split",
-            pa.string(),
-            "How likes were held out: `global_time`, `per_user` or `cold_items`; followed by ` validation` where they "
-            "are the likes by which the night's strategy was chosen.",
-        ),
+        Column("split", pa.string(), "How the likes were held out by which it is judged.", values=SPLIT),
         Column(
             "segment",
             pa.string(),
-            "Which held-out likes count: `all`; of `warm_users` or `cold_users`, who have a like that is not held out, "
-            "or none; of `warm_items` or `cold_items`, likewise; of `head_items`, `middle_items` or `tail_items`, with "
-            "about a third of the likes each; of items `with_MODALITY` or `without_MODALITY`.",
+            "Which held-out likes count. Of the weights of a stack: the segment whose population they serve.",
+            values=SEGMENT,
         ),
         Column(
             "metric",
             pa.string(),
-            "Finding what is held out: `recall`, `precision`, `f1`, `ndcg`, `map`, `mrr`, `hit_rate`, `accuracy`, "
-            "`auc`, and over the pooled pairs of users and items, of a sample of users beyond 8 million pairs, `roc`, "
-            "`pr`, `pooled_auc`, `average_precision`. What lists show: "
-            "`novelty` (bits), `diversity`, `popularity_bias`, `coverage`, `exposure_gini`. Scores as probabilities: "
-            "`platt_*`, `isotonic_*`. `parameter NAME`: a trial's parameter that is a number. "
-            "`users`: with held-out likes whose lists were judged, and `user_share`, their share of all who have some: "
-            "below 1 where `evaluate.max_users` bounds them. "
-            "`weight SCORER`: of a stack that serves the night, the weight that serves the population of that split "
-            "and segment, under the model that it was learnt by: the night's own, `last_weights` or `last_promoted`.",
+            "What is measured: how well lists find what is held out, what they show, and how well scores become "
+            "probabilities. Of the weights of a stack `model` is the one that they were learnt by: the night's own, "
+            "`last_weights` or `last_promoted`.",
+            values=METRIC,
         ),
         Column(
             "k",

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from schemas.table import Column, Table
+from schemas.values import ACTION
 
 _FILE = pa.struct([("path", pa.string()), ("size", pa.int64()), ("rows", pa.int64())])
 PARTITIONS = pa.list_(
@@ -29,7 +30,7 @@ class Published(Table):
     described = (
         Column("number", pa.int64(), "Of the change, from 1, in the order in which they were made."),
         Column("date", pa.date32(), "Night that readers see since, or see no more."),
-        Column("action", pa.string(), "`publish` or `rollback`."),
+        Column("action", pa.string(), "What was done with the night.", values=ACTION),
         Column("actor", pa.string(), "Who or what did it: `nightly_recommendations`, or the name of a user."),
         Column("reason", pa.string(), "Why, where a person asked for it; null otherwise.", nullable=True),
         Column(

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from schemas.table import BLOCKS, MEDIA, STRINGS, VECTOR, WEIGHTS, Check, Column, Table, query
 from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS
+from schemas.values import COMBINATION, SHELF
 
 NEWCOMER = "*"
 """The `user_id` of the row for everybody without a history; no user of the source may have it."""
@@ -41,10 +42,10 @@ class ItemEmbeddings(Table):
         Column(
             "combination",
             pa.string(),
-            "How the scores of the blocks (dot products with the user's) become one: `sum`, or by the places in the "
-            "blocks' own rankings `borda`, `reciprocal_rank` or `vote`; null, in rows of versions that had sums only, "
-            "is `sum`.",
+            "How the scores of the blocks (dot products with the user's), or the items' places in the blocks' own "
+            "rankings, become one score; null, in rows of versions that had sums only, is `sum`.",
             nullable=True,
+            values=COMBINATION,
         ),
         Column(
             "weights",
@@ -122,12 +123,7 @@ class Recommendations(Table):
             pa.string(),
             f"The user, by their `user_id` in `user_embeddings`; `{NEWCOMER}` is anybody without shelves of their own.",
         ),
-        Column(
-            "shelf",
-            pa.string(),
-            "`for_you`: the whole catalog without what the user had an event with; `new_items`: only items that nobody "
-            "has had an event with yet.",
-        ),
+        Column("shelf", pa.string(), "Which of the user's lists of items.", values=SHELF),
         Column("rank", pa.int32(), "Place on the shelf, from 1, the best."),
         Column("item_id", pa.string(), "The item, by its `item_id` in `item_embeddings`."),
         Column(

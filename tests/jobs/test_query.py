@@ -1,6 +1,7 @@
 """The analyst's way in reads the tables, and can do nothing else."""
 
 import csv
+import io
 import json
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.query import answer
+from jobs.query import answer, given, shell
 from jobs.runtime.night import UserError
 from lake import views
 from lake.lake import Lake
@@ -132,7 +133,7 @@ def test_lists_maps_and_structs_are_json_text_in_csv(written: Lake, capsysbinary
     header, row = csv.reader(capsysbinary.readouterr().out.decode().splitlines())
     assert header == ["user_id", "vector", "tags", "both", "none", "times", "span", "bytes", "same", "same"]
     assert [json.loads(cell) for cell in row[1:4]] == [[1.0, 0.0], {"k": [1]}, {"a": 1, "b": 'x"y'}]
-    assert row[4:] == ["", '["2026-11-01 08:00:00+00"]', "2 days", "\\xFF", "1", "[2]"]
+    assert row[4:] == ["", '["2026-11-01T08:00:00Z"]', "2 days", "\\xFF", "1", "[2]"]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -153,6 +154,97 @@ def test_every_table_can_be_asked_for_in_every_format(
         assert list(json.loads(written)) == schema.names
     else:
         assert pq.read_table(pa.BufferReader(written)).num_rows == 1
+
+
+def test_json_has_plain_maps_and_iso_times(written: Lake, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    sql = """SELECT DATE '2026-11-01' AS day, TIMESTAMPTZ '2026-11-01 10:00:00.25+02' AS moment,
+             MAP {'k': [1, 2]} AS map, {'a': TIMESTAMP '2026-11-01', 'none': NULL} AS both,
+             [0.1::FLOAT, 'nan', NULL] AS numbers,
+             MAP {'t': TIMESTAMPTZ '2026-11-01 00:00:00+00'} AS times, NULL::STRUCT(a INTEGER) AS nothing,
+             '"Größe"' AS text, 12345678901234567890123::HUGEINT AS whole, 'inf'::DOUBLE AS endless"""
+    answer(sql, written, format_="json", limits=Query())
+    assert json.loads(capsysbinary.readouterr().out) == {
+        "day": "2026-11-01",
+        "moment": "2026-11-01T08:00:00.25Z",
+        "map": {"k": [1, 2]},
+        "both": {"a": "2026-11-01T00:00:00", "none": None},
+        "numbers": [0.1, None, None],
+        "times": {"t": "2026-11-01T00:00:00Z"},
+        "nothing": None,
+        "text": '"Größe"',
+        "whole": 12345678901234567890123,
+        "endless": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "explain", ["EXPLAIN", "EXPLAIN ANALYZE", "explain (analyze, format json)", "/* why */ EXPLAIN"]
+)
+def test_a_plan_is_explained(written: Lake, explain: str, capsys: pytest.CaptureFixture[str]) -> None:
+    answer(f"{explain} SELECT user_id FROM user_embeddings", written, format_="table", limits=Query())
+    assert "user_id" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "sql", ["COPY (SELECT 1) TO '{folder}/x.csv'", "CREATE TABLE x AS SELECT 1", "DROP VIEW items"]
+)
+@pytest.mark.parametrize("explain", ["EXPLAIN", "EXPLAIN ANALYZE", "EXPLAIN (ANALYZE)", "EXPLAIN EXPLAIN"])
+def test_what_writes_is_not_explained(written: Lake, folder: Path, sql: str, explain: str) -> None:
+    with pytest.raises(UserError, match=r"only one SELECT|cannot be answered"):
+        answer(f"{explain} {sql.format(folder=folder)}", written, format_="csv", limits=Query())
+    assert not (folder / "x.csv").exists()
+
+
+@pytest.mark.parametrize("sql", ["SHOW TABLES", "DESCRIBE items", "SUMMARIZE items", "FROM nights"])
+def test_a_person_can_look_around(written: Lake, sql: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    answer(sql, written, format_="json", limits=Query())
+    out = capsysbinary.readouterr().out
+    assert not out if sql == "FROM nights" else json.loads(out.splitlines()[0])
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_table_is_as_wide_as_the_terminal(
+    written: Lake, columns: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    answer("SELECT * FROM recommendations RIGHT JOIN range(2) ON true", written, format_="table", limits=Query())
+    shown = capfd.readouterr().out
+    assert max(map(len, shown.splitlines())) <= columns and "15 columns" in shown
+
+
+def test_sql_is_read_from_a_file_or_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "q.sql"
+    file.write_text("SELECT 'ü'")
+    assert given(None, file) == "SELECT 'ü'"
+    for argument in ("-", None):
+        monkeypatch.setattr("sys.stdin", io.StringIO("SELECT 2"))
+        assert given(argument, None) == "SELECT 2"
+    assert given("SELECT 1", None) == "SELECT 1"
+    with pytest.raises(UserError, match="expected one of them"):
+        given("SELECT 1", file)
+    with pytest.raises(UserError, match=r"nowhere\.sql cannot be read: .*expected a text file"):
+        given(None, tmp_path / "nowhere.sql")
+
+
+def test_a_shell_answers_statement_by_statement(
+    written: Lake, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong statement, an interrupt and what is only begun do not end it; the end of the input does."""
+    typed = iter(
+        ["", "SELECT user_id", "FROM user_embeddings;", "SELECT nothing;", "SELECT", KeyboardInterrupt, "SELECT 5;"]
+    )
+
+    def read(prompt: str) -> str:
+        line = next(typed, EOFError)
+        if not isinstance(line, str):
+            raise line
+        return line
+
+    monkeypatch.setattr("builtins.input", read)
+    shell(written, format_="csv", limits=Query())
+    told = capfd.readouterr()
+    assert told.out.splitlines()[1:] == ['"user_id"', '"a"', "", '"5"', "5", ""]
+    assert told.err.startswith("nightweave: the SQL cannot be answered: Binder Error") and told.err.count("\n") == 1
 
 
 ENDLESS = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range * b.range % 7 = 3"

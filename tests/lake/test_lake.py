@@ -11,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lake import views
-from lake.lake import Lake
+from lake.lake import Lake, LakeError
 from schemas.table import Table
 from schemas.tables import UserEmbeddings
 
@@ -81,10 +81,39 @@ def test_staged_files_mean_nothing_until_a_commit_names_them(lake: Lake) -> None
     assert users(lake) == ["a"]
 
 
-def test_the_files_hold_vectors_of_a_fixed_width(lake: Lake) -> None:
+def test_the_files_hold_the_types_that_the_log_declares(lake: Lake) -> None:
+    """Polars reads no table whose files say fixed-size list where its log says list."""
     lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
     (file,) = DeltaTable(lake.table_uri(UserEmbeddings)).file_uris()
-    assert pq.read_schema(file.removeprefix("file://")).field("vector").type == pa.list_(pa.float32(), 2)
+    assert pq.read_schema(file.removeprefix("file://")).field("vector").type == pa.list_(pa.float32())
+
+
+def test_files_with_vectors_of_a_fixed_width_are_read_beside_others(lake: Lake) -> None:
+    """As earlier versions wrote them."""
+    lake.write(UserEmbeddings, embeddings("a", "b"), {"date": NIGHT})
+    (file,) = DeltaTable(lake.table_uri(UserEmbeddings)).file_uris()
+    rows = pq.ParquetFile(file.removeprefix("file://")).read()
+    place = rows.schema.get_field_index("vector")
+    fixed = rows.set_column(place, "vector", rows["vector"].cast(pa.list_(pa.float32(), 2)))
+    pq.write_table(fixed, file.removeprefix("file://"))
+    lake.write(UserEmbeddings, embeddings("c", night=dt.date(2026, 11, 2)), {"date": "2026-11-02"})
+    assert lake.read(UserEmbeddings)["vector"].to_pylist() == [[1.0, 0.0]] * 3
+
+
+def test_vectors_of_a_file_have_one_width(lake: Lake) -> None:
+    wider = embeddings("b").set_column(3, "vector", pa.array([[1.0, 0.0, 0.0]], pa.list_(pa.float32())))
+    both = pa.concat_tables([embeddings("a"), wider.cast(UserEmbeddings.schema)])
+    for rows in (both, both.combine_chunks()):
+        with pytest.raises(LakeError, match=r"user_embeddings: vectors of date=2026-11-01 differ in width: \[2, 3\]"):
+            lake.write(UserEmbeddings, rows, {"date": NIGHT})
+    assert lake.count(UserEmbeddings, {"date": "2026-11-01"}) == 0
+
+
+def test_the_log_describes_every_column(lake: Lake) -> None:
+    lake.write(UserEmbeddings, embeddings("a"), {"date": NIGHT})
+    declared = DeltaTable(lake.table_uri(UserEmbeddings)).schema().fields
+    described = {column.name: column.description for column in UserEmbeddings.described}
+    assert {field.name: field.metadata["comment"] for field in declared} == described
 
 
 def test_partitions_outside_the_condition_are_left_alone(lake: Lake) -> None:

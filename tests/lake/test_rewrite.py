@@ -38,7 +38,6 @@ def test_small_files_of_a_partition_become_one_sorted_by_key(lake: Lake) -> None
     filesystem, root = lake.filesystem(UserEmbeddings)
     file = pq.read_table(f"{root}/{path}", filesystem=filesystem, partitioning=None)
     assert file["user_id"].to_pylist() == ["a", "b", "c"]
-    assert pa.types.is_fixed_size_list(file.schema.field("vector").type)
 
 
 def test_what_is_one_file_already_is_left_alone(lake: Lake) -> None:
