@@ -12,7 +12,7 @@ import pytest
 
 from jobs import verify
 from jobs.runtime.night import NightError
-from jobs.verify import WHOLE, Damages, Finding, findings
+from jobs.verify import WHOLE, Damages, findings
 from lake.lake import DamageError, Lake
 from schemas.features import FeaturesText
 from schemas.table import Table
