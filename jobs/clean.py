@@ -491,7 +491,8 @@ def run(night: Night, *, publish: bool = True, without_data: bool = False, allow
         NightError: its data has not arrived, or would remove most of what the lake holds of it: nothing was changed. Or
             too much of it is refused.
     """
-    check_arrived(night, without_data=without_data)
+    if declared := check_arrived(night, without_data=without_data):
+        log.warning("night %s: %s", night.ds, declared)
     with engines(night, f"clean {night.ds}") as engine_for:
         engine = engine_for(*_work(night))
         items, interactions = parsed_items(engine, night), parsed_interactions(engine, night)

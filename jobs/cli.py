@@ -12,6 +12,7 @@ from jobs.runtime.night import (
     Night,
     UserError,
     check_lake,
+    check_writable,
     config_source,
     day_of,
     existing_lake,
@@ -19,6 +20,7 @@ from jobs.runtime.night import (
     user_errors,
 )
 from schemas.config import PROFILES, load, read
+from schemas.errors import did_you_mean
 from schemas.table import Medium
 
 # Modules that take long to import (Spark, TensorFlow, DuckDB) are imported by the commands that need them.
@@ -169,6 +171,7 @@ def night(
 ) -> None:
     """Run the nightly DAG for one date in this process, without a scheduler."""
     from jobs.run_dag import run_nightly
+    from jobs.runtime.arrival import check_arrived
     from jobs.runtime.terminal import step_lines
 
     params = {
@@ -178,6 +181,8 @@ def night(
         "allow_shrinking": allow_shrinking,
     }
     checked = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    check_writable(checked.lake)
+    check_arrived(checked, without_data=without_data)
     if verbose or not sys.stdout.isatty():
         run_nightly(checked, params, config=config)
     else:
@@ -465,13 +470,21 @@ def _checked(night: Night) -> Night:
     return night
 
 
+def _mistake(error: typer.TyperException) -> str:
+    """What a command line gets wrong, in one line, with the nearest choice to a value that is none."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    given, _, choices = said.partition(" is not one of ")
+    near = did_you_mean(given.split("'")[-2], choices.split("'")[1::2]) if choices else ""
+    return f"{said}; {near}".strip("; ")
+
+
 def main() -> None:
     """Run the command line of this process, which ends with it; spark-submit runs this file too."""
     with user_errors():
         try:
             code = app(prog_name="nightweave", standalone_mode=False)
         except typer.TyperException as error:
-            mistake = " ".join(error.format_message().split())
+            mistake = _mistake(error)
             if not mistake:  # no command was given, and the help was printed
                 sys.exit(error.exit_code)
             raise UserError(f"{mistake} (nightweave --help lists commands and options)") from None

@@ -379,8 +379,12 @@ def read(source: str | Path) -> tuple[Path, dict[str, Any]]:
         )
     try:
         given = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(f"{path}: not valid YAML: {place}{error.problem}") from None
+    except (yaml.YAMLError, OSError, ValueError) as error:  # the latter of a date that no calendar has
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(given, dict):
         raise ConfigError(f"{path}: expected the sections {', '.join(Config.model_fields)}, got {given!r:.80}")
     return path, given

@@ -34,10 +34,12 @@ def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterator[N
     [
         (["night", "--date", "tomorrow", "--raw", "r", "--lake", "l"], "expected YYYY-MM-DD"),
         (["night", "--date", "2026-11-01", "--lake", "l"], "NIGHTWEAVE_RAW"),
+        (["night", "--date", "2026-11-01", "--lake", "l", "--raw", "nowhere"], "nowhere: no such folder; expected"),
+        (["night", "--date", "2026-11-01", "--lake", "l/file", "--raw", "."], "file is a file; expected a folder"),
         (["night", "--date", "2026-11-01", "--raw", "r", "--lake", "l", "--config", "nosuch"], "embedded"),
         (["query", "SELECT nothing", "--lake", "l"], "cannot be answered"),
         (["query", "CREATE TABLE x AS SELECT 1", "--lake", "l"], "only one SELECT"),
-        (["query", "SELECT 1", "--lake", "l", "--format", "xml"], "table, csv, json, parquet"),
+        (["query", "SELECT 1", "--lake", "l", "--format", "tabel"], "did you mean table? expected one of table, csv"),
         (["report", "--date", "2026-11-01", "--lake", "l"], "nightweave night"),
         (["explain", "--date", "2026-11-01", "--lake", "l", "--user", "u"], "no shelf"),
         (["import", "movielens", "nowhere", "r"], "nowhere"),
@@ -45,7 +47,8 @@ def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterator[N
 )
 def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
     Lake(str(tmp_path / "l")).write(UserEmbeddings, embeddings("ann"), {"date": NIGHT})
-    found = nightweave(*(str(tmp_path / a) if a in ("r", "l", "nowhere") else a for a in arguments))
+    (tmp_path / "l" / "file").touch()
+    found = nightweave(*(str(tmp_path / a) if a in ("r", "l", "l/file", "nowhere") else a for a in arguments))
     assert found.returncode == 2
     assert len(found.stderr.strip().splitlines()) == 1 and expected in found.stderr
 
@@ -62,7 +65,7 @@ def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Pa
         (["step", "train", *DAY, "--no-publish"], "No such option: --no-publish"),
         (["step", "verify", *DAY], "--raw is missing"),
         (["step", "extract", *DAY], "Missing option '--modality'"),
-        (["step", "extract", *DAY, "--modality", "vidoe"], "'vidoe' is not one of 'text', 'image', 'audio', 'video'"),
+        (["step", "extract", *DAY, "--modality", "vidoe"], "'audio', 'video'; did you mean video?"),
         (["step", "reextract", *DAY, "--modality", "text", "--chunk", "0"], "'--chunk': Input should be greater than"),
         (["demo-data", "r", "--items", "many"], "Invalid value for '--items'"),
         (["check-config", "embeded"], "did you mean embedded?"),
@@ -122,7 +125,8 @@ def test_a_place_that_is_no_lake_is_one_line_for_each_command(
         main()
     printed = capsys.readouterr()
     assert ended.value.code == 2 and not printed.out
-    assert len(printed.err.strip().splitlines()) == 1 and f"{place} is no lake: none of its tables" in printed.err
+    reason = "is a file; expected a folder" if place.endswith("file") else "is no lake: none of its tables"
+    assert len(printed.err.strip().splitlines()) == 1 and f"{place} {reason}" in printed.err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
