@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.errors import NightweaveError, did_you_mean
 from schemas.features import GIVEN
+from schemas.landing import LISTS, InteractionField, ItemField
 from schemas.table import Medium
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf"
@@ -88,11 +89,43 @@ class RecordFiles(Section):
     max_expanded_bytes: int = Field(default=256 * 2**20, gt=0)
 
 
+class Source(Section):
+    """Where a field is found in a record; the name of a column alone will do."""
+
+    column: str | None = Field(default=None, pattern=r"^[^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*$|^[^\[\]]+$")
+    """Name of the column, or a path into it: `details.brand` is `brand` of the map `details`, `images[].large` is
+    `large` of every element of the list `images`. The field's own name unless given."""
+    separator: str | None = Field(default=None, min_length=1)
+    """What stands between the elements of a list that is written as one text."""
+    default: str | None = None
+    """The value of records without one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"column": given} if isinstance(given, str) else given
+
+
+class Columns(Section):
+    """In which columns of one's own records the fields of the input contract are; the others bear their own name."""
+
+    items: dict[ItemField, Source] = {}
+    interactions: dict[InteractionField, Source] = {}
+
+    @model_validator(mode="after")
+    def _only_lists_are_split(self) -> "Columns":
+        for field, source in (*self.items.items(), *self.interactions.items()):
+            if source.separator is not None and field not in LISTS:
+                raise ValueError(f"{field} has a separator {source.separator!r}; only {', '.join(sorted(LISTS))} do")
+        return self
+
+
 class Clean(Section):
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
     """Share of a night's raw rows that may be refused before the night fails."""
     max_media_bytes: int = Field(default=256 * 2**20, gt=0)
     max_text_chars: int = Field(default=20_000, gt=0)
+    columns: Columns = Columns()
     record_files: RecordFiles = RecordFiles()
 
 
@@ -416,6 +449,8 @@ def _in_words(error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}".removeprefix(": ")
     expected = error["msg"][0].lower() + error["msg"][1:]
+    if error["type"] in ("model_type", "dict_type"):
+        expected = "expected settings, each as `name: value`"
     near = did_you_mean(error["input"], _quoted(expected)) if error["type"] == "literal_error" else ""
     return f"{place} {error['input']!r:.80}: {near}{expected}"
 
