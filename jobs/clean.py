@@ -223,9 +223,9 @@ def reading_items(night: Night) -> Reading:
     )
 
 
-def parsed_items(engine: Engine, night: Night) -> Parsed:
+def parsed_items(engine: Engine, night: Night, reading: Reading | None = None) -> Parsed:
     arrived = _arrived(night, "items")
-    parsed = parse(_files(engine, arrived), raw=night.raw, table=Items, reading=reading_items(night))
+    parsed = parse(_files(engine, arrived), raw=night.raw, table=Items, reading=reading or reading_items(night))
     fates = resolve(parsed, key=("item_id",), newest=COUNTS_AS_OF).kept()
     return Parsed("clean_items", Items, {"date": night.ds}, arrived, fates)
 
@@ -258,9 +258,10 @@ def reading_interactions(night: Night) -> Reading:
     )
 
 
-def parsed_interactions(engine: Engine, night: Night) -> Parsed:
+def parsed_interactions(engine: Engine, night: Night, reading: Reading | None = None) -> Parsed:
     arrived = _arrived(night, "interactions")
-    parsed = parse(_files(engine, arrived), raw=night.raw, table=Interactions, reading=reading_interactions(night))
+    reading = reading or reading_interactions(night)
+    parsed = parse(_files(engine, arrived), raw=night.raw, table=Interactions, reading=reading)
     fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).kept()
     return Parsed("clean_interactions", Interactions, {"date": night.ds}, arrived, fates)
 

@@ -192,6 +192,27 @@ def night(
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
 
 
+@app.command("check")
+def check_raw(
+    date_: DateOption,
+    raw: Annotated[str | None, typer.Argument(help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")] = None,
+    media: Annotated[bool, typer.Option(help="Whether to read the files that items point to")] = True,
+    config: ConfigOption = None,
+) -> None:
+    """Say what a night would refuse, column by column, without a night; exit code 1 if the night would fail."""
+    from jobs.setup.check import check_landing_zone
+
+    logging.getLogger("nightweave").setLevel(logging.ERROR)  # what is warned of is in the answer
+    report = check_landing_zone(location("raw", raw), date_=date_, config=load(config_source(config)), media=media)
+    for line in report.lines:
+        typer.echo(line)
+    for failure in report.failures:
+        typer.echo(f"the night would fail: {failure}")
+    if report.failures:
+        raise typer.Exit(1)
+    typer.echo("the night would take this")
+
+
 @app.command("check-config")
 def check_config(
     file: Annotated[
