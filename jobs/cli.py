@@ -192,6 +192,24 @@ def night(
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
 
 
+@app.command()
+def doctor(
+    raw: RawOption = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    tensorflow: Annotated[bool, typer.Option("--tensorflow", help="Ask TensorFlow for GPUs, too: seconds")] = False,
+) -> None:
+    """Say what this machine has and lacks for a night, and what to do; exit code 1 if a night cannot run."""
+    from jobs.setup.doctor import examine
+
+    lacking = 0
+    for finding in examine(raw=raw, lake=lake, config=config, tensorflow=tensorflow):
+        typer.echo(str(finding))
+        lacking += finding.state == "missing"
+    if lacking:
+        raise typer.Exit(1)
+
+
 @app.command("check")
 def check_raw(
     date_: DateOption,
