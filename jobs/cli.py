@@ -3,6 +3,7 @@
 import logging
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +24,31 @@ from schemas.config import PROFILES, load, read
 from schemas.errors import did_you_mean
 from schemas.table import Medium
 
+
+def example(words: str) -> str:
+    """The last line of a command's help."""
+    return f"Example: nightweave {words}"
+
+
 # Modules that take long to import (Spark, TensorFlow, DuckDB) are imported by the commands that need them.
 app = typer.Typer(
-    help="A nightly batch pipeline for multimodal recommendation.", no_args_is_help=True, pretty_exceptions_enable=False
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=example("night --date 2026-11-01 --raw RAW --lake LAKE"),
 )
-sources = typer.Typer(help="Lay a public data set out as a landing zone.", no_args_is_help=True)
-exports = typer.Typer(help="Write a night's data for the tools of others.", no_args_is_help=True)
-steps = typer.Typer(help="Run one step of a night, as a task of the nightly DAG does.", no_args_is_help=True)
+sources = typer.Typer(
+    help="Lay a public data set out as a landing zone.", no_args_is_help=True, epilog=example("import folder shop RAW")
+)
+exports = typer.Typer(
+    help="Write a night's data for the tools of others.",
+    no_args_is_help=True,
+    epilog=example("export mmrec baby --date 2026-11-01 --lake LAKE"),
+)
+steps = typer.Typer(
+    help="Run one step of a night, as a task of the nightly DAG does.",
+    no_args_is_help=True,
+    epilog=example("step clean --date 2026-11-01"),
+)
 app.add_typer(sources, name="import")
 app.add_typer(exports, name="export")
 app.add_typer(steps, name="step")
@@ -51,7 +70,22 @@ AllowShrinkingOption = Annotated[
 PublishOption = Annotated[bool, typer.Option(help="Whether readers of the night are to see what comes of it")]
 
 
-@app.command("demo-data")
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nightweave {version('nightweave')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version")
+    ] = False,
+) -> None:
+    """A nightly batch pipeline for multimodal recommendation."""
+
+
+@app.command("demo-data", epilog=example("demo-data RAW --items 240 --users 200"))
 def demo_data(
     raw: Annotated[Path, typer.Argument(help="Folder to write the landing zone to")],
     items: Annotated[int, typer.Option(help="How many items", min=1)] = 240,
@@ -69,7 +103,7 @@ def demo_data(
     typer.echo(summary)
 
 
-@sources.command("movielens")
+@sources.command("movielens", epilog=example("import movielens ml-latest-small RAW --nights 3"))
 def movielens(
     source: Annotated[Path, typer.Argument(help="Folder of any release, 100K to 32M, and, if there are any, posters/")],
     raw: NewRawArgument,
@@ -84,7 +118,7 @@ def movielens(
     typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day, tags=tags))
 
 
-@sources.command("amazon")
+@sources.command("amazon", epilog=example("import amazon downloads/beauty RAW"))
 def amazon(
     source: Annotated[Path, typer.Argument(help="Folder with meta_*.jsonl, *.jsonl and, if there are any, images/")],
     raw: NewRawArgument,
@@ -97,7 +131,7 @@ def amazon(
     typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
 
 
-@sources.command("microlens")
+@sources.command("microlens", epilog=example("import microlens MicroLens-50k RAW"))
 def microlens(
     source: Annotated[Path, typer.Argument(help="Folder with MicroLens-*_pairs.csv, titles, covers, audios, videos")],
     raw: NewRawArgument,
@@ -110,7 +144,7 @@ def microlens(
     typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
 
 
-@sources.command("mmrec")
+@sources.command("mmrec", epilog=example("import mmrec data/baby RAW"))
 def mmrec(
     source: Annotated[Path, typer.Argument(help="Folder with one *.inter, image_feat.npy, text_feat.npy")],
     raw: NewRawArgument,
@@ -130,7 +164,7 @@ def mmrec(
     typer.echo((raw / CONFIGURATION).read_text("utf-8"), nl=False)
 
 
-@sources.command("folder")
+@sources.command("folder", epilog=example("import folder shop RAW --columns sku=item_id,name=title"))
 def folder(
     source: Annotated[Path, typer.Argument(help="Folder with one CSV of items, images/, audio/, video/")],
     raw: NewRawArgument,
@@ -148,7 +182,7 @@ def folder(
     typer.echo(write_landing_zone(source, raw, columns=renamed, nights=nights, last_night=day))
 
 
-@app.command()
+@app.command(epilog=example("night --date 2026-11-01 --raw RAW --lake LAKE"))
 def night(
     date_: DateOption,
     raw: RawOption = None,
@@ -192,7 +226,7 @@ def night(
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
 
 
-@app.command()
+@app.command(epilog=example("doctor --raw RAW --lake LAKE"))
 def doctor(
     raw: RawOption = None,
     lake: LakeOption = None,
@@ -210,7 +244,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-@app.command("check")
+@app.command("check", epilog=example("check RAW --date 2026-11-01"))
 def check_raw(
     date_: DateOption,
     raw: Annotated[str | None, typer.Argument(help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")] = None,
@@ -231,7 +265,7 @@ def check_raw(
     typer.echo("the night would take this")
 
 
-@app.command("check-config")
+@app.command("check-config", epilog=example("check-config night.yaml"))
 def check_config(
     file: Annotated[
         str | None, typer.Argument(help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
@@ -249,7 +283,7 @@ def check_config(
     typer.echo(f"{source} is valid")
 
 
-@app.command()
+@app.command(epilog=example("query 'SELECT title FROM items LIMIT 5' --lake LAKE --format csv"))
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the lake's tables")],
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
@@ -268,7 +302,7 @@ def query(
     answer(sql, existing_lake(lake), format_=format_, limits=limits)
 
 
-@app.command()
+@app.command(epilog=example("compare --date 2026-11-01 --lake LAKE --splits per_user"))
 def compare(
     date_: DateOption,
     splits: Annotated[str, typer.Option(help="Kinds of split, by commas")] = "per_user,cold_items",
@@ -306,7 +340,7 @@ def compare(
     show(duckdb.from_arrow(found), format_=format_, limit=len(found))
 
 
-@app.command()
+@app.command(epilog=example("verify --lake LAKE"))
 def verify(lake: LakeOption = None) -> None:
     """Read every table and report which promises do not hold."""
     from jobs.verify import describe, findings
@@ -319,7 +353,7 @@ def verify(lake: LakeOption = None) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=example("repair --lake LAKE"))
 def repair(lake: LakeOption = None) -> None:
     """Take what is missing or damaged out of the tables, keep it aside, and say which nights to run again."""
     from jobs.repair import repair_lake
@@ -328,7 +362,7 @@ def repair(lake: LakeOption = None) -> None:
         typer.echo(line)
 
 
-@app.command()
+@app.command(epilog=example("maintenance --lake LAKE --dry-run"))
 def maintenance(
     dry_run: Annotated[bool, typer.Option(help="Only list what would be done")] = False,
     lake: LakeOption = None,
@@ -342,7 +376,7 @@ def maintenance(
         typer.echo(done.words(dry_run=dry_run))
 
 
-@app.command()
+@app.command(epilog=example("report --date 2026-11-01 --lake LAKE"))
 def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = None) -> None:
     """Write the night's report: one HTML file that opens offline."""
     from jobs.report import write_report
@@ -351,7 +385,7 @@ def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = No
     typer.echo(write_report(existing_lake(lake), day_of(date_), warn_lost_share=settings.warn_lost_share))
 
 
-@app.command()
+@app.command(epilog=example("explain --date 2026-11-01 --lake LAKE --user user-00007 --places 3"))
 def explain(
     date_: DateOption,
     user: Annotated[str | None, typer.Option(help="The user; the first few unless given")] = None,
@@ -365,7 +399,7 @@ def explain(
     typer.echo(explain_shelves(existing_lake(lake), day_of(date_), user=user, item=item, places=places))
 
 
-@exports.command("mmrec")
+@exports.command("mmrec", epilog=example("export mmrec baby --date 2026-11-01 --lake LAKE"))
 def mmrec_files(
     directory: Annotated[Path, typer.Argument(help="Folder to write to, new or empty; its name is the data set's")],
     date_: DateOption,
@@ -389,7 +423,7 @@ def log_to_stdout() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-@steps.command("clean")
+@steps.command("clean", epilog=example("step clean --date 2026-11-01 --raw RAW --lake LAKE"))
 def clean_step(
     date_: DateOption,
     raw: RawOption = None,
@@ -406,7 +440,7 @@ def clean_step(
     run(night, publish=publish, without_data=without_data, allow_shrinking=allow_shrinking)
 
 
-@steps.command("extract")
+@steps.command("extract", epilog=example("step extract --date 2026-11-01 --raw RAW --lake LAKE --modality image"))
 def extract_step(
     date_: DateOption,
     modality: ModalityOption,
@@ -424,7 +458,9 @@ def extract_step(
     run(night, modality=modality, again=again)
 
 
-@steps.command("reextract")
+@steps.command(
+    "reextract", epilog=example("step reextract --date 2026-11-01 --raw RAW --lake LAKE --modality image --chunk 1000")
+)
 def reextract_step(
     date_: DateOption,
     modality: ModalityOption,
@@ -439,7 +475,7 @@ def reextract_step(
     run(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), modality=modality, chunk=chunk)
 
 
-@steps.command("train")
+@steps.command("train", epilog=example("step train --date 2026-11-01 --raw RAW --lake LAKE"))
 def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
     """Choose the night's strategy and train its model."""
     from jobs.runtime.agreement import check_agreement
@@ -450,7 +486,7 @@ def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None
     run(night)
 
 
-@steps.command("evaluate")
+@steps.command("evaluate", epilog=example("step evaluate --date 2026-11-01 --raw RAW --lake LAKE"))
 def evaluate_step(
     date_: DateOption,
     raw: RawOption = None,
@@ -468,7 +504,7 @@ def evaluate_step(
     run(night, publish=publish, allow_shrinking=allow_shrinking)
 
 
-@steps.command("recommend")
+@steps.command("recommend", epilog=example("step recommend --date 2026-11-01 --raw RAW --lake LAKE"))
 def recommend_step(
     date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None
 ) -> None:
@@ -481,7 +517,7 @@ def recommend_step(
     run(night)
 
 
-@steps.command("verify")
+@steps.command("verify", epilog=example("step verify --date 2026-11-01 --raw RAW --lake LAKE"))
 def verify_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
     """Read every table; a promise that does not hold fails the night."""
     from jobs.verify import run
@@ -489,7 +525,7 @@ def verify_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = Non
     run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
 
 
-@steps.command("report")
+@steps.command("report", epilog=example("step report --date 2026-11-01 --raw RAW --lake LAKE"))
 def report_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
     """Write the night's report."""
     from jobs.report import run
