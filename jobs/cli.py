@@ -226,6 +226,15 @@ def night(
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
 
 
+@app.command(epilog=example("init shop"))
+def init(folder: Annotated[Path, typer.Argument(help="Folder to write to, new or empty")]) -> None:
+    """Begin a project of one's own: a configuration, a small catalog in every record format, a page to start with."""
+    from jobs.setup.project import write_project
+
+    write_project(folder)
+    typer.echo(f"A project is in {folder}; its README.md leads to the first night in ten minutes")
+
+
 @app.command(epilog=example("doctor --raw RAW --lake LAKE"))
 def doctor(
     raw: RawOption = None,
