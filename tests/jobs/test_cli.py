@@ -1,14 +1,18 @@
 """The `nightweave` command: a user's mistake is one line and exit code 2, and is found before any work is done."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from jobs.cli import main
+from jobs.cli import app, main
 from lake.lake import Lake
 from schemas.tables import UserEmbeddings
 from tests.lake.test_lake import NIGHT, embeddings
@@ -212,7 +216,7 @@ def test_the_file_that_spark_is_given_is_the_command_line() -> None:
 
 def test_help_and_the_command_line_import_nothing_heavy() -> None:
     code = (
-        "import sys; from jobs.cli import main; sys.argv = ['nightweave', '--help']\n"
+        "import sys; from jobs.cli import app, main; sys.argv = ['nightweave', '--help']\n"
         "try: main()\n"
         "finally: print({'pyspark', 'tensorflow', 'keras', 'airflow', 'duckdb', 'pandas', 'scipy'} & set(sys.modules))"
     )
@@ -263,3 +267,33 @@ def test_demo_data_does_not_write_over_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "raw" / "mine").write_text("x")
     found = nightweave("demo-data", str(tmp_path / "raw"), "--items", "20", "--users", "1")
     assert found.returncode == 2 and "mine" in found.stderr
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All commands and groups of commands below a group, each with its words."""
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, name)
+
+
+def test_every_help_has_an_example_of_its_own_that_can_be_run_and_the_variables_of_its_options() -> None:
+    group = typer.main.get_command(app)
+    found = dict(commands(group))
+    assert {"init", "doctor", "check", "night"} <= {path[0] for path in found}
+    for path, command in found.items():
+        start, _, words = (command.epilog or "").partition("nightweave ")
+        assert start == "Example: ", path
+        *given, last = shlex.split(words)
+        assert (*given, last)[: len(path)] == path
+        if path in found and not hasattr(command, "commands"):
+            command.make_context(path[-1], [*given, last][len(path) :])  # raises where an option or a value is none
+    for option in found["night",].params:
+        if option.name in ("raw", "lake", "config"):
+            assert f"(env: NIGHTWEAVE_{option.name.upper()}" in option.help
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with command_line(monkeypatch, "--version"), pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code and capsys.readouterr().out == f"nightweave {version('nightweave')}\n"
