@@ -283,7 +283,7 @@ def _disk(what: str, path: Path) -> Finding:
 def _child(code: str, *arguments: str, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
     """A process of this interpreter that prints JSON, beside which others can be looked at; it is ended at the end."""
     with tempfile.TemporaryDirectory(prefix="nightweave-doctor-") as folder:
-        variables = {"AIRFLOW_HOME": folder} | os.environ | environment
+        variables = {"AIRFLOW_HOME": folder, **os.environ, **environment}
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(DAGS.parent), os.environ.get("PYTHONPATH"))))
         command = [sys.executable, "-c", code, *arguments]
         pipe = subprocess.PIPE
