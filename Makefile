@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BI
 
 NO_MINUTES := not night and not services and not slow
 
-.PHONY: help demo test quick coverage lint audit setup services lock bundle clean
+.PHONY: help demo test quick coverage lint audit docs setup services lock bundle clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lint: $(SETUP) ## style, types and the format of files; in a git repository as b
 audit: $(SETUP) ## known vulnerabilities of the locked packages, where PyPI's advisory database can be reached
 	$(BIN)/python .ci/audit.py
 
+docs: $(SETUP) ## the documentation as a site, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 setup: $(SETUP) ## the environment in .venv, from requirements.lock
 
 services: ## PostgreSQL and Chromium for the tests on real services; from Debian, where that is allowed
@@ -57,7 +60,7 @@ lock: $(SETUP) ## newest versions of all packages, as setup.cfg allows them, int
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 -c requirements.lock --generate-hashes - -o docker/gpu.lock
 
-bundle: $(SETUP) ## for executors without a shared home (docs/yarn.md): our packages as a zip, and their environment
+bundle: $(SETUP) ## for executors without a shared home (docs/howto/yarn.md): our packages as a zip, and their environment
 	rm -rf $(BUNDLE)
 	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir $(BUNDLE)
 	mv $(BUNDLE)/nightweave-*.whl $(BUNDLE)/nightweave.zip

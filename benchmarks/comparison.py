@@ -1,4 +1,4 @@
-"""The tables of `docs/comparison.md`, of what `nightweave compare --format csv` wrote.
+"""The tables of `docs/explanation/comparison.md`, of what `nightweave compare --format csv` wrote.
 
     python -m benchmarks.comparison MOVIELENS.csv
 

@@ -1,9 +1,8 @@
-"""The night: clean, extract four modalities, train, evaluate, recommend, verify, report."""
+"""The night: clean, extract four modalities, train, evaluate, recommend, verify, publish, report."""
 
 import os
 from datetime import datetime, timedelta
 
-from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG, Param
 
@@ -30,7 +29,8 @@ DOC = """
 ### What it makes
 The night's partition of every table under LAKE, from the raw partitions up to that night. Where RAW, LAKE and the
 configuration are stands in `NIGHTWEAVE_RAW`, `NIGHTWEAVE_LAKE` and `NIGHTWEAVE_CONFIG` of the workers' environment.
-Each table is an asset; the events of a run carry its version and its rows.
+What a run makes is staged, where no reader sees it, until `verify` has read it; then `publish` shows the whole night at
+once. Each table is an asset, and has its event then, with its version and its rows.
 
 ### What a failure means, and what to do
 The alert names the law that was broken and the partition. A step that runs under another configuration or code than
@@ -48,10 +48,11 @@ The alert names the law that was broken and the partition. A step that runs unde
   anew after `earlier_nights` had looked; clear `earlier_nights` when that one is complete.
 - `evaluate`: the model of the night cannot be read: clear `train` and what follows. Or a modality has lost too many of
   its items to be published: look at RAW/media and the encoders, or set `allow_shrinking`.
-- `publish`: never fails. Where publishing is skipped, so is all that follows.
 - `recommend`: Spark lost its executors. Look at Spark's own log; clear the task.
-- `verify`: a table does not hold what it promises; the log names the promise and shows rows. Keep readers off the
-  night, and clear the step that wrote the table.
+- `verify`: a table does not hold what it promises; the log names the promise and shows rows. The night stays staged,
+  and readers see what they saw before: clear the step that wrote the table, or overrule (`nightweave publish`).
+- `approve`: a person has rejected the night. It stays staged; `nightweave publish` shows it in spite of that.
+- `publish`: what is staged is not what `verify` has read: clear `verify`. Or the lake cannot be written: clear it.
 - `report`: the night's tables are not there. Clear what failed before.
 - `later_nights`: a later night that failed for want of this one could not be started again. Clear that night.
 
@@ -59,10 +60,9 @@ A model that is worse than the last promoted one is no failure: the last one wri
 warns in its log and in `models.verdict`. A run that takes longer than its deadline goes on, and an alert is sent.
 
 ### Is a rerun safe?
-Always. A night is a function of the raw partitions up to it; every task replaces its own partition in one commit. A
-complete night counts as incomplete from its `clean` until its `recommend`: while its rerun fails, later nights fail in
-`earlier_nights` rather than train on rows of two runs. Readers see the tables of the earlier run meanwhile, each until
-its own task replaces it.
+Always. A night is a function of the raw partitions up to it; every task replaces what it has staged itself, and readers
+see the night of the earlier run, whole, until the rerun is published. A night counts as incomplete from its `clean`
+until its `publish`: while its rerun fails, later nights fail in `earlier_nights` rather than train on what it replaces.
 """
 
 PARAMS = {
@@ -83,8 +83,15 @@ PARAMS = {
         default=False,
         type="boolean",
         title="Skip publishing",
-        description="Stop after the evaluation: its figures and verdict are in the log, and no table that readers of "
-        "the night see is changed. The night does not count as complete.",
+        description="Leave the night staged, with its report: readers see what they saw before. It can be published "
+        "later (nightweave publish) or given up (nightweave discard).",
+    ),
+    "ask_when_close": Param(
+        default=False,
+        type="boolean",
+        title="Ask when it is close",
+        description="Where the night's model is below a reference by less than two standard errors, wait for a person "
+        "to approve of the publishing (Required Actions).",
     ),
     "without_data": Param(
         default=False,
@@ -122,11 +129,10 @@ with DAG(
     embeddings = assets.tables("item_embeddings", "user_embeddings")
     shelves = assets.tables("recommendations", "similar_items")
     accounts = assets.tables("quarantine", "ledger")
+    judged = assets.tables("metrics", "models")
 
-    clean = spark_task(
-        "clean", [*NIGHT, PUBLISH, WITHOUT_DATA, SHRINK], inlets=landing_zone, outlets=[*known, *accounts]
-    )
-    extract = spark_tasks_by_modality("extract", [*NIGHT, FORCE], inlets=known, outlets=accounts)
+    clean = spark_task("clean", [*NIGHT, PUBLISH, WITHOUT_DATA, SHRINK], inlets=landing_zone)
+    extract = spark_tasks_by_modality("extract", [*NIGHT, FORCE], inlets=known)
     earlier_nights = function_task(
         order.WAITS,
         order.earlier_nights_done,
@@ -136,32 +142,32 @@ with DAG(
         pre_execute=prepare,
         on_failure_callback=order.failed,
     )
-    train = python_task(
-        "train",
-        ["step", "train", *NIGHT],
-        pool="train",
-        inlets=[*known, *features],
-        outlets=assets.tables("quarantine"),
-    )
-    evaluate = python_task(
-        "evaluate",
-        ["step", "evaluate", *NIGHT, PUBLISH, SHRINK],
-        pool="train",
-        pre_execute=publishing.before_evaluation,
-        inlets=[*known, *features],
-        outlets=[*assets.tables("metrics", "models"), *embeddings],
-    )
-    publish = function_task("publish", publishing.wanted, operator=ShortCircuitOperator)
-    recommend = spark_task(
-        "recommend",
-        NIGHT,
-        inlets=[*embeddings, assets.table("interactions")],
-        outlets=[*shelves, assets.table("ledger")],
-    )
+    train = python_task("train", ["step", "train", *NIGHT], pool="train", inlets=[*known, *features])
+    evaluate = python_task("evaluate", ["step", "evaluate", *NIGHT, SHRINK], pool="train", inlets=[*known, *features])
+    recommend = spark_task("recommend", NIGHT, inlets=[*embeddings, assets.table("interactions")])
     verify = python_task("verify", ["step", "verify", *NIGHT], inlets=[*shelves, *accounts])
-    report = python_task("report", ["step", "report", *NIGHT], inlets=[*shelves, *accounts])
+    approve = publishing.Approval(
+        task_id="approve",
+        subject="Publish the night {{ ds }}?",
+        fail_on_reject=True,
+        pool="default_pool",
+        pre_execute=prepare,
+    )
+    publish = function_task(
+        "publish",
+        publishing.publish,
+        pre_execute=prepare,
+        outlets=[*known, *accounts, *judged, *embeddings, *shelves],
+    )
+    # A night that has shelves gets its report, whatever its audit finds.
+    report = python_task(
+        "report",
+        ["step", "report", *NIGHT],
+        trigger_rule="all_done_min_one_success",
+        inlets=[*shelves, *accounts],
+    )
     report.operator_extra_links = [ReportLink()]
     later_nights = function_task("later_nights", order.take_up_next)
 
-    clean >> extract >> earlier_nights >> train >> evaluate >> publish >> recommend >> verify >> report
-    recommend >> later_nights
+    clean >> extract >> earlier_nights >> train >> evaluate >> recommend >> verify >> approve >> publish >> later_nights
+    [recommend, publish] >> report

@@ -16,11 +16,13 @@ from jobs.landing.columns import Columns
 from jobs.landing.raw import Raw, Refusal
 from jobs.runtime import agreement
 from jobs.runtime.arrival import check_arrived, check_kept, kinds_read
-from jobs.runtime.completeness import reopen
 from jobs.runtime.engines import engines
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, NightError
+from lake import publication
+from lake.lake import Lake
 from lake.rows import Engine, Rows
+from lake.staging import StagedNight
 from schemas.config import EncoderChoice
 from schemas.errors import did_you_mean
 from schemas.table import FILES, MEDIA, STRINGS, Medium, Table
@@ -331,11 +333,12 @@ def check_shrinking(engine: Engine, night: Night, parsed: Parsed) -> None:
     Raises:
         NightError: more than the set share would be removed.
     """
-    held = night.lake.count(parsed.table, parsed.partition)
+    published = Lake(night.lake.uri)
+    held = published.count(parsed.table, parsed.partition)
     if not held:
         return
     here = [(column, "=", value) for column, value in parsed.partition.items()]
-    old = engine.read(night.lake, parsed.table, *here, columns=parsed.key)
+    old = engine.read(published, parsed.table, *here, columns=parsed.key)
     key = ", ".join(parsed.key)
     both = f"SELECT {key} FROM {{rows}} INTERSECT SELECT {key} FROM {{new}} WHERE fate = 'kept'"
     (remaining,) = old.select(f"SELECT count(*) AS n FROM ({both})", new=parsed.fates).collect()
@@ -495,7 +498,7 @@ def run(night: Night, *, publish: bool = True, without_data: bool = False, allow
     """Clean the night.
 
     Args:
-        publish: whether its run is to be published; if not, a night that is complete stays so.
+        publish: whether its run is to be published; if not, a night that is complete counts as such meanwhile.
         without_data: the night is declared to have no data.
         allow_shrinking: most of what the lake holds of the night may be removed.
 
@@ -516,8 +519,9 @@ def run(night: Night, *, publish: bool = True, without_data: bool = False, allow
         }
         for parsed in (items, interactions, *vectors.values()) if not allow_shrinking else ():
             check_shrinking(engine, night, parsed)
-        if publish:
-            reopen(night)
+        if isinstance(night.lake, StagedNight):
+            publication.carry_out_unfinished(night.lake)
+            night.lake.begin(publish=publish)
         agreement.begin(night)
         clean_items(engine, night, items)
         clean_interactions(engine, night, interactions)

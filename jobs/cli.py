@@ -3,6 +3,7 @@
 import logging
 import sys
 from datetime import UTC, datetime
+from getpass import getuser
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from jobs.runtime.night import (
     location,
     user_errors,
 )
+from lake import staging
 from schemas.config import PROFILES, load, read
 from schemas.errors import did_you_mean
 from schemas.table import Medium
@@ -67,7 +69,9 @@ WithoutDataOption = Annotated[bool, typer.Option(help="Whether the night is know
 AllowShrinkingOption = Annotated[
     bool, typer.Option(help="Whether most of the night's rows, or of a modality, may go that were there before")
 ]
-PublishOption = Annotated[bool, typer.Option(help="Whether readers of the night are to see what comes of it")]
+ReasonOption = Annotated[str | None, typer.Option(help="Why; it is kept in the table published")]
+ActorOption = Annotated[str | None, typer.Option(help="Who does it; the user of this machine unless given")]
+PublishOption = Annotated[bool, typer.Option(help="Whether what comes of the run is to be published")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -192,7 +196,7 @@ def night(
         bool, typer.Option("--force-extraction", help="Extract the night's contents again; their rows are replaced")
     ] = False,
     skip_publishing: Annotated[
-        bool, typer.Option("--skip-publishing", help="Stop after the evaluation, with nothing of the night published")
+        bool, typer.Option("--skip-publishing", help="Leave the night staged: readers see what they saw before")
     ] = False,
     without_data: Annotated[bool, typer.Option("--without-data", help="The night is known to bring no data")] = False,
     allow_shrinking: Annotated[
@@ -350,16 +354,55 @@ def compare(
 
 
 @app.command(epilog=example("verify --lake LAKE"))
-def verify(lake: LakeOption = None) -> None:
+def verify(
+    staged: Annotated[str | None, typer.Option(metavar="DATE", help="Only a night, with what is staged of it")] = None,
+    lake: LakeOption = None,
+) -> None:
     """Read every table and report which promises do not hold."""
     from jobs.verify import describe, findings
 
-    looked, broken = findings(existing_lake(lake))
+    there = existing_lake(lake)
+    night = staged and day_of(staged, option="--staged").isoformat()
+    looked, broken = findings(staging.as_of(there, night), night) if night else findings(there)
     for finding in broken:
         typer.echo(describe(finding))
     typer.echo(f"{looked} promises looked at, {len(broken)} broken")
     if any(finding.severity == "fail" for finding in broken):
         raise typer.Exit(1)
+
+
+@app.command(epilog=example("publish --date 2026-11-01 --lake LAKE"))
+def publish(date_: DateOption, reason: ReasonOption = None, actor: ActorOption = None, lake: LakeOption = None) -> None:
+    """Show readers a night that is staged, or that was rolled back; a reason overrules its audit."""
+    from lake.publication import publish as publish_night
+
+    done = publish_night(existing_lake(lake), day_of(date_).isoformat(), actor=actor or getuser(), reason=reason)
+    typer.echo(f"{done.date} is published: change {done.number}, model {done.model_version}")
+
+
+@app.command(epilog=example("rollback --date 2026-11-01 --lake LAKE --reason 'prices were wrong'"))
+def rollback(
+    date_: DateOption,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the table published")],
+    actor: ActorOption = None,
+    lake: LakeOption = None,
+) -> None:
+    """Take readers of a night back to what they saw before it was last published."""
+    from lake.publication import rollback as roll_back
+
+    done = roll_back(existing_lake(lake), day_of(date_).isoformat(), actor=actor or getuser(), reason=reason)
+    seen = f"as before, model {done.model_version}" if done.model_version else "no more: readers see nothing of it"
+    typer.echo(f"{done.date} is rolled back: change {done.number}; it is there {seen}")
+
+
+@app.command(epilog=example("discard --date 2026-11-01 --lake LAKE"))
+def discard(date_: DateOption, lake: LakeOption = None) -> None:
+    """Give up what a run has staged of a night; readers see what they saw before, and later nights wait no longer."""
+    there, night = existing_lake(lake), day_of(date_).isoformat()
+    if night not in staging.nights(there):
+        raise UserError(f"nothing of the night {night} is staged; staged: {', '.join(staging.nights(there)) or 'none'}")
+    staging.discard(there, night)
+    typer.echo(f"what was staged of {night} is given up")
 
 
 @app.command(epilog=example("repair --lake LAKE"))
@@ -445,7 +488,7 @@ def clean_step(
     """Bring the night's raw partitions into the lake; the first step, so it checks the configuration."""
     from jobs.clean import run
 
-    night = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    night = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
     run(night, publish=publish, without_data=without_data, allow_shrinking=allow_shrinking)
 
 
@@ -462,7 +505,7 @@ def extract_step(
     from jobs.extract import run
     from jobs.runtime.agreement import check_agreement
 
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
     check_agreement(night, encoders=[modality])
     run(night, modality=modality, again=again)
 
@@ -490,7 +533,7 @@ def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None
     from jobs.runtime.agreement import check_agreement
     from jobs.train import run
 
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
     check_agreement(night)
     run(night)
 
@@ -501,16 +544,15 @@ def evaluate_step(
     raw: RawOption = None,
     lake: LakeOption = None,
     config: ConfigOption = None,
-    publish: PublishOption = True,
     allow_shrinking: AllowShrinkingOption = False,
 ) -> None:
     """Judge the night's model, and embed users and items with the one that serves."""
     from jobs.evaluate import run
     from jobs.runtime.agreement import check_agreement
 
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
     check_agreement(night)
-    run(night, publish=publish, allow_shrinking=allow_shrinking)
+    run(night, allow_shrinking=allow_shrinking)
 
 
 @steps.command("recommend", epilog=example("step recommend --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -521,7 +563,7 @@ def recommend_step(
     from jobs.recommend import run
     from jobs.runtime.agreement import check_agreement
 
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config)
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
     check_agreement(night, encoders=())
     run(night)
 
@@ -531,7 +573,7 @@ def verify_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = Non
     """Read every table; a promise that does not hold fails the night."""
     from jobs.verify import run
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
 
 
 @steps.command("report", epilog=example("step report --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -539,7 +581,7 @@ def report_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = Non
     """Write the night's report."""
     from jobs.report import run
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
 
 
 def _checked(night: Night) -> Night:

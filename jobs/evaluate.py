@@ -96,8 +96,8 @@ Rivals = Mapping[str, tuple[Stored, Dataset]]
 """Name → an earlier model, and the night's data in the vectors of its encoders."""
 
 
-def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) -> None:
-    """Evaluate the night's model, and write figures, verdict and embeddings; unless `publish`, only log the figures.
+def run(night: Night, *, allow_shrinking: bool = False) -> None:
+    """Evaluate the night's model, and write figures, verdict and embeddings.
 
     Args:
         allow_shrinking: go on although a modality has lost most of its items.
@@ -113,7 +113,7 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
     dataset, *theirs = load(night, own, *(artifacts.encoders_of(night, each.path) for each in earlier.values()))
     known = with_reviews(dataset.catalog, dataset.reviews, dataset.history, share=night.config.fusion.review_share)
     covered = Coverage(night.date, pa.array(known.item_ids.tolist(), pa.string()), known.masks)
-    check_coverage(night, covered, allow_shrinking=allow_shrinking or not publish)
+    check_coverage(night, covered, allow_shrinking=allow_shrinking)
     choice = stored_choice(night, dataset)
     made = artifacts.identity(night, dataset, choice.best.strategy, choice.best.parameters)
     rivals = {
@@ -140,10 +140,6 @@ def run(night: Night, *, publish: bool = True, allow_shrinking: bool = False) ->
         verdict = replace(verdict, reasons=(*verdict.reasons, note))
     as_usual = verdict.may_serve and not unknown and not made.weights_from
     (log.info if as_usual else log.warning)("evaluate: %s: %s", made.model_version, verdict)
-    if not publish:
-        _log_figures(night, figures)
-        log.warning("evaluate: publishing is skipped: nothing of the night %s is published", night.ds)
-        return
     if contender.parts:
         artifacts.save(night, made, dict(contender.parts), encoders=dataset.encoders)
     serving = Stored(made.model_version, made.path, made.strategy, verdict.judged) if verdict.may_serve else last
@@ -240,6 +236,7 @@ def _model_row(
         "promoted": verdict.may_serve,
         "verdict": str(verdict),
         "judged": verdict.judged,
+        "close": verdict.close,
         "path": made.path,
         "best_so_far": best_so_far if verdict.may_serve else None,
         **made.row,

@@ -15,7 +15,6 @@ from fusion.ranking.top_k import top_k
 from jobs.runtime.engines import EngineFor, engines
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night
-from lake.provenance import made_from
 from lake.rows import Rows, Shared
 from schemas.table import MODALITIES, Table
 from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
@@ -210,7 +209,7 @@ def recommend_night(engine_for: EngineFor, night: Night) -> None:
         """,
         had=had,
     )
-    read = made_from(night.lake, ItemEmbeddings, night.ds)
+    read = night.lake.made_from(ItemEmbeddings, {"date": night.ds})
     _publish(recommendations(users.spread("user_id"), shelves, night=night), night, Recommendations, read=read)
 
     shelved = engine.read(night.lake, Recommendations, ("date", "=", night.ds), columns=["user_id"])

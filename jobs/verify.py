@@ -13,15 +13,16 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.registry import vector_blocks
 from jobs.runtime.failure import LAW_OF_TABLE
 from jobs.runtime.night import Night, NightError, check_lake
 from lake import views
 from lake.damage import Damage, place
 from lake.lake import Lake
 from lake.provenance import REPLACED_SINCE, replaced_since
+from lake.staging import StagedNight
+from schemas.features import FEATURES
 from schemas.table import Check, Table
-from schemas.tables import LOOKED_BACK_ON, TABLES, Interactions, Items, Ledger, Quarantine, Recommendations
+from schemas.tables import BY_NIGHT, LOOKED_BACK_ON, TABLES, Interactions, Items, Ledger, Quarantine, Recommendations
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -49,17 +50,6 @@ class Finding:
     def place(self) -> str:
         return f"{self.table}/{place(self.partition)}" if self.partition else self.table
 
-    def concerns(self, night: Night, encoders: Collection[str]) -> bool:
-        """Whether the partition is one that the night has written or looked back on.
-
-        Args:
-            encoders: fingerprints of the night's encoders.
-        """
-        if "encoder" in self.partition:
-            return self.partition["encoder"] in encoders
-        of = self.partition.get("date", night.ds)
-        return of == night.ds or (of < night.ds and TABLES[self.table] in LOOKED_BACK_ON)
-
 
 @dataclass(frozen=True)
 class Damages:
@@ -68,9 +58,11 @@ class Damages:
     of: Mapping[str, tuple[Damage, ...]]
 
     @classmethod
-    def find(cls, lake: Lake) -> "Damages":
-        """Read every file of the lake."""
-        found = {table.name: tuple(lake.damaged(table)) for table in TABLES.values()}
+    def find(cls, lake: Lake, night: str | None = None) -> "Damages":
+        """Read every file of the lake, or of one night."""
+        tables = BY_NIGHT if night else tuple(TABLES.values())
+        partition = {"date": night} if night else {}
+        found = {table.name: tuple(lake.damaged(table, partition)) for table in tables}
         return cls({name: damages for name, damages in found.items() if damages})
 
     def findings(self) -> Iterator[Finding]:
@@ -122,29 +114,50 @@ class Damages:
         return damaged["date"] == finding.partition["date"]
 
 
-def findings(lake: Lake) -> tuple[int, list[Finding]]:
+def findings(lake: Lake, night: str | None = None) -> tuple[int, list[Finding]]:
     """How many promises were looked at, and the partitions that do not keep them.
 
     Rows are asked for only of partitions whose files are whole, and no other partition is blamed for what damaged ones
     lack. A promise about a table whose log is damaged is not looked at. A night is held against what it was made from:
     an earlier night that was made again since proves nothing about its shelves.
 
+    Args:
+        night: look at the partitions of one night alone, and at the features that it has extracted; what it rests on of
+            earlier nights is read, and taken as it is.
+
     Raises:
         UserError: there is no lake.
     """
     check_lake(lake)
-    damages = Damages.find(lake)
-    looked, broken = len(TABLES), list(damages.findings())
-    connection = views.connect(lake, instead=damages.intact(lake))
-    connection.register(REPLACED_SINCE, replaced_since(lake, without=damages.logs))
-    for table in TABLES.values():
-        for check in table.all_checks():
-            reads = tables_of(connection, check.sql)
-            if reads.isdisjoint(damages.logs):
-                looked += 1
-                breaches = _breaches(connection, table, check)
-                broken += [finding for finding in breaches if not damages.may_have_caused(finding, reads)]
+    damages = Damages.find(lake, night)
+    looked, broken = len(BY_NIGHT if night else TABLES), list(damages.findings())
+    intact = damages.intact(lake)
+    replaced = replaced_since(lake, without=damages.logs, night=night)
+    for tables, instead in _looks(lake, night):
+        with views.connect(lake, instead=intact | instead) as connection:
+            connection.register(REPLACED_SINCE, replaced)
+            for table in tables:
+                for check in table.all_checks():
+                    reads = tables_of(connection, check.sql)
+                    if reads.isdisjoint(damages.logs):
+                        looked += 1
+                        breaches = _breaches(connection, table, check, night)
+                        broken += [finding for finding in breaches if not damages.may_have_caused(finding, reads)]
     return looked, broken
+
+
+def _looks(lake: Lake, night: str | None) -> "Iterator[tuple[list[type[Table]], dict[str, Dataset]]]":
+    """The tables to look at together, and what of them is read in place of the whole.
+
+    Promises of a feature store are about its own rows; for a night, about those that the night has extracted.
+    """
+    if night is None:
+        yield list(TABLES.values()), {}
+        return
+    extracted = pc.field("date") == pa.scalar(night).cast(pa.date32())
+    stores = [table for table in TABLES.values() if table in FEATURES.values()]
+    yield [table for table in TABLES.values() if table not in stores], {}
+    yield stores, {table.name: lake.dataset(table).filter(extracted) for table in stores}
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, sql: str) -> Set[str]:
@@ -169,8 +182,13 @@ def _tables_in(node: Any) -> Iterator[str]:
             yield from _tables_in(inner)
 
 
-def _breaches(connection: duckdb.DuckDBPyConnection, table: type[Table], check: Check) -> Iterator[Finding]:
-    found: pa.Table = connection.sql(check.sql).to_arrow_table()
+def _breaches(
+    connection: duckdb.DuckDBPyConnection, table: type[Table], check: Check, night: str | None
+) -> Iterator[Finding]:
+    sql = check.sql
+    if night and "date" in table.partition_by:
+        sql = f"SELECT * FROM (\n{sql}\n) WHERE date = DATE '{night}'"
+    found: pa.Table = connection.sql(sql).to_arrow_table()
     if not len(found):
         return
 
@@ -193,24 +211,24 @@ def describe(finding: Finding) -> str:
 
 
 def run(night: Night) -> None:
-    """Read every table; breaches are in the log.
+    """Read what the night has made, published or not; breaches are in the log.
 
-    What another night has left behind fails this one only if it has looked back on it.
+    What of it is staged is recorded as audited, passed or failed.
 
     Raises:
         NightError: a promise of severity `fail` does not hold.
     """
-    looked, broken = findings(night.lake)
-    blocks = vector_blocks(night.config.extract.encoders)
-    encoders = frozenset(block.encoder for several in blocks.values() for block in several)
-    of_others = [finding for finding in broken if not finding.concerns(night, encoders)]
+    looked, broken = findings(night.lake, night.ds)
     for finding in broken:
-        log.warning("%s%s", "of no concern to this night: " if finding in of_others else "", describe(finding))
-    failed = [finding for finding in broken if finding.severity == "fail" and finding not in of_others]
+        log.warning("%s", describe(finding))
+    failed = [finding for finding in broken if finding.severity == "fail"]
+    if isinstance(night.lake, StagedNight):
+        night.lake.record_audit(passed=not failed)
     if failed:
         named = "; ".join(f"{finding.place()}: {finding.promise}" for finding in failed[:NAMED])
         raise NightError(
-            f"{len(failed)} breaches of {looked} promises, the log above shows them: {named}",
+            f"{len(failed)} breaches of {looked} promises, the log above shows them: {named}; the night stays staged, "
+            "and readers see what they saw before",
             law=LAW_OF_TABLE[failed[0].table],
             partition=", ".join(dict.fromkeys(finding.place() for finding in failed[:NAMED])),
         )

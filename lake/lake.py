@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
 from operator import and_
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
 COMMIT_ATTEMPTS = 50
+STAGED = "staged"
+"""The folder of LAKE that lists what runs of nights have made and nobody reads yet (`lake.staging`)."""
 
 
 class LakeError(NightweaveError):
@@ -72,6 +74,8 @@ class Lake:
     """
 
     uri: str
+    versions: Mapping[str, int | None] = field(default_factory=dict, hash=False)
+    """Tables by name that are read at a version, None before their first commit; all others are read as of now."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", storage.lake_uri(self.uri))
@@ -80,21 +84,24 @@ class Lake:
         return f"{self.uri}/{table.name}"
 
     def exists(self) -> bool:
-        """Return whether any table has a log at this place."""
+        """Return whether any table has a log at this place, or a night was begun."""
         filesystem, root = storage.filesystem(self.uri)
-        found = filesystem.get_file_info([f"{root}/{name}/{damage.LOG}" for name in TABLES])
+        found = filesystem.get_file_info([*(f"{root}/{name}/{damage.LOG}" for name in TABLES), f"{root}/{STAGED}"])
         return any(info.type == pafs.FileType.Directory for info in found)
 
     def delta(self, table: type[Table]) -> DeltaTable | None:
-        """Return the table as of now, None before its first commit.
+        """Return the table as of now, or at the version that `versions` has for it; None before its first commit.
 
         Raises:
             DamageError: its log is damaged.
         """
+        version = self.versions.get(table.name)
+        if table.name in self.versions and version is None:
+            return None
         filesystem, root = self.filesystem(table)
         log = damage.log_files(filesystem, root)
         try:
-            delta = DeltaTable(self.table_uri(table), storage_options=storage.delta_options(self.uri))
+            delta = DeltaTable(self.table_uri(table), version=version, storage_options=storage.delta_options(self.uri))
         except TableNotFoundError:
             return None
         except DeltaError as error:
@@ -115,12 +122,12 @@ class Lake:
 
         Who reads it does so within `naming_damage`.
         """
-        from pyarrow.dataset import dataset
-
         delta = self.delta(table)
-        if delta is None:
-            return dataset(table.schema.empty_table())
-        return self._dataset(table, delta, _with_later_columns(table, delta))
+        return self._dataset(table, self._files(table, delta, {}), _stored_schema(table, delta))
+
+    def at(self, table: type[Table], delta: DeltaTable) -> "Dataset":
+        """Return a version of the table that was opened before, as `dataset` does."""
+        return self._dataset(table, live_files(delta, {}), _stored_schema(table, delta))
 
     def read(
         self, table: type[Table], *, where: pc.Expression | None = None, columns: list[str] | None = None
@@ -189,11 +196,12 @@ class Lake:
         Args:
             partition: only those of one partition.
         """
-        if (delta := self.delta(table)) is not None:
-            return live_files(delta, partition or {})
-        columns = {"path": pa.string(), "size_bytes": pa.int64(), "num_records": pa.int64()}
-        values = {f"partition.{column}": table.schema.field(column).type for column in table.partition_by}
-        return pa.schema([*(columns | values).items()]).empty_table()
+        return self._files(table, self.delta(table), partition or {})
+
+    def _files(self, table: type[Table], delta: DeltaTable | None, partition: Mapping[str, str]) -> pa.Table:
+        if delta is not None:
+            return live_files(delta, partition)
+        return files_schema(table).empty_table()
 
     def stage(
         self, table: type[Table], rows: Iterable[pa.RecordBatch], partition: Mapping[str, str]
@@ -226,7 +234,7 @@ class Lake:
         Raises:
             LakeError: other writers committed first too often.
         """
-        actions: list[AddAction | RemoveAction] = [_add_action(file, partition) for file in files]
+        actions: list[AddAction | RemoveAction] = [add_action(file, partition) for file in files]
         filters = [(column, "=", value) for column, value in partition.items()]
         for _ in attempts():
             try:
@@ -245,6 +253,16 @@ class Lake:
                 continue
             return delta.version() + 1
         raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
+
+    def made_from(self, table: type[Table], partition: Mapping[str, str]) -> dict[str, int]:
+        """Return name → version of the tables that a partition was made from, as `replace` was given it.
+
+        It has no entry for those that were not recorded: the partition was written by a version that recorded none, or
+        there is none.
+        """
+        delta = self.delta(table)
+        read = {source: delta.transaction_version(mark(partition, source)) if delta else None for source in TABLES}
+        return {source: version for source, version in read.items() if version is not None}
 
     def swap(
         self,
@@ -266,7 +284,7 @@ class Lake:
             may have removed `gone` already.
         """
         now = int(time.time() * 1000)
-        actions: list[AddAction | RemoveAction] = [_add_action(f, partition, data_change=data_change) for f in files]
+        actions: list[AddAction | RemoveAction] = [add_action(f, partition, data_change=data_change) for f in files]
         actions += [RemoveAction(path, data_change, now, partition_values=dict(partition)) for path in gone]
         try:
             version.create_write_transaction(
@@ -300,12 +318,12 @@ class Lake:
             try:
                 delta = self.current(table)
                 with self.naming_damage(table):
-                    present = self._dataset(table, delta).to_table(filter=same_partition, columns=[key])[key]
+                    present = self.at(table, delta).to_table(filter=same_partition, columns=[key])[key]
                 files = self._without(table, files, key, present, partition)
                 if not files:
                     return 0
                 delta.create_write_transaction(
-                    [_add_action(file, partition) for file in files],
+                    [add_action(file, partition) for file in files],
                     "append",
                     delta.schema(),
                     list(table.partition_by),
@@ -369,12 +387,17 @@ class Lake:
             delta.alter.drop_column_not_null(name, commit_properties=CommitProperties(max_commit_retries=0))
         return delta
 
-    def _dataset(self, table: type[Table], delta: DeltaTable, schema: pa.Schema | None = None) -> "Dataset":
+    def _dataset(self, table: type[Table], files: pa.Table, schema: pa.Schema) -> "Dataset":
         # Delta's own file system calls Python from Arrow's threads: one that still does as the interpreter ends aborts
         # the process, its work done (apache/arrow#34314). Arrow's file systems don't.
         filesystem, root = self.filesystem(table)
         place = pafs.SubTreeFileSystem(root, filesystem)
-        return parquet.checked(delta.to_pyarrow_dataset(filesystem=place, schema=schema))
+        partitions = {column: files[f"partition.{column}"].to_pylist() for column in table.partition_by}
+        rows = [
+            (path, {column: values[row] for column, values in partitions.items()})
+            for row, path in enumerate(files["path"].to_pylist())
+        ]
+        return parquet.dataset(place, rows, schema)
 
     def _without(
         self,
@@ -399,6 +422,13 @@ class Lake:
             if fresh := self.stage(table, rows.filter(pc.invert(known)).to_batches(), partition):
                 kept.append(fresh)
         return kept
+
+
+def files_schema(table: type[Table]) -> pa.Schema:
+    """Return the schema of what `Lake.files` returns."""
+    columns = {"path": pa.string(), "size_bytes": pa.int64(), "num_records": pa.int64()}
+    values = {f"partition.{column}": table.schema.field(column).type for column in table.partition_by}
+    return pa.schema([*(columns | values).items()])
 
 
 def live_files(version: DeltaTable, partition: Mapping[str, str]) -> pa.Table:
@@ -427,11 +457,11 @@ def _relaxed_columns(table: type[Table], delta: DeltaTable) -> list[str]:
     return [field.name for field in table.schema if field.nullable and field.name in binding]
 
 
-def _with_later_columns(table: type[Table], delta: DeltaTable) -> pa.Schema | None:
-    """The table's stored Arrow schema with the columns added later; None where none was."""
-    if later := _later_columns(table, delta):
-        return pa.schema([*pa.schema(delta.schema().to_arrow()), *later])
-    return None
+def _stored_schema(table: type[Table], delta: DeltaTable | None) -> pa.Schema:
+    """The table's Arrow schema as its log has it, with the columns added later."""
+    if delta is None:
+        return table.schema
+    return pa.schema([*pa.schema(delta.schema().to_arrow()), *_later_columns(table, delta)])
 
 
 def mark(partition: Mapping[str, str], source: str | None = None) -> str:
@@ -505,6 +535,7 @@ def _fixed_width(schema: pa.Schema, rows: pa.Table) -> pa.Schema:
     return schema.set(place, pa.field("vector", pa.list_(pa.float32(), width), nullable=False))
 
 
-def _add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:
+def add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:
+    """Return what a commit says of a file that it adds."""
     stats = json.dumps({"numRecords": file.rows})
     return AddAction(file.path, file.size, dict(partition), int(time.time() * 1000), data_change, stats)

@@ -1,10 +1,13 @@
 """Parquet files as Arrow, read by one way: pages are held against their checksums, so that a flipped bit is an error
 and no value."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
@@ -43,16 +46,25 @@ def table(filesystem: pafs.FileSystem, path: str, *, columns: Sequence[str] | No
         return file.read(columns=None if columns is None else list(columns))
 
 
-def checked(dataset: "Dataset") -> "Dataset":
-    """Return a data set of the same Parquet files; reading it raises as `batches`."""
+def dataset(
+    filesystem: pafs.FileSystem, files: Sequence[tuple[str, Mapping[str, Any]]], schema: pa.Schema
+) -> "Dataset":
+    """Return files as one lazy data set; reading it raises as `batches`.
+
+    Args:
+        files: the path of each, with the values of the columns that it does not hold; by these a filter leaves whole
+            files unread.
+        schema: of the rows, those columns included.
+    """
     from pyarrow.dataset import FileSystemDataset, ParquetFileFormat, ParquetFragmentScanOptions
 
     options = ParquetFragmentScanOptions(pre_buffer=True, page_checksum_verification=True)
     form = ParquetFileFormat(default_fragment_scan_options=options)
 
-    def again(file: "Fragment") -> "Fragment":
+    def fragment(path: str, values: Mapping[str, Any]) -> "Fragment":
+        here = [pc.field(name) == pa.scalar(value, schema.field(name).type) for name, value in values.items()]
         return form.make_fragment(
-            file.path, filesystem=dataset.filesystem, partition_expression=file.partition_expression
+            path, filesystem=filesystem, partition_expression=reduce(and_, here) if here else None
         )
 
-    return FileSystemDataset(list(map(again, dataset.get_fragments())), dataset.schema, form, dataset.filesystem)
+    return FileSystemDataset([fragment(*file) for file in files], schema, form, filesystem)

@@ -24,17 +24,7 @@ def now(lake: Lake) -> dict[str, int]:
     return {source.name: lake.version(source) for source in SOURCES}
 
 
-def made_from(lake: Lake, table: type[Table], night: str) -> dict[str, int]:
-    """Return name → version of the sources that a night's partition was made from.
-
-    It is 0 where none was recorded: the partition was written by a version that recorded none, or there is none.
-    """
-    delta = lake.delta(table)
-    names = [(source.name, mark({"date": night}, source.name)) for source in SOURCES]
-    return {name: (delta.transaction_version(of) if delta else None) or 0 for name, of in names}
-
-
-def replaced_since(lake: Lake, *, without: Collection[str] = ()) -> pa.Table:
+def replaced_since(lake: Lake, *, without: Collection[str] = (), night: str | None = None) -> pa.Table:
     """Return the earlier nights' partitions of the sources that were replaced after a night had read them.
 
     Nothing certain can be found by them about the night's shelves. Nights and partitions of versions that recorded
@@ -42,22 +32,24 @@ def replaced_since(lake: Lake, *, without: Collection[str] = ()) -> pa.Table:
 
     Args:
         without: names of tables that cannot be read.
+        night: only what this night has read; of all nights unless given.
 
     Returns: `date`, the night; `source`, the name of the table; `arrived`, the partition's date, always before `date`.
     """
     rows: list[tuple] = []
     if not {Ledger.name, Recommendations.name}.intersection(without):
         cleaned = sorted(set(lake.files(Ledger)["partition.date"].to_pylist()))
-        made = sorted(set(lake.files(Recommendations)["partition.date"].to_pylist()))
-        read = {night: made_from(lake, Recommendations, str(night)) for night in made}
+        of_nights = {"date": night} if night else {}
+        made = sorted(set(lake.files(Recommendations, of_nights)["partition.date"].to_pylist()))
+        read = {day: lake.made_from(Recommendations, {"date": str(day)}) for day in made}
         for source in SOURCES:
             delta = None if source.name in without else lake.delta(source)
             if delta is None:
                 continue
             replaced = {day: delta.transaction_version(mark({"date": str(day)})) or 0 for day in cleaned}
             rows += [
-                (night, source.name, day)
-                for night, (day, version) in product(made, replaced.items())
-                if day < night and version > read[night][source.name]
+                (later, source.name, day)
+                for later, (day, version) in product(made, replaced.items())
+                if day < later and version > read[later].get(source.name, 0)
             ]
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)

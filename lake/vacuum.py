@@ -1,7 +1,8 @@
 """Files in a table's folder that no reader needs any more.
 
-A file is needed while the table's current version has it; for a while after a commit has replaced it, since a reader
-may have begun before; and while it is young, since a writer writes files before it commits them.
+A file is needed while the table's current version has it, or a night that is staged; for a while after a commit has
+replaced it, since a reader may have begun before; and while it is young, since a writer writes files before it commits
+them.
 """
 
 import json
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 
 import pyarrow.fs as pafs
 
-from lake import damage
+from lake import damage, staging
 from lake.damage import LOG
 from lake.lake import Lake
 from schemas.table import Table
@@ -49,7 +50,8 @@ def old_before(lake: Lake, *, days: float, now: datetime) -> datetime:
 
 
 def unneeded(lake: Lake, table: type[Table], *, before: datetime) -> list[Unneeded]:
-    """Return the table's Parquet files that were written before that moment, are not live, and were not live since.
+    """Return the table's Parquet files that were written before that moment, are neither live nor staged, and were not
+    live since.
 
     What the log no longer names (Delta keeps 30 days of commits) counts as an orphan.
     """
@@ -64,9 +66,13 @@ def unneeded(lake: Lake, table: type[Table], *, before: datetime) -> list[Unneed
         and info.mtime is not None
         and info.mtime < before
     ]
+    # What is staged is read first: what is published in between is then found live.
+    staged = {
+        file.path for night in staging.nights(lake) for part in staging.parts(lake, night, table) for file in part.files
+    }
     added, removed_since = _named(filesystem, [info.path for info in found], root, since=before)
     live = {unquote(path) for path in lake.files(table)["path"].to_pylist()}
-    needed = live | removed_since
+    needed = live | staged | removed_since
     names = [(info, unquote(info.path[len(root) + 1 :])) for info in old]
     return [
         Unneeded(info.path, info.size, "replaced" if name in added else "orphan")

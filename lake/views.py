@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from lake import publication
 from lake.lake import Lake
-from schemas.tables import TABLES, Ledger
+from schemas.tables import TABLES, Ledger, Published
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
@@ -45,10 +46,16 @@ def connect(
     [(0,)]
     """
     connection = duckdb.connect(config={**CLOSED, **(settings or {})})
-    # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
-    for table in sorted(TABLES.values(), key=lambda table: table is not Ledger):
-        given = (instead or {}).get(table.name)
-        connection.register(table.name, lake.dataset(table) if given is None else given)
+    given = dict(instead or {})
+
+    def opened(lake: Lake) -> "dict[str, Dataset]":
+        # The ledger is opened first: what it accounts for is then in the other tables, even while a step writes.
+        first = sorted(TABLES.values(), key=lambda table: table is not Ledger)
+        return {table.name: lake.dataset(table) for table in first if table.name not in given}
+
+    datasets = opened(lake) if Published.name in given else publication.as_readers_see(lake, opened)
+    for name, dataset in (datasets | given).items():
+        connection.register(name, dataset)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

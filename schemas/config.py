@@ -40,6 +40,7 @@ class Events(Section):
     """How events become history. An event with weight 0 is seen (never recommended again) but not liked."""
 
     aliases: dict[str, str] = {}
+    """Names of events in RAW, each with the event below that it stands for, such as `{favourite: like}`."""
     weights: dict[str, float] = {
         "view": 0.5,
         "click": 0.5,
@@ -50,6 +51,7 @@ class Events(Section):
         "rating": 1.0,
         "review": 1.0,
     }
+    """The events that are read, each with its weight as a like; naming any replaces all of these."""
     rating_threshold: float = 4.0
     """A rating or review whose `value` is below this weighs 0; one without a value counts as it stands."""
 
@@ -87,6 +89,7 @@ class RecordFiles(Section):
     """Bytes that one byte of a file may become, decompressed and decoded, once it becomes more than
     `max_expanded_bytes`."""
     max_expanded_bytes: int = Field(default=256 * 2**20, gt=0)
+    """Size up to which a file may expand whatever its ratio."""
 
 
 class Source(Section):
@@ -110,7 +113,9 @@ class Columns(Section):
     """In which columns of one's own records the fields of the input contract are; the others bear their own name."""
 
     items: dict[ItemField, Source] = {}
+    """Of items."""
     interactions: dict[InteractionField, Source] = {}
+    """Of interactions."""
 
     @model_validator(mode="after")
     def _only_lists_are_split(self) -> "Columns":
@@ -121,11 +126,16 @@ class Columns(Section):
 
 
 class Clean(Section):
+    """What of RAW is refused, and how much of it stops the night."""
+
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
     """Share of a night's raw rows that may be refused before the night fails."""
     max_media_bytes: int = Field(default=256 * 2**20, gt=0)
+    """Size of a media file; a larger one is refused."""
     max_text_chars: int = Field(default=20_000, gt=0)
+    """Length at which titles, descriptions and other texts are cut."""
     columns: Columns = Columns()
+    """In which columns of one's own records the fields are."""
     record_files: RecordFiles = RecordFiles()
 
 
@@ -133,7 +143,9 @@ class EncoderChoice(Section):
     """An encoder by the name that `features/registry.py` gives it, or one of your own as `module:Class`."""
 
     name: str
+    """The encoder."""
     parameters: dict[str, Any] = {}
+    """What its class takes, documented there."""
     batch_size: int = Field(default=32, gt=0)
     """Contents that are encoded together; a Spark task holds up to twice as many decoded ones."""
 
@@ -153,14 +165,17 @@ ENCODERS: dict[Medium, Encoders] = {
 
 
 class Extract(Section):
+    """Which encoders turn contents into vectors, and what they may take of the machine."""
+
     encoders: dict[Medium, Encoders] = ENCODERS
     """One a modality, or a list of several, whose vectors stand side by side as blocks of the one modality; a modality
     that is left out has the default one."""
     max_refused_share: float = Field(default=0.2, ge=0, le=1)
     """Share of a night's contents of one modality that may be refused before the night fails."""
     decode_timeout_s: float = Field(default=300.0, gt=0)
+    """Wall-clock time of one file's decoding; a file that needs more is refused."""
     decode_memory_mib: int = Field(default=4096, gt=0)
-    """Wall-clock time and address space of one file's decoding; a file that needs more is refused."""
+    """Address space of one file's decoding; a file that needs more is refused."""
     spark: dict[str, str] = {}
     """Settings of the Spark session, such as GPUs a task; `{profiles}` stands for the folder of the profiles."""
 
@@ -202,8 +217,11 @@ class Split(Section):
     `cold_items`: those of a share of the items, drawn by the seed, which are then ranked among themselves."""
 
     kind: Literal["global_time", "per_user", "cold_items"] = "global_time"
+    """Which likes are held out."""
     test_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share that judges models."""
     valid_share: float = Field(default=0.1, gt=0, lt=1)
+    """Share that chooses models, parameters and epochs."""
 
     @model_validator(mode="after")
     def _something_is_left(self) -> "Split":
@@ -220,7 +238,9 @@ class Missing(Section):
     own as `module:Class`."""
 
     policy: str = "none"
+    """`none` keeps the gaps."""
     parameters: dict[str, Any] = {}
+    """Of the policy."""
 
 
 class Select(Section):
@@ -228,6 +248,7 @@ class Select(Section):
     information or by a group lasso. A catalog without two categories is refused."""
 
     method: Literal["none", "mutual_information", "l1"] = "none"
+    """`none` keeps all columns, `l1` is the group lasso."""
     keep: float = Field(default=0.5, gt=0, le=1)
     """Share of the columns: so many, or with `l1` at most so many."""
 
@@ -254,7 +275,9 @@ class Candidate(Section):
     parameters; the name alone will do."""
 
     strategy: str
+    """The strategy."""
     parameters: dict[str, Any] = {}
+    """What its class takes, documented there."""
 
     @model_validator(mode="before")
     @classmethod
@@ -269,6 +292,7 @@ class Tuning(Section):
     """A search for a strategy's parameters, of so many trials, or for so long; off unless one of the two is given."""
 
     trials: int | None = Field(default=None, ge=1)
+    """Trials that are made; with `minutes` too, the first to be spent ends the search."""
     minutes: float | None = Field(default=None, gt=0)
     """No trial begins later; how many there are then depends on the machine."""
     reuse: bool = True
@@ -280,6 +304,8 @@ class Tuning(Section):
 
 
 class Fusion(Section):
+    """Which model turns vectors and history into scores, and how it is made."""
+
     strategy: str = "stack"
     """A strategy by name or as `module:Class`, or `auto`, which it is where `candidates` are given: the one of them
     that the night's validation likes prefer."""
@@ -301,6 +327,7 @@ class Fusion(Section):
     min_likes: int = Field(default=20, ge=1)
     """With fewer likes than this there is nothing to learn from: items are compared by content alone."""
     seed: int = 20261123
+    """Of everything random: draws, initial weights, the order of batches."""
 
     @model_validator(mode="before")
     @classmethod
@@ -333,6 +360,8 @@ class Fusion(Section):
 
 
 class Evaluate(Section):
+    """How models are judged, and when nothing is published."""
+
     ks: tuple[int, ...] = (10, 20)
     """Lengths of the lists that are judged."""
     gate_metric: str = "ndcg"
@@ -340,9 +369,9 @@ class Evaluate(Section):
     gate_k: int = 20
     """Length of the lists that it is measured on, one of `ks`."""
     warn_lost_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of the items with a modality that may lack it since the last night before the report warns."""
     max_lost_share: float = Field(default=0.2, ge=0, le=1)
-    """Shares of the items with a modality that may lack it since the last night: above the first the report warns,
-    above the second nothing is published."""
+    """The same share, above which nothing is published."""
     max_users: int = Field(default=10_000, ge=1)
     """Most users with held-out likes whose lists are judged; of more, so many are drawn by a hash of their ids."""
 
@@ -357,8 +386,12 @@ class Evaluate(Section):
 
 
 class Recommend(Section):
+    """How much is served."""
+
     k: int = Field(default=20, gt=0)
+    """Places on a user's shelf."""
     similar_k: int = Field(default=20, gt=0)
+    """Neighbours of an item."""
 
 
 class Query(Section):
@@ -368,11 +401,14 @@ class Query(Section):
     """Memory of the query's own; what does not fit is spilled to a folder for temporary files, five times as much at
     most."""
     seconds: float = Field(default=300, gt=0)
+    """Time after which it is stopped."""
     rows: int = Field(default=1_000_000, gt=0)
     """Rows that are answered at most; that there are more is said."""
 
 
 class Maintenance(Section):
+    """What maintenance merges and removes."""
+
     retention_days: float = Field(default=7, ge=1, le=30)
     """What is no longer needed is removed once it is so many days old, of which days without a commit do not count. No
     night may run longer: what it has written and not yet committed is recognised by its age alone. Delta's log, which
@@ -382,6 +418,8 @@ class Maintenance(Section):
 
 
 class Config(Section):
+    """All settings of a night, by section."""
+
     landing: Landing = Landing()
     events: Events = Events()
     clean: Clean = Clean()

@@ -1,4 +1,4 @@
-"""The page of tables: `python -m schemas.describe` prints `docs/tables.md`."""
+"""The tables in words, for the reference: `python -m schemas.describe` prints every table with its columns."""
 
 import inspect
 from textwrap import fill
@@ -8,17 +8,11 @@ import pyarrow as pa
 from schemas.table import Table
 from schemas.tables import TABLES
 
-INTRODUCTION = """# The tables
-
-Each is a Delta table under `LAKE/<name>`: Parquet files and a transaction log, for any engine to read, and a view of
-that name for `nightweave query`. `date` is the night. This page is printed by `python -m schemas.describe`.
-"""
-
 
 def page() -> str:
     """The page as Markdown: of each table the grain, the rest of its docstring, the columns and the promises that
     `verify` checks."""
-    return "\n".join([INTRODUCTION, *map(_section, TABLES.values())])
+    return "\n".join(map(_section, TABLES.values()))
 
 
 def _section(table: type[Table]) -> str:
@@ -33,7 +27,7 @@ def _section(table: type[Table]) -> str:
         fill(f"{table.grain()} Key: {_names(table.key)}. Partitioned by: {_names(table.partition_by)}.", 120),
         more.strip(),
         "\n".join(["| column | type | may be null | description |", "| --- | --- | --- | --- |", *columns]),
-        "\n".join(["Promised:", *dict.fromkeys(promises)]),
+        "\n".join(["Promised:", "", *dict.fromkeys(promises)]),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
 

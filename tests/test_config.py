@@ -74,7 +74,7 @@ def test_a_misspelt_profile_is_refused_with_the_nearest() -> None:
 
 
 def test_encoders_that_are_left_out_are_the_default_ones(tmp_path: Path) -> None:
-    """The first example of docs/encoders.md with one line of its two."""
+    """The first example of docs/reference/encoders.md with one line of its two."""
     path = tmp_path / "night.yaml"
     path.write_text("extract: {encoders: {image: {name: resnet50, parameters: {weights: none}, batch_size: 64}}}")
     found, default = load(path).extract.encoders, Config().extract.encoders

@@ -18,7 +18,7 @@ import typer.main
 
 from jobs.cli import app
 from lake.lake import Lake
-from schemas.tables import TABLES, Ledger
+from schemas.tables import BY_NIGHT, TABLES, Ledger
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
 FILES = sorted(path for path in DAGS.glob("*.py") if path.name != "__init__.py")
@@ -42,13 +42,29 @@ def dag(dags: dict):
 
 
 def test_the_night_runs_in_this_order(dag) -> None:
-    before = ["earlier_nights", "train", "evaluate", "publish", "recommend"]
+    before = ["earlier_nights", "train", "evaluate", "recommend"]
+    after = ["verify", "approve", "publish"]
     assert dag.get_task("clean").downstream_task_ids == {*EXTRACTIONS}
     for earlier, later in [*((extraction, before[0]) for extraction in EXTRACTIONS), *pairwise(before)]:
         assert dag.get_task(earlier).downstream_task_ids == {later}
-    assert dag.get_task("recommend").downstream_task_ids == {"verify", "later_nights"}
-    assert dag.get_task("verify").downstream_task_ids == {"report"}
-    assert {task.task_id for task in dag.tasks} == {"clean", *EXTRACTIONS, *before, "verify", "report", "later_nights"}
+    assert dag.get_task("recommend").downstream_task_ids == {"verify", "report"}
+    for earlier, later in pairwise(after):
+        assert dag.get_task(earlier).downstream_task_ids == {later}, "nothing is published that was not read before"
+    assert dag.get_task("publish").downstream_task_ids == {"report", "later_nights"}
+    rest = {"report", "later_nights"}
+    assert {task.task_id for task in dag.tasks} == {"clean", *EXTRACTIONS, *before, *after, *rest}
+
+
+def test_a_night_gets_its_report_whatever_its_audit_finds(dag) -> None:
+    assert dag.get_task("report").trigger_rule == "all_done_min_one_success"
+
+
+def test_tables_are_announced_when_readers_see_them_and_not_before(dag) -> None:
+    names = {task.task_id: {asset.uri.rpartition("/")[2] for asset in task.outlets} for task in dag.tasks}
+    tables = {name.removeprefix("nightweave.") for name in names.pop("publish")}
+    assert tables == {table.name for table in BY_NIGHT}
+    stores = {name.removeprefix("nightweave.") for of_task in names.values() for name in of_task}
+    assert stores == {f"features_{modality}" for modality in MODALITIES}
 
 
 def test_waiting_for_earlier_nights_holds_no_slot(dag) -> None:
@@ -102,7 +118,7 @@ def test_the_command_line_takes_what_the_tasks_of_a_night_give_it(dag, chosen: b
         found[name] = options(words[2:])
     assert {name: made["date_"] for name, made in found.items()} == dict.fromkeys(found, "2026-11-01")
     assert {name: made["config"] for name, made in found.items()} == dict.fromkeys(found, "")
-    assert [found[name]["publish"] for name in ("clean", "evaluate")] == [not chosen] * 2
+    assert found["clean"]["publish"] is not chosen
     assert [found[name]["allow_shrinking"] for name in ("clean", "evaluate")] == [chosen] * 2
     assert found["clean"]["without_data"] is chosen
     assert [found[name]["modality"] for name in EXTRACTIONS] == list(MODALITIES)

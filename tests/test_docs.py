@@ -1,25 +1,34 @@
-"""What the documents name exists: linked pages and headings, files of the repository, modules and what is in them."""
+"""What the documents name exists: linked pages and headings, files of the repository, modules and what is in them,
+commands with their options, tables and columns; and what is made from the code says all of it."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
+import duckdb
 import pytest
+import typer
 
+from docs import generated
+from jobs.cli import app
 from jobs.runtime.failure import LAWS
 from jobs.verify import WHOLE
 from schemas.config import Config
 from schemas.tables import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = ("benchmarks", "dags", "features", "fusion", "jobs", "lake", "schemas", "tests")
 FOLDERS = (*PACKAGES, ".ci", "conf", "docker", "docs")
 
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`]+)`")
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:\.venv/bin/)?nightweave (.*)", re.MULTILINE)
+SQL = re.compile(r'^```sql\n(.*?)^```|"(SELECT [^"]+)"|`(SELECT [^`]+)`', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?P<path>[\w.*-]+(/[\w.*-]+)*/?)(::(?P<test>\w+))?")
 MODULE = re.compile(r"(?P<module>[a-z_]\w*(\.\w+)+)(:(?P<attribute>\w+))?")
@@ -116,19 +125,58 @@ def _is_setting(dotted: str) -> bool:
     return True
 
 
+def unknown(arguments: list[str]) -> list[str]:
+    """The words of a `nightweave` command line that are neither a command nor one of its options."""
+    command = typer.main.get_command(app)
+    while commands := getattr(command, "commands", {}):
+        if arguments[0] not in commands:
+            return arguments[:1]
+        command, arguments = commands[arguments[0]], arguments[1:]
+    options = {"--help", *(name for each in command.params for name in (*each.opts, *each.secondary_opts))}
+    return [word for word in arguments if word.startswith("--") and word not in options]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_everything_that_a_page_names_exists(page: Path) -> None:
     assert broken(page.read_text("utf-8"), page) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_shows_exists_with_its_options(page: Path) -> None:
+    text = "\n".join(SHELL.findall(page.read_text("utf-8"))).replace("\\\n", " ")
+    lines = [re.sub(r"[\[\]]", "", line) for line in COMMAND.findall(re.sub(r'"[^"]*"', "SQL", text))]
+    assert [word for line in lines for word in unknown(shlex.split(line, comments=True))] == []
+
+
+def test_a_command_or_an_option_that_is_not_there_is_found() -> None:
+    assert unknown(["nihgt"]) == ["nihgt"] and unknown(["import", "movielens", "SOURCE", "RAW", "--tag"]) == ["--tag"]
+    assert unknown(["night", "--date", "2026-11-01"]) == []
+
+
+def test_every_query_that_a_page_shows_names_tables_and_columns_that_there_are() -> None:
+    connection = duckdb.connect()
+    for name, table in TABLES.items():
+        connection.register(name, table.schema.empty_table())
+    queries = ["".join(found) for page in PAGES for found in SQL.findall(page.read_text("utf-8"))]
+    for query in queries:
+        connection.execute(query)
+    assert len(queries) > 10
+
+
+def test_every_setting_and_option_is_described() -> None:
+    rows = re.findall(r"^\| (.+?) \|.*\| (.*) \|$", generated.settings() + generated.commands(), re.MULTILINE)
+    assert {"`fusion.missing.policy`", "`--date`", "`spark`"} <= {name for name, _ in rows}
+    assert [name for name, described in rows if not described and "`" in name] == []
+
+
 def test_every_law_stands_on_the_page_in_the_words_of_the_alerts() -> None:
-    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "laws.md").read_text("utf-8")
     stated = dict(re.findall(r"^## Law (\d+)\n\n\*\*(.+?)\.?\*\*", page, re.MULTILINE))
     assert {int(number): words.lower() for number, words in stated.items()} == LAWS
 
 
 def test_every_promise_that_the_laws_quote_is_one_of_a_table() -> None:
-    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "laws.md").read_text("utf-8")
     quoted = {" ".join(words.split()) for words in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", CODE.sub("", page))}
     promised = {check.name for table in TABLES.values() for check in table.all_checks()} | {WHOLE}
     assert len(quoted) > 10 and quoted - promised == set()
@@ -148,7 +196,7 @@ def test_every_promise_that_the_laws_quote_is_one_of_a_table() -> None:
         "`fusion.models.registry.nosuch`",
         "`python -m benchmarks.nosuch`",
         "[page](docs/nosuch.md)",
-        "[heading](docs/laws.md#law-99)",
+        "[heading](docs/explanation/laws.md#law-99)",
         "[heading](#nosuch)",
     ],
 )
@@ -170,8 +218,8 @@ def test_what_leads_nowhere_is_found(wrong: str) -> None:
         "`fusion.split`",
         "`python -m benchmarks.extraction --posters FOLDER`",
         "`model.json` and `recommendations.contribution_text`",
-        "[page](docs/laws.md)",
-        "[heading](docs/laws.md#law-3)",
+        "[page](docs/explanation/laws.md)",
+        "[heading](docs/explanation/laws.md#law-3)",
         "[elsewhere](https://example.org/nosuch.md)",
     ],
 )

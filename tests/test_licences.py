@@ -1,4 +1,4 @@
-"""Every package that weights are read from stands in docs/licences.md with a licence."""
+"""Every package that weights are read from stands in docs/reference/licences.md with a licence."""
 
 import ast
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def packages_with_weights() -> Iterator[tuple[str, Path]]:
 
 
 def test_weights_that_come_along_have_their_licence_listed() -> None:
-    rows = [line.split("|") for line in (ROOT / "docs" / "licences.md").read_text("utf-8").splitlines()]
+    rows = [line.split("|") for line in (ROOT / "docs" / "reference" / "licences.md").read_text("utf-8").splitlines()]
     listed = {cells[3].strip(" `"): cells[4].strip() for cells in rows if len(cells) == 6}
     distributions = packages_distributions()
     found = list(packages_with_weights())

@@ -25,8 +25,7 @@ from lake.lake import Lake
 from schemas.config import Config, ConfigError, Missing
 from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
-PAGE = (Path(__file__).parents[1] / "docs" / "fusion.md").read_text("utf-8")
-SECTION = re.search(r"^## One of your own\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)[1]
+PAGE = (Path(__file__).parents[1] / "docs" / "howto" / "own-model.md").read_text("utf-8")
 STRATEGY, POLICY = "own_fusion:MeanText", "own_fusion:FirstText"
 
 
@@ -34,7 +33,7 @@ STRATEGY, POLICY = "own_fusion:MeanText", "own_fusion:FirstText"
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The documentation's file, where it can be imported."""
     file = tmp_path / "own_fusion.py"
-    file.write_text("\n".join(re.findall(r"^```python\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)))
+    file.write_text("\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_fusion", raising=False)
     return file
@@ -42,7 +41,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def configured() -> Config:
     """The documentation's configuration."""
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     return Config.model_validate(yaml.safe_load(text))
 
 

@@ -10,8 +10,7 @@ import pytest
 import schemas
 from lake import provenance, views
 from lake.lake import Lake
-from schemas.config import PROFILES, ConfigError, load
-from schemas.describe import page
+from schemas.config import ConfigError, load
 from schemas.table import Column, Table, query
 from schemas.tables import TABLES, Metrics
 
@@ -119,10 +118,6 @@ def test_a_wrong_setting_is_named(tmp_path, text: str, says: str) -> None:
 def test_an_unknown_profile_lists_those_there_are() -> None:
     with pytest.raises(ConfigError, match="embedded"):
         load("nosuch")
-
-
-def test_the_page_about_the_tables_says_what_the_schemas_say() -> None:
-    assert (PROFILES.parent / "docs" / "tables.md").read_text("utf-8") == page()
 
 
 def a_row(table: type[Table], values: dict[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,14 @@ class Verdict:
         reasons: one clause for each reference compared with, or why there was no comparison.
         refused: names of the populations in which it is worse than a reference, or has no figure.
         judged: whether there were likes of enough users to tell anything.
+        close: in some population it is below a reference, by less than two standard errors.
     """
 
     may_serve: bool
     reasons: tuple[str, ...]
     refused: tuple[str, ...] = ()
     judged: bool = False
+    close: bool = False
 
     def __str__(self) -> str:
         return "; ".join(self.reasons)
@@ -38,6 +40,11 @@ class PairedMean:
     def not_worse(self, errors: float = 1.0) -> bool:
         """The candidate is not worse by more than so many standard errors (law 6)."""
         return self.difference >= -errors * self.standard_error
+
+    @property
+    def slightly_worse(self) -> bool:
+        """The candidate is worse, by no more than two standard errors."""
+        return self.difference < 0 and self.not_worse(2)
 
     @property
     def clearly_better(self) -> bool:
@@ -105,7 +112,7 @@ def judge(populations: Sequence[Judged], *, figure: str, over_a_judged: bool = F
     asked = [population for population in populations if population.likes]
     known = [p for p in asked if p.candidate is not None and len(p.candidate) >= MIN_USERS]
     errors = float(norm.isf(norm.sf(1) / max(1, len(known))))
-    refused, reasons = [], []
+    refused, reasons, close = [], [], False
     for population in asked:
         if population.candidate is None:
             refused.append(population.name)
@@ -120,15 +127,15 @@ def judge(populations: Sequence[Judged], *, figure: str, over_a_judged: bool = F
                 f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
                 for name, mean in means.items()
             ]
+            close |= any(mean.slightly_worse for mean in means.values())
             if not all(holds.values()):
                 refused.append(population.name)
     may_serve = not refused
     if over_a_judged and not known:
         may_serve = False
         reasons.append("too few held-out likes to tell anything, and the last promoted model was judged: it goes on")
-    return Verdict(
-        may_serve, tuple(reasons) or ("no held-out likes to judge by",), refused=tuple(refused), judged=bool(known)
-    )
+    reasons = reasons or ["no held-out likes to judge by"]
+    return Verdict(may_serve, tuple(reasons), refused=tuple(refused), judged=bool(known), close=close)
 
 
 def clearly_best(figures: Sequence[NDArray[np.float64]]) -> int:

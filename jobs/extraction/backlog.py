@@ -145,7 +145,7 @@ class Contents:
 def take_out_damaged(lake: Lake, modality: Medium, fingerprint: str) -> None:
     """Take the files of an encoder that are missing or damaged out of the store, which then lacks their contents.
 
-    Every file is read to its end, as training does: what it costs is in docs/repair.md.
+    Every file is read to its end, as training does: what it costs is in docs/howto/repair.md.
 
     Raises:
         DamageError: the store's log is damaged.

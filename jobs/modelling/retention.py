@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from jobs.modelling import artifacts, model_selection
-from lake import files, scratch, storage
+from lake import files, scratch, staging, storage
 from lake.lake import Lake
 from schemas.tables import ItemEmbeddings, Models
 
@@ -29,8 +29,8 @@ class Unused:
 def unused_artifacts(lake: Lake, before: datetime) -> dict[str, list[Unused]]:
     """Return, by their folder of LAKE, the files and folders that are unused and were last written before that moment.
 
-    - A model is used while `models` names it, or one that has its scorers and another's weights, or a night's
-      `item_embeddings` were made by it.
+    - A model is used while `models` names it, published or staged, or one that has its scorers and another's weights,
+      or a night's `item_embeddings` were made by it.
     - A choice is used while its model is.
     - The result of a search is used while a choice that is used depends on it. The newest of each search is kept for
       good, since later nights use it.
@@ -67,10 +67,12 @@ def _used_models(lake: Lake) -> set[str]:
     """The folders, relative to LAKE, of the models that are used."""
     trained = [field.name for field in fields(artifacts.Identity) if field.name != "weights_from"]
     used = set()
-    for row in lake.read(Models, columns=["path", *trained]).to_pylist():
-        used |= {row.pop("path"), artifacts.Identity(**row).path}
-    for batch in lake.batches(ItemEmbeddings, columns=["model_version"]):
-        used |= {f"{artifacts.FOLDER}/{version}" for version in batch["model_version"].unique().to_pylist()}
+    # What is staged is read first: what is published in between is then found in the tables.
+    for here in (*(staging.as_of(lake, night) for night in staging.nights(lake)), lake):
+        for row in here.read(Models, columns=["path", *trained]).to_pylist():
+            used |= {row.pop("path"), artifacts.Identity(**row).path}
+        for batch in here.batches(ItemEmbeddings, columns=["model_version"]):
+            used |= {f"{artifacts.FOLDER}/{version}" for version in batch["model_version"].unique().to_pylist()}
     return used
 
 

@@ -4,6 +4,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.arrival import kinds_read
 from jobs.runtime.night import Night, NightError
+from lake import staging
 from lake.lake import Lake
 from schemas.tables import Ledger
 
@@ -11,21 +12,19 @@ LAST_STEP = "recommend"
 
 
 def incomplete(night: Night) -> list[str]:
-    """The earlier nights that the raw data has and that are not complete, oldest first, as `YYYY-MM-DD`."""
+    """The earlier nights that the raw data has and that are not complete, oldest first, as `YYYY-MM-DD`.
+
+    A night is complete once all its steps are published, and while no run that is to be published makes it anew.
+    """
     done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
     complete = {str(day) for day in done["date"].to_pylist()}
     arrived = {day for kind in kinds_read(night) for day in night.raw.nights(kind)}
-    return sorted(day for day in arrived if day < night.ds and day not in complete)
-
-
-def reopen(night: Night) -> None:
-    """Take back that the night is complete; before its rows change, for if its run then fails, later nights would train
-    on rows of two runs."""
-    reopen_night(night.lake, night.ds)
+    open_runs = set(staging.to_be_published(night.lake))
+    return sorted(day for day in arrived if day < night.ds and (day not in complete or day in open_runs))
 
 
 def reopen_night(lake: Lake, night: str) -> None:
-    """The same for the night `YYYY-MM-DD` of a lake."""
+    """Take back that the night `YYYY-MM-DD` of a lake is complete."""
     mark = {"date": night, "step": LAST_STEP}
     if lake.count(Ledger, mark):
         lake.replace(Ledger, [], mark)
@@ -35,7 +34,8 @@ def lacking(night: Night, nights: list[str]) -> NightError:
     """What keeps a night from training: these earlier nights are not complete."""
     return NightError(
         f"night {night.ds} looks back on nights that are not complete: {', '.join(nights)}. "
-        "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again",
+        "Run them first (nightweave night --date D, or a backfill from the Airflow UI), then this one again; where a "
+        "run of one has ended unpublished: nightweave publish, or nightweave discard",
         law=1,
         partition=", ".join(f"date={day}" for day in nights),
     )

@@ -23,6 +23,7 @@ LAWS = {
     5: "missing is not zero",
     6: "nothing is published that is worse",
     7: "media is hostile",
+    8: "audited before it is read",
 }
 
 LAW_OF_TABLE = {
@@ -41,6 +42,7 @@ LAW_OF_TABLE = {
     "user_embeddings": 2,
     "recommendations": 2,
     "similar_items": 2,
+    "published": 8,
 }
 """The law that a broken promise about a table breaks first."""
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from jobs.landing.raw import Raw
 from jobs.runtime.failure import Failure, leave
-from lake import storage
+from lake import staging, storage
 from lake.lake import Lake
 from schemas.config import Config, load
 from schemas.errors import NightweaveError
@@ -53,8 +53,11 @@ class Night:
         return self.date.isoformat()
 
     @classmethod
-    def of(cls, *, date_: str, raw: str | None, lake: str | None, config: str | None) -> "Night":
+    def of(cls, *, date_: str, raw: str | None, lake: str | None, config: str | None, staged: bool = False) -> "Night":
         """A night from the command line's options, each taken from the environment where it is not given.
+
+        Args:
+            staged: it is for a step of the night's run: what is written of the night is staged until it is published.
 
         Raises:
             UserError: the date is none, or a path is missing.
@@ -64,7 +67,8 @@ class Night:
         day = day_of(date_)
         raw, lake = location("raw", raw), location("lake", lake)
         settings = load(config_source(config))
-        return cls(day, Raw(raw, settings.clean.record_files), Lake(lake), settings)
+        tables = staging.as_of(Lake(lake), day) if staged else Lake(lake)
+        return cls(day, Raw(raw, settings.clean.record_files), tables, settings)
 
 
 def day_of(text: str, *, option: str = "--date") -> date:

@@ -6,6 +6,7 @@
 | `accounts` | `quarantine`, `ledger` |
 | `judged` | `metrics`, `models` |
 | `served` | `item_embeddings`, `user_embeddings`, `recommendations`, `similar_items` |
+| `published` | `published` |
 
 The feature stores stand in `schemas/features.py`. Others import tables from here.
 """
@@ -15,9 +16,11 @@ from schemas.table import Table
 from schemas.tables.accounts import Ledger, Quarantine
 from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS, GivenVectors, Interactions, Items
 from schemas.tables.judged import Metrics, Models
+from schemas.tables.published import Published
 from schemas.tables.served import NEWCOMER, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
 
 __all__ = [
+    "BY_NIGHT",
     "COUNTS_AS_OF",
     "FUTURE_DAYS",
     "LOOKED_BACK_ON",
@@ -30,6 +33,7 @@ __all__ = [
     "Ledger",
     "Metrics",
     "Models",
+    "Published",
     "Quarantine",
     "Recommendations",
     "SimilarItems",
@@ -49,8 +53,12 @@ _ALL: tuple[type[Table], ...] = (
     UserEmbeddings,
     Recommendations,
     SimilarItems,
+    Published,
 )
 TABLES: dict[str, type[Table]] = {table.name: table for table in _ALL}
+
+BY_NIGHT: tuple[type[Table], ...] = tuple(table for table in _ALL if "date" in table.partition_by)
+"""Tables whose partitions each belong to one night: they are staged, and published together."""
 
 LOOKED_BACK_ON: tuple[type[Table], ...] = (Items, Interactions, GivenVectors)
 """Tables of which a night reads the partitions of all nights before it."""

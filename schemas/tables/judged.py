@@ -110,6 +110,13 @@ class Models(Table):
             nullable=True,
         ),
         Column(
+            "close",
+            pa.bool_(),
+            "In some population the night's model is below a reference by less than two standard errors, so that a "
+            "person may be asked; null in rows of versions that did not say.",
+            nullable=True,
+        ),
+        Column(
             "best_so_far",
             pa.string(),
             "The `model_version` that later nights must hold their own against beside the last promoted one, so that "

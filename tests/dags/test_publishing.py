@@ -1,23 +1,61 @@
-"""A night that skips publishing: what follows the evaluation is skipped, and the evaluation announces no table."""
+"""The end of a night: published, left staged, or put before a person."""
 
+import datetime as dt
+from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 from dags.wiring import publishing
-from jobs.runtime.failure import VARIABLE
+from lake import publication, staging
+from lake.lake import Lake
+from schemas.tables import Models
+from tests.test_schemas import a_row
+
+DAY = "2026-11-01"
+DAG = SimpleNamespace(dag_id="nightly_recommendations")
 
 
-@pytest.mark.parametrize(("skip", "outlets"), [(True, []), (False, ["metrics", "models"])])
-def test_an_evaluation_announces_tables_only_if_it_writes_them(
-    skip: bool, outlets: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, "replaced")  # the hook sets it; it is taken back after the test
-    task = SimpleNamespace(outlets=["metrics", "models"])
-    publishing.before_evaluation({"task": task, "params": {"skip_publishing": skip}, "ti": SimpleNamespace(id="one")})
-    assert task.outlets == outlets
+def staged(lake: Lake, *, close: bool) -> None:
+    made = {"date": dt.date(2026, 11, 1), "close": close, "verdict": "users: holds its own against ease; items: so too"}
+    night = staging.as_of(lake, DAY)
+    night.write(Models, pa.Table.from_pylist([a_row(Models, made)], schema=Models.schema), {"date": DAY})
+    night.record_audit(passed=True)
+
+
+@pytest.fixture
+def place(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("NIGHTWEAVE_LAKE", lake.uri)
+    monkeypatch.setenv("NIGHTWEAVE_RAW", str(tmp_path))
+    return lake
 
 
 @pytest.mark.parametrize("skip", [True, False])
-def test_what_follows_runs_unless_publishing_is_skipped(skip: bool) -> None:
-    assert publishing.wanted(params={"skip_publishing": skip}, ds="2026-11-01") is not skip
+def test_a_night_is_published_unless_it_is_to_stay_staged(place: Lake, skip: bool) -> None:
+    staged(place, close=False)
+    publishing.publish(params={"skip_publishing": skip}, ds=DAY, dag=DAG)
+    assert place.count(Models, {"date": DAY}) == (not skip)
+    assert [row.actor for row in publication.history(place)] == ([] if skip else ["nightly_recommendations"])
+
+
+@pytest.mark.parametrize(("ask", "close", "asked"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_a_person_is_asked_where_the_verdict_is_close(
+    place: Lake, ask: bool, close: bool, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged(place, close=close)
+    requests: list[dict] = []
+    monkeypatch.setattr(
+        "airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **request: requests.append(request)
+    )
+    task = publishing.Approval(task_id="approve", subject=f"Publish the night {DAY}?", fail_on_reject=True)
+    context = {"params": {"ask_when_close": ask}, "ds": DAY, "task_instance": SimpleNamespace(id="one")}
+    if asked:
+        with pytest.raises(TaskAwaitingInput):
+            task.execute(context)
+        (request,) = requests
+        assert request["options"] == ["Approve", "Reject"]
+        assert "- users: holds its own against ease\n- items: so too" in request["body"]
+    else:
+        assert task.execute(context) is None and requests == []

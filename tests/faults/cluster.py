@@ -102,7 +102,7 @@ def night_that_loses_nodes(world: World) -> Iterator[Outcome]:
             for step in STEPS:
                 if not step.spark:
                     place.must(step)
-                    lost = (*differences(rows_of(place.tables()), world.nights[0][step].rows), *reader.torn())
+                    lost = (*differences(rows_of(place.made()), world.nights[0][step].rows), *reader.torn())
                     if lost:
                         yield Outcome(FAULT, f"{step}, undisturbed itself", lost)
                 elif outcome := killed_step(world, place, step, executors, reader):

@@ -40,7 +40,7 @@ def _those(processes: list[psutil.Process], wanted: Callable[[psutil.Process], b
 
 def drivers(process: psutil.Process, step: Step) -> list[psutil.Process]:
     """The Python process that runs the step's own code."""
-    return _those(tree(process), lambda p: "java" not in p.name() and f" step {step.name} " in " ".join(p.cmdline()))
+    return _those(tree(process), lambda p: "java" not in p.name() and f" {step.name} " in " ".join(p.cmdline()))
 
 
 def jvms(process: psutil.Process, step: Step) -> list[psutil.Process]:
@@ -138,5 +138,5 @@ def killed_step(
     moment = Moment.draw(world.random, mark)
     killed, succeeded = strike(place, step, moment, victims, world.random)
     lost = [] if succeeded or place.run(step) else [f"the rerun failed; see {place.log}"]
-    lost += [*differences(rows_of(place.tables()), mark.rows), *bury(), *reader.torn()]
+    lost += [*differences(rows_of(place.made()), mark.rows), *bury(), *reader.torn()]
     return (f"{step} {moment}", tuple(lost)) if killed or lost else None

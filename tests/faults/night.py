@@ -14,6 +14,7 @@ import yaml
 
 from jobs.demo import write_catalog
 from jobs.runtime.spark_environment import driver_options, spark_environment
+from lake import staging
 from lake.lake import Lake
 from schemas.table import MEDIA
 
@@ -25,17 +26,19 @@ STEP_TIMEOUT_S = 600
 
 @dataclass(frozen=True)
 class Step:
-    """One task of the night; `spark` is whether it needs Spark where there is much to do."""
+    """One task of the night; `spark` is whether it needs Spark where there is much to do, `of_lake` whether it is a
+    command of its own that is given the lake alone."""
 
     name: str
     options: tuple[str, ...] = ()
     spark: bool = False
+    of_lake: bool = False
 
     def __str__(self) -> str:
         return " ".join((self.name, *self.options[1:]))
 
     def command(self, master: str, *, under_spark: bool) -> list[str]:
-        arguments = ["step", self.name, *self.options]
+        arguments = [self.name] if self.of_lake else ["step", self.name, *self.options]
         if not (self.spark and under_spark):
             return [sys.executable, "-m", "jobs.cli", *arguments]
         submit = ["spark-submit", "--master", master, "--driver-java-options", driver_options()]
@@ -47,7 +50,8 @@ class Step:
 CLEAN = Step("clean", spark=True)
 EXTRACT = tuple(Step("extract", ("--modality", modality), spark=True) for modality in MEDIA)
 LEARN = (Step("train"), Step("evaluate"), Step("recommend", spark=True))
-STEPS = (CLEAN, *EXTRACT, *LEARN, Step("verify"), Step("report"))
+SHOW = (Step("verify"), Step("publish", of_lake=True))
+STEPS = (CLEAN, *EXTRACT, *LEARN, *SHOW, Step("report"))
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,17 @@ class Place:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def tables(self) -> Lake:
+        """The lake as readers see it."""
         return Lake(str(self.lake))
+
+    def made(self, night: str = NIGHTS[0]) -> Lake:
+        """The lake as the steps of a night see it."""
+        return staging.as_of(self.tables(), night)
 
     def start(self, step: Step, night: str = NIGHTS[0]) -> psutil.Popen:
         environment = os.environ | spark_environment() | {"PYTHONPATH": str(ROOT)} | dict(self.environment)
-        where = [f"--{name}={getattr(self, name)}" for name in ("raw", "lake", "config")]
+        given = ("lake",) if step.of_lake else ("raw", "lake", "config")
+        where = [f"--{name}={getattr(self, name)}" for name in given]
         with self.log.open("ab") as log:
             command = [*step.command(self.master, under_spark=self.under_spark), "--date", night, *where]
             return psutil.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)

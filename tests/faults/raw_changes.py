@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from tests.faults.night import CLEAN, EXTRACT, LEARN
+from tests.faults.night import CLEAN, EXTRACT, LEARN, SHOW
 from tests.faults.outcome import Outcome
 from tests.faults.reader import reading
 from tests.faults.rows import FEATURE_STORES, Rows, differences, rows_of
@@ -63,9 +63,10 @@ def changed_night(world: World) -> Iterator[Outcome]:
         with changing(files, world.random):
             place.run(step)  # it may fail: then it says why, and is run again
     expected = world.rows(1)
-    kept = {p: rows for p, rows in rows_of(place.tables()).items() if p.split("/")[0] in FEATURE_STORES}
-    with reading(place.lake, folder / "reader", rows_of(place.tables()), expected, parts=True) as reader:
-        for step in (CLEAN, *EXTRACT, *LEARN):
+    before = rows_of(place.tables())
+    kept = {p: rows for p, rows in before.items() if p.split("/")[0] in FEATURE_STORES}
+    with reading(place.lake, folder / "reader", before, expected, parts=True) as reader:
+        for step in (CLEAN, *EXTRACT, *LEARN, *SHOW):
             place.must(step)
         lost = [*_less(rows_of(place.tables()), kept, expected), *reader.torn()]
     yield Outcome(FAULT, " and ".join(map(str, disturbed)), tuple(lost))

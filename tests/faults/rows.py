@@ -5,11 +5,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import pyarrow as pa
+from pyarrow.dataset import Dataset
 
 from lake.lake import Lake
 from schemas.features import FEATURES
 from schemas.table import Table
-from schemas.tables import TABLES
+from schemas.tables import TABLES, Published
 
 FEATURE_STORES = frozenset(table.name for table in FEATURES.values())
 Rows = Mapping[str, tuple[str, ...]]
@@ -17,13 +18,14 @@ Rows = Mapping[str, tuple[str, ...]]
 
 
 def rows_of(lake: Lake) -> Rows:
-    """Every partition that has rows."""
-    return {partition: rows for table in TABLES.values() for partition, rows in rows_of_table(lake, table).items()}
+    """Every partition that has rows; what was published when depends on the order of nights, and is left out."""
+    found = [rows_of_table(table, lake.dataset(table)) for table in TABLES.values() if table is not Published]
+    return {partition: rows for of_table in found for partition, rows in of_table.items()}
 
 
-def rows_of_table(lake: Lake, table: type[Table]) -> Rows:
+def rows_of_table(table: type[Table], dataset: Dataset) -> Rows:
     """The partitions of one table, all from one version of it."""
-    found: pa.Table = lake.dataset(table).to_table()
+    found: pa.Table = dataset.to_table()
     # Which night first extracted a content is the one value that the order of nights may change.
     compared = [name for name in table.schema.names if (name, table.name in FEATURE_STORES) != ("date", True)]
     partitions = defaultdict(list)

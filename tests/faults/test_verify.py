@@ -18,7 +18,6 @@ from jobs.reextract import reextract_modality
 from jobs.runtime.night import Night
 from jobs.verify import WHOLE, Finding, findings
 from lake.lake import Lake
-from lake.provenance import made_from
 from lake.rows import Engine
 from schemas.features import FeaturesAudio, FeaturesImage, FeaturesText
 from schemas.table import MEDIA, Table
@@ -300,7 +299,7 @@ def test_rows_of_an_earlier_night_are_held_against_a_later_one_that_read_them(
 
 def show(lake: Lake, user: str, item: str) -> None:
     """Put an item on the first place of a user's shelf of the second night, as a broken step would."""
-    read = made_from(lake, Recommendations, NIGHTS[1])
+    read = lake.made_from(Recommendations, {"date": NIGHTS[1]})
     rows = [row for row in lake.read(Recommendations).to_pylist() if str(row["date"]) == NIGHTS[1]]
     place = next(n for n, row in enumerate(rows) if row["user_id"] == user and row["rank"] == 1)
     rows[place] |= {"item_id": item}

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from tests.faults.night import CLEAN, EXTRACT, LEARN, NIGHTS, STEP_TIMEOUT_S, STEPS, Place, Step
+from tests.faults.night import CLEAN, EXTRACT, LEARN, NIGHTS, SHOW, STEP_TIMEOUT_S, STEPS, Place, Step
 from tests.faults.outcome import Outcome
 from tests.faults.reader import reading
 from tests.faults.rows import differences, rows_of
@@ -32,15 +32,15 @@ def one_night_twice(world: World) -> Iterator[Outcome]:
         for step in STEPS:
             wait_s = world.random.uniform(0, world.nights[0][step].seconds / 2)
             lost = at_once(place, [(step, NIGHTS[0])] * 2, wait_s)
-            lost += differences(rows_of(place.tables()), world.nights[0][step].rows)
+            lost += differences(rows_of(place.made()), world.nights[0][step].rows)
             yield Outcome(ONE_NIGHT, f"{step}, {wait_s:.1f} s apart", (*lost, *reader.torn()))
             if lost:
                 return
 
 
 def two_nights_at_once(world: World) -> Iterator[Outcome]:
-    """Two new nights are cleaned and extracted at once; once both are complete, this happens again, and then what each
-    learns is learnt again at once."""
+    """Two new nights are cleaned and extracted at once; once both are published, this happens again, and then what each
+    shows is made and published again at once."""
     place = world.fresh()
     states = [{}, world.rows(1), world.rows(2)]
     with reading(place.lake, place.lake.parent / "reader", *states, parts=True) as reader:
@@ -50,9 +50,9 @@ def two_nights_at_once(world: World) -> Iterator[Outcome]:
                 lost = at_once(place, [(step, night) for night in world.random.sample(NIGHTS, 2)], wait_s)
                 yield Outcome(TWO_NIGHTS, f"{step}{turn}, {wait_s:.1f} s apart", (*lost, *reader.torn()))
             for night in NIGHTS:
-                for step in LEARN:
+                for step in (*LEARN, *SHOW):
                     place.must(step, night)
-        for step in STEPS[STEPS.index(LEARN[0]) :]:
+        for step in STEPS[STEPS.index(LEARN[-1]) :]:  # a night trains only after those before it are published
             wait_s = world.random.uniform(0, 2)
             lost = at_once(place, [(step, night) for night in world.random.sample(NIGHTS, 2)], wait_s)
             lost += differences(rows_of(place.tables()), world.rows(2))

@@ -1,4 +1,4 @@
-"""What docs/encoders.md shows, run as shown: encoders of one's own, and configurations."""
+"""What the pages about encoders show, run as shown: encoders of one's own, and configurations."""
 
 import re
 import sys
@@ -14,13 +14,15 @@ from schemas.classes import check_parameters, class_at
 from schemas.config import Config
 from tests.features.conftest import save
 
-PAGE = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+OWN = (DOCS / "howto" / "own-encoder.md").read_text("utf-8")
+CONFIGURED = (DOCS / "reference" / "encoders.md").read_text("utf-8")
 
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The documentation's classes, where they can be imported."""
-    (tmp_path / "own_encoders.py").write_text("\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)))
+    (tmp_path / "own_encoders.py").write_text("\n".join(re.findall(r"^```python\n(.*?)^```", OWN, re.M | re.S)))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_encoders", raising=False)
 
@@ -47,8 +49,9 @@ def test_the_documented_encoder_on_pytorch(tmp_path: Path) -> None:
     assert made.encode([]).num_rows == 0
 
 
+@pytest.mark.usefixtures("own")
 def test_the_documented_configurations_name_encoders_and_parameters_that_there_are() -> None:
-    for text in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S):
+    for text in re.findall(r"^```yaml\n(.*?)^```", CONFIGURED + OWN, re.M | re.S):
         for modality, several in Config.model_validate(yaml.safe_load(text)).extract.encoders.items():
             for choice in several:
                 check_parameters(choice.name, class_at(locate(modality, choice.name)), choice.parameters)

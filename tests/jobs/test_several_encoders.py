@@ -68,7 +68,7 @@ def test_models_read_all_blocks_as_one_modality(night: Night) -> None:
 
 def test_texts_and_pictures_of_one_space_are_compared_by_the_documented_query(night: Night) -> None:
     """The nearest of all pairs is found again in NumPy, on vectors of length 1."""
-    page = (ROOT / "docs" / "encoders.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "encoders.md").read_text("utf-8")
     (sql,) = re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     with views.reading(night.lake) as connection:
         found = connection.sql(sql).fetchall()

@@ -26,7 +26,7 @@ def put(lake: Lake, table: type[Table], night: dt.date, *rows: dict, made_from: 
 def shelves(lake: Lake, night: dt.date) -> None:
     """What `evaluate` and `recommend` write of a night."""
     put(lake, ItemEmbeddings, night, {"item_id": "a"}, made_from=provenance.now(lake))
-    read = provenance.made_from(lake, ItemEmbeddings, str(night))
+    read = lake.made_from(ItemEmbeddings, {"date": str(night)})
     put(lake, Recommendations, night, ON_SHELF, made_from=read)
 
 
@@ -50,7 +50,7 @@ def since(lake: Lake) -> list[tuple]:
 
 def test_nothing_was_replaced(three: Lake) -> None:
     assert since(three) == []
-    assert provenance.made_from(three, Recommendations, str(THIRD)) == {"items": 3, "interactions": 3}
+    assert three.made_from(Recommendations, {"date": str(THIRD)}) == {"items": 3, "interactions": 3}
 
 
 def test_an_earlier_night_was_landed_again(three: Lake) -> None:

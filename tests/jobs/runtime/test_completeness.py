@@ -8,9 +8,10 @@ import pytest
 
 from jobs import clean
 from jobs.landing.raw import Raw
-from jobs.runtime.completeness import LAST_STEP, check_complete, incomplete, reopen
+from jobs.runtime.completeness import LAST_STEP, check_complete, incomplete, reopen_night
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night, NightError
+from lake import staging
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import Items, Ledger
@@ -33,7 +34,7 @@ def first(tmp_path: Path, lake: Lake) -> Night:
 def test_a_night_that_was_reopened_is_incomplete_until_it_ends_again(first: Night) -> None:
     later = replace(first, date=LATER)
     assert incomplete(later) == []
-    reopen(first)
+    reopen_night(first.lake, first.ds)
     assert incomplete(later) == ["2026-11-01"]
     close(first, LAST_STEP, Account(rows_in=3, kept=3))
     assert incomplete(later) == []
@@ -41,27 +42,27 @@ def test_a_night_that_was_reopened_is_incomplete_until_it_ends_again(first: Nigh
 
 def test_a_night_that_is_not_complete_is_left_alone(first: Night) -> None:
     before = first.lake.current(Ledger).version()
-    reopen(replace(first, date=LATER))
+    reopen_night(first.lake, LATER.isoformat())
     assert first.lake.current(Ledger).version() == before and incomplete(replace(first, date=LATER)) == []
 
 
 @pytest.mark.night
 @pytest.mark.parametrize("publish", [True, False])
-def test_later_nights_do_not_train_after_a_rerun_that_failed_half_way(
+def test_later_nights_do_not_train_beside_a_rerun_that_is_to_be_published(
     first: Night, monkeypatch: pytest.MonkeyPatch, publish: bool
 ) -> None:
-    """New items are there and the interactions are still those of the earlier run. A run that publishes nothing leaves
-    the night what it was."""
+    """The rerun fails half-way. Readers, and a run that is not to be published, leave the night what it was."""
 
     def fail(*_: object) -> None:
         raise NightError("interactions cannot be read")
 
     monkeypatch.setattr(clean, "clean_interactions", fail)
+    staged = replace(first, lake=staging.as_of(first.lake, first.date))
     with pytest.raises(NightError, match="cannot be read"):
-        clean.run(first, publish=publish)
-    assert first.lake.read(Items)["item_id"].to_pylist() == ["a"]
+        clean.run(staged, publish=publish)
+    assert staged.lake.read(Items)["item_id"].to_pylist() == ["a"] and not len(first.lake.read(Items))
     if publish:
-        with pytest.raises(NightError, match="not complete: 2026-11-01"):
+        with pytest.raises(NightError, match=r"not complete: 2026-11-01.*nightweave discard"):
             check_complete(replace(first, date=LATER))
-    else:
-        check_complete(replace(first, date=LATER))
+        staging.discard(first.lake, first.ds)
+    check_complete(replace(first, date=LATER))
