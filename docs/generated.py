@@ -36,8 +36,8 @@ def settings() -> str:
 
 
 def _entries() -> Iterator[str]:
-    """What stands in lists and maps: encoders, candidates and columns."""
-    entries = {"An encoder": config.EncoderChoice, "A candidate": config.Candidate, "A column": config.Source}
+    """What stands in lists and maps: encoders, candidates and sources of fields."""
+    entries = {"An encoder": config.EncoderChoice, "A candidate": config.Candidate, "A source": config.Source}
     for title, cls in entries.items():
         yield f"## {title}\n\n{_words(inspect.getdoc(cls))}\n\n{COLUMNS['settings']}\n" + "\n".join(_settings(cls, ""))
 

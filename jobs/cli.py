@@ -1,6 +1,5 @@
 """The `nightweave` command: what people run, and as `nightweave step` the steps of the night that the DAG runs."""
 
-import logging
 import sys
 from datetime import UTC, datetime
 from getpass import getuser
@@ -10,6 +9,19 @@ from typing import Annotated
 
 import typer
 
+from jobs.commands.beginning import beginning
+from jobs.commands.imports import sources
+from jobs.commands.options import (
+    ActorOption,
+    ConfigOption,
+    DateOption,
+    LakeOption,
+    RawOption,
+    ReasonOption,
+    example,
+    validated,
+)
+from jobs.commands.steps import steps
 from jobs.runtime.night import (
     Night,
     UserError,
@@ -22,15 +34,8 @@ from jobs.runtime.night import (
     user_errors,
 )
 from lake import staging
-from schemas.config import PROFILES, load, read
+from schemas.config import load
 from schemas.errors import did_you_mean
-from schemas.table import Medium
-
-
-def example(words: str) -> str:
-    """The last line of a command's help."""
-    return f"Example: nightweave {words}"
-
 
 # Modules that take long to import (Spark, TensorFlow, DuckDB) are imported by the commands that need them.
 app = typer.Typer(
@@ -38,40 +43,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog=example("night --date 2026-11-01 --raw RAW --lake LAKE"),
 )
-sources = typer.Typer(
-    help="Lay a public data set out as a landing zone.", no_args_is_help=True, epilog=example("import folder shop RAW")
-)
 exports = typer.Typer(
     help="Write a night's data for the tools of others.",
     no_args_is_help=True,
     epilog=example("export mmrec baby --date 2026-11-01 --lake LAKE"),
 )
-steps = typer.Typer(
-    help="Run one step of a night, as a task of the nightly DAG does.",
-    no_args_is_help=True,
-    epilog=example("step clean --date 2026-11-01"),
-)
+app.add_typer(beginning)
 app.add_typer(sources, name="import")
 app.add_typer(exports, name="export")
 app.add_typer(steps, name="step")
-
-RawOption = Annotated[str | None, typer.Option("--raw", help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")]
-LakeOption = Annotated[str | None, typer.Option("--lake", help="Tables: path or URI (env: NIGHTWEAVE_LAKE)")]
-ConfigOption = Annotated[
-    str | None, typer.Option("--config", help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
-]
-DateOption = Annotated[str, typer.Option("--date", help="The night, YYYY-MM-DD")]
-ModalityOption = Annotated[Medium, typer.Option("--modality", help="The modality whose contents are extracted")]
-NewRawArgument = Annotated[Path, typer.Argument(help="Folder to write the landing zone to")]
-NightsOption = Annotated[int, typer.Option(help="Over how many nights the events arrive", min=1)]
-LastNightOption = Annotated[str, typer.Option(help="The last night, YYYY-MM-DD")]
-WithoutDataOption = Annotated[bool, typer.Option(help="Whether the night is known to bring no data")]
-AllowShrinkingOption = Annotated[
-    bool, typer.Option(help="Whether most of the night's rows, or of a modality, may go that were there before")
-]
-ReasonOption = Annotated[str | None, typer.Option(help="Why; it is kept in the table published")]
-ActorOption = Annotated[str | None, typer.Option(help="Who does it; the user of this machine unless given")]
-PublishOption = Annotated[bool, typer.Option(help="Whether what comes of the run is to be published")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,103 +67,6 @@ def options_of_all(
     ] = False,
 ) -> None:
     """A nightly batch pipeline for multimodal recommendation."""
-
-
-@app.command("demo-data", epilog=example("demo-data RAW --items 240 --users 200"))
-def demo_data(
-    raw: Annotated[Path, typer.Argument(help="Folder to write the landing zone to")],
-    items: Annotated[int, typer.Option(help="How many items", min=1)] = 240,
-    users: Annotated[int, typer.Option(help="How many users", min=0)] = 200,
-    nights: Annotated[int, typer.Option(help="Over how many nights they arrive", min=1)] = 3,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes")] = 7,
-    first_night: Annotated[str, typer.Option(help="The first night, YYYY-MM-DD")] = "2026-11-01",
-    media: Annotated[bool, typer.Option(help="Whether to make pictures, sounds and videos")] = True,
-) -> None:
-    """Write a shop's catalog with all four modalities, made from a seed."""
-    from jobs.demo import write_catalog
-
-    day = day_of(first_night, option="--first-night")
-    summary = write_catalog(raw, items=items, users=users, nights=nights, seed=seed, first_night=day, media=media)
-    typer.echo(summary)
-
-
-@sources.command("movielens", epilog=example("import movielens ml-latest-small RAW --nights 3"))
-def movielens(
-    source: Annotated[Path, typer.Argument(help="Folder of any release, 100K to 32M, and, if there are any, posters/")],
-    raw: NewRawArgument,
-    nights: NightsOption = 3,
-    last_night: LastNightOption = "2026-11-07",
-    tags: Annotated[bool, typer.Option(help="Take users' tags into the text: they leak what users like")] = False,
-) -> None:
-    """MovieLens: titles, genres, keywords and posters as items, ratings as interactions."""
-    from jobs.landing.movielens import write_landing_zone
-
-    day = day_of(last_night, option="--last-night")
-    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day, tags=tags))
-
-
-@sources.command("amazon", epilog=example("import amazon downloads/beauty RAW"))
-def amazon(
-    source: Annotated[Path, typer.Argument(help="Folder with meta_*.jsonl, *.jsonl and, if there are any, images/")],
-    raw: NewRawArgument,
-    nights: NightsOption = 3,
-    last_night: LastNightOption = "2026-11-07",
-) -> None:
-    """Amazon Reviews 2023: products as items, reviews as interactions."""
-    from jobs.landing.amazon import write_landing_zone
-
-    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
-
-
-@sources.command("microlens", epilog=example("import microlens MicroLens-50k RAW"))
-def microlens(
-    source: Annotated[Path, typer.Argument(help="Folder with MicroLens-*_pairs.csv, titles, covers, audios, videos")],
-    raw: NewRawArgument,
-    nights: NightsOption = 3,
-    last_night: LastNightOption = "2026-11-07",
-) -> None:
-    """MicroLens: films with title, cover, sound and picture as items, pairs as likes."""
-    from jobs.landing.microlens import write_landing_zone
-
-    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
-
-
-@sources.command("mmrec", epilog=example("import mmrec data/baby RAW"))
-def mmrec(
-    source: Annotated[Path, typer.Argument(help="Folder with one *.inter, image_feat.npy, text_feat.npy")],
-    raw: NewRawArgument,
-    ratings: Annotated[
-        bool, typer.Option(help="Take ratings as ratings, of which low ones are no likes; else every row is a like")
-    ] = False,
-    nights: NightsOption = 1,
-    last_night: LastNightOption = "2026-11-07",
-) -> None:
-    """Data sets of the research field as MMRec lays them out: likes, and the items' vectors of each modality."""
-    from jobs.landing.importing import CONFIGURATION
-    from jobs.landing.mmrec import write_landing_zone
-
-    day = day_of(last_night, option="--last-night")
-    typer.echo(write_landing_zone(source, raw, ratings=ratings, nights=nights, last_night=day))
-    typer.echo(f"nights take these vectors with --config {raw / CONFIGURATION}:")
-    typer.echo((raw / CONFIGURATION).read_text("utf-8"), nl=False)
-
-
-@sources.command("folder", epilog=example("import folder shop RAW --columns sku=item_id,name=title"))
-def folder(
-    source: Annotated[Path, typer.Argument(help="Folder with one CSV of items, images/, audio/, video/")],
-    raw: NewRawArgument,
-    columns: Annotated[str, typer.Option(help="Columns of another name: source=contract,...")] = "",
-    nights: NightsOption = 1,
-    last_night: Annotated[
-        str | None, typer.Option(help="The last night; unless given, the day of the last event")
-    ] = None,
-) -> None:
-    """A CSV of items, media files named by item, and optionally interactions.csv."""
-    from jobs.landing.folder import parse_columns, write_landing_zone
-
-    day = None if last_night is None else day_of(last_night, option="--last-night")
-    renamed = parse_columns(columns)
-    typer.echo(write_landing_zone(source, raw, columns=renamed, nights=nights, last_night=day))
 
 
 @app.command(epilog=example("night --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -218,7 +101,7 @@ def night(
         "without_data": without_data,
         "allow_shrinking": allow_shrinking,
     }
-    checked = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    checked = validated(Night.of(date_=date_, raw=raw, lake=lake, config=config))
     check_writable(checked.lake)
     check_arrived(checked, without_data=without_data)
     if verbose or not sys.stdout.isatty():
@@ -228,72 +111,6 @@ def night(
             run_nightly(checked, params, config=config, lines=lines)
     if not skip_publishing:
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
-
-
-@app.command(epilog=example("init shop"))
-def init(folder: Annotated[Path, typer.Argument(help="Folder to write to, new or empty")]) -> None:
-    """Begin a project of one's own: a configuration, a small catalog in every record format, a page to start with."""
-    from jobs.setup.project import write_project
-
-    write_project(folder)
-    typer.echo(f"A project is in {folder}; its README.md leads to the first night in ten minutes")
-
-
-@app.command(epilog=example("doctor --raw RAW --lake LAKE"))
-def doctor(
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    tensorflow: Annotated[bool, typer.Option("--tensorflow", help="Ask TensorFlow for GPUs, too: seconds")] = False,
-) -> None:
-    """Say what this machine has and lacks for a night, and what to do; exit code 1 if a night cannot run."""
-    from jobs.setup.doctor import examine
-
-    lacking = 0
-    for finding in examine(raw=raw, lake=lake, config=config, tensorflow=tensorflow):
-        typer.echo(str(finding))
-        lacking += finding.state == "missing"
-    if lacking:
-        raise typer.Exit(1)
-
-
-@app.command("check", epilog=example("check RAW --date 2026-11-01"))
-def check_raw(
-    date_: DateOption,
-    raw: Annotated[str | None, typer.Argument(help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")] = None,
-    media: Annotated[bool, typer.Option(help="Whether to read the files that items point to")] = True,
-    config: ConfigOption = None,
-) -> None:
-    """Say what a night would refuse, column by column, without a night; exit code 1 if the night would fail."""
-    from jobs.setup.check import check_landing_zone
-
-    logging.getLogger("nightweave").setLevel(logging.ERROR)  # what is warned of is in the answer
-    report = check_landing_zone(location("raw", raw), date_=date_, config=load(config_source(config)), media=media)
-    for line in report.lines:
-        typer.echo(line)
-    for failure in report.failures:
-        typer.echo(f"the night would fail: {failure}")
-    if report.failures:
-        raise typer.Exit(1)
-    typer.echo("the night would take this")
-
-
-@app.command("check-config", epilog=example("check-config night.yaml"))
-def check_config(
-    file: Annotated[
-        str | None, typer.Argument(help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
-    ] = None,
-) -> None:
-    """Print every setting with its value and where it comes from; a name or value that cannot be is an error."""
-    from jobs.runtime.check_config import check, settings
-
-    path, given = read(config_source(file))
-    config = load(path)
-    check(config)
-    source = f"profile conf/{path.name}" if path.parent == PROFILES else str(path)
-    for line in settings(config.model_dump(mode="json"), given, source=source):
-        typer.echo(line)
-    typer.echo(f"{source} is valid")
 
 
 @app.command(epilog=example("query 'SELECT title FROM items LIMIT 5' --lake LAKE --format csv"))
@@ -340,7 +157,7 @@ def compare(
     from jobs.query import check_format, show
 
     check_format(format_)
-    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    night = validated(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     check_lake(night.lake)
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
     names |= {"variants": variants, "leave_out": leave_out}
@@ -461,139 +278,9 @@ def mmrec_files(
     """What a night's models learn from, for MMRec: likes in three parts, and the items' vectors."""
     from jobs.export import export_mmrec
 
-    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    night = validated(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     check_lake(night.lake)
     typer.echo(export_mmrec(night, directory))
-
-
-@steps.callback()
-def log_to_stdout() -> None:
-    """Steps write what they do to standard output, which Airflow keeps as the task's log."""
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stdout)
-    for noisy in ("py4j", "nightweave.deltalake"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-@steps.command("clean", epilog=example("step clean --date 2026-11-01 --raw RAW --lake LAKE"))
-def clean_step(
-    date_: DateOption,
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    publish: PublishOption = True,
-    without_data: WithoutDataOption = False,
-    allow_shrinking: AllowShrinkingOption = False,
-) -> None:
-    """Bring the night's raw partitions into the lake; the first step, so it checks the configuration."""
-    from jobs.clean import run
-
-    night = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
-    run(night, publish=publish, without_data=without_data, allow_shrinking=allow_shrinking)
-
-
-@steps.command("extract", epilog=example("step extract --date 2026-11-01 --raw RAW --lake LAKE --modality image"))
-def extract_step(
-    date_: DateOption,
-    modality: ModalityOption,
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    again: Annotated[bool, typer.Option(help="Extract what the night brings although the store has it")] = False,
-) -> None:
-    """Extract the features of one modality that the store lacks."""
-    from jobs.extract import run
-    from jobs.runtime.agreement import check_agreement
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night, encoders=[modality])
-    run(night, modality=modality, again=again)
-
-
-@steps.command(
-    "reextract", epilog=example("step reextract --date 2026-11-01 --raw RAW --lake LAKE --modality image --chunk 1000")
-)
-def reextract_step(
-    date_: DateOption,
-    modality: ModalityOption,
-    chunk: Annotated[int, typer.Option(help="How many contents are committed at a time", min=1)],
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Extract one modality of all content under a changed encoder; no step of a night."""
-    from jobs.reextract import run
-
-    run(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), modality=modality, chunk=chunk)
-
-
-@steps.command("train", epilog=example("step train --date 2026-11-01 --raw RAW --lake LAKE"))
-def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Choose the night's strategy and train its model."""
-    from jobs.runtime.agreement import check_agreement
-    from jobs.train import run
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night)
-    run(night)
-
-
-@steps.command("evaluate", epilog=example("step evaluate --date 2026-11-01 --raw RAW --lake LAKE"))
-def evaluate_step(
-    date_: DateOption,
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    allow_shrinking: AllowShrinkingOption = False,
-) -> None:
-    """Judge the night's model, and embed users and items with the one that serves."""
-    from jobs.evaluate import run
-    from jobs.runtime.agreement import check_agreement
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night)
-    run(night, allow_shrinking=allow_shrinking)
-
-
-@steps.command("recommend", epilog=example("step recommend --date 2026-11-01 --raw RAW --lake LAKE"))
-def recommend_step(
-    date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None
-) -> None:
-    """Write every user's shelves and every item's neighbours."""
-    from jobs.recommend import run
-    from jobs.runtime.agreement import check_agreement
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night, encoders=())
-    run(night)
-
-
-@steps.command("verify", epilog=example("step verify --date 2026-11-01 --raw RAW --lake LAKE"))
-def verify_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Read every table; a promise that does not hold fails the night."""
-    from jobs.verify import run
-
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
-
-
-@steps.command("report", epilog=example("step report --date 2026-11-01 --raw RAW --lake LAKE"))
-def report_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Write the night's report."""
-    from jobs.report import run
-
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
-
-
-def _checked(night: Night) -> Night:
-    """The same night, once everything that its configuration names was found.
-
-    Raises:
-        ConfigError: something was not found, or does not fit.
-    """
-    from jobs.runtime.check_config import check
-
-    check(night.config)
-    return night
 
 
 def _mistake(error: typer.TyperException) -> str:

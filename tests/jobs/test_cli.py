@@ -60,7 +60,7 @@ def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["nigth", *DAY], "No such command 'nigth'. Did you mean 'night'?"),
+        (["nigth", *DAY], "No such command 'nigth'. Did you mean 'night'"),
         (["step", "claen", *DAY], "No such command 'claen'. Did you mean 'clean'?"),
         (["night", "--dates", "2026-11-01"], "No such option: --dates"),
         (["night"], "Missing option '--date'"),
