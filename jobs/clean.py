@@ -217,7 +217,7 @@ def _media_refusals(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatc
 
 def reading_items(night: Night) -> Reading:
     return Reading(
-        Columns(records.ITEM_FIELDS, dict(night.config.clean.columns.items)),
+        Columns(records.ITEM_FIELDS, night.config.clean.columns.items),
         record_id="item_id",
         normalise=lambda record: (
             records.item(record, night=night.date, config=night.config.clean) | {"date": night.date}
@@ -251,7 +251,7 @@ def clean_items(engine: Engine, night: Night, parsed: Parsed | None = None) -> N
 
 def reading_interactions(night: Night) -> Reading:
     return Reading(
-        Columns(records.INTERACTION_FIELDS, dict(night.config.clean.columns.interactions)),
+        Columns(records.INTERACTION_FIELDS, night.config.clean.columns.interactions),
         record_id="user_id",
         normalise=lambda record: (
             records.interaction(record, night=night.date, events=night.config.events, config=night.config.clean)

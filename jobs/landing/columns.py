@@ -19,7 +19,7 @@ class Columns:
     """
 
     fields: frozenset[str]
-    sources: Mapping[str, Source]
+    sources: Mapping[Any, Source]
 
     @property
     def read(self) -> frozenset[str]:
