@@ -61,7 +61,8 @@ def doctor(
 @beginning.command("check", epilog=example("check RAW --date 2026-11-01"))
 def check_raw(
     date_: DateOption,
-    raw: Annotated[str | None, typer.Argument(help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")] = None,
+    place: Annotated[str | None, typer.Argument(metavar="RAW", help="Landing zone; --raw says the same")] = None,
+    raw: RawOption = None,
     media: Annotated[bool, typer.Option(help="Whether to read the files that items point to")] = True,
     config: ConfigOption = None,
 ) -> None:
@@ -69,7 +70,9 @@ def check_raw(
     from jobs.setup.check import check_landing_zone
 
     logging.getLogger("nightweave").setLevel(logging.ERROR)  # what is warned of is in the answer
-    report = check_landing_zone(location("raw", raw), date_=date_, config=load(config_source(config)), media=media)
+    report = check_landing_zone(
+        location("raw", place or raw), date_=date_, config=load(config_source(config)), media=media
+    )
     for line in report.lines:
         typer.echo(line)
     for failure in report.failures:
