@@ -36,8 +36,9 @@ def settings() -> str:
 
 
 def _entries() -> Iterator[str]:
-    """What stands in lists: encoders and candidates."""
-    for title, cls in (("An encoder", config.EncoderChoice), ("A candidate", config.Candidate)):
+    """What stands in lists and maps: encoders, candidates and sources of fields."""
+    entries = {"An encoder": config.EncoderChoice, "A candidate": config.Candidate, "A source": config.Source}
+    for title, cls in entries.items():
         yield f"## {title}\n\n{_words(inspect.getdoc(cls))}\n\n{COLUMNS['settings']}\n" + "\n".join(_settings(cls, ""))
 
 
@@ -84,7 +85,8 @@ def _commands(group: Any, name: str) -> Iterator[str]:
         full = f"{name} {command.name}"
         parameters = "\n".join(_parameter(parameter) for parameter in command.params)
         table = f"\n\n{COLUMNS['parameters']}\n{parameters}" if parameters else ""
-        yield f"## {full}\n\n{_words(command.help)}{table}"
+        example = f"\n\n```sh\n{command.epilog.removeprefix('Example: ')}\n```" if command.epilog else ""
+        yield f"## {full}\n\n{_words(command.help)}{table}{example}"
         if getattr(command, "commands", None):
             yield from _commands(command, full)
 

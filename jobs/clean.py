@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from features.registry import encoder
 from jobs.landing import records
+from jobs.landing.columns import Columns
 from jobs.landing.raw import Raw, Refusal
 from jobs.runtime import agreement
 from jobs.runtime.arrival import check_arrived, check_kept, kinds_read
@@ -80,6 +81,20 @@ class Parsed:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How records of one kind are read.
+
+    Attributes:
+        record_id: the field that names a record in `quarantine`.
+        normalise: what makes a row of a record under the contract's names, or refuses it.
+    """
+
+    columns: Columns
+    record_id: str
+    normalise: Normalise
+
+
+@dataclass(frozen=True)
 class Counts:
     """Rows of a step by their fate, and how many there are, counted apart from the parser."""
 
@@ -87,9 +102,7 @@ class Counts:
     rows_in: int
 
 
-def parse(
-    files: Rows, *, raw: Raw, table: type[Table], fields: frozenset[str], record_id: str, normalise: Normalise
-) -> Rows:
+def parse(files: Rows, *, raw: Raw, table: type[Table], reading: Reading) -> Rows:
     """Every record of `files` (column `path`) as one row: the table's columns, or the reason why it is refused.
     Vectors are bytes, as `lake.rows.Rows.replace` takes them.
 
@@ -101,31 +114,29 @@ def parse(
     def parse_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for path in batch.column("path").to_pylist():
-                rows = read_rows(path, raw=raw, fields=fields, record_id=record_id, normalise=normalise)
-                yield from in_batches(rows, schema)
+                yield from in_batches(read_rows(path, raw=raw, reading=reading), schema)
 
     return files.map(parse_batches, schema)
 
 
-def read_rows(
-    path: str, *, raw: Raw, fields: frozenset[str], record_id: str, normalise: Normalise
-) -> Iterator[dict[str, Any]]:
+def read_rows(path: str, *, raw: Raw, reading: Reading) -> Iterator[dict[str, Any]]:
     """Every record of one file as `parse` gives it; columns that are not there are null.
 
     `rows` is how many records of the file a row stands for, null where that is not known. The last row is the account
     of the file: it has only `source` and `counted`, the number of records in the file, counted apart from the parser;
     null where that cannot be known.
     """
-    found = raw.records(path, known=fields)
+    found = raw.records(path, known=reading.columns.read)
     for position, record in found:
         row: dict[str, Any] = {"source": path, "position": position, "rows": 1}
         if isinstance(record, Refusal):
             yield row | {"reason": record.reason, "detail": record.detail, "rows": record.rows}
             continue
-        row["record_id"] = _encodable(record.get(record_id) or "")[:200] or None
-        row["unknown"] = sorted(_encodable(name)[:100] for name in record.keys() - fields)
+        row["unknown"] = [_encodable(name)[:100] for name in reading.columns.unknown(record)]
         try:
-            values = normalise(record)
+            fields = reading.columns.renamed(record)
+            row["record_id"] = _encodable(fields.get(reading.record_id) or "")[:200] or None
+            values = reading.normalise(fields)
         except Refusal as refusal:
             yield row | {"reason": refusal.reason, "detail": refusal.detail}
         else:
@@ -204,18 +215,19 @@ def _media_refusals(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatc
         yield from in_batches(rows, REFUSED)
 
 
-def parsed_items(engine: Engine, night: Night) -> Parsed:
-    arrived = _arrived(night, "items")
-    parsed = parse(
-        _files(engine, arrived),
-        raw=night.raw,
-        table=Items,
-        fields=records.ITEM_FIELDS,
+def reading_items(night: Night) -> Reading:
+    return Reading(
+        Columns(records.ITEM_FIELDS, night.config.clean.columns.items),
         record_id="item_id",
         normalise=lambda record: (
             records.item(record, night=night.date, config=night.config.clean) | {"date": night.date}
         ),
     )
+
+
+def parsed_items(engine: Engine, night: Night, reading: Reading | None = None) -> Parsed:
+    arrived = _arrived(night, "items")
+    parsed = parse(_files(engine, arrived), raw=night.raw, table=Items, reading=reading or reading_items(night))
     fates = resolve(parsed, key=("item_id",), newest=COUNTS_AS_OF).kept()
     return Parsed("clean_items", Items, {"date": night.ds}, arrived, fates)
 
@@ -237,19 +249,21 @@ def clean_items(engine: Engine, night: Night, parsed: Parsed | None = None) -> N
     close(night, parsed.step, _account(night, parsed, counts))
 
 
-def parsed_interactions(engine: Engine, night: Night) -> Parsed:
-    arrived = _arrived(night, "interactions")
-    parsed = parse(
-        _files(engine, arrived),
-        raw=night.raw,
-        table=Interactions,
-        fields=records.INTERACTION_FIELDS,
+def reading_interactions(night: Night) -> Reading:
+    return Reading(
+        Columns(records.INTERACTION_FIELDS, night.config.clean.columns.interactions),
         record_id="user_id",
         normalise=lambda record: (
             records.interaction(record, night=night.date, events=night.config.events, config=night.config.clean)
             | {"date": night.date}
         ),
     )
+
+
+def parsed_interactions(engine: Engine, night: Night, reading: Reading | None = None) -> Parsed:
+    arrived = _arrived(night, "interactions")
+    reading = reading or reading_interactions(night)
+    parsed = parse(_files(engine, arrived), raw=night.raw, table=Interactions, reading=reading)
     fates = resolve(parsed, key=("user_id", "item_id", "timestamp", "event")).kept()
     return Parsed("clean_interactions", Interactions, {"date": night.ds}, arrived, fates)
 
@@ -292,14 +306,12 @@ def clean_vectors(engine: Engine, night: Night, parsed: Mapping[Medium, Parsed] 
 def parsed_vectors(engine: Engine, night: Night, modality: Medium, choice: EncoderChoice) -> Parsed:
     given = encoder(modality, choice.name, **choice.parameters)
     arrived = _arrived(night, f"vectors/{modality}")
-    parsed = parse(
-        _files(engine, arrived),
-        raw=night.raw,
-        table=GivenVectors,
-        fields=records.VECTOR_FIELDS,
+    reading = Reading(
+        Columns(records.VECTOR_FIELDS, {}),
         record_id="item_id",
         normalise=lambda record: records.given_vector(record, encoder=given) | {"date": night.date},
     )
+    parsed = parse(_files(engine, arrived), raw=night.raw, table=GivenVectors, reading=reading)
     fates = resolve(parsed, key=("item_id", "uri", "content_key")).kept()
     partition = {"date": night.ds, "modality": modality}
     return Parsed(f"clean_vectors_{modality}", GivenVectors, partition, arrived, fates)
@@ -392,7 +404,7 @@ def _refuse(engine: Engine, night: Night, parsed: Parsed) -> Counts:
         unread=engine.rows(pa.Table.from_pylist(unread, REFUSED), parts=1),
     )
     _quarantine(night, step, refused)
-    counts = _counted(night, step, arrived, fates)
+    counts = counted(night, step, arrived, fates)
     check_share(
         night,
         step,
@@ -403,7 +415,7 @@ def _refuse(engine: Engine, night: Night, parsed: Parsed) -> Counts:
     return counts
 
 
-def _counted(night: Night, step: str, arrived: Arrived, fates: Rows) -> Counts:
+def counted(night: Night, step: str, arrived: Arrived, fates: Rows) -> Counts:
     """Rows by fate, held against how many records each file has, as counted apart from its parser.
 
     Raises:
@@ -494,7 +506,8 @@ def run(night: Night, *, publish: bool = True, without_data: bool = False, allow
         NightError: its data has not arrived, or would remove most of what the lake holds of it: nothing was changed. Or
             too much of it is refused.
     """
-    check_arrived(night, without_data=without_data)
+    if declared := check_arrived(night, without_data=without_data):
+        log.warning("night %s: %s", night.ds, declared)
     with engines(night, f"clean {night.ds}") as engine_for:
         engine = engine_for(*_work(night))
         items, interactions = parsed_items(engine, night), parsed_interactions(engine, night)

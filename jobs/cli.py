@@ -1,18 +1,32 @@
 """The `nightweave` command: what people run, and as `nightweave step` the steps of the night that the DAG runs."""
 
-import logging
 import sys
 from datetime import UTC, datetime
 from getpass import getuser
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from jobs.commands.beginning import beginning
+from jobs.commands.imports import sources
+from jobs.commands.options import (
+    ActorOption,
+    ConfigOption,
+    DateOption,
+    LakeOption,
+    RawOption,
+    ReasonOption,
+    example,
+    validated,
+)
+from jobs.commands.steps import steps
 from jobs.runtime.night import (
     Night,
     UserError,
     check_lake,
+    check_writable,
     config_source,
     day_of,
     existing_lake,
@@ -20,137 +34,42 @@ from jobs.runtime.night import (
     user_errors,
 )
 from lake import staging
-from schemas.config import PROFILES, load, read
-from schemas.table import Medium
+from schemas.config import load
+from schemas.errors import did_you_mean
 
 # Modules that take long to import (Spark, TensorFlow, DuckDB) are imported by the commands that need them.
 app = typer.Typer(
-    help="A nightly batch pipeline for multimodal recommendation.", no_args_is_help=True, pretty_exceptions_enable=False
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=example("night --date 2026-11-01 --raw RAW --lake LAKE"),
 )
-sources = typer.Typer(help="Lay a public data set out as a landing zone.", no_args_is_help=True)
-exports = typer.Typer(help="Write a night's data for the tools of others.", no_args_is_help=True)
-steps = typer.Typer(help="Run one step of a night, as a task of the nightly DAG does.", no_args_is_help=True)
+exports = typer.Typer(
+    help="Write a night's data for the tools of others.",
+    no_args_is_help=True,
+    epilog=example("export mmrec baby --date 2026-11-01 --lake LAKE"),
+)
+app.add_typer(beginning)
 app.add_typer(sources, name="import")
 app.add_typer(exports, name="export")
 app.add_typer(steps, name="step")
 
-RawOption = Annotated[str | None, typer.Option("--raw", help="Landing zone: path or URI (env: NIGHTWEAVE_RAW)")]
-LakeOption = Annotated[str | None, typer.Option("--lake", help="Tables: path or URI (env: NIGHTWEAVE_LAKE)")]
-ConfigOption = Annotated[
-    str | None, typer.Option("--config", help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
-]
-DateOption = Annotated[str, typer.Option("--date", help="The night, YYYY-MM-DD")]
-ModalityOption = Annotated[Medium, typer.Option("--modality", help="The modality whose contents are extracted")]
-NewRawArgument = Annotated[Path, typer.Argument(help="Folder to write the landing zone to")]
-NightsOption = Annotated[int, typer.Option(help="Over how many nights the events arrive", min=1)]
-LastNightOption = Annotated[str, typer.Option(help="The last night, YYYY-MM-DD")]
-WithoutDataOption = Annotated[bool, typer.Option(help="Whether the night is known to bring no data")]
-AllowShrinkingOption = Annotated[
-    bool, typer.Option(help="Whether most of the night's rows, or of a modality, may go that were there before")
-]
-ReasonOption = Annotated[str | None, typer.Option(help="Why; it is kept in the table published")]
-ActorOption = Annotated[str | None, typer.Option(help="Who does it; the user of this machine unless given")]
-PublishOption = Annotated[bool, typer.Option(help="Whether what comes of the run is to be published")]
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nightweave {version('nightweave')}")
+        raise typer.Exit
 
 
-@app.command("demo-data")
-def demo_data(
-    raw: Annotated[Path, typer.Argument(help="Folder to write the landing zone to")],
-    items: Annotated[int, typer.Option(help="How many items", min=1)] = 240,
-    users: Annotated[int, typer.Option(help="How many users", min=0)] = 200,
-    nights: Annotated[int, typer.Option(help="Over how many nights they arrive", min=1)] = 3,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes")] = 7,
-    first_night: Annotated[str, typer.Option(help="The first night, YYYY-MM-DD")] = "2026-11-01",
-    media: Annotated[bool, typer.Option(help="Whether to make pictures, sounds and videos")] = True,
-) -> None:
-    """Write a shop's catalog with all four modalities, made from a seed."""
-    from jobs.demo import write_catalog
-
-    day = day_of(first_night, option="--first-night")
-    summary = write_catalog(raw, items=items, users=users, nights=nights, seed=seed, first_night=day, media=media)
-    typer.echo(summary)
-
-
-@sources.command("movielens")
-def movielens(
-    source: Annotated[Path, typer.Argument(help="Folder of any release, 100K to 32M, and, if there are any, posters/")],
-    raw: NewRawArgument,
-    nights: NightsOption = 3,
-    last_night: LastNightOption = "2026-11-07",
-    tags: Annotated[bool, typer.Option(help="Take users' tags into the text: they leak what users like")] = False,
-) -> None:
-    """MovieLens: titles, genres, keywords and posters as items, ratings as interactions."""
-    from jobs.landing.movielens import write_landing_zone
-
-    day = day_of(last_night, option="--last-night")
-    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day, tags=tags))
-
-
-@sources.command("amazon")
-def amazon(
-    source: Annotated[Path, typer.Argument(help="Folder with meta_*.jsonl, *.jsonl and, if there are any, images/")],
-    raw: NewRawArgument,
-    nights: NightsOption = 3,
-    last_night: LastNightOption = "2026-11-07",
-) -> None:
-    """Amazon Reviews 2023: products as items, reviews as interactions."""
-    from jobs.landing.amazon import write_landing_zone
-
-    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
-
-
-@sources.command("microlens")
-def microlens(
-    source: Annotated[Path, typer.Argument(help="Folder with MicroLens-*_pairs.csv, titles, covers, audios, videos")],
-    raw: NewRawArgument,
-    nights: NightsOption = 3,
-    last_night: LastNightOption = "2026-11-07",
-) -> None:
-    """MicroLens: films with title, cover, sound and picture as items, pairs as likes."""
-    from jobs.landing.microlens import write_landing_zone
-
-    typer.echo(write_landing_zone(source, raw, nights=nights, last_night=day_of(last_night, option="--last-night")))
-
-
-@sources.command("mmrec")
-def mmrec(
-    source: Annotated[Path, typer.Argument(help="Folder with one *.inter, image_feat.npy, text_feat.npy")],
-    raw: NewRawArgument,
-    ratings: Annotated[
-        bool, typer.Option(help="Take ratings as ratings, of which low ones are no likes; else every row is a like")
+@app.callback()
+def options_of_all(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version")
     ] = False,
-    nights: NightsOption = 1,
-    last_night: LastNightOption = "2026-11-07",
 ) -> None:
-    """Data sets of the research field as MMRec lays them out: likes, and the items' vectors of each modality."""
-    from jobs.landing.importing import CONFIGURATION
-    from jobs.landing.mmrec import write_landing_zone
-
-    day = day_of(last_night, option="--last-night")
-    typer.echo(write_landing_zone(source, raw, ratings=ratings, nights=nights, last_night=day))
-    typer.echo(f"nights take these vectors with --config {raw / CONFIGURATION}:")
-    typer.echo((raw / CONFIGURATION).read_text("utf-8"), nl=False)
+    """A nightly batch pipeline for multimodal recommendation."""
 
 
-@sources.command("folder")
-def folder(
-    source: Annotated[Path, typer.Argument(help="Folder with one CSV of items, images/, audio/, video/")],
-    raw: NewRawArgument,
-    columns: Annotated[str, typer.Option(help="Columns of another name: source=contract,...")] = "",
-    nights: NightsOption = 1,
-    last_night: Annotated[
-        str | None, typer.Option(help="The last night; unless given, the day of the last event")
-    ] = None,
-) -> None:
-    """A CSV of items, media files named by item, and optionally interactions.csv."""
-    from jobs.landing.folder import parse_columns, write_landing_zone
-
-    day = None if last_night is None else day_of(last_night, option="--last-night")
-    renamed = parse_columns(columns)
-    typer.echo(write_landing_zone(source, raw, columns=renamed, nights=nights, last_night=day))
-
-
-@app.command()
+@app.command(epilog=example("night --date 2026-11-01 --raw RAW --lake LAKE"))
 def night(
     date_: DateOption,
     raw: RawOption = None,
@@ -173,6 +92,7 @@ def night(
 ) -> None:
     """Run the nightly DAG for one date in this process, without a scheduler."""
     from jobs.run_dag import run_nightly
+    from jobs.runtime.arrival import check_arrived
     from jobs.runtime.terminal import step_lines
 
     params = {
@@ -181,7 +101,9 @@ def night(
         "without_data": without_data,
         "allow_shrinking": allow_shrinking,
     }
-    checked = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    checked = validated(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    check_writable(checked.lake)
+    check_arrived(checked, without_data=without_data)
     if verbose or not sys.stdout.isatty():
         run_nightly(checked, params, config=config)
     else:
@@ -191,31 +113,14 @@ def night(
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
 
 
-@app.command("check-config")
-def check_config(
-    file: Annotated[
-        str | None, typer.Argument(help="YAML file or profile (env: NIGHTWEAVE_CONFIG; default: embedded)")
-    ] = None,
-) -> None:
-    """Print every setting with its value and where it comes from; a name or value that cannot be is an error."""
-    from jobs.runtime.check_config import check, settings
-
-    path, given = read(config_source(file))
-    config = load(path)
-    check(config)
-    source = f"profile conf/{path.name}" if path.parent == PROFILES else str(path)
-    for line in settings(config.model_dump(mode="json"), given, source=source):
-        typer.echo(line)
-    typer.echo(f"{source} is valid")
-
-
-@app.command()
+@app.command(epilog=example("query 'SELECT title FROM items LIMIT 5' --lake LAKE --format csv"))
 def query(
     sql: Annotated[
         str | None,
         typer.Argument(help="One SELECT over the tables and views, - to read it from standard input; else a shell"),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="File with the SQL")] = None,
+    staged: Annotated[str | None, typer.Option(metavar="DATE", help="Of a night what its run has staged")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
     rows: Annotated[int | None, typer.Option(help="Rows that are answered at most", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="How long it may take", min=0.001)] = None,
@@ -230,13 +135,15 @@ def query(
     options = {"rows": rows, "seconds": seconds, "memory_mib": memory_mib}
     limits = limits.model_copy(update={name: value for name, value in options.items() if value is not None})
     place, text = existing_lake(lake), given(sql, file)
+    if staged:
+        place = staging.as_of(place, day_of(staged, option="--staged"))
     if text is None:
         shell(place, format_=format_, limits=limits)
     else:
         answer(text, place, format_=format_, limits=limits)
 
 
-@app.command()
+@app.command(epilog=example("describe --format dbt"))
 def describe(
     format_: Annotated[str, typer.Option("--format", help="markdown, json, or dbt for its sources.yml")] = "markdown",
 ) -> None:
@@ -248,7 +155,7 @@ def describe(
     typer.echo(FORMATS[format_](), nl=False)
 
 
-@app.command()
+@app.command(epilog=example("compare --date 2026-11-01 --lake LAKE --splits per_user"))
 def compare(
     date_: DateOption,
     splits: Annotated[str, typer.Option(help="Kinds of split, by commas")] = "per_user,cold_items",
@@ -273,7 +180,7 @@ def compare(
     from jobs.query import check_format, show
 
     check_format(format_)
-    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    night = validated(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     check_lake(night.lake)
     names = {"splits": splits, "strategies": strategies, "missing": missing, "baselines": baselines}
     names |= {"variants": variants, "leave_out": leave_out}
@@ -286,7 +193,7 @@ def compare(
     show(duckdb.from_arrow(found), format_=format_, limit=len(found))
 
 
-@app.command()
+@app.command(epilog=example("verify --lake LAKE"))
 def verify(
     staged: Annotated[str | None, typer.Option(metavar="DATE", help="Only a night, with what is staged of it")] = None,
     lake: LakeOption = None,
@@ -304,7 +211,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=example("publish --date 2026-11-01 --lake LAKE"))
 def publish(date_: DateOption, reason: ReasonOption = None, actor: ActorOption = None, lake: LakeOption = None) -> None:
     """Show readers a night that is staged, or that was rolled back; a reason overrules its audit."""
     from lake.publication import publish as publish_night
@@ -313,7 +220,7 @@ def publish(date_: DateOption, reason: ReasonOption = None, actor: ActorOption =
     typer.echo(f"{done.date} is published: change {done.number}, model {done.model_version}")
 
 
-@app.command()
+@app.command(epilog=example("rollback --date 2026-11-01 --lake LAKE --reason 'prices were wrong'"))
 def rollback(
     date_: DateOption,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the table published")],
@@ -328,7 +235,7 @@ def rollback(
     typer.echo(f"{done.date} is rolled back: change {done.number}; it is there {seen}")
 
 
-@app.command()
+@app.command(epilog=example("discard --date 2026-11-01 --lake LAKE"))
 def discard(date_: DateOption, lake: LakeOption = None) -> None:
     """Give up what a run has staged of a night; readers see what they saw before, and later nights wait no longer."""
     there, night = existing_lake(lake), day_of(date_).isoformat()
@@ -338,7 +245,7 @@ def discard(date_: DateOption, lake: LakeOption = None) -> None:
     typer.echo(f"what was staged of {night} is given up")
 
 
-@app.command()
+@app.command(epilog=example("repair --lake LAKE"))
 def repair(lake: LakeOption = None) -> None:
     """Take what is missing or damaged out of the tables, keep it aside, and say which nights to run again."""
     from jobs.repair import repair_lake
@@ -347,7 +254,7 @@ def repair(lake: LakeOption = None) -> None:
         typer.echo(line)
 
 
-@app.command()
+@app.command(epilog=example("maintenance --lake LAKE --dry-run"))
 def maintenance(
     dry_run: Annotated[bool, typer.Option(help="Only list what would be done")] = False,
     lake: LakeOption = None,
@@ -361,7 +268,7 @@ def maintenance(
         typer.echo(done.words(dry_run=dry_run))
 
 
-@app.command()
+@app.command(epilog=example("report --date 2026-11-01 --lake LAKE"))
 def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = None) -> None:
     """Write the night's report: one HTML file that opens offline."""
     from jobs.report import write_report
@@ -370,7 +277,7 @@ def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = No
     typer.echo(write_report(existing_lake(lake), day_of(date_), warn_lost_share=settings.warn_lost_share))
 
 
-@app.command()
+@app.command(epilog=example("explain --date 2026-11-01 --lake LAKE --user user-00007 --places 3"))
 def explain(
     date_: DateOption,
     user: Annotated[str | None, typer.Option(help="The user; the first few unless given")] = None,
@@ -384,7 +291,7 @@ def explain(
     typer.echo(explain_shelves(existing_lake(lake), day_of(date_), user=user, item=item, places=places))
 
 
-@app.command()
+@app.command(epilog=example('similar --text "a red lamp" --lake LAKE'))
 def similar(
     item: Annotated[str | None, typer.Option(help="An item of the catalog")] = None,
     text: Annotated[str | None, typer.Option(help="Words")] = None,
@@ -409,7 +316,7 @@ def similar(
         raise UserError("one of --item and --text is expected, and not both")
 
 
-@exports.command("mmrec")
+@exports.command("mmrec", epilog=example("export mmrec baby --date 2026-11-01 --lake LAKE"))
 def mmrec_files(
     directory: Annotated[Path, typer.Argument(help="Folder to write to, new or empty; its name is the data set's")],
     date_: DateOption,
@@ -419,12 +326,12 @@ def mmrec_files(
     """What a night's models learn from, for MMRec: likes in three parts, and the items' vectors."""
     from jobs.export import export_mmrec
 
-    night = _checked(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
+    night = validated(Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config))
     check_lake(night.lake)
     typer.echo(export_mmrec(night, directory))
 
 
-@exports.command("duckdb")
+@exports.command("duckdb", epilog=example("export duckdb warehouse.duckdb --lake LAKE"))
 def duckdb_file(
     file: Annotated[Path, typer.Argument(help="File to write, in the place of the one that may be there")],
     lake: LakeOption = None,
@@ -439,132 +346,12 @@ def duckdb_file(
     typer.echo(f"{file} opens with DuckDB {OPENS_WITH} or later; it shows the lake as of now")
 
 
-@steps.callback()
-def log_to_stdout() -> None:
-    """Steps write what they do to standard output, which Airflow keeps as the task's log."""
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stdout)
-    for noisy in ("py4j", "nightweave.deltalake"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-@steps.command("clean")
-def clean_step(
-    date_: DateOption,
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    publish: PublishOption = True,
-    without_data: WithoutDataOption = False,
-    allow_shrinking: AllowShrinkingOption = False,
-) -> None:
-    """Bring the night's raw partitions into the lake; the first step, so it checks the configuration."""
-    from jobs.clean import run
-
-    night = _checked(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
-    run(night, publish=publish, without_data=without_data, allow_shrinking=allow_shrinking)
-
-
-@steps.command("extract")
-def extract_step(
-    date_: DateOption,
-    modality: ModalityOption,
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    again: Annotated[bool, typer.Option(help="Extract what the night brings although the store has it")] = False,
-) -> None:
-    """Extract the features of one modality that the store lacks."""
-    from jobs.extract import run
-    from jobs.runtime.agreement import check_agreement
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night, encoders=[modality])
-    run(night, modality=modality, again=again)
-
-
-@steps.command("reextract")
-def reextract_step(
-    date_: DateOption,
-    modality: ModalityOption,
-    chunk: Annotated[int, typer.Option(help="How many contents are committed at a time", min=1)],
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Extract one modality of all content under a changed encoder; no step of a night."""
-    from jobs.reextract import run
-
-    run(_checked(Night.of(date_=date_, raw=raw, lake=lake, config=config)), modality=modality, chunk=chunk)
-
-
-@steps.command("train")
-def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Choose the night's strategy and train its model."""
-    from jobs.runtime.agreement import check_agreement
-    from jobs.train import run
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night)
-    run(night)
-
-
-@steps.command("evaluate")
-def evaluate_step(
-    date_: DateOption,
-    raw: RawOption = None,
-    lake: LakeOption = None,
-    config: ConfigOption = None,
-    allow_shrinking: AllowShrinkingOption = False,
-) -> None:
-    """Judge the night's model, and embed users and items with the one that serves."""
-    from jobs.evaluate import run
-    from jobs.runtime.agreement import check_agreement
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night)
-    run(night, allow_shrinking=allow_shrinking)
-
-
-@steps.command("recommend")
-def recommend_step(
-    date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None
-) -> None:
-    """Write every user's shelves and every item's neighbours."""
-    from jobs.recommend import run
-    from jobs.runtime.agreement import check_agreement
-
-    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night, encoders=())
-    run(night)
-
-
-@steps.command("verify")
-def verify_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Read every table; a promise that does not hold fails the night."""
-    from jobs.verify import run
-
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
-
-
-@steps.command("report")
-def report_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Write the night's report."""
-    from jobs.report import run
-
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
-
-
-def _checked(night: Night) -> Night:
-    """The same night, once everything that its configuration names was found.
-
-    Raises:
-        ConfigError: something was not found, or does not fit.
-    """
-    from jobs.runtime.check_config import check
-
-    check(night.config)
-    return night
+def _mistake(error: typer.TyperException) -> str:
+    """What a command line gets wrong, in one line, with the nearest choice to a value that is none."""
+    said = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    given, _, choices = said.partition(" is not one of ")
+    near = did_you_mean(given.split("'")[-2], choices.split("'")[1::2]) if choices else ""
+    return f"{said}; {near}".strip("; ")
 
 
 def main() -> None:
@@ -573,7 +360,7 @@ def main() -> None:
         try:
             code = app(prog_name="nightweave", standalone_mode=False)
         except typer.TyperException as error:
-            mistake = " ".join(error.format_message().split())
+            mistake = _mistake(error)
             if not mistake:  # no command was given, and the help was printed
                 sys.exit(error.exit_code)
             raise UserError(f"{mistake} (nightweave --help lists commands and options)") from None

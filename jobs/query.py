@@ -21,7 +21,7 @@ from jobs.runtime.night import UserError
 from lake import views
 from lake.lake import Lake
 from schemas.config import Query
-from schemas.errors import NightweaveError
+from schemas.errors import NightweaveError, did_you_mean
 
 FORMATS = ("table", "csv", "json", "parquet")
 ROWS_SHOWN = 1000
@@ -210,7 +210,8 @@ def _explained(error: Exception, limits: Query) -> str:
 def check_format(format_: str) -> None:
     """Raises UserError where the format is unknown."""
     if format_ not in FORMATS:
-        raise UserError(f"--format {format_!r} is unknown; expected one of {', '.join(FORMATS)}")
+        near = did_you_mean(format_, FORMATS)
+        raise UserError(f"--format {format_!r} is unknown; {near}expected one of {', '.join(FORMATS)}")
 
 
 def show(result: duckdb.DuckDBPyRelation, *, format_: str, limit: int) -> None:

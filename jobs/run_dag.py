@@ -28,15 +28,17 @@ def run_nightly(
         lines: are told what the steps do; unless given, how long they took is printed at the end.
 
     Raises:
-        NightError: a task of the night failed; the message names those that did.
+        NightError: a task of the night failed; the message names those that did, and why.
     """
     with airflow_home() as home:
         _configure(home, night, config)
         # Airflow reads its configuration when it is first imported, so it is imported only now.
         from airflow.utils.db import initdb
+        from airflow.utils.session import create_session
 
         initdb()
         from dags.nightly_recommendations import dag
+        from dags.wiring.notes import failures
 
         if lines:
             from airflow.sdk.listener import get_listener_manager
@@ -49,9 +51,12 @@ def run_nightly(
             task.retries = 0
         run = dag.test(logical_date=datetime.combine(night.date, time(), UTC), run_conf=dict(params))
         instances = run.get_task_instances()
-    failed = sorted({t.task_id for t in instances if t.state == "failed"})
+        with create_session() as session:
+            told = failures(run, session)
     if run.state != "success":
-        raise NightError(f"night {night.ds} failed in {', '.join(failed) or 'its DAG'}; the log above has the reason")
+        unknown = {t.task_id: "the log has the reason" for t in instances if t.state == "failed"}
+        reasons = [f"{task}: {sentence}" for task, sentence in sorted((unknown | told).items())]
+        raise NightError(f"night {night.ds} failed in {'; '.join(reasons) or 'its DAG'}")
     if not lines:
         _say_timings(instances)
 

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.errors import NightweaveError, did_you_mean
 from schemas.features import GIVEN
+from schemas.landing import LISTS, InteractionField, ItemField
 from schemas.table import Medium
 
 PROFILES = Path(__file__).resolve().parent.parent / "conf"
@@ -91,6 +92,39 @@ class RecordFiles(Section):
     """Size up to which a file may expand whatever its ratio."""
 
 
+class Source(Section):
+    """Where a field is found in a record; the name of a column alone will do."""
+
+    column: str | None = Field(default=None, pattern=r"^[^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*$|^[^\[\]]+$")
+    """Name of the column, or a path into it: `details.brand` is `brand` of the map `details`, `images[].large` is
+    `large` of every element of the list `images`. The field's own name unless given."""
+    separator: str | None = Field(default=None, min_length=1)
+    """What stands between the elements of a list that is written as one text."""
+    default: str | None = None
+    """The value of records without one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"column": given} if isinstance(given, str) else given
+
+
+class Columns(Section):
+    """In which columns of one's own records the fields of the input contract are; the others bear their own name."""
+
+    items: dict[ItemField, Source] = {}
+    """Of items."""
+    interactions: dict[InteractionField, Source] = {}
+    """Of interactions."""
+
+    @model_validator(mode="after")
+    def _only_lists_are_split(self) -> "Columns":
+        for field, source in (*self.items.items(), *self.interactions.items()):
+            if source.separator is not None and field not in LISTS:
+                raise ValueError(f"{field} has a separator {source.separator!r}; only {', '.join(sorted(LISTS))} do")
+        return self
+
+
 class Clean(Section):
     """What of RAW is refused, and how much of it stops the night."""
 
@@ -100,6 +134,8 @@ class Clean(Section):
     """Size of a media file; a larger one is refused."""
     max_text_chars: int = Field(default=20_000, gt=0)
     """Length at which titles, descriptions and other texts are cut."""
+    columns: Columns = Columns()
+    """In which columns of one's own records the fields are."""
     record_files: RecordFiles = RecordFiles()
 
 
@@ -414,8 +450,12 @@ def read(source: str | Path) -> tuple[Path, dict[str, Any]]:
         )
     try:
         given = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(f"{path}: not valid YAML: {place}{error.problem}") from None
+    except (yaml.YAMLError, OSError, ValueError) as error:  # the latter of a date that no calendar has
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(given, dict):
         raise ConfigError(f"{path}: expected the sections {', '.join(Config.model_fields)}, got {given!r:.80}")
     return path, given
@@ -447,6 +487,8 @@ def _in_words(error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}".removeprefix(": ")
     expected = error["msg"][0].lower() + error["msg"][1:]
+    if error["type"] in ("model_type", "dict_type"):
+        expected = "expected settings, each as `name: value`"
     near = did_you_mean(error["input"], _quoted(expected)) if error["type"] == "literal_error" else ""
     return f"{place} {error['input']!r:.80}: {near}{expected}"
 

@@ -28,7 +28,7 @@ def on_dag_run_running(dag_run: Any) -> None:
 def on_dag_run_failed(dag_run: Any) -> None:
     """Note the sentence of each task that failed for good and tells one."""
     session = _session(dag_run)
-    if session and (told := _failures(dag_run, session)):
+    if session and (told := failures(dag_run, session)):
         _note(dag_run, "\n\n".join(f"`{task}`: {sentence}" for task, sentence in sorted(told.items())))
 
 
@@ -45,7 +45,7 @@ def on_dag_run_success(dag_run: Any) -> None:
         _note(dag_run, f"[Report of the night {day}]({address(day)})")
 
 
-def _failures(dag_run: Any, session: Any) -> dict[str, str]:
+def failures(dag_run: Any, session: Any) -> dict[str, str]:
     """The sentences of the tasks of a run that failed, by task."""
     from airflow.models.xcom import XComModel
     from sqlalchemy import select

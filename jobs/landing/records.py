@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from features.base import Encoder, MediaError
@@ -19,13 +19,11 @@ from features.text.nlp.normalise import clean_text
 from jobs.landing.refusal import Refusal
 from jobs.landing.values import MISSING, is_missing, listed, mapped, number
 from schemas.config import Clean, Events
+from schemas.landing import InteractionField, ItemField
 from schemas.tables import FUTURE_DAYS, NEWCOMER
 
-ITEM_FIELDS = frozenset(
-    {"item_id", "title", "description", "category", "tags", "language", "price", "attributes"}
-    | {"image_uris", "audio_uris", "video_uris", "updated_at", "deleted"}
-)
-INTERACTION_FIELDS = frozenset({"user_id", "item_id", "timestamp", "event", "value", "text"})
+ITEM_FIELDS = frozenset(get_args(ItemField))
+INTERACTION_FIELDS = frozenset(get_args(InteractionField))
 VECTOR_FIELDS = frozenset({"item_id", "uri", "vector"})
 TYPED_FIELDS = frozenset({"price", "value", "deleted", "updated_at", "timestamp", "attributes"})
 """Fields that are no text, in which a text that stands for a missing value is one."""

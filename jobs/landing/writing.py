@@ -83,7 +83,10 @@ def create_raw(raw: Path) -> None:
     """
     if wrong := not_free(raw):
         raise LandingZoneError(wrong)
-    raw.mkdir(parents=True, exist_ok=True)
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LandingZoneError(f"{raw} cannot be made: {error.strerror}; give a folder that can") from None
 
 
 def not_free(folder: Path) -> str:

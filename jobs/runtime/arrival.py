@@ -1,12 +1,8 @@
 """What a night asks of RAW before anything is written: that its partitions are there, and do not take away most of what
 the lake holds of it."""
 
-import logging
-
 from jobs.runtime.night import Night, NightError
 from schemas.table import Table
-
-log = logging.getLogger("nightweave.arrival")
 
 DECLARE = "landing.days_without_data in the configuration, --without-data, or the DAG's parameter without_data"
 
@@ -17,8 +13,9 @@ def kinds_read(night: Night) -> list[str]:
     return ["items", "interactions", *(f"vectors/{modality}" for modality in given)]
 
 
-def check_arrived(night: Night, *, without_data: bool = False) -> None:
-    """See that the night's raw partitions are there, whole.
+def check_arrived(night: Night, *, without_data: bool = False) -> str | None:
+    """See that the night's raw partitions are there, whole. Of a day that is declared to have no data, return in words
+    what it brings; None of any other.
 
     A partition is there when it holds the file `landing.marker`, or where none is configured, a file that is read. One
     of the kinds must be there, and each of `landing.required`. A day that is declared to have no data may lack them,
@@ -39,14 +36,12 @@ def check_arrived(night: Night, *, without_data: bool = False) -> None:
         if torn := sorted(begun - there):
             raise _lacking(night, torn, f"files, but no {landing.marker}, which is put there last")
     if without_data or night.date in landing.days_without_data:
-        log.warning(
-            "night %s: %s", night.ds, f"declared without data, has {sorted(there)}" if there else "no data, as declared"
-        )
-        return
+        return f"declared without data, has {sorted(there)}" if there else "no data, as declared"
     lacking: list[str] = [kind for kind in landing.required if kind not in there]
     if not there or lacking:
         found = f"no {landing.marker}" if landing.marker else "no file that is read"
         raise _lacking(night, lacking or kinds, f"{found}; if the day brings no data, declare it ({DECLARE})")
+    return None
 
 
 def check_kept(night: Night, table: type[Table], *, held: int, remaining: int) -> None:

@@ -34,6 +34,11 @@ class Account:
     unread_files: int | None = None
 
 
+def too_many(refused: int, *, rows_in: int, limit: float) -> bool:
+    """Whether so many refused rows are above the share that a night may have; one never is."""
+    return refused > max(1, limit * rows_in)
+
+
 def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: float) -> None:
     """Stop the night before anything is published when too much of its input was refused; one thing never is.
 
@@ -44,7 +49,7 @@ def check_share(night: Night, step: str, *, refused: int, rows_in: int, limit: f
         return
     why = _main_cause(night, step)
     log.warning("%s: %d of %d refused%s", step, refused, rows_in, why)
-    if refused > max(1, limit * rows_in):
+    if too_many(refused, rows_in=rows_in, limit=limit):
         raise NightError(
             f"{step} of {night.ds}: {refused} of {rows_in} refused, above the set share of {limit:.0%} (law 3){why}. "
             f'See all with: nightweave query --staged {night.ds} "SELECT reason, count(*), any_value(detail) '

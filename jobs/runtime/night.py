@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from jobs.landing.raw import Raw
 from jobs.runtime.failure import Failure, leave
@@ -90,7 +92,7 @@ def location(what: str, given: str | None) -> str:
     """Path or URI of `raw` or `lake`: as given, else from the environment.
 
     Raises:
-        UserError: neither has it.
+        UserError: neither has it, or it is a file.
         StorageError: it cannot be reached.
     """
     variable = f"NIGHTWEAVE_{what.upper()}"
@@ -98,7 +100,32 @@ def location(what: str, given: str | None) -> str:
     if not place:
         raise UserError(f"--{what} is missing; give a path or URI, or set {variable}")
     storage.check(storage.as_uri(place))
+    if file := _file_on_the_way(place):
+        raise UserError(f"--{what} {place}: {file} is a file; expected a folder")
     return place
+
+
+def check_writable(lake: Lake) -> None:
+    """See that the tables may be written, where LAKE is on this machine.
+
+    Raises:
+        UserError: they may not.
+    """
+    if urlsplit(lake.uri).scheme != "file":
+        return
+    path = Path(storage.filesystem(lake.uri)[1])
+    there = next(one for one in (path, *path.parents) if one.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--lake {lake.uri}: {there} may not be written; give a folder that may")
+
+
+def _file_on_the_way(place: str) -> Path | None:
+    """The local file that a path leads to or through, which can be no folder; None where there is none."""
+    uri = storage.as_uri(place)
+    if urlsplit(uri).scheme != "file":
+        return None
+    path = Path(storage.filesystem(uri)[1])
+    return next((one for one in (path, *path.parents) if one.is_file()), None)
 
 
 def existing_lake(given: str | None) -> Lake:

@@ -14,6 +14,8 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
+from schemas.errors import NightweaveError
+
 LOOK_EVERY_S = 0.5
 LAST_LINES = 30
 WIDTH = 16
@@ -112,7 +114,7 @@ class StepLines:
 @contextmanager
 def step_lines() -> Iterator[StepLines]:
     """Within it, what this process and those that it starts write goes into a file, and lines are drawn instead. The
-    file is kept, and its end shown, where the night fails."""
+    file is kept where the night fails, and its end shown where the error says too little."""
     number, path = tempfile.mkstemp(prefix="nightweave-night-", suffix=".log")
     sys.stdout.flush()
     terminal, errors = os.fdopen(os.dup(1), "w"), os.fdopen(os.dup(2), "w")
@@ -123,11 +125,12 @@ def step_lines() -> Iterator[StepLines]:
             lines = StepLines(terminal, log)
             with lines.following():
                 yield lines
-        except BaseException:
+        except BaseException as error:
             sys.stdout.flush()
-            with open(path, errors="replace") as whole:
-                terminal.writelines(deque(whole, LAST_LINES))
-            terminal.write(f"\nAll that was said: {path}\n")
+            if not isinstance(error, NightweaveError):  # which has a sentence of its own
+                with open(path, errors="replace") as whole:
+                    terminal.writelines(deque(whole, LAST_LINES))
+            terminal.write(f"\nThe log of all steps: {path}\n")
             raise
         else:
             Path(path).unlink()

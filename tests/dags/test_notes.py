@@ -40,7 +40,7 @@ def test_no_note_is_longer_than_the_database_takes_and_a_persons_is_whole(theirs
 def test_a_run_that_told_nothing_or_is_somebody_elses_has_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
     noted = run()
     monkeypatch.setattr(notes, "_session", lambda _: object())
-    monkeypatch.setattr(notes, "_failures", lambda *_: {})
+    monkeypatch.setattr(notes, "failures", lambda *_: {})
     notes.on_dag_run_failed(noted)
     notes.on_dag_run_success(noted)
     assert noted.note is None

@@ -1,14 +1,18 @@
 """The `nightweave` command: a user's mistake is one line and exit code 2, and is found before any work is done."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from jobs.cli import main
+from jobs.cli import app, main
 from lake.lake import Lake
 from schemas.tables import UserEmbeddings
 from tests.lake.test_lake import NIGHT, embeddings
@@ -34,10 +38,12 @@ def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterator[N
     [
         (["night", "--date", "tomorrow", "--raw", "r", "--lake", "l"], "expected YYYY-MM-DD"),
         (["night", "--date", "2026-11-01", "--lake", "l"], "NIGHTWEAVE_RAW"),
+        (["night", "--date", "2026-11-01", "--lake", "l", "--raw", "nowhere"], "nowhere: no such folder; expected"),
+        (["night", "--date", "2026-11-01", "--lake", "l/file", "--raw", "."], "file is a file; expected a folder"),
         (["night", "--date", "2026-11-01", "--raw", "r", "--lake", "l", "--config", "nosuch"], "embedded"),
         (["query", "SELECT nothing", "--lake", "l"], "cannot be answered"),
         (["query", "CREATE TABLE x AS SELECT 1", "--lake", "l"], "only one SELECT"),
-        (["query", "SELECT 1", "--lake", "l", "--format", "xml"], "table, csv, json, parquet"),
+        (["query", "SELECT 1", "--lake", "l", "--format", "tabel"], "did you mean table? expected one of table, csv"),
         (["report", "--date", "2026-11-01", "--lake", "l"], "nightweave night"),
         (["explain", "--date", "2026-11-01", "--lake", "l", "--user", "u"], "no shelf"),
         (["import", "movielens", "nowhere", "r"], "nowhere"),
@@ -45,7 +51,8 @@ def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterator[N
 )
 def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
     Lake(str(tmp_path / "l")).write(UserEmbeddings, embeddings("ann"), {"date": NIGHT})
-    found = nightweave(*(str(tmp_path / a) if a in ("r", "l", "nowhere") else a for a in arguments))
+    (tmp_path / "l" / "file").touch()
+    found = nightweave(*(str(tmp_path / a) if a in ("r", "l", "l/file", "nowhere") else a for a in arguments))
     assert found.returncode == 2
     assert len(found.stderr.strip().splitlines()) == 1 and expected in found.stderr
 
@@ -53,7 +60,7 @@ def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["nigth", *DAY], "No such command 'nigth'. Did you mean 'night'?"),
+        (["nigth", *DAY], "No such command 'nigth'. Did you mean 'night'"),
         (["step", "claen", *DAY], "No such command 'claen'. Did you mean 'clean'?"),
         (["night", "--dates", "2026-11-01"], "No such option: --dates"),
         (["night"], "Missing option '--date'"),
@@ -62,7 +69,7 @@ def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Pa
         (["step", "train", *DAY, "--no-publish"], "No such option: --no-publish"),
         (["step", "verify", *DAY], "--raw is missing"),
         (["step", "extract", *DAY], "Missing option '--modality'"),
-        (["step", "extract", *DAY, "--modality", "vidoe"], "'vidoe' is not one of 'text', 'image', 'audio', 'video'"),
+        (["step", "extract", *DAY, "--modality", "vidoe"], "'audio', 'video'; did you mean video?"),
         (["step", "reextract", *DAY, "--modality", "text", "--chunk", "0"], "'--chunk': Input should be greater than"),
         (["demo-data", "r", "--items", "many"], "Invalid value for '--items'"),
         (["check-config", "embeded"], "did you mean embedded?"),
@@ -122,7 +129,8 @@ def test_a_place_that_is_no_lake_is_one_line_for_each_command(
         main()
     printed = capsys.readouterr()
     assert ended.value.code == 2 and not printed.out
-    assert len(printed.err.strip().splitlines()) == 1 and f"{place} is no lake: none of its tables" in printed.err
+    reason = "is a file; expected a folder" if place.endswith("file") else "is no lake: none of its tables"
+    assert len(printed.err.strip().splitlines()) == 1 and f"{place} {reason}" in printed.err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
@@ -208,7 +216,7 @@ def test_the_file_that_spark_is_given_is_the_command_line() -> None:
 
 def test_help_and_the_command_line_import_nothing_heavy() -> None:
     code = (
-        "import sys; from jobs.cli import main; sys.argv = ['nightweave', '--help']\n"
+        "import sys; from jobs.cli import app, main; sys.argv = ['nightweave', '--help']\n"
         "try: main()\n"
         "finally: print({'pyspark', 'tensorflow', 'keras', 'airflow', 'duckdb', 'pandas', 'scipy'} & set(sys.modules))"
     )
@@ -259,3 +267,33 @@ def test_demo_data_does_not_write_over_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "raw" / "mine").write_text("x")
     found = nightweave("demo-data", str(tmp_path / "raw"), "--items", "20", "--users", "1")
     assert found.returncode == 2 and "mine" in found.stderr
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All commands and groups of commands below a group, each with its words."""
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, name)
+
+
+def test_every_help_has_an_example_of_its_own_that_can_be_run_and_the_variables_of_its_options() -> None:
+    group = typer.main.get_command(app)
+    found = dict(commands(group))
+    assert {"init", "doctor", "check", "night"} <= {path[0] for path in found}
+    for path, command in found.items():
+        start, _, words = (command.epilog or "").partition("nightweave ")
+        assert start == "Example: ", path
+        *given, last = shlex.split(words)
+        assert (*given, last)[: len(path)] == path
+        if path in found and not hasattr(command, "commands"):
+            command.make_context(path[-1], [*given, last][len(path) :])  # raises where an option or a value is none
+    for option in found["night",].params:
+        if option.name in ("raw", "lake", "config"):
+            assert f"(env: NIGHTWEAVE_{option.name.upper()}" in option.help
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with command_line(monkeypatch, "--version"), pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code and capsys.readouterr().out == f"nightweave {version('nightweave')}\n"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import clean
+from jobs.landing.columns import Columns
 from jobs.landing.raw import Records
 from jobs.runtime.completeness import incomplete
 from jobs.runtime.night import Night, NightError
@@ -184,7 +185,8 @@ def test_a_count_that_differs_from_the_parsers_is_an_error(
     arrived = clean.Arrived([f"items/ds={DATE}/a.jsonl"], [])
     night = bring(tmp_path, "a.jsonl", b'{"item_id": 1}\n{"item_id": 2}\n')
     path = arrived.paths[0]
-    rows = list(clean.read_rows(path, raw=night.raw, fields=frozenset(), record_id="item_id", normalise=dict))
+    reading = clean.Reading(Columns(frozenset(), {}), "item_id", dict)
+    rows = list(clean.read_rows(path, raw=night.raw, reading=reading))
     accounts = [
         {"source": row["source"], "fate": "file" if "counted" in row else "kept"}
         | {name: row.get(name) for name in ("rows", "counted")}
@@ -193,4 +195,4 @@ def test_a_count_that_differs_from_the_parsers_is_an_error(
     schema = pa.schema([("source", pa.string()), ("fate", pa.string()), ("rows", pa.int64()), ("counted", pa.int64())])
     fates = either.rows(pa.Table.from_pylist(accounts, schema), parts=1)
     with pytest.raises(NightError, match="has 2 records, 1 accounted for"):
-        clean._counted(night, "clean_items", arrived, fates)
+        clean.counted(night, "clean_items", arrived, fates)

@@ -16,8 +16,9 @@ import pytest
 
 from features.base import MediaError
 from features.text.bag import BagOfWords
-from jobs.clean import ORIGIN, in_batches, read_rows
+from jobs.clean import ORIGIN, Reading, in_batches, read_rows
 from jobs.landing import records
+from jobs.landing.columns import Columns
 from jobs.landing.raw import Raw, Refusal
 from schemas.config import Clean, Events
 from schemas.tables import Interactions, Items
@@ -124,7 +125,7 @@ def read(raw: Raw, path: str, kind: str) -> list[dict[str, Any]]:
         return records.interaction(record, night=NIGHT, events=Events(), config=Clean()) | {"date": NIGHT}
 
     schema = pa.schema([*(field.with_nullable(True) for field in table.schema), *ORIGIN])
-    rows = read_rows(path, raw=raw, fields=fields, record_id=record_id, normalise=normalise)
+    rows = read_rows(path, raw=raw, reading=Reading(Columns(fields, {}), record_id, normalise))
     *rows, account = [row for batch in in_batches(rows, schema) for row in batch.to_pylist()]
     unknown = any(row["rows"] is None for row in rows)
     assert account["counted"] == (None if unknown else sum(row["rows"] for row in rows))

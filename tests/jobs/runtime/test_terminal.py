@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.runtime.night import NightError
 from jobs.runtime.terminal import StepLines, step_lines
 
 WARNED = "[info     ] 01:00:00 WARNING nightweave.arrival: no data, as declared [airflow.task] loc=x\n"
@@ -53,6 +54,16 @@ def test_the_log_is_kept_and_its_end_shown_where_the_night_fails(capfd: pytest.C
     shown = capfd.readouterr().out
     assert "clean" in shown and "stopped" in shown
     assert "line 99\n" in shown and "line 9\n" not in shown
-    (log,) = re.findall(r"All that was said: (\S+)", shown)
+    (log,) = re.findall(r"The log of all steps: (\S+)", shown)
     assert Path(log).read_text().startswith("line 0\n")
+    Path(log).unlink()
+
+
+def test_an_error_with_a_sentence_of_its_own_is_not_buried_under_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NightError), step_lines():
+        os.write(1, b"a line of the log\n")
+        raise NightError("the night failed in clean: no space")
+    shown = capfd.readouterr().out
+    (log,) = re.findall(r"The log of all steps: (\S+)", shown)
+    assert Path(log).read_text() == "a line of the log\n" and "a line of the log" not in shown
     Path(log).unlink()

@@ -1,0 +1,1 @@
+"""Groups of commands of `nightweave`, and the options that commands share."""
