@@ -1,6 +1,7 @@
 """The `nightweave` command: what people run, and as `nightweave step` the steps of the night that the DAG runs."""
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -299,12 +300,15 @@ def maintenance(
 
 
 @app.command()
-def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Write the night's report: one HTML file that opens offline."""
+def report(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
+    """Write the night's report: one HTML file that opens offline; with RAW, also the pictures of items."""
+    from jobs.landing.raw import Raw
     from jobs.report import write_report
 
+    night, tables = day_of(date_), existing_lake(lake)
+    pictures = Raw(location("raw", raw)) if raw or os.environ.get("NIGHTWEAVE_RAW") else None
     settings = load(config_source(config)).evaluate
-    typer.echo(write_report(existing_lake(lake), day_of(date_), warn_lost_share=settings.warn_lost_share))
+    typer.echo(write_report(tables, night, warn_lost_share=settings.warn_lost_share, raw=pictures))
 
 
 @app.command()

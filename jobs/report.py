@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -141,6 +142,11 @@ def _index(connection: duckdb.DuckDBPyConnection, reported: set[date]) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
+    return _templates().get_template(f"report/{template}").render(format=FORMAT, **values)
+
+
+@cache
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("jobs"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -158,7 +164,7 @@ def _render(template: str, **values: Any) -> str:
         "population_name": lambda in_words: words.name(_POPULATION_OF.get(in_words, in_words)),
         "percent_points": lambda points: [(k / 100, value) for k, value in points],
     }
-    return environment.get_template(f"report/{template}").render(format=FORMAT, **values)
+    return environment
 
 
 _POPULATION_OF = {in_words: population for population, in_words, _ in POPULATIONS.values()}

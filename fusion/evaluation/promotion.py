@@ -95,7 +95,7 @@ class Comparison:
 
 
 _COMPARISON = re.compile(
-    r"(?:with the weights of \S+, )?(?P<population>[^;:]+): (?P<word>holds its own against|WORSE than) "
+    r"(?:with the weights of \S+, )?(?P<population>.+): (?P<word>holds its own against|WORSE than) "
     r"(?P<reference>\S+) \((?P<figure>\S+) (?P<difference>[+-][\d.]+) ± (?P<error>[\d.]+)\)"
 )
 
@@ -108,7 +108,7 @@ def comparisons(verdict: str) -> list[Comparison]:
     [Comparison(population='a', reference='b', figure='ndcg@20', difference=-0.1, standard_error=0.02, holds=False)]
     """
     found = {}
-    for clause in _COMPARISON.finditer(verdict):
+    for clause in filter(None, map(_COMPARISON.fullmatch, verdict.split("; "))):
         name, word, reference, figure, difference, error = clause.groups()
         found[name, reference] = Comparison(
             name, reference, figure, float(difference), float(error), holds=word != "WORSE than"

@@ -39,8 +39,10 @@ SERVED = f"""
     SELECT count(DISTINCT user_id) FILTER (date = $night), count(DISTINCT user_id) FILTER (date = $last)
     FROM recommendations WHERE date IN ($night, $last) AND user_id != '{NEWCOMER}'
 """
-CHANGES = """
-    WITH now AS (SELECT user_id, shelf, item_id FROM recommendations WHERE date = $night),
+CHANGES = f"""
+    WITH now AS (
+        SELECT user_id, shelf, item_id FROM recommendations WHERE date = $night AND user_id != '{NEWCOMER}'
+    ),
     before AS (SELECT user_id, shelf, item_id FROM recommendations WHERE date = $last),
     places AS (
         SELECT user_id, before.item_id IS NULL AS is_new

@@ -204,7 +204,7 @@ def square(
         level: where a dashed level line stands, to compare with.
         dots: the points are marked.
     """
-    edge, inner = 34, SQUARE - 34 - 12
+    edge, inner = 50, SQUARE - 50 - 12
 
     def at(point: tuple[float, float]) -> tuple[float, float]:
         return edge + point[0] / top * inner, 12 + inner - min(point[1], top) / top * inner
@@ -230,7 +230,7 @@ def square(
         if dots:
             shapes += [Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(kind, *p) for p in placed]
     for which, (x, y, turn), words in (
-        ("across", (edge + inner / 2, SQUARE - 1 + 12, ""), across),
+        ("across", (edge + inner / 2, 12 + inner + 30, ""), across),
         ("up", (9, 12 + inner / 2, f"rotate(-90 9 {12 + inner / 2:.0f})"), up),
     ):
         for tongue, word in zip(("en", "zh"), words, strict=True):
@@ -240,7 +240,7 @@ def square(
                 ).format(tongue, which, x, y, turn, word)
             )
     return Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>').format(
-        label, SQUARE, SQUARE + 16, Markup("").join(shapes)
+        label, SQUARE, 12 + inner + 36, Markup("").join(shapes)
     )
 
 

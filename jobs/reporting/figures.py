@@ -7,10 +7,12 @@ from datetime import date
 from typing import Any
 
 import duckdb
+from markupsafe import Markup
 
 from fusion.evaluation.promotion import Comparison, comparisons
 from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, POPULATIONS
 from jobs.reporting.asking import LAST_NIGHTS, ask
+from jobs.reporting.words import name, say
 
 WITHOUT = " without "
 OF_ALL = ("ndcg", "recall", "hit_rate", "precision", "map", "mrr", "auc")
@@ -210,6 +212,12 @@ class Figures:
             and v.k in (self.k, None)
         }
         return [(v.model, [of.get((v.model, m)) for m in (*OF_ALL, *BEYOND)]) for v in population.values]
+
+    def called(self, model: str) -> Markup:
+        """A model's name for people."""
+        if self.model and model == self.model.strategy:
+            return say("tonight's model ({s})", "本夜的模型（{s}）", s=model)
+        return name(model)
 
     def is_baseline(self, model: str) -> bool:
         return is_baseline(model, self.model.strategy if self.model else "")

@@ -202,7 +202,7 @@ def _changes(found: Figures, came: Arrivals) -> Line:
             share=percent(refused / arrived if arrived else 0),
         )
     ]
-    status: Status = "warn" if arrived and refused / arrived > MANY_REFUSED or not arrived else "info"
+    status: Status = "info" if arrived and refused <= MANY_REFUSED * arrived else "warn"
     brought = {"items": items, "new": came.new_items, "events": events, "gone": came.deleted}
     if came.changes is None or came.last_night is None:
         says = say(

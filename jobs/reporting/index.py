@@ -15,7 +15,7 @@ class Glance:
 
     Attributes:
         ours, best: the figure of the model that served, and of the best baseline.
-        served: users with a recommendation, by the account of `recommend`.
+        served: users with shelves of their own.
         items, events, refused: of the records that arrived, how many were kept of each, and refused of both.
         has_report: there is a page to open.
     """
@@ -56,7 +56,7 @@ def glances(
                 night,
                 by_night.get(night),
                 *of.get(night, (None, None)),
-                served=recommend.kept if recommend else 0,
+                served=max(0, recommend.kept - 1) if recommend else 0,  # one is for everybody without a history
                 items=items.kept if items else 0,
                 events=events.kept if events else 0,
                 refused=sum(account.refused for account in (items, events) if account),

@@ -25,7 +25,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "extract_image": ("features of pictures", "图片特征"),
     "extract_audio": ("features of sounds", "声音特征"),
     "extract_video": ("features of films", "视频特征"),
-    "recommend": ("people to be served", "待推荐的用户"),
+    "recommend": ("people to be served, and one row for newcomers", "待推荐的用户（含一行新用户）"),
     "contradictions": ("contradicting modalities (a warning)", "模态互相矛盾（警告）"),
     # populations
     "with_history": ("users with history", "有历史的用户"),
