@@ -70,7 +70,7 @@ def paired_mean(candidate_per_user: NDArray[np.floating], reference_per_user: ND
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Compared:
     """One clause of a verdict: a population's figures of the candidate beside those of a reference.
 
     Attributes:
@@ -100,17 +100,17 @@ _COMPARISON = re.compile(
 )
 
 
-def comparisons(verdict: str) -> list[Comparison]:
+def comparisons(verdict: str) -> list[Compared]:
     """The comparisons that the words of a `Verdict` tell of, one a population and reference; other clauses are left
     out. Where a population was judged again with earlier weights, the later judgement counts.
 
     >>> comparisons("a: WORSE than b (ndcg@20 -0.1000 ± 0.0200); a model serves")
-    [Comparison(population='a', reference='b', figure='ndcg@20', difference=-0.1, standard_error=0.02, holds=False)]
+    [Compared(population='a', reference='b', figure='ndcg@20', difference=-0.1, standard_error=0.02, holds=False)]
     """
     found = {}
     for clause in filter(None, map(_COMPARISON.fullmatch, verdict.split("; "))):
         name, word, reference, figure, difference, error = clause.groups()
-        found[name, reference] = Comparison(
+        found[name, reference] = Compared(
             name, reference, figure, float(difference), float(error), holds=word != "WORSE than"
         )
     return list(found.values())
@@ -163,7 +163,7 @@ def judge(populations: Sequence[Judged], *, figure: str, over_a_judged: bool = F
         else:
             means = {name: paired_mean(population.candidate, each) for name, each in population.references.items()}
             compared = [
-                Comparison(population.name, name, figure, mean.difference, mean.standard_error, mean.not_worse(errors))
+                Compared(population.name, name, figure, mean.difference, mean.standard_error, mean.not_worse(errors))
                 for name, mean in means.items()
             ]
             reasons += map(str, compared)

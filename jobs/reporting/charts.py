@@ -14,6 +14,8 @@ from jobs.reporting.words import both, number, percent
 WIDTH, HEIGHT = 340, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 22
 SQUARE = 280
+CUT = 4
+"""A column that is so many times as high as the next is cut off."""
 FEW = 12
 """Up to so many nights, each has a mark of its own."""
 
@@ -106,26 +108,38 @@ def bar(share: float, kind: str = "") -> Markup:
 def columns(nights: Sequence[date], stacks: Sequence[Sequence[tuple[str, float]] | None], *, label: str) -> Markup:
     """A column a night, each of parts that stand on one another; None where a night has none.
 
+    A column that is far higher than all others, as the first night's often is, is cut off, with its height in numbers
+    beside it, so that the others can be read.
+
     Args:
         label: what it shows, in both languages, for screen readers.
     """
     heights = [sum(value for _, value in stack) if stack else 0 for stack in stacks]
-    highest = max(heights, default=0) or 1
+    *_, second, highest = sorted([0, 0, *heights])
+    cut = second > 0 and highest > CUT * second
+    top = 1.25 * second if cut else highest or 1
     step = (WIDTH - LEFT - RIGHT) / max(1, len(nights))
     wide = min(28.0, step * 0.8)
     drawn = []
-    for place, stack in enumerate(stacks):
-        base = float(HEIGHT - BOTTOM)
+    for place, (stack, height) in enumerate(zip(stacks, heights, strict=True)):
+        base, x = float(HEIGHT - BOTTOM), LEFT + step * place + (step - wide) / 2
+        shrunk = min(1.0, top / height) if height else 1.0
         for name, value in stack or ():
-            tall = value / highest * (HEIGHT - TOP - BOTTOM)
+            tall = value * shrunk / top * (HEIGHT - TOP - BOTTOM)
             base -= tall
-            x = LEFT + step * place + (step - wide) / 2
             drawn.append(
                 Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
                     name, x, base, wide, tall
                 )
             )
-    return _over_nights(nights, drawn, low="0", high=_short(highest), label=label)
+        if shrunk < 1:
+            half = place < len(stacks) / 2
+            drawn.append(
+                Markup('<text x="{:.1f}" y="{}" text-anchor="{}">{} {}</text>').format(
+                    x + wide + 3 if half else x - 3, TOP + 11, "start" if half else "end", "↑", _short(height)
+                )
+            )
+    return _over_nights(nights, drawn, low="0", high=_short(top), label=label)
 
 
 @dataclass(frozen=True)

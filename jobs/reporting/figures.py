@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from markupsafe import Markup
 
-from fusion.evaluation.promotion import Comparison, comparisons
+from fusion.evaluation.promotion import Compared, comparisons
 from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, POPULATIONS
 from jobs.reporting.asking import LAST_NIGHTS, ask
 from jobs.reporting.words import name, say
@@ -84,7 +84,7 @@ class Beside:
 
     ours: Value
     theirs: Value
-    paired: Comparison | None
+    paired: Compared | None
 
     @property
     def loses(self) -> bool:
@@ -149,7 +149,7 @@ class Figures:
         return f"{'nDCG' if self.metric == 'ndcg' else self.metric}@{self.k}"
 
     @property
-    def compared(self) -> list[Comparison]:
+    def compared(self) -> list[Compared]:
         """What the verdict rests on."""
         return comparisons(self.model.verdict) if self.model else []
 
@@ -258,7 +258,7 @@ def figures(connection: duckdb.DuckDBPyConnection, night: date) -> Figures:
     )
 
 
-def _deciding(connection: duckdb.DuckDBPyConnection, night: date, compared: Sequence[Comparison]) -> tuple[str, int]:
+def _deciding(connection: duckdb.DuckDBPyConnection, night: date, compared: Sequence[Compared]) -> tuple[str, int]:
     """The figure that the verdict rests on; without any, nDCG of the longest lists that were judged."""
     if compared and (found := re.fullmatch(r"(\w+)@(\d+)", compared[0].figure)):
         return found[1], int(found[2])
@@ -272,7 +272,7 @@ def _population(
     models: dict[date, Model],
     *,
     night: date,
-    compared: Sequence[Comparison],
+    compared: Sequence[Compared],
     figure: tuple[str, int],
 ) -> Population:
     """The population that a kind of split judges."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from jobs.reporting.arrivals import RECORDS, Arrivals
+from jobs.reporting.arrivals import RECORDS, Arrivals, Changes
 from jobs.reporting.figures import Beside, Figures, Population
 from jobs.reporting.words import name, number, percent, say
 
@@ -159,7 +159,7 @@ def _better_without(found: Figures, modalities: list[str]) -> Markup:
     return say(
         "Tonight's model ranks better without {m} than with all it has ({f} {whole}){how}.",
         "本夜的模型去掉{m}之后反而排得更好（完整时 {f} 为 {whole}）{how}。",
-        m=Markup(", ").join(parts),
+        m=say(", ", "、").join(parts),
         f=found.label,
         whole=number(whole.value),
         how=say("", "") if far else say("; the intervals overlap, so it may be chance", "，区间相交，可能只是偶然"),
@@ -213,17 +213,23 @@ def _changes(found: Figures, came: Arrivals) -> Line:
         return Line(status, says, details)
     changes = came.changes
     says = say(
-        "Since {last}: {items:,} items arrived ({new:,} new, {gone:,} left the catalog) and {events:,} events; "
-        "{share} of the places on shelves are new, for {changed:,} of {users:,} people.",
-        "自 {last} 以来：收到 {items:,} 件物品（新增 {new:,}，下架 {gone:,}）和 {events:,} 条行为；"
-        "{users:,} 人中 {changed:,} 人的推荐有变，{share} 的位置是新的。",
+        "Since {last}: {items:,} items arrived ({new:,} new, {gone:,} left the catalog) and {events:,} events{shelves}.",
+        "自 {last} 以来：收到 {items:,} 件物品（新增 {new:,}，下架 {gone:,}）和 {events:,} 条行为{shelves}。",
         last=came.last_night,
-        share=percent(changes.places_new / changes.places if changes.places else 0),
-        changed=changes.users_changed,
-        users=changes.users,
+        shelves=_shelves(changes) if changes.places else "",
         **brought,
     )
     return Line(status, says, details)
+
+
+def _shelves(changes: Changes) -> Markup:
+    return say(
+        "; {share} of the places on shelves are new, for {changed:,} of {users:,} people",
+        "；{users:,} 人中 {changed:,} 人的推荐有变，{share} 的位置是新的",
+        share=percent(changes.places_new / changes.places),
+        changed=changes.users_changed,
+        users=changes.users,
+    )
 
 
 def _code(word: str) -> Markup:

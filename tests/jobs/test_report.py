@@ -392,3 +392,12 @@ def test_the_nights_at_a_glance(judged: Lake, tmp_path: Path) -> None:
     assert [a["href"] for tag, a in Page(said).tags if tag == "a"] == ["2026-11-02.html", "2026-11-01.html"]
     assert "promoted, loses to a baseline" in said and "0.300" in said
     assert 'href="2026-11-01.html">← 2026-11-01' in page(judged)
+
+
+def test_one_column_far_above_all_others_is_cut_off_and_says_so() -> None:
+    """10 is not above 4 times 5; 100 is: the axis ends at 1.25 times 5."""
+    nights = [BEFORE, NIGHT]
+    both = [charts.columns(nights, [[("kept", high)], [("kept", 5)]], label="x") for high in (10, 100)]
+    assert ["↑ 100" in svg for svg in both] == [False, True]
+    assert [svg.count('height="118.0"') for svg in both] == [1, 1], "the higher one fills the frame"
+    assert 'height="59.0"' in both[0] and 'height="94.4"' in both[1]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.evaluation.promotion import Comparison, Judged, comparisons, judge, paired_mean
+from fusion.evaluation.promotion import Compared, Judged, comparisons, judge, paired_mean
 
 
 def test_by_hand():
@@ -127,6 +127,6 @@ def test_the_words_of_a_verdict_can_be_read_again():
 
 
 def test_of_a_population_that_was_judged_again_the_later_judgement_counts():
-    first = Comparison("new items", "last_promoted", "ndcg@20", -0.2, 0.01, holds=False)
-    again = Comparison("new items", "last_promoted", "ndcg@20", 0.1, 0.01, holds=True)
+    first = Compared("new items", "last_promoted", "ndcg@20", -0.2, 0.01, holds=False)
+    again = Compared("new items", "last_promoted", "ndcg@20", 0.1, 0.01, holds=True)
     assert comparisons(f"{first}; with the weights of stack-0, {again}; too few likes") == [again]
