@@ -178,6 +178,13 @@ class Figures:
         return [v.model.partition(WITHOUT)[2] for v in without if whole and v.value > whole.value]
 
     @property
+    def surely_better_without(self) -> list[str]:
+        """Those of them whose interval does not meet the whole model's."""
+        whole, *without = self.worth or [None]
+        apart = {v.model.partition(WITHOUT)[2] for v in without if whole and v.overlaps(whole) is False}
+        return [modality for modality in self.better_without if modality in apart]
+
+    @property
     def segments(self) -> dict[str, list[tuple[Value, Value | None]]]:
         """Split → the model's figure in each segment, and the best baseline's there."""
         found: dict[str, list[tuple[Value, Value | None]]] = {}

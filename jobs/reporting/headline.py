@@ -83,7 +83,9 @@ def _model(found: Figures, standing: Standing) -> Line:
         )
         for population, version in model.weights_from.items()
     ]
-    status: Status = "warn" if losses or better or not model.promoted or model.weights_from else "ok"
+    # Of five modalities one is often worth less than nothing by chance: it is said, and is no warning for that.
+    warns = losses or found.surely_better_without or not model.promoted or model.weights_from
+    status: Status = "warn" if warns else "ok"
     return _with_standing(Line(status, says, details), standing)
 
 
@@ -155,14 +157,15 @@ def _better_without(found: Figures, modalities: list[str]) -> Markup:
         for v in found.worth[1:]
         if v.model.partition(" without ")[2] in modalities
     ]
-    far = [v for v in found.worth[1:] if v.value > whole.value and v.overlaps(whole) is False]
     return say(
         "Tonight's model ranks better without {m} than with all it has ({f} {whole}){how}.",
         "本夜的模型去掉{m}之后反而排得更好（完整时 {f} 为 {whole}）{how}。",
         m=say(", ", "、").join(parts),
         f=found.label,
         whole=number(whole.value),
-        how=say("", "") if far else say("; the intervals overlap, so it may be chance", "，区间相交，可能只是偶然"),
+        how=say("", "")
+        if found.surely_better_without
+        else say("; the intervals overlap, so it may be chance", "，区间相交，可能只是偶然"),
     )
 
 
@@ -213,7 +216,8 @@ def _changes(found: Figures, came: Arrivals) -> Line:
         return Line(status, says, details)
     changes = came.changes
     says = say(
-        "Since {last}: {items:,} items arrived ({new:,} new, {gone:,} left the catalog) and {events:,} events{shelves}.",
+        "Since {last}: {items:,} items arrived ({new:,} new, {gone:,} left the catalog), and {events:,} events"
+        "{shelves}.",
         "自 {last} 以来：收到 {items:,} 件物品（新增 {new:,}，下架 {gone:,}）和 {events:,} 条行为{shelves}。",
         last=came.last_night,
         shelves=_shelves(changes) if changes.places else "",

@@ -161,6 +161,16 @@ def test_a_model_ahead_of_all_is_good(lake: Lake) -> None:
     assert "a difference of +0.0600 ± 0.0250 on the same users." in says
 
 
+@pytest.mark.parametrize(("without", "word"), [(0.40, "Good"), (0.45, "Look at this")])
+def test_a_modality_that_costs_more_than_chance_is_a_warning(lake: Lake, without: float, word: str) -> None:
+    """Intervals are of ± 0.03: those of 0.38 and 0.40 meet, those of 0.38 and 0.45 do not."""
+    account(lake)
+    model(lake)
+    judge(lake, {("stack", "ndcg", 20): 0.38, ("ease", "ndcg", 20): 0.32, ("stack without text", "ndcg", 20): without})
+    says = section(lake, "In three lines")
+    assert says.startswith(f"{word} Tonight's model") and "ranks better without text" in says
+
+
 def test_figures_are_of_the_model_that_serves(lake: Lake) -> None:
     """The night's model is refused: the last promoted one is held against the baselines, without its own test."""
     account(lake)
