@@ -161,13 +161,13 @@ def _templates() -> Environment:
         "scale_of": _scale,
         "segment_scale": lambda rows: _scale([value for pair in rows for value in pair if value]),
         "population_lines": lambda population: index.lines_of([pair for _, *pair in population.nights]),
-        "population_name": lambda in_words: words.name(_POPULATION_OF.get(in_words, in_words)),
+        "population_name": lambda in_words: words.name(_POPULATION_OF.get(in_words) or in_words),
         "percent_points": lambda points: [(k / 100, value) for k, value in points],
     }
     return environment
 
 
-_POPULATION_OF = {in_words: population for population, in_words, _ in POPULATIONS.values()}
+_POPULATION_OF: dict[str, str] = {in_words: population for population, in_words, _ in POPULATIONS.values()}
 
 
 def _stacks(accounts: Sequence[arrivals.Account | None]) -> list[tuple[tuple[str, int], ...] | None]:

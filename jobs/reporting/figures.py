@@ -174,14 +174,12 @@ class Figures:
     @property
     def better_without(self) -> list[str]:
         """The modalities without which the model ranks better."""
-        whole, *without = self.worth or [None]
-        return [v.model.partition(WITHOUT)[2] for v in without if whole and v.value > whole.value]
+        return [v.model.partition(WITHOUT)[2] for v in self.worth[1:] if v.value > self.worth[0].value]
 
     @property
     def surely_better_without(self) -> list[str]:
         """Those of them whose interval does not meet the whole model's."""
-        whole, *without = self.worth or [None]
-        apart = {v.model.partition(WITHOUT)[2] for v in without if whole and v.overlaps(whole) is False}
+        apart = {v.model.partition(WITHOUT)[2] for v in self.worth[1:] if v.overlaps(self.worth[0]) is False}
         return [modality for modality in self.better_without if modality in apart]
 
     @property

@@ -46,7 +46,7 @@ def headline(found: Figures, came: Arrivals, standing: Standing) -> list[Line]:
 def _model(found: Figures, standing: Standing) -> Line:
     model = found.model
     if model is None:
-        says, status = say("No model was evaluated on this night.", "这一夜没有评估任何模型。"), "bad"
+        says = say("No model was evaluated on this night.", "这一夜没有评估任何模型。")
         return _with_standing(Line("bad", says, []), standing)
     if model.promoted:
         says = say("Tonight's model {m} was promoted and serves.", "本夜的模型 {m} 已上线。", m=_code(model.version))

@@ -154,9 +154,8 @@ def users(connection: duckdb.DuckDBPyConnection, night: date, last: date | None)
     ids = [user_id for (user_id,) in connection.execute(USERS, named).fetchall()]
     shown = {**named, "users": [*ids, NEWCOMER]}
     places = [
-        Place(*first, parts=dict(zip(PARTS, parts, strict=True)), was=was)
-        for *row, was in connection.execute(PLACES, shown).fetchall()
-        for first, parts in [(row[:5], row[5:])]
+        Place(user_id, shelf, rank, item_id, score, dict(zip(PARTS, parts, strict=True)), was)
+        for user_id, shelf, rank, item_id, score, *parts, was in connection.execute(PLACES, shown).fetchall()
     ]
     gone = ask(connection, Gone, GONE, **shown) if last else []
     past = ask(connection, Past, PAST, night=night, users=[*ids, NEWCOMER])
@@ -192,8 +191,9 @@ def neighbours(connection: duckdb.DuckDBPyConnection, night: date) -> list[Neigh
 
 def items_of(users: Iterable[User]) -> set[str]:
     """The items that are on the page with some users."""
-    return {
-        each.item_id
-        for user in users
-        for each in (*user.past, *(p for s in user.shelves for p in (*s.places, *s.gone)))
-    }
+    found: set[str] = set()
+    for user in users:
+        found |= {past.item_id for past in user.past}
+        for shelf in user.shelves:
+            found |= {place.item_id for place in shelf.places} | {gone.item_id for gone in shelf.gone}
+    return found

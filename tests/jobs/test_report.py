@@ -237,7 +237,11 @@ def test_curves_are_drawn(lake: Lake) -> None:
     """The isotonic function gives one value to all of bin 1; other nights stay out of it."""
     account(lake)
     model(lake)
-    points = {("platt_predicted", 10): 0.25, ("platt_observed", 10): 0.5, ("platt_predicted", 2): 0.0625}
+    points: dict[tuple[str, int | None], float] = {
+        ("platt_predicted", 10): 0.25,
+        ("platt_observed", 10): 0.5,
+        ("platt_predicted", 2): 0.0625,
+    }
     points |= {("platt_observed", 2): 0.03125, ("isotonic_predicted", 10): 0.375, ("isotonic_observed", 10): 0.4375}
     points |= {("platt_error", None): 0.125, ("roc", 0): 0.0, ("roc", 100): 1.0, ("pr", 0): 0.5, ("pr", 100): 0.1}
     judge(lake, {("stack", metric, k): value for (metric, k), value in points.items()})
