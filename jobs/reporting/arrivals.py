@@ -20,10 +20,14 @@ ACCOUNTS = f"""
     ORDER BY date, list_position(['clean_items', 'clean_interactions', 'clean_media'], step) NULLS LAST, step
 """
 REFUSALS = """
+    WITH refused AS (
+        SELECT *, row_number() OVER (PARTITION BY stage, reason ORDER BY source, position, record_id) AS place
+        FROM quarantine WHERE date = $night
+    )
     SELECT stage, reason, sum(coalesce(rows, 1)) AS n,
-        list({'source': source, 'position': position, 'record_id': record_id, 'detail': detail}
-             ORDER BY source, position)[1:$examples]
-    FROM quarantine WHERE date = $night GROUP BY stage, reason ORDER BY n DESC, stage, reason LIMIT $reasons
+        list({'source': source, 'position': position, 'record_id': record_id, 'detail': detail} ORDER BY place)
+            FILTER (place <= $examples)
+    FROM refused GROUP BY stage, reason ORDER BY n DESC, stage, reason LIMIT $reasons
 """
 UNKNOWN = """
     SELECT step, entry.key, entry.value FROM (

@@ -18,7 +18,6 @@ MOST = 2000
 DRAWS = 200
 RARE = 0.99
 """Which of the draws without drift is the threshold."""
-DUPLICATES_SHOWN = 6
 
 COVERAGE = f"""
     SELECT date, modality, count(*), any_value(items) FROM (
@@ -38,12 +37,13 @@ KEYS = {
 }
 VECTORS = """
     WITH contents AS (SELECT content_key, min(date) = $night AS is_new FROM ({keys}) GROUP BY content_key),
-    encoded AS (
-        SELECT encoder, content_key, is_new, vector FROM features_{modality} JOIN contents USING (content_key)
-        WHERE encoder IN (SELECT encoder FROM features_{modality} JOIN contents USING (content_key) WHERE is_new)
+    encoded AS (SELECT encoder, content_key, is_new FROM features_{modality} JOIN contents USING (content_key)),
+    compared AS (
+        SELECT * FROM encoded WHERE encoder IN (SELECT encoder FROM encoded WHERE is_new)
         QUALIFY row_number() OVER (PARTITION BY encoder, is_new ORDER BY content_key) <= $most
     )
-    SELECT encoder, is_new, list(vector ORDER BY content_key) FROM encoded GROUP BY encoder, is_new ORDER BY encoder
+    SELECT encoder, is_new, list(vector ORDER BY content_key)
+    FROM features_{modality} JOIN compared USING (encoder, content_key) GROUP BY encoder, is_new ORDER BY encoder
 """
 DUPLICATES = """
     WITH pictures AS (
