@@ -1,8 +1,8 @@
 """The night's report: one HTML file that opens offline, and a page of the nights at a glance."""
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -218,8 +218,11 @@ def _reported(lake: Lake) -> set[date]:
 
     filesystem, root = storage.filesystem(lake.uri)
     found = filesystem.get_file_info(FileSelector(f"{root}/{FOLDER}", allow_not_found=True))
-    matches = [re.fullmatch(r"(\d{4}-\d{2}-\d{2})\.html", info.base_name) for info in found]
-    return {date.fromisoformat(match[1]) for match in matches if match}
+    nights: set[date] = set()
+    for info in found:
+        with suppress(ValueError):  # `index.html`, and whatever else is there
+            nights.add(date.fromisoformat(info.base_name.removesuffix(".html")))
+    return nights
 
 
 def run(night: Night) -> None:
