@@ -1,5 +1,6 @@
 """The `nightweave` command: what people run, and as `nightweave step` the steps of the night that the DAG runs."""
 
+import os
 import sys
 from datetime import UTC, datetime
 from getpass import getuser
@@ -268,13 +269,17 @@ def maintenance(
         typer.echo(done.words(dry_run=dry_run))
 
 
-@app.command(epilog=example("report --date 2026-11-01 --lake LAKE"))
-def report(date_: DateOption, lake: LakeOption = None, config: ConfigOption = None) -> None:
-    """Write the night's report: one HTML file that opens offline."""
+@app.command(epilog=example("report --date 2026-11-01 --raw RAW --lake LAKE"))
+def report(date_: DateOption, raw: RawOption = None, lake: LakeOption = None, config: ConfigOption = None) -> None:
+    """Write the night's report: one HTML file that opens offline; with RAW, also the pictures of items."""
+    from jobs.landing.raw import Raw
     from jobs.report import write_report
 
+    night = day_of(date_)
+    tables = staging.as_of(existing_lake(lake), night)
+    pictures = Raw(location("raw", raw)) if raw or os.environ.get("NIGHTWEAVE_RAW") else None
     settings = load(config_source(config)).evaluate
-    typer.echo(write_report(existing_lake(lake), day_of(date_), warn_lost_share=settings.warn_lost_share))
+    typer.echo(write_report(tables, night, warn_lost_share=settings.warn_lost_share, raw=pictures))
 
 
 @app.command(epilog=example("explain --date 2026-11-01 --lake LAKE --user user-00007 --places 3"))

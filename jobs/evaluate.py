@@ -31,9 +31,10 @@ from fusion.models.scorer import scorer, scorers
 from jobs.modelling import artifacts
 from jobs.modelling.coverage import Coverage, check_coverage
 from jobs.modelling.dataset import Dataset, load
-from jobs.modelling.earlier_models import BEST_PROMOTED, LAST_PROMOTED, Stored, promoted_before
+from jobs.modelling.earlier_models import Stored, promoted_before
 from jobs.modelling.embeddings import embed
 from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
+from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, POPULATIONS
 from jobs.runtime.night import Night
 from lake import provenance
 from schemas.table import MEDIA, MODALITIES
@@ -42,14 +43,6 @@ from schemas.tables import Metrics, Models
 log = logging.getLogger("nightweave.evaluate")
 
 POPULARITY = "popularity"
-LAST_WEIGHTS = "last_weights"
-"""The night's model with the last promoted one's weights for the populations that it was refused for."""
-POPULATIONS: Mapping[Kind, tuple[Population, str, str]] = {
-    "per_user": ("with_history", "users with history", "all"),
-    "cold_items": ("new_items", "new items", "all"),
-    "global_time": ("without_history", "users without history", "cold_users"),
-}
-"""Kind of split → the population that is judged on it, in words, and its segment."""
 OF_HISTORY, OF_CONTENT = ("item_knn", "ease", "ials"), tuple(f"{modality}_neighbours" for modality in MEDIA)
 """The baselines that are evaluated beside popularity: of items that are known, and of new ones."""
 

@@ -15,7 +15,9 @@ TASK = "report"
 PREFIX = "/nightweave"
 # The page holds titles of the catalog: nothing in it may run, load or ask as the person who looks at it.
 HEADERS = {
-    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
+    ),
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -50,18 +52,29 @@ def _application() -> Any:
     application = FastAPI(title="Reports", docs_url=None, redoc_url=None, openapi_url=None)
     may_read = Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=DAG))
 
-    @application.get("/reports/{night}", dependencies=[may_read])
-    def report(night: date) -> Response:
-        found = _read(night)
+    def page(name: str, missing: str) -> Response:
+        found = _read(name)
         if found is None:
-            raise HTTPException(404, f"no report of the night {night}; `nightweave report --date {night}` writes it")
+            raise HTTPException(404, missing)
         return Response(found, media_type="text/html; charset=utf-8", headers=HEADERS)
+
+    # Pages link to one another by the names of their files. The first path that fits is taken; of two decorators the
+    # lower one comes first.
+    @application.get("/reports/index.html", dependencies=[may_read])
+    def index() -> Response:
+        return page("index", "no report was written yet")
+
+    @application.get("/reports/{night}", dependencies=[may_read])
+    @application.get("/reports/{night}.html", dependencies=[may_read])
+    def report(night: date) -> Response:
+        missing = f"no report of the night {night}; `nightweave report --date {night}` writes it"
+        return page(night.isoformat(), missing)
 
     return application
 
 
-def _read(night: date) -> bytes | None:
-    """The page as it is in LAKE; None where there is none.
+def _read(name: str) -> bytes | None:
+    """A page as it is in LAKE, by its name without the suffix; None where there is none.
 
     Raises:
         UserError: the environment does not say where LAKE is.
@@ -73,7 +86,7 @@ def _read(night: date) -> bytes | None:
 
     store, root = filesystem(Lake(location("lake", None)).uri)
     try:
-        with store.open_input_stream(f"{root}/reports/{night}.html") as file:
+        with store.open_input_stream(f"{root}/reports/{name}.html") as file:
             return file.read()
     except FileNotFoundError:
         return None

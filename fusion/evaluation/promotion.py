@@ -1,5 +1,6 @@
 """Promotion: a non-inferiority test of a model against references, on the figures of the same users."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,6 +76,53 @@ def paired_mean(candidate_per_user: NDArray[np.floating], reference_per_user: ND
     return PairedMean(float(difference.mean()), error)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """One clause of a verdict: a population's figures of the candidate beside those of a reference.
+
+    Attributes:
+        population, reference: their names.
+        figure: such as `ndcg@20`.
+        difference, standard_error: as of `PairedMean`; a clause has four decimals of each.
+        holds: whether the candidate holds its own.
+    """
+
+    population: str
+    reference: str
+    figure: str
+    difference: float
+    standard_error: float
+    holds: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.population}: {'holds its own against' if self.holds else 'WORSE than'} {self.reference} "
+            f"({self.figure} {self.difference:+.4f} ± {self.standard_error:.4f})"
+        )
+
+
+_COMPARISON = re.compile(
+    r"(?:with the weights of \S+, )?(?P<population>.+): (?P<word>holds its own against|WORSE than) "
+    r"(?P<reference>\S+) \((?P<figure>\S+) (?P<difference>[+-][\d.]+) ± (?P<error>[\d.]+)\)"
+)
+
+
+def comparisons(verdict: str) -> list[Compared]:
+    """The comparisons that the words of a `Verdict` tell of, one a population and reference; other clauses are left
+    out. Where a population was judged again with earlier weights, the later judgement counts.
+
+    >>> comparisons("a: WORSE than b (ndcg@20 -0.1000 ± 0.0200); a model serves")
+    [Compared(population='a', reference='b', figure='ndcg@20', difference=-0.1, standard_error=0.02, holds=False)]
+    """
+    found = {}
+    for clause in filter(None, map(_COMPARISON.fullmatch, verdict.split("; "))):
+        name, word, reference, figure, difference, error = clause.groups()
+        found[name, reference] = Compared(
+            name, reference, figure, float(difference), float(error), holds=word != "WORSE than"
+        )
+    return list(found.values())
+
+
 MIN_USERS = 10
 """With figures of fewer users nothing is known of a population."""
 
@@ -121,14 +169,13 @@ def judge(populations: Sequence[Judged], *, figure: str, over_a_judged: bool = F
             reasons.append(f"{population.name}: not judged, {len(population.candidate)} users of at least {MIN_USERS}")
         else:
             means = {name: paired_mean(population.candidate, each) for name, each in population.references.items()}
-            holds = {name: mean.not_worse(errors) for name, mean in means.items()}
-            reasons += [
-                f"{population.name}: {'holds its own against' if holds[name] else 'WORSE than'} {name} "
-                f"({figure} {mean.difference:+.4f} ± {mean.standard_error:.4f})"
+            compared = [
+                Compared(population.name, name, figure, mean.difference, mean.standard_error, mean.not_worse(errors))
                 for name, mean in means.items()
             ]
             close |= any(mean.slightly_worse for mean in means.values())
-            if not all(holds.values()):
+            reasons += map(str, compared)
+            if not all(each.holds for each in compared):
                 refused.append(population.name)
     may_serve = not refused
     if over_a_judged and not known:

@@ -7,12 +7,11 @@ import pyarrow.compute as pc
 
 from fusion.models.registry import STRATEGIES
 from jobs.modelling import artifacts
+from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED
 from jobs.runtime.night import Night
 from schemas.tables import Models
 
 log = logging.getLogger("nightweave.evaluate")
-
-LAST_PROMOTED, BEST_PROMOTED = "last_promoted", "best_promoted"
 
 
 @dataclass(frozen=True)

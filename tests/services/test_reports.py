@@ -42,6 +42,8 @@ def test_nothing_else_is_given_out_and_nothing_without_a_login(running: Airflow,
     reports, viewer = f"{running.url}/nightweave/reports", running.log_in("viewer")
     assert requests.get(f"{reports}/{NIGHT}", timeout=60).status_code == 401
     assert viewer.get(f"{reports}/2020-01-01", timeout=60).status_code == 404
+    assert viewer.get(f"{reports}/{NIGHT}.html", timeout=60).content == page, "as pages link to one another"
+    assert viewer.get(f"{reports}/index.html", timeout=60).status_code == 404
     for other in ("..%2fitems", "%2e%2e/items", "items"):
         answer = viewer.get(f"{reports}/{other}", timeout=60)
         assert "none of the reports" not in answer.text and answer.content != page

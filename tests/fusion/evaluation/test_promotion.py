@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fusion.evaluation.promotion import Judged, judge, paired_mean
+from fusion.evaluation.promotion import Compared, Judged, comparisons, judge, paired_mean
 
 
 def test_by_hand():
@@ -113,3 +113,20 @@ def test_the_populations_that_a_model_was_refused_for_are_named():
     worse = population(SAME, popularity=SAME - 0.1, last_promoted=SAME + 0.1)
     assert judge([fine, unknown, worse], figure="ndcg@20").refused == ("users without history", "new items")
     assert judge([fine], figure="ndcg@20").refused == ()
+
+
+def test_the_words_of_a_verdict_can_be_read_again():
+    better = Judged("users with history", SAME, {"popularity": SAME - 0.1, "last_promoted": SAME + 0.1}, 3)
+    verdict = judge([better, population(None)], figure="ndcg@20")
+    found = comparisons(str(verdict))
+    assert [(c.population, c.reference, c.difference, c.holds) for c in found] == [
+        ("users with history", "popularity", pytest.approx(0.1), True),
+        ("users with history", "last_promoted", pytest.approx(-0.1), False),
+    ]
+    assert [str(c) for c in found] == list(verdict.reasons[:2])
+
+
+def test_of_a_population_that_was_judged_again_the_later_judgement_counts():
+    first = Compared("new items", "last_promoted", "ndcg@20", -0.2, 0.01, holds=False)
+    again = Compared("new items", "last_promoted", "ndcg@20", 0.1, 0.01, holds=True)
+    assert comparisons(f"{first}; with the weights of stack-0, {again}; too few likes") == [again]

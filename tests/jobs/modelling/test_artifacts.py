@@ -11,7 +11,8 @@ from fusion.models import registry
 from fusion.models.content import Content
 from jobs.modelling import artifacts
 from jobs.modelling.artifacts import StoredModelError
-from jobs.modelling.earlier_models import LAST_PROMOTED, promoted_before
+from jobs.modelling.earlier_models import promoted_before
+from jobs.modelling.populations import LAST_PROMOTED
 from jobs.runtime.night import Night
 from lake.lake import Lake, LakeError
 from schemas.features import VectorBlock
