@@ -16,9 +16,10 @@ import pytest
 from jobs.demo import write_catalog
 from jobs.run_dag import LOCAL_SPARK
 from jobs.runtime.spark_environment import spark_environment
+from lake import staging
 from lake.lake import Lake
 from schemas.features import FEATURES
-from schemas.tables import TABLES, Recommendations
+from schemas.tables import BY_NIGHT, TABLES, Recommendations
 from tests.dags.test_alerts import webhook
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(2400)]
@@ -101,15 +102,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
 
 
-def test_each_table_has_an_event_of_the_task_that_wrote_it(place: Place) -> None:
+def test_each_table_has_an_event_of_the_task_by_which_readers_see_it(place: Place) -> None:
     writers: dict[str, set[str]] = {}
     for table, task, _ in place.events():
         writers.setdefault(table, set()).add(task)
-    assert writers.keys() == TABLES.keys()
-    assert writers["recommendations"] == {"recommend"}
     modalities = ("text", "image", "audio", "video")
-    assert [writers[f"features_{modality}"] for modality in modalities] == [{f"extract_{m}"} for m in modalities]
-    assert writers["quarantine"] == {"clean", "train", *(f"extract_{modality}" for modality in modalities)}
+    extracted = {f"features_{modality}": {f"extract_{modality}"} for modality in modalities}
+    assert writers == {table.name: {"publish"} for table in BY_NIGHT} | extracted
 
 
 def test_the_last_event_of_a_table_has_its_version_and_rows(place: Place) -> None:
@@ -129,14 +128,12 @@ def test_lineage_names_the_tables_that_each_task_reads_and_writes(place: Place) 
         if event["eventType"] == "COMPLETE":
             sides = ([Path(d["name"]) for d in event.get(side, [])] for side in ("inputs", "outputs"))
             ended[event["job"]["name"]] = [{path.relative_to(place.folder).as_posix() for path in s} for s in sides]
-    assert ended["nightly_recommendations.clean"] == [
-        {"raw/items", "raw/interactions", "raw/vectors"},
-        {f"tables/{name}" for name in ("items", "interactions", "given_vectors", "quarantine", "ledger")},
-    ]
+    assert ended["nightly_recommendations.clean"] == [{"raw/items", "raw/interactions", "raw/vectors"}, set()]
     assert ended["nightly_recommendations.recommend"] == [
         {f"tables/{name}" for name in ("item_embeddings", "user_embeddings", "interactions")},
-        {f"tables/{name}" for name in ("recommendations", "similar_items", "ledger")},
+        set(),
     ]
+    assert ended["nightly_recommendations.publish"] == [set(), {f"tables/{table.name}" for table in BY_NIGHT}]
 
 
 @pytest.mark.usefixtures("at_length")
@@ -145,14 +142,16 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     rows = {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()}
     told = place.night(FIRST, "--force-extraction", "--skip-publishing")
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
-    assert f"publishing is skipped: nothing of the night {FIRST} is published" in told.stdout
-    assert "recommend" not in {line.split(" ")[0] for line in told.stdout.splitlines()}
+    assert f"skip_publishing is set: {FIRST} stays staged" in told.stdout
+    assert staging.passed_audit(place.lake, FIRST)
     after = place.versions()
     assert {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()} == rows
     assert all(after[store.name] == before[store.name] + 1 for store in FEATURES.values())
-    kept = ("metrics", "models", "item_embeddings", "user_embeddings", "recommendations", "similar_items")
+    kept = [table.name for table in BY_NIGHT]
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
-    assert not {table for table, *_ in place.events()[events:]} & set(kept)
+    assert not {extra["version"] - before[name] for name, _, extra in place.events()[events:] if name in kept} - {0}
+    discarded = place.run("-m", "jobs.cli", "discard", "--date", FIRST, "--lake", "tables")
+    assert discarded.returncode == 0 and not staging.nights(place.lake)
 
 
 @pytest.mark.usefixtures("at_length")

@@ -88,8 +88,8 @@ def test_three_nights_at_a_time_leave_the_rows_of_nights_one_by_one(forwards: Fi
 def test_nights_are_cleaned_and_extracted_side_by_side_and_trained_one_after_another(forwards: Filled) -> None:
     for earlier, later in pairwise(NIGHTS):
         assert forwards.span(later, "clean")[0] < forwards.span(earlier, "train")[0]
-        assert forwards.span(later, "extract_text")[0] < forwards.span(earlier, "recommend")[1]
-        assert forwards.span(later, "train")[0] >= forwards.span(earlier, "recommend")[1]
+        assert forwards.span(later, "extract_text")[0] < forwards.span(earlier, "publish")[1]
+        assert forwards.span(later, "train")[0] >= forwards.span(earlier, "publish")[1]
 
 
 def some_run_that_extracted_texts(running: Airflow) -> str:
@@ -118,7 +118,7 @@ def test_reprocessing_complete_nights_through_the_api_changes_no_row(forwards: F
     before = rows(forwards.lake)
     again = fill(running, forwards.lake, Backfill("api", active=3, backwards=False), reprocess="completed")
     assert all_green(again), again.states
-    assert again.span(NIGHTS[0], "clean")[0] > forwards.span(NIGHTS[2], "recommend")[1], "nothing ran again"
+    assert again.span(NIGHTS[0], "clean")[0] > forwards.span(NIGHTS[2], "publish")[1], "nothing ran again"
     assert rows(forwards.lake) == before
 
 
