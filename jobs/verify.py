@@ -127,6 +127,7 @@ def findings(lake: Lake, night: str | None = None) -> tuple[int, list[Finding]]:
 
     Raises:
         UserError: there is no lake.
+        DamageError: what the night rests on of earlier nights is damaged.
     """
     check_lake(lake)
     damages = Damages.find(lake, night)
@@ -134,7 +135,7 @@ def findings(lake: Lake, night: str | None = None) -> tuple[int, list[Finding]]:
     intact = damages.intact(lake)
     replaced = replaced_since(lake, without=damages.logs, night=night)
     for tables, instead in _looks(lake, night):
-        with views.connect(lake, instead=intact | instead) as connection:
+        with views.connect(lake, instead=intact | instead) as connection, views.naming_damage(lake):
             connection.register(REPLACED_SINCE, replaced)
             for table in tables:
                 for check in table.all_checks():

@@ -231,7 +231,7 @@ def test_a_model_is_read_by_the_strategy_that_the_table_names(
     lake = Lake(str(tmp_path / "lake"))
     monkeypatch.setattr(artifacts, "encoders_of", lambda *_: {})
     monkeypatch.setattr(artifacts, "load", lambda *_: None)
-    known = {"promoted": True, "judged": True, "weights_from": [], "path": "artifacts/a"}
+    known = {"promoted": True, "judged": True, "close": False, "weights_from": [], "path": "artifacts/a"}
     row = {field.name: "x" for field in Models.schema} | known
     models = [
         row | {"date": date(2026, 11, 1), "model_version": "oddly-named", "strategy": "stack"},

@@ -194,10 +194,11 @@ def test_whether_there_is_a_lake(three: Lake, tmp_path: Path) -> None:
 
 
 def test_parquet_of_the_lake_is_read_in_one_place() -> None:
-    """The one that checks pages. What lands in RAW has a reader of its own, which checks them too."""
+    """The one that checks pages. What lands in RAW has a reader of its own, which checks them too; the SQL of
+    `warehouse` is for DuckDB's own reader, elsewhere."""
     unchecked = re.compile(r"\b(read_table|ParquetFile|ParquetDataset|read_parquet)\(")
     root = Path(__file__).resolve().parents[2]
     files = [path for room in ("lake", "jobs") for path in (root / room).rglob("*.py") if "landing" not in path.parts]
     assert len(files) > 50
     reading = [path.name for path in files if unchecked.search(path.read_text("utf-8"))]
-    assert reading == ["parquet.py"]
+    assert sorted(reading) == ["parquet.py", "warehouse.py"]

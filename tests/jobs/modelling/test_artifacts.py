@@ -35,7 +35,12 @@ def stored(night: Night, date: str) -> Path:
     model = Content()
     model.fit(catalog, history, seed=1)
     artifacts.save(night, made, {artifacts.SERVED: model}, encoders=ENCODERS)
-    row = {field.name: "x" for field in Models.schema} | {"promoted": True, "judged": True, "path": made.path}
+    row = {field.name: "x" for field in Models.schema} | {
+        "promoted": True,
+        "judged": True,
+        "close": False,
+        "path": made.path,
+    }
     row |= {"model_version": made.model_version, "best_so_far": made.model_version}
     row |= {"strategy": "content", "weights_from": []}
     row["date"] = np.datetime64(date).item()
