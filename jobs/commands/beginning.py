@@ -69,7 +69,7 @@ def check_raw(
     """Say what a night would refuse, column by column, without a night; exit code 1 if the night would fail."""
     from jobs.setup.check import check_landing_zone
 
-    logging.getLogger("nightweave").setLevel(logging.ERROR)  # what is warned of is in the answer
+    logging.getLogger("nightweave").addHandler(logging.NullHandler())  # what is warned of is in the answer
     report = check_landing_zone(
         location("raw", place or raw), date_=date_, config=load(config_source(config)), media=media
     )
