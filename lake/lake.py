@@ -496,7 +496,8 @@ class FileWriter:
         self._table = table
         self._filesystem, self._root = lake.filesystem(table)
         self._folder = "/".join(f"{column}={partition[column]}" for column in table.partition_by)
-        self._path = f"{self._folder}/part-{uuid.uuid4().hex}.parquet"
+        name = f"part-{uuid.uuid4().hex}.parquet"
+        self._path = f"{self._folder}/{name}" if self._folder else name
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
         self._width: int | None = None

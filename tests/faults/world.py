@@ -54,7 +54,7 @@ def undisturbed(folder: Path, *, seed: int, nights: int = 1, under_spark: bool =
         for step in STEPS:
             before = place.files()
             seconds = place.must(step, night)
-            marks[step] = Mark(seconds, place.files() - before, rows_of(place.made(night)))
+            marks[step] = Mark(seconds, max(0, place.files() - before), rows_of(place.made(night)))
         world.nights.append(marks)
         shutil.copytree(place.lake, world.snapshot(number))
     return world
