@@ -13,6 +13,7 @@ import pytest
 
 from lake.lake import Lake
 from schemas.features import FEATURES
+from schemas.tables import Published
 from tests.jobs.nights import contents
 from tests.services.airflow import Airflow
 from tests.services.backfills import MATRIX, PATIENCE_S, SCREENSHOTS, Backfill
@@ -23,9 +24,11 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(3600)]
 
 
 def rows(lake: Lake) -> dict[str, list[str]]:
-    """Every row of every table, and of every model file its hash. A feature row's date is the one thing that the order
-    of nights may change."""
+    """Every row of every table, and of every model file its hash. The order of nights may change two things: a feature
+    row's date, and at which versions of its tables a night was published."""
     found = contents(lake)
+    told = ["number", "date", "action", "actor", "reason", "audited", "model_version"]
+    found[Published.name] = [repr(row) for row in lake.read(Published, columns=told).sort_by("number").to_pylist()]
     for table in FEATURES.values():
         columns = [column for column in table.schema.names if column != "date"]
         found[table.name] = sorted(map(repr, lake.read(table, columns=columns).to_pylist()))
