@@ -19,9 +19,9 @@ from jobs.extraction.parts import File, Part, Parts
 from jobs.runtime.engines import EngineFor, engines
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night
-from lake.lake import StagedFile
 from lake.rewrite import put
 from lake.scratch import Scratch, scratch
+from lake.writer import StagedFile
 from schemas.features import FEATURES
 from schemas.table import Medium
 from schemas.tables import GivenVectors, Ledger, Quarantine

@@ -70,7 +70,7 @@ def write_report(
 def _standing(lake: Lake, night: date) -> Standing:
     """Whether readers see the night, as far as `published` and what is staged tell."""
     if staging.parts(lake, str(night)):
-        passed = staging.passed_audit(lake, str(night))
+        passed = staging.passed_audit(lake, str(night), staging.parts(lake, str(night)))
         why = {None: "it was not audited", False: "it failed its audit", True: "it passed its audit and is left staged"}
         return Standing(False, why[passed])
     of_night = [change for change in publication.history(lake) if change.date == night]

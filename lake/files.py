@@ -9,7 +9,8 @@ import pyarrow.fs as pafs
 
 from lake import storage
 from lake.damage import words
-from lake.lake import Lake, LakeError
+from lake.errors import LakeError
+from lake.lake import Lake
 
 
 def write_whole(filesystem: pafs.FileSystem, path: str, data: bytes) -> None:

@@ -4,28 +4,25 @@ Files are written first, wherever the writer runs, and are not part of the table
 made for exactly one version of the table; if another writer commits first, it is made again for that writer's version.
 """
 
-import json
-import random
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 
 from lake import damage, parquet, storage
+from lake.commits import added, attempts, commit, live_files, mark, marks, removed
 from lake.damage import Damage
+from lake.errors import DamageError, LakeError
+from lake.writer import FileWriter, StagedFile
 from schemas.errors import NightweaveError
 from schemas.table import Table
 from schemas.tables import TABLES
@@ -34,28 +31,8 @@ if TYPE_CHECKING:
     # Its import brings pandas along, seconds that Spark's workers need not pay.
     from pyarrow.dataset import Dataset
 
-COMMIT_ATTEMPTS = 50
 STAGED = "staged"
 """The folder of LAKE that lists what runs of nights have made and nobody reads yet (`lake.staging`)."""
-
-
-class LakeError(NightweaveError):
-    """A table cannot be read or written; the message names the table and the cause."""
-
-
-class DamageError(LakeError):
-    """A table's log or one of its live files is missing or damaged; the message names table, file and what to do."""
-
-    exit_code: ClassVar[int] = 1
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """A Parquet file that no commit names yet. `path` is relative to its table."""
-
-    path: str
-    size: int
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -212,9 +189,9 @@ class Lake:
                 file.write(batch)
         return file.staged
 
-    def writer(self, table: type[Table], partition: Mapping[str, str]) -> "FileWriter":
+    def writer(self, table: type[Table], partition: Mapping[str, str]) -> FileWriter:
         """Return a context manager that writes rows of one partition, batch by batch, to one Parquet file."""
-        return FileWriter(self, table, partition)
+        return FileWriter(*self.filesystem(table), table, partition)
 
     def replace(
         self,
@@ -234,25 +211,14 @@ class Lake:
         Raises:
             LakeError: other writers committed first too often.
         """
-        actions: list[AddAction | RemoveAction] = [add_action(file, partition) for file in files]
-        filters = [(column, "=", value) for column, value in partition.items()]
-        for _ in attempts():
-            try:
-                delta = self.current(table)
-                marks = [Transaction(mark(partition), delta.version() + 1)]
-                marks += [Transaction(mark(partition, source), read) for source, read in (made_from or {}).items()]
-                delta.create_write_transaction(
-                    actions,
-                    "overwrite",
-                    delta.schema(),
-                    list(table.partition_by),
-                    filters,
-                    commit_properties=CommitProperties(max_commit_retries=0, app_transactions=marks),
-                )
-            except CommitFailedError:
-                continue
-            return delta.version() + 1
-        raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
+        files = list(files)
+        for _ in attempts(table.name):
+            delta = self.current(table)
+            version = delta.version() + 1
+            kept = marks(partition, version, made_from)
+            if commit(delta, table.partition_by, added(files, partition), replaced=partition, marks=kept):
+                break
+        return version
 
     def made_from(self, table: type[Table], partition: Mapping[str, str]) -> dict[str, int]:
         """Return name → version of the tables that a partition was made from, as `replace` was given it.
@@ -283,20 +249,9 @@ class Lake:
         Returns: whether the commit was made; it is not where another writer has made one since `version`, since that
             may have removed `gone` already.
         """
-        now = int(time.time() * 1000)
-        actions: list[AddAction | RemoveAction] = [add_action(f, partition, data_change=data_change) for f in files]
-        actions += [RemoveAction(path, data_change, now, partition_values=dict(partition)) for path in gone]
-        try:
-            version.create_write_transaction(
-                actions,
-                "append",
-                version.schema(),
-                list(table.partition_by),
-                commit_properties=CommitProperties(max_commit_retries=0),
-            )
-        except CommitFailedError:
-            return False
-        return True
+        adds = added(files, partition, data_change=data_change)
+        removes = removed(gone, partition, data_change=data_change)
+        return commit(version, table.partition_by, [*adds, *removes])
 
     def append_new(self, table: type[Table], files: Iterable[StagedFile], partition: Mapping[str, str]) -> int:
         """Add the rows of `files` whose key the partition lacks, in one commit.
@@ -314,25 +269,14 @@ class Lake:
             return 0
         same_partition = reduce(and_, (pc.field(column) == value for column, value in partition.items()))
         (key,) = (column for column in table.key if column not in partition)
-        for _ in attempts():
-            try:
-                delta = self.current(table)
-                with self.naming_damage(table):
-                    present = self.at(table, delta).to_table(filter=same_partition, columns=[key])[key]
-                files = self._without(table, files, key, present, partition)
-                if not files:
-                    return 0
-                delta.create_write_transaction(
-                    [add_action(file, partition) for file in files],
-                    "append",
-                    delta.schema(),
-                    list(table.partition_by),
-                    commit_properties=CommitProperties(max_commit_retries=0),
-                )
-            except CommitFailedError:
-                continue
-            return sum(file.rows for file in files)
-        raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
+        for _ in attempts(table.name):
+            delta = self.current(table)
+            with self.naming_damage(table):
+                present = self.at(table, delta).to_table(filter=same_partition, columns=[key])[key]
+            files = self._without(table, files, key, present, partition)
+            if not files or commit(delta, table.partition_by, added(files, partition)):
+                break
+        return sum(file.rows for file in files)
 
     def write(
         self,
@@ -368,24 +312,26 @@ class Lake:
         Raises:
             LakeError: a column was added to the schema that may not be null.
         """
-        delta = self.delta(table)
-        if delta is None:
-            return DeltaTable.create(
-                self.table_uri(table),
-                schema=table.commented(),
-                partition_by=list(table.partition_by),
-                mode="ignore",
-                name=table.name,
-                description=table.grain(),
-                storage_options=storage.delta_options(self.uri),
-            )
-        if later := _later_columns(table, delta):
-            delta.alter.add_columns(
-                Schema.from_arrow(pa.schema(map(table.commented().field, (field.name for field in later)))).fields,
-                commit_properties=CommitProperties(max_commit_retries=0),
-            )
-        for name in _relaxed_columns(table, delta):
-            delta.alter.drop_column_not_null(name, commit_properties=CommitProperties(max_commit_retries=0))
+        once = CommitProperties(max_commit_retries=0)
+        for _ in attempts(table.name):
+            try:
+                delta = self.delta(table) or DeltaTable.create(
+                    self.table_uri(table),
+                    schema=table.commented(),
+                    partition_by=list(table.partition_by),
+                    mode="ignore",
+                    name=table.name,
+                    description=table.grain(),
+                    storage_options=storage.delta_options(self.uri),
+                )
+                later = [table.commented().field(field.name) for field in _later_columns(table, delta)]
+                if later:
+                    delta.alter.add_columns(Schema.from_arrow(pa.schema(later)).fields, commit_properties=once)
+                for name in _relaxed_columns(table, delta):
+                    delta.alter.drop_column_not_null(name, commit_properties=once)
+                break
+            except CommitFailedError:
+                continue
         return delta
 
     def _dataset(self, table: type[Table], files: pa.Table, schema: pa.Schema) -> "Dataset":
@@ -432,15 +378,6 @@ def files_schema(table: type[Table]) -> pa.Schema:
     return pa.schema([*(columns | values).items()])
 
 
-def live_files(version: DeltaTable, partition: Mapping[str, str]) -> pa.Table:
-    """Return the live files of a version of a table, of those partitions that have these values; see `Lake.files`."""
-    actions = pa.table(version.get_add_actions(flatten=True))
-    for column, value in partition.items():
-        values = actions[f"partition.{column}"]
-        actions = actions.filter(pc.equal(values, pa.scalar(value).cast(values.type)))
-    return actions
-
-
 def _later_columns(table: type[Table], delta: DeltaTable) -> list[pa.Field]:
     """Columns of the schema that a table written by an earlier version lacks; in its rows they are null."""
     known = {field.name for field in delta.schema().fields}
@@ -463,89 +400,3 @@ def _stored_schema(table: type[Table], delta: DeltaTable | None) -> pa.Schema:
     if delta is None:
         return table.schema
     return pa.schema([*pa.schema(delta.schema().to_arrow()), *_later_columns(table, delta)])
-
-
-def mark(partition: Mapping[str, str], source: str | None = None) -> str:
-    """Return the name under which the log keeps the version that last replaced a partition, or, of a `source`, the
-    version that the partition was made from. Log entries of this kind (`txn`) outlive checkpoints and compaction.
-
-    >>> mark({"date": "2026-11-01"}), mark({"date": "2026-11-01"}, "items")
-    ('date=2026-11-01', 'date=2026-11-01 from items')
-    """
-    place = damage.place(partition)
-    return f"{place} from {source}" if source else place
-
-
-def attempts() -> Iterator[int]:
-    """Yield the numbers of attempts at a commit, further and further apart, so that many writers get through."""
-    spread = random.Random(uuid.uuid4().int)
-    for attempt in range(COMMIT_ATTEMPTS):
-        if attempt:
-            time.sleep(spread.uniform(0, min(1.0, 0.02 * 2**attempt)))
-        yield attempt
-
-
-class FileWriter:
-    """A Parquet file of one partition while it is written, zstd; a context manager.
-
-    The vectors of a file have one width. `staged` is the file once it is closed, None without rows.
-    """
-
-    def __init__(self, lake: Lake, table: type[Table], partition: Mapping[str, str]) -> None:
-        self.staged: StagedFile | None = None
-        self._table = table
-        self._filesystem, self._root = lake.filesystem(table)
-        self._folder = "/".join(f"{column}={partition[column]}" for column in table.partition_by)
-        name = f"part-{uuid.uuid4().hex}.parquet"
-        self._path = f"{self._folder}/{name}" if self._folder else name
-        self._writer: pq.ParquetWriter | None = None
-        self._rows = 0
-        self._width: int | None = None
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write rows that have all columns of the table, partition columns included; other columns are left out.
-
-        Raises:
-            LakeError: vectors of the file differ in width.
-        """
-        if not batch.num_rows:
-            return
-        rows = pa.Table.from_batches([batch])
-        self._check_width(rows)
-        if self._writer is None:
-            self._filesystem.create_dir(f"{self._root}/{self._folder}", recursive=True)
-            schema = self._table.file_schema()
-            place = f"{self._root}/{self._path}"
-            self._writer = pq.ParquetWriter(
-                place, schema, filesystem=self._filesystem, compression="zstd", write_page_checksum=True
-            )
-        self._writer.write_table(rows.select(self._writer.schema.names).cast(self._writer.schema))
-        self._rows += batch.num_rows
-
-    def _check_width(self, rows: pa.Table) -> None:
-        """The type is a list of any length: who reads a column of vectors as a matrix relies on their one width."""
-        if "vector" not in self._table.schema.names:
-            return
-        widths = set(pc.unique(pc.list_value_length(rows["vector"])).to_pylist())
-        if self._width is not None:
-            widths.add(self._width)
-        if len(widths) > 1:
-            raise LakeError(f"{self._table.name}: vectors of {self._folder} differ in width: {sorted(widths)}")
-        (self._width,) = widths
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        if self._writer is None:
-            return
-        self._writer.close()
-        if failure is None:
-            size = self._filesystem.get_file_info(f"{self._root}/{self._path}").size
-            self.staged = StagedFile(self._path, size, self._rows)
-
-
-def add_action(file: StagedFile, partition: Mapping[str, str], *, data_change: bool = True) -> AddAction:
-    """Return what a commit says of a file that it adds."""
-    stats = json.dumps({"numRecords": file.rows})
-    return AddAction(file.path, file.size, dict(partition), int(time.time() * 1000), data_change, stats)

@@ -9,7 +9,8 @@ from itertools import product
 
 import pyarrow as pa
 
-from lake.lake import Lake, mark
+from lake.commits import mark
+from lake.lake import Lake
 from schemas.table import Table
 from schemas.tables import Interactions, Items, Ledger, Recommendations
 

@@ -5,7 +5,6 @@ table, then recorded as done. Readers (`pins`) stay at the versions before until
 carried out by the next one that publishes, or begins a night: every table's log says which changes it has already.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -13,13 +12,15 @@ from itertools import groupby
 from typing import Any, Self, TypeVar
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError
+from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake import parquet, staging
-from lake.lake import COMMIT_ATTEMPTS, Lake, LakeError, StagedFile, add_action, attempts, live_files, mark
+from lake.commits import added, attempts, commit, live_files, marks, removed
+from lake.errors import LakeError
+from lake.lake import Lake
 from lake.staging import Part
+from lake.writer import StagedFile
 from schemas.table import Table
 from schemas.tables import TABLES, ItemEmbeddings, Published
 
@@ -78,12 +79,12 @@ def as_readers_see(lake: Lake, open_tables: Callable[[Lake], T]) -> T:
     Raises:
         LakeError: that happened too often.
     """
-    for _ in attempts():
+    for _ in attempts(Published.name):
         version = lake.version(Published)
         opened = open_tables(replace(lake, versions=pins(lake)))
         if lake.version(Published) == version:
-            return opened
-    raise LakeError(f"{lake.uri}: readers' nights changed {COMMIT_ATTEMPTS} times while tables were opened; ask again")
+            break
+    return opened
 
 
 def publish(lake: Lake, night: str, *, actor: str, reason: str | None = None) -> Publication:
@@ -98,17 +99,17 @@ def publish(lake: Lake, night: str, *, actor: str, reason: str | None = None) ->
         PublicationError: there is nothing to publish; or it did not pass its audit, and no reason is given.
         LakeError: other writers were faster too often.
     """
-    for _ in attempts():
-        carry_out_unfinished(lake)
-        version = lake.version(Published)
+    for _ in attempts(Published.name):
+        delta, rows = _finished(lake)
+        of_night = [row for row in reversed(rows) if str(row.date) == night]
         staged = staging.parts(lake, night)
-        passed = staging.passed_audit(lake, night) if staged else True
-        if not staged:
-            last = next((row for row in reversed(history(lake)) if str(row.date) == night), None)
-            if last and last.action == PUBLISH:
-                return last
-            staged = list(last.replaced) if last else []
-        if lake.version(Published) != version:
+        passed = staging.passed_audit(lake, night, staged)
+        if not staged and of_night:
+            if of_night[0].action == PUBLISH:
+                return of_night[0]
+            staged = list(of_night[0].replaced)
+            passed = _audited_before(of_night, staged)
+        if lake.version(Published) != delta.version():
             continue
         if not staged:
             raise PublicationError(
@@ -117,14 +118,16 @@ def publish(lake: Lake, night: str, *, actor: str, reason: str | None = None) ->
         if not passed and not reason:
             why = "was not audited" if passed is None else "failed its audit"
             raise PublicationError(
-                f"what is staged of the night {night} {why}; nightweave verify --staged {night} says what is "
+                f"what is to be published of the night {night} {why}; nightweave verify --staged {night} says what is "
                 f'wrong. Run the night again, or overrule it: nightweave publish --date {night} --reason "..."'
             )
         _check_there(lake, night, staged, "be published")
-        done = _change(lake, night, staged, action=PUBLISH, actor=actor, reason=reason, audited=bool(passed))
-        if done:
-            return done
-    raise LakeError(f"{Published.name}: {COMMIT_ATTEMPTS} commits lost to other writers; publish again")
+        change = _change(
+            lake, night, staged, number=len(rows) + 1, action=PUBLISH, actor=actor, reason=reason, audited=bool(passed)
+        )
+        if _write(lake, delta, [*rows, change]):
+            break
+    return _carry_out(lake, change)
 
 
 def rollback(lake: Lake, night: str, *, actor: str, reason: str) -> Publication:
@@ -134,17 +137,19 @@ def rollback(lake: Lake, night: str, *, actor: str, reason: str) -> Publication:
         PublicationError: it is not published, or was only before there was a record of it; or files of before are gone.
         LakeError: other writers were faster too often.
     """
-    for _ in attempts():
-        carry_out_unfinished(lake)
-        in_force = _in_force(lake, night)
+    for _ in attempts(Published.name):
+        delta, rows = _finished(lake)
+        in_force = _in_force(rows, night)
         if not in_force:
             raise PublicationError(f"the night {night} was not published, so that there is nothing to take back")
         before = list(in_force[-1].replaced)
         _check_there(lake, night, before, "be rolled back")
-        done = _change(lake, night, before, action=ROLLBACK, actor=actor, reason=reason, audited=False)
-        if done:
-            return done
-    raise LakeError(f"{Published.name}: {COMMIT_ATTEMPTS} commits lost to other writers; roll back again")
+        change = _change(
+            lake, night, before, number=len(rows) + 1, action=ROLLBACK, actor=actor, reason=reason, audited=False
+        )
+        if _write(lake, delta, [*rows, change]):
+            break
+    return _carry_out(lake, change)
 
 
 def carry_out_unfinished(lake: Lake) -> None:
@@ -154,16 +159,31 @@ def carry_out_unfinished(lake: Lake) -> None:
             _carry_out(lake, last)
 
 
+def _finished(lake: Lake) -> tuple[DeltaTable, list[Publication]]:
+    """The table `published`, with its rows, once its last change is carried out."""
+    for _ in attempts(Published.name):
+        carry_out_unfinished(lake)
+        delta = lake.current(Published)
+        rows = _rows(lake, delta)
+        if not rows or rows[-1].versions is not None:
+            break
+    return delta, rows
+
+
 def _change(
-    lake: Lake, night: str, parts: list[Part], *, action: str, actor: str, reason: str | None, audited: bool
-) -> Publication | None:
-    """Record a change and carry it out; None where another was recorded first, after which all may be different."""
-    delta = lake.current(Published)
-    rows = _rows(lake, delta)
-    if rows and rows[-1].versions is None:
-        return None
-    change = Publication(
-        number=len(rows) + 1,
+    lake: Lake,
+    night: str,
+    parts: list[Part],
+    *,
+    number: int,
+    action: str,
+    actor: str,
+    reason: str | None,
+    audited: bool,
+) -> Publication:
+    """A change of the lake as it is now that makes these parts of a night what readers see."""
+    return Publication(
+        number=number,
         date=date.fromisoformat(night),
         action=action,
         actor=actor,
@@ -174,7 +194,6 @@ def _change(
         replaced=tuple(_now(lake, part) for part in parts),
         versions_before=_versions(lake),
     )
-    return _carry_out(lake, change) if _write(lake, delta, [*rows, change]) else None
 
 
 def _carry_out(lake: Lake, change: Publication) -> Publication:
@@ -186,7 +205,7 @@ def _carry_out(lake: Lake, change: Publication) -> Publication:
     night = change.date.isoformat()
     if staging.digest(staging.parts(lake, night)) == staging.digest(change.partitions):
         staging.discard(lake, night)
-    for _ in attempts():
+    for _ in attempts(Published.name):
         delta = lake.current(Published)
         rows = _rows(lake, delta)
         place = change.number - 1
@@ -194,45 +213,42 @@ def _carry_out(lake: Lake, change: Publication) -> Publication:
             return rows[place]
         done = replace(rows[place], versions=_versions(lake))
         if _write(lake, delta, [*rows[:place], done, *rows[place + 1 :]]):
-            return done
-    raise LakeError(f"{Published.name}: {COMMIT_ATTEMPTS} commits lost to other writers; publish again")
+            break
+    return done
 
 
 def _commit(lake: Lake, table: type[Table], parts: list[Part], number: int) -> None:
     """Make the parts the whole content of their partitions, in one commit, unless the table has this change."""
-    for _ in attempts():
+    for _ in attempts(table.name):
         delta = lake.current(table)
         if (delta.transaction_version(NUMBER) or 0) >= number:
             return
-        now = int(time.time() * 1000)
-        marks = [Transaction(NUMBER, number)]
+        kept = {NUMBER: number}
         actions: list[AddAction | RemoveAction] = []
         for part in parts:
-            marks.append(Transaction(mark(part.partition), delta.version() + 1))
-            marks += [Transaction(mark(part.partition, source), read) for source, read in part.made_from.items()]
+            kept |= marks(part.partition, delta.version() + 1, part.made_from)
             live = live_files(delta, part.partition)["path"].to_pylist()
             stays = set(live) & {file.path for file in part.files}
-            actions += [add_action(file, part.partition) for file in part.files if file.path not in stays]
-            gone = [path for path in live if path not in stays]
-            actions += [RemoveAction(path, True, now, partition_values=dict(part.partition)) for path in gone]
-        try:
-            delta.create_write_transaction(
-                actions,
-                "append",
-                delta.schema(),
-                list(table.partition_by),
-                commit_properties=CommitProperties(max_commit_retries=0, app_transactions=marks),
-            )
-        except CommitFailedError:
-            continue
-        return
-    raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; publish again")
+            actions += added((file for file in part.files if file.path not in stays), part.partition)
+            actions += removed((path for path in live if path not in stays), part.partition)
+        if commit(delta, table.partition_by, actions, marks=kept):
+            return
 
 
-def _in_force(lake: Lake, night: str) -> list[Publication]:
+def _audited_before(of_night: list[Publication], parts: list[Part]) -> bool | None:
+    """Whether these files passed their audit when they were published before; None where they never were."""
+
+    def files(parts: Iterable[Part]) -> set[tuple[str, str]]:
+        return {(part.table, file.path) for part in parts for file in part.files}
+
+    same = (row for row in of_night if row.action == PUBLISH and files(row.partitions) == files(parts))
+    return next((row.audited for row in same), None)
+
+
+def _in_force(rows: Iterable[Publication], night: str) -> list[Publication]:
     """The times that a night was published and not rolled back since, the last one last."""
     published: list[Publication] = []
-    for row in history(lake):
+    for row in rows:
         if str(row.date) == night:
             if row.action == PUBLISH:
                 published.append(row)

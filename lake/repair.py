@@ -11,8 +11,9 @@ from urllib.parse import unquote
 import pyarrow.fs as pafs
 
 from lake import damage, storage
+from lake.commits import attempts, live_files
 from lake.damage import CHECKPOINT, COMMIT, LAST_CHECKPOINT, LOG, Damage
-from lake.lake import COMMIT_ATTEMPTS, Lake, LakeError, attempts, live_files
+from lake.lake import Lake
 from schemas.table import Table
 
 ASIDE = "aside"
@@ -101,14 +102,12 @@ def take_out(
         LakeError: other writers were faster too often.
     """
     paths = {one.path for one in damages}
-    for _ in attempts():
+    for _ in attempts(table.name):
         version = lake.current(table)
         live = set(live_files(version, partition)["path"].to_pylist())
         gone = sorted(live if whole and live & paths else live & paths)
         if not gone or lake.swap(table, version, gone=gone, files=[], partition=partition, data_change=True):
             break
-    else:
-        raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run it again")
     for path in gone:
         aside.move(table, path)
     return len(gone)

@@ -9,7 +9,10 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lake import parquet
-from lake.lake import COMMIT_ATTEMPTS, Lake, LakeError, StagedFile, attempts, live_files
+from lake.commits import attempts, live_files
+from lake.errors import LakeError
+from lake.lake import Lake
+from lake.writer import StagedFile
 from schemas.table import Table
 
 
@@ -62,7 +65,7 @@ def put(
     (key,) = (column for column in table.key if column not in partition)
     added = [_read(lake, table, file.path, [key])[key].cast(pa.string()) for file in files]
     keys = pa.concat_arrays([*(chunk for column in added for chunk in column.chunks), pa.array(without, pa.string())])
-    for _ in attempts():
+    for _ in attempts(table.name):
         version = lake.current(table)
         gone, kept = [], []
         for path in _paths(version, partition):
@@ -76,9 +79,9 @@ def put(
         if not files and not gone:
             return 0
         if lake.swap(table, version, gone=gone, files=[*kept, *files], partition=partition, data_change=True):
-            return sum(file.rows for file in files)
+            break
         _discard(lake, table, kept)
-    raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run the step again")
+    return sum(file.rows for file in files)
 
 
 def _planned(table: type[Table], files: pa.Table, target_bytes: int) -> Iterator[Merge]:
@@ -108,15 +111,13 @@ def _groups(files: list[dict], target_bytes: int) -> Iterator[list[dict]]:
 
 def _merge(lake: Lake, table: type[Table], merge: Merge) -> bool:
     merged = None
-    for _ in attempts():
+    for _ in attempts(table.name):
         version = lake.current(table)
         if not set(merge.paths) <= set(_paths(version, merge.partition)):
             break
         merged = merged or _merged(lake, table, merge)
         if lake.swap(table, version, gone=merge.paths, files=[merged], partition=merge.partition, data_change=False):
             return True
-    else:
-        raise LakeError(f"{table.name}: {COMMIT_ATTEMPTS} commits lost to other writers; run maintenance again")
     _discard(lake, table, [merged] if merged else [])
     return False
 

@@ -17,8 +17,9 @@ from pyspark.storagelevel import StorageLevel
 
 from lake import parquet
 from lake.damage import Damage, words
-from lake.lake import Lake, StagedFile
+from lake.lake import Lake
 from lake.rows import ROWS_PER_BATCH, Condition, Function, Rows, T, with_lists
+from lake.writer import StagedFile
 from schemas.table import Table
 
 OPERATORS = {"=": pc.equal, "<=": pc.less_equal}

@@ -18,7 +18,9 @@ import pyarrow.fs as pafs
 from deltalake import DeltaTable
 
 from lake import files, storage
-from lake.lake import STAGED, Lake, StagedFile, files_schema, mark
+from lake.commits import in_partition, mark
+from lake.lake import STAGED, Lake, files_schema
+from lake.writer import StagedFile
 from schemas.table import Table
 from schemas.tables import BY_NIGHT, LOOKED_BACK_ON, TABLES
 
@@ -103,16 +105,13 @@ class StagedNight(Lake):
                 continue
             live = live.select(schema.names).cast(schema)
             values = {c: pa.scalar(v).cast(table.schema.field(c).type) for c, v in part.partition.items()}
-            here = [pc.equal(live[f"partition.{column}"], value) for column, value in values.items()]
-            same = here[0]
-            for other in here[1:]:
-                same = pc.and_(same, other)
+            others = pc.invert(in_partition(live, part.partition))
             partition_of = {f"partition.{column}": value.as_py() for column, value in values.items()}
             rows = [
                 {"path": file.path, "size_bytes": file.size, "num_records": file.rows} | partition_of
                 for file in part.files
             ]
-            live = pa.concat_tables([live.filter(pc.invert(same)), pa.Table.from_pylist(rows, schema)])
+            live = pa.concat_tables([live.filter(others), pa.Table.from_pylist(rows, schema)])
         return live
 
     def _parts(self, table: type[Table]) -> list[Part]:
@@ -154,10 +153,10 @@ def discard(lake: Lake, night: str) -> None:
         filesystem.delete_dir(folder)
 
 
-def passed_audit(lake: Lake, night: str) -> bool | None:
-    """Return whether what is staged now passed its audit; None where it was not audited."""
+def passed_audit(lake: Lake, night: str, staged: Iterable[Part]) -> bool | None:
+    """Return whether what `parts` returned passed its audit; None where it was not audited."""
     found = _read(lake, night, AUDIT)
-    if found is None or found["parts"] != digest(parts(lake, night)):
+    if found is None or found["parts"] != digest(staged):
         return None
     return bool(found["passed"])
 

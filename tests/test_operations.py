@@ -143,7 +143,7 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     told = place.night(FIRST, "--force-extraction", "--skip-publishing")
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
     assert f"skip_publishing is set: {FIRST} stays staged" in told.stdout
-    assert staging.passed_audit(place.lake, FIRST)
+    assert staging.passed_audit(place.lake, FIRST, staging.parts(place.lake, FIRST))
     after = place.versions()
     assert {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()} == rows
     assert all(after[store.name] == before[store.name] + 1 for store in FEATURES.values())

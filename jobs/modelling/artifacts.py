@@ -22,7 +22,7 @@ from jobs.runtime.code import code_fingerprint
 from jobs.runtime.night import Night
 from lake import files, storage
 from lake.damage import words
-from lake.lake import LakeError
+from lake.errors import LakeError
 from schemas.classes import class_at, short
 from schemas.config import Fusion
 from schemas.errors import NightweaveError

@@ -12,7 +12,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from jobs.runtime.spark_environment import executor_settings
-from lake.lake import DamageError
+from lake.errors import DamageError
 from schemas.errors import NightweaveError
 
 DAMAGE = re.compile(rf"\b{DamageError.__module__}\.{DamageError.__name__}: (.+)")

@@ -13,7 +13,8 @@ import pytest
 from jobs import verify
 from jobs.runtime.night import NightError
 from jobs.verify import WHOLE, Damages, findings
-from lake.lake import DamageError, Lake
+from lake.errors import DamageError
+from lake.lake import Lake
 from schemas.features import FeaturesText
 from schemas.table import Table
 from schemas.tables import TABLES, Items, SimilarItems

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake import rewrite, views
-from lake.lake import DamageError, Lake
+from lake.errors import DamageError
+from lake.lake import Lake
 from schemas.tables import UserEmbeddings
 from tests.lake.test_lake import NIGHT, Contents, embeddings, texts
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lake import rewrite
-from lake.lake import Lake, LakeError
+from lake.errors import LakeError
+from lake.lake import Lake
 from lake.rows import Engine
 from schemas.table import Table
 from tests.lake.test_lake import NIGHT, Contents, texts

@@ -11,7 +11,8 @@ import pytest
 from deltalake import DeltaTable
 
 from lake import views
-from lake.lake import Lake, LakeError
+from lake.errors import LakeError
+from lake.lake import Lake
 from schemas.table import Table
 from schemas.tables import UserEmbeddings
 

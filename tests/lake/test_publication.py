@@ -143,6 +143,16 @@ def test_a_night_is_rolled_back_to_what_it_replaced_and_published_again(lake: La
     assert [row.action for row in publication.history(lake)].count("rollback") == 3
 
 
+def test_what_was_overruled_is_overruled_again_when_it_comes_back(lake: Lake) -> None:
+    make(lake, FIRST, 1).record_audit(passed=False)
+    publication.publish(lake, FIRST, actor="ada", reason="the breach is known")
+    publication.rollback(lake, FIRST, actor="ada", reason="odd shelves")
+    with pytest.raises(PublicationError, match="failed its audit"):
+        publication.publish(lake, FIRST, actor="ada")
+    again = publication.publish(lake, FIRST, actor="ada", reason="still known")
+    assert seen(lake, FIRST) == whole("model-1") and not again.audited
+
+
 def test_another_night_stays_as_it_is(lake: Lake) -> None:
     publish(lake, FIRST, 1)
     publish(lake, SECOND, 2)

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake import rewrite
-from lake.lake import Lake, LakeError
+from lake.errors import LakeError
+from lake.lake import Lake
 from schemas.features import FeaturesVideo
 from schemas.tables import UserEmbeddings
 from tests.lake.test_lake import NIGHT, Contents, embeddings, texts

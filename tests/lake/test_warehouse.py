@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lake import views, warehouse
-from lake.lake import DamageError, Lake
+from lake.errors import DamageError
+from lake.lake import Lake
 from schemas.tables import TABLES, ItemEmbeddings, Items, UserEmbeddings
 from schemas.view import VIEWS
 from tests.lake.test_lake import NIGHT, embeddings

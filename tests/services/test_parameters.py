@@ -65,7 +65,7 @@ def test_what_the_api_is_given_reaches_the_night(running: Airflow, fresh_lake: C
     assert "--again" in given(running, run_id, "extract_text")
     assert "--no-publish" in given(running, run_id, "clean")
     assert set(states.values()) == {"success"}
-    assert not lake.count(Models, {}) and staging.passed_audit(lake, NIGHTS[0])
+    assert not lake.count(Models, {}) and staging.passed_audit(lake, NIGHTS[0], staging.parts(lake, NIGHTS[0]))
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium is installed; `make services` installs Debian's")

@@ -11,7 +11,7 @@ import pytest
 from jobs.extract import extract_modality
 from jobs.runtime.night import Night
 from jobs.runtime.spark_session import naming_damage
-from lake.lake import DamageError
+from lake.errors import DamageError
 from lake.rows import Engine
 from schemas.features import FEATURES
 from schemas.tables import Ledger

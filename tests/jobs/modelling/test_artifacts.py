@@ -14,7 +14,8 @@ from jobs.modelling.artifacts import StoredModelError
 from jobs.modelling.earlier_models import promoted_before
 from jobs.modelling.populations import LAST_PROMOTED
 from jobs.runtime.night import Night
-from lake.lake import Lake, LakeError
+from lake.errors import LakeError
+from lake.lake import Lake
 from schemas.features import VectorBlock
 from schemas.tables import Models
 from tests.fusion.worlds import tastes

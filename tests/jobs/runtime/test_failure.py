@@ -6,7 +6,7 @@ import pytest
 
 from jobs.runtime.failure import LONGEST, Failure, one_line
 from jobs.runtime.night import NightError, day_of
-from lake.lake import LakeError
+from lake.errors import LakeError
 
 
 def raised(error: type[Exception], call: Callable[[], object]) -> Exception:

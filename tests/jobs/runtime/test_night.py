@@ -9,7 +9,7 @@ import pytest
 from jobs.landing.raw import LandingZoneError, RawChangedError
 from jobs.runtime.failure import VARIABLE
 from jobs.runtime.night import Night, NightError, UserError, config_source, user_errors
-from lake.lake import LakeError
+from lake.errors import LakeError
 from lake.storage import StorageError
 from schemas.config import Config, ConfigError
 from schemas.errors import NightweaveError
