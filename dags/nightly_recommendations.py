@@ -129,7 +129,6 @@ with DAG(
     embeddings = assets.tables("item_embeddings", "user_embeddings")
     shelves = assets.tables("recommendations", "similar_items")
     accounts = assets.tables("quarantine", "ledger")
-    judged = assets.tables("metrics", "models")
 
     clean = spark_task("clean", [*NIGHT, PUBLISH, WITHOUT_DATA, SHRINK], inlets=landing_zone)
     extract = spark_tasks_by_modality("extract", [*NIGHT, FORCE], inlets=known)
@@ -157,7 +156,7 @@ with DAG(
         "publish",
         publishing.publish,
         pre_execute=prepare,
-        outlets=[*known, *accounts, *judged, *embeddings, *shelves],
+        outlets=assets.tables(*assets.BY_NIGHT),
     )
     # A night that has shelves gets its report, whatever its audit finds.
     report = python_task(

@@ -8,7 +8,7 @@ from jobs.runtime.night import UserError
 from lake import views
 from lake.asof import create_latest
 from lake.lake import Lake
-from schemas.table import MODALITIES
+from schemas.table import PARTS
 
 HISTORY_SHOWN = 5
 POINTS = {
@@ -20,7 +20,7 @@ POINTS = {
 
 SHELVES = f"""
     SELECT r.shelf, r.rank, r.item_id, t.title, r.score, r.modalities,
-        r.contribution_history AS history, {", ".join(f"coalesce(r.contribution_{m}, 0) AS {m}" for m in MODALITIES)}
+        {", ".join(f"coalesce(r.contribution_{part}, 0) AS {part}" for part in PARTS)}
     FROM recommendations r LEFT JOIN latest t USING (item_id)
     WHERE r.date = $night AND r.user_id = $user ORDER BY r.shelf, r.rank
 """
@@ -73,6 +73,6 @@ def _explain(
 
 
 def _reason(place: dict) -> str:
-    parts = sorted(((place[part], part) for part in ("history", *MODALITIES)), key=lambda p: -abs(p[0]))
+    parts = sorted(((place[part], part) for part in PARTS), key=lambda p: -abs(p[0]))
     why = ", ".join(f"{part} {value:+.3f}" for value, part in parts if value)
     return f"  {place['shelf']} {place['rank']:>2}. {place['title'] or place['item_id']}  {place['score']:.3f} = {why}"

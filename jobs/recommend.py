@@ -16,8 +16,8 @@ from jobs.runtime.engines import EngineFor, engines
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night
 from lake.rows import Rows, Shared
-from schemas.table import MODALITIES, Table
-from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
+from schemas.table import MODALITIES, PARTS, Table
+from schemas.tables import NEWCOMER, Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
 
 log = logging.getLogger("nightweave.recommend")
 
@@ -30,7 +30,10 @@ catalog."""
 
 @dataclass(frozen=True)
 class Shelves:
-    """The catalog as the night's model sees it; row i of every array belongs to `item_ids[i]`, ascending."""
+    """The catalog as the night's model sees it; row i of every array of items belongs to `item_ids[i]`, ascending.
+
+    `newcomer` is the vector of users without a like, [D], or [0] where the night has none.
+    """
 
     item_ids: np.ndarray
     vectors: np.ndarray
@@ -41,6 +44,7 @@ class Shelves:
     combination: str
     weights: dict[str, float]
     nonzero: dict[str, np.ndarray]
+    newcomer: np.ndarray
 
     @classmethod
     def of(cls, night: Night) -> "Shelves":
@@ -51,10 +55,12 @@ class Shelves:
         ids = np.asarray(rows["item_id"].to_pylist(), np.str_)
         vectors, is_new = matrix(rows["vector"]), rows["is_new"].to_numpy()
         if not len(rows):
-            return cls(ids, vectors, masks, is_new, {}, {}, SUM, {}, {})
+            return cls(ids, vectors, masks, is_new, {}, {}, SUM, {}, {}, np.zeros(0, np.float32))
         first = rows.slice(0, 1).to_pylist()[0]
         blocks, alike = _slices(first["blocks"]), _slices(first["neighbour_blocks"])
         nonzero = nonzero_items(vectors, blocks)
+        nobody = (pc.field("date") == night.date) & (pc.field("user_id") == NEWCOMER)
+        newcomer = matrix(night.lake.read(UserEmbeddings, where=nobody, columns=["vector"])["vector"]).reshape(-1)
         return cls(
             ids,
             vectors,
@@ -65,6 +71,7 @@ class Shelves:
             first["combination"] or SUM,
             dict(first["weights"] or ()),
             nonzero,
+            newcomer,
         )
 
     def nonempty_blocks(self) -> dict[str, slice]:
@@ -124,6 +131,7 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
     if not catalog.nonempty_blocks():
         return
     vectors = matrix(pa.chunked_array([users.column("vector")]))
+    theirs = ~(vectors == catalog.newcomer).all(axis=1) if len(catalog.newcomer) else np.ones(len(vectors), np.bool_)
     own = users.column("new_items_vector")
     for_new_items = vectors if own.null_count else matrix(pa.chunked_array([own]))
     seen = np.zeros((len(vectors), len(catalog.item_ids)), np.bool_)
@@ -143,8 +151,11 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
         places, best = top_k(total(given), k, exclude=None if candidates is None else ~candidates)
         user, rank = np.nonzero(places >= 0)
         item = places[user, rank]
-        parts = {name: values[user, item] for name, values in given.items()}
         zero = np.zeros(len(item), np.float32)
+        parts = dict.fromkeys(PARTS, zero) | {name: values[user, item] for name, values in given.items()}
+        # Of a user without a like, history knows what everybody liked.
+        parts["popularity"] = np.where(theirs[user], parts["popularity"], parts["popularity"] + parts["history"])
+        parts["history"] = np.where(theirs[user], parts["history"], zero)
         columns = {
             "date": pa.repeat(pa.scalar(night.date), len(item)),
             "user_id": users.column("user_id").take(pa.array(user)),
@@ -154,9 +165,9 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
             "score": pa.array(best[user, rank], pa.float32()),
             "model_version": users.column("model_version").take(pa.array(user)),
             "modalities": pa.array([[m for m in MODALITIES if items.masks[m][i]] for i in item], pa.list_(pa.string())),
-            **{f"contribution_{part}": pa.array(parts.get(part, zero)) for part in ("history", *MODALITIES)},
+            **{f"contribution_{part}": pa.array(parts[part]) for part in PARTS},
         }
-        yield pa.RecordBatch.from_arrays(list(columns.values()), schema=Recommendations.schema)
+        yield pa.RecordBatch.from_pydict(columns, schema=Recommendations.schema)
 
 
 def neighbours(places: Rows, shelves: Shared[Shelves], *, night: Night) -> Rows:
@@ -168,7 +179,7 @@ def neighbours(places: Rows, shelves: Shared[Shelves], *, night: Night) -> Rows:
         has_history = np.ones(len(catalog.item_ids), np.bool_)
         for batch in batches:
             queries = batch.column("place").to_numpy()
-            masks = {"history": has_history, **catalog.masks}
+            masks = dict.fromkeys(("history", "popularity"), has_history) | catalog.masks
             found, scores = similar_items(queries, catalog.vectors, masks=masks, blocks=catalog.neighbour_blocks, k=k)
             item, rank = np.nonzero(found >= 0)
             yield pa.RecordBatch.from_arrays(

@@ -21,6 +21,7 @@ from lake import publication, staging, storage, views
 from lake.asof import create_latest
 from lake.files import write_whole
 from lake.lake import Lake
+from schemas.table import PARTS
 from schemas.tables import NEWCOMER
 
 log = logging.getLogger("nightweave.report")
@@ -132,7 +133,7 @@ def _page(
         users=users,
         neighbours=neighbours,
         newcomer=NEWCOMER,
-        parts_key=[(part, words.name(part)) for part in shelves.PARTS],
+        parts_key=[(part, words.name(part)) for part in PARTS],
         has_raw=raw is not None,
         card=album.card,
     )
@@ -207,7 +208,7 @@ def _reliability(found: figures.Figures) -> dict[str, list[tuple[float, float]]]
 def _coverage(rows: Sequence[contents.Coverage], night: date) -> Mapping[str, Any]:
     """What the page shows of coverage: of the night, and of all nights where there are several."""
     nights = sorted({row.night for row in rows})
-    modalities = sorted({row.modality for row in rows}, key=shelves.PARTS.index)
+    modalities = sorted({row.modality for row in rows}, key=PARTS.index)
     share = {(row.night, row.modality): row.share for row in rows}
     drawn = [
         charts.Line(m, [(share[day, m], None, None) if (day, m) in share else None for day in nights])

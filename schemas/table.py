@@ -29,6 +29,9 @@ MODALITIES: tuple[Modality, ...] = (*MEDIA, ATTRIBUTES)
 """What an item's content consists of, for models: the media, and what its record says of it beside its texts (price,
 category and free attributes), which nothing extracts."""
 
+PARTS = ("history", "popularity", *MODALITIES)
+"""What a score is the sum of: what the user did, what everybody likes, and the item's content, by modality."""
+
 _QUERIES = files("schemas") / "checks"
 
 

@@ -77,13 +77,13 @@ class Place:
             [sys.executable, *command], capture_output=True, text=True, env=environment, cwd=self.folder
         )
 
-    def events(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Table, task and extra of every asset event so far."""
-        query = """SELECT a.uri, e.source_task_id, e.extra
+    def events(self) -> list[tuple[str, str, dict[str, Any], str | None]]:
+        """Table, task, extra and partition key of every asset event so far."""
+        query = """SELECT a.uri, e.source_task_id, e.extra, e.partition_key
                    FROM asset_event e JOIN asset a ON a.id = e.asset_id ORDER BY e.id"""
         with sqlite3.connect(self.folder / "airflow" / "airflow.db") as connection:
             rows = connection.execute(query).fetchall()
-        return [(uri.rpartition("/")[2], task, json.loads(extra)) for uri, task, extra in rows]
+        return [(uri.rpartition("/")[2], task, json.loads(extra), key) for uri, task, extra, key in rows]
 
     def versions(self) -> dict[str, int]:
         return {name: self.lake.current(table).version() for name, table in TABLES.items()}
@@ -104,15 +104,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def test_each_table_has_an_event_of_the_task_by_which_readers_see_it(place: Place) -> None:
     writers: dict[str, set[str]] = {}
-    for table, task, _ in place.events():
+    for table, task, _, night in place.events():
         writers.setdefault(table, set()).add(task)
+        assert night == (None if table.startswith("features_") else FIRST)
     modalities = ("text", "image", "audio", "video")
     extracted = {f"features_{modality}": {f"extract_{modality}"} for modality in modalities}
     assert writers == {table.name: {"publish"} for table in BY_NIGHT} | extracted
 
 
 def test_the_last_event_of_a_table_has_its_version_and_rows(place: Place) -> None:
-    last = {table: extra for table, _, extra in place.events() if extra.get("date", FIRST) == FIRST}
+    last = {table: extra for table, _, extra, _ in place.events() if extra.get("date", FIRST) == FIRST}
     for name in ("items", "features_text", "recommendations", "models"):
         table = TABLES[name]
         assert last[name]["rows"] == place.lake.count(table, {}) > 0
@@ -149,7 +150,7 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     assert all(after[store.name] == before[store.name] + 1 for store in FEATURES.values())
     kept = [table.name for table in BY_NIGHT]
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
-    assert not {extra["version"] - before[name] for name, _, extra in place.events()[events:] if name in kept} - {0}
+    assert {name for name, *_ in place.events()[events:]} == {store.name for store in FEATURES.values()}
     discarded = place.run("-m", "jobs.cli", "discard", "--date", FIRST, "--lake", "tables")
     assert discarded.returncode == 0 and not staging.nights(place.lake)
 
@@ -175,7 +176,7 @@ def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) ->
     keys = {e: set(after.filter(pc.field("encoder") == e)["content_key"].to_pylist()) for e in (old, new)}
     assert keys[new] == keys[old] and after.filter(pc.field("encoder") == old).num_rows == before.num_rows
     assert place.lake.current(text).version() == version + -(-len(keys[new]) // 10), "each chunk is one commit"
-    assert ("features_text", "reextract_text") in {(table, task) for table, task, _, _ in place.events()}
+    assert ("features_text", "reextract_text") in {(table, task) for table, task, *_ in place.events()}
 
 
 @pytest.mark.usefixtures("at_length")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseHook, DeadlineAlert, SyncCallback  # type: ignore[attr-defined] # its stub lacks two
-from airflow.sdk.exceptions import AirflowException, DagRunTriggerException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, DagRunTriggerException
 
 from dags.wiring.notes import FAILURE
 from dags.wiring.plugin import FirstQueuedAt
@@ -61,8 +61,8 @@ def own_words(context: Mapping[str, Any]) -> Iterator[None]:
     """
     try:
         yield
-    except DagRunTriggerException:
-        raise  # no failure: it is how a task has Airflow clear another run
+    except (AirflowSkipException, DagRunTriggerException):
+        raise  # no failures: they are how a task has Airflow skip it, or clear another run
     except Exception as error:
         message = failure_of({**context, "exception": error}).message
         context["ti"].xcom_push(FAILURE, message)

@@ -10,6 +10,11 @@ from airflow.sdk import Asset
 from lake.storage import as_uri
 
 MEDIA = ("text", "image", "audio", "video")
+BY_NIGHT = (
+    *("items", "interactions", "given_vectors", "quarantine", "ledger", "metrics", "models"),
+    *("item_embeddings", "user_embeddings", "recommendations", "similar_items"),
+)
+"""The tables that a night publishes; `schemas.tables` has them too, but its import is heavy for reading a DAG."""
 
 
 def table(name: str) -> Asset:
@@ -27,19 +32,23 @@ def tables(*names: str) -> list[Asset]:
 
 
 def record(context: Mapping[str, Any], _: Any = None) -> None:
-    """After a task: give the event of each table that the task writes the table's version and rows.
+    """After a task: give the event of each table that the task writes the table's version and rows, and, where the
+    table is partitioned by night, the night as its partition.
 
     `rows` are all rows of the table, `rows_of_night` those of the night, where the table is partitioned by night.
     """
     lake = os.environ.get("NIGHTWEAVE_LAKE")
     if not lake:
         return
+    night = context["params"].get("night", context.get("ds"))
     from lake.lake import Lake
     from schemas.tables import TABLES
 
     for asset in context["task"].outlets:
-        kind = TABLES[asset.uri.rpartition("/")[2]]
-        context["outlet_events"][asset].extra = extra(Lake(lake), kind, context.get("ds"))
+        kind, event = TABLES[asset.uri.rpartition("/")[2]], context["outlet_events"][asset]
+        event.extra = extra(Lake(lake), kind, night)
+        if "date" in kind.partition_by:
+            event.add_partitions(night)
 
 
 def extra(lake: Any, kind: Any, night: str | None) -> dict[str, Any]:

@@ -65,14 +65,13 @@ def failed(context: Mapping[str, Any]) -> None:
     alerts.task_failed(context)
 
 
-def take_up_next(*, ds: str, ti: Any, params: Mapping[str, Any], **_: Any) -> None:
-    """Clear the run of the earliest later night that failed for want of an earlier one, so that it starts again; not
-    where this one was left staged.
+def take_up_next(*, ds: str, ti: Any, **_: Any) -> None:
+    """Clear the run of the earliest later night that failed for want of an earlier one, so that it starts again.
 
     Raises:
         DagRunTriggerException: there is such a run; it is how a task has Airflow clear it.
     """
-    if params["skip_publishing"] or not _without_earlier(ti):
+    if not _without_earlier(ti):
         return
     day = date.fromisoformat(ds)
     while (day := day + timedelta(days=1)) <= ti.start_date.date():

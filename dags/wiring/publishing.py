@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 log = logging.getLogger("nightweave.publish")
 
@@ -13,6 +14,7 @@ def publish(*, ds: str, dag: Any, params: Mapping[str, Any], **_: Any) -> None:
     """Publish what the night has staged, unless it is to stay staged.
 
     Raises:
+        AirflowSkipException: it is to stay staged, so that the task is skipped, and no asset has an event.
         PublicationError: it was not audited as it is now.
     """
     from jobs.runtime.night import location
@@ -21,9 +23,28 @@ def publish(*, ds: str, dag: Any, params: Mapping[str, Any], **_: Any) -> None:
 
     if params["skip_publishing"]:
         log.warning("skip_publishing is set: %s stays staged; nightweave publish --date %s shows it to readers", ds, ds)
-        return
+        raise AirflowSkipException
     done = publication.publish(Lake(location("lake", None)), ds, actor=dag.dag_id)
     log.info("night %s is published: change %d, served by %s", ds, done.number, done.model_version)
+
+
+def roll_back(*, dag: Any, dag_run: Any, params: Mapping[str, Any], **_: Any) -> None:
+    """Take readers of a night back to what they saw before it was last published; nothing where that was the last
+    thing that the same person did to it, for the same reason.
+
+    Raises:
+        PublicationError: it is not published, or what was seen before is gone.
+    """
+    from jobs.runtime.night import location
+    from lake import publication
+    from lake.lake import Lake
+
+    lake, night, reason = Lake(location("lake", None)), params["night"], params["reason"]
+    actor = dag_run.triggering_user_name or dag.dag_id
+    last = next((row for row in reversed(publication.history(lake)) if str(row.date) == night), None)
+    if last is None or (last.action, last.actor, last.reason) != (publication.ROLLBACK, actor, reason):
+        last = publication.rollback(lake, night, actor=actor, reason=reason)
+    log.info("night %s is rolled back: change %d", night, last.number)
 
 
 class Approval(ApprovalOperator):

@@ -12,9 +12,9 @@ from optuna.distributions import BaseDistribution
 
 from fusion.data.catalog import Catalog, History
 from fusion.training.config import FitLog
-from schemas.table import MODALITIES
+from schemas.table import PARTS
 
-BLOCKS = ("history", *MODALITIES)
+BLOCKS = PARTS
 Space = Mapping[str, BaseDistribution]
 """Argument of a constructor → the values that a search may try for it."""
 Population = Literal["with_history", "without_history", "new_items"]
@@ -25,10 +25,11 @@ Population = Literal["with_history", "without_history", "new_items"]
 class Strategy(ABC):
     """A way to fuse modalities and history.
 
-    A user's score for an item is the dot product of their vectors. The columns are partitioned into `blocks`, one for
-    the history and one a modality; the dot product over a block's columns is exactly what that block adds to the score,
-    and it is exactly 0 where the item lacks the block. Where `combination` is not `sum`, each block's dot products are
-    ranked, and the points that `fusion.ranking.rank_aggregation` gives for the ranks are what the block adds.
+    A user's score for an item is the dot product of their vectors. The columns are partitioned into `blocks`: one for
+    the history, one for what is popular with everybody, one a modality. The dot product over a block's columns is
+    exactly what that block adds to the score, and it is exactly 0 where the item lacks the block. Where `combination`
+    is not `sum`, each block's dot products are ranked, and the points that `fusion.ranking.rank_aggregation` gives for
+    the ranks are what the block adds.
 
     Items are identified by their `item_id`, never by their row: a catalog at scoring time may hold other items than the
     one at fitting time. User vectors follow from the history given, not from the identity of the user.

@@ -55,10 +55,11 @@ class Content(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        return block_slices({"history": 0, **{m: self._projections[m].dims for m in MODALITIES}})
+        return block_slices({"history": 0, "popularity": 0, **{m: self._projections[m].dims for m in MODALITIES}})
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        return {"history": np.zeros(len(catalog), np.bool_), **modality_masks(catalog, self._projections)}
+        nothing = dict.fromkeys(("history", "popularity"), np.zeros(len(catalog), np.bool_))
+        return nothing | modality_masks(catalog, self._projections)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         parts = [np.sqrt(self.weights[m]) * self._projected(catalog, m) for m in MODALITIES]

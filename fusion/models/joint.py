@@ -184,7 +184,7 @@ class Joint(Trained):
     @property
     def _widths(self) -> dict[str, int]:
         learnt = self._modalities
-        return {"history": self.rank + 1, **{m: self.rank if m in learnt else 0 for m in MODALITIES}}
+        return {"history": self.rank, "popularity": 1, **{m: self.rank if m in learnt else 0 for m in MODALITIES}}
 
     def _made(self, context: FitContext, arrays: Mapping[str, NDArray[Any]], *, dtype: str) -> JointRanker:
         factors, known, width = self._learnt["factors"], arrays["known"] > 0, self.rank

@@ -316,7 +316,7 @@ class Multitask(Trained):
     @property
     def _widths(self) -> dict[str, int]:
         learnt = self._modalities
-        return {"history": self.rank + 1, **{m: self.rank if m in learnt else 0 for m in MODALITIES}}
+        return {"history": self.rank, "popularity": 1, **{m: self.rank if m in learnt else 0 for m in MODALITIES}}
 
     def _learn(self, context: FitContext) -> dict[str, NDArray[Any]]:
         """Also `categories`, the categories to be predicted, ascending, empty where there are fewer than two; and

@@ -95,7 +95,7 @@ class Trained(Strategy):
     @property
     @abstractmethod
     def _widths(self) -> dict[str, int]:
-        """Every name of `BLOCKS` → its number of columns; history's last is the item's bias."""
+        """Every name of `BLOCKS` → its number of columns; popularity's one is the item's bias."""
 
     def _shape(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """The settings that every network has (`fusion.training.ranker.Ranker`)."""
@@ -199,13 +199,12 @@ class Trained(Strategy):
 
     @property
     def neighbour_blocks(self) -> dict[str, slice]:
-        """`blocks` without the popularity bias, the last of history's columns, which is no sign of likeness."""
-        blocks = self.blocks
-        return {**blocks, "history": slice(0, max(0, blocks["history"].stop - 1))}
+        """`blocks` without popularity, which is no sign of likeness."""
+        return {**self.blocks, "popularity": slice(0, 0)}
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._item_ids, catalog.item_ids) >= 0
-        return {"history": has_history, **modality_masks(catalog, self._projections)}
+        return dict.fromkeys(("history", "popularity"), has_history) | modality_masks(catalog, self._projections)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         return self._items(ItemTable(self._inputs(catalog)), len(catalog))

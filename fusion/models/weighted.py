@@ -177,7 +177,7 @@ class Concatenation(Trained):
     @property
     def _widths(self) -> dict[str, int]:
         settings = self._network.settings
-        widths: dict[str, int] = {"history": settings["history"]}
+        widths: dict[str, int] = {"history": settings["history"] - 1, "popularity": 1}
         return widths | {m: min(settings["content"].get(m, 0), settings["width"]) for m in MODALITIES}
 
     @property

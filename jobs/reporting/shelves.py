@@ -7,7 +7,8 @@ from datetime import date
 import duckdb
 
 from jobs.reporting.asking import ask
-from schemas.tables import NEWCOMER, Recommendations
+from schemas.table import PARTS
+from schemas.tables import NEWCOMER
 
 USERS_SHOWN = 4
 """Beside the shelf for everybody without a history."""
@@ -16,9 +17,6 @@ PAST_SHOWN = 5
 GONE_SHOWN = 4
 ITEMS_SHOWN = 6
 NEIGHBOURS_SHOWN = 4
-
-PARTS = tuple(n.removeprefix("contribution_") for n in Recommendations.schema.names if n.startswith("contribution_"))
-"""The parts of a score, in the order of the table's columns."""
 
 # Of people with shelves on both nights first: of them the page tells what changed. The hash picks the same ones for as
 # long as they are there.

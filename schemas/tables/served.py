@@ -26,13 +26,14 @@ class ItemEmbeddings(Table):
         Column(
             "vector",
             VECTOR,
-            "The item under that model, made of blocks that lie side by side, one for the history and one a modality; "
+            "The item under that model, made of blocks that lie side by side: one for the history, one for what is "
+            "popular with everybody, one a modality; "
             "as wide for all items and users of a night.",
         ),
         Column(
             "blocks",
             BLOCKS,
-            "The blocks by name (`history` or a modality), each as [first column, column after its last].",
+            "The blocks by name (`history`, `popularity` or a modality), as [first column, column after its last].",
         ),
         Column(
             "neighbour_blocks",
@@ -111,7 +112,7 @@ class UserEmbeddings(Table):
 class Recommendations(Table):
     """One place on one user's shelf on a night.
 
-    The six contributions add up to `score`. Where the model combines rankings (`combination` in `item_embeddings`),
+    The seven contributions add up to `score`. Where the model combines rankings (`combination` in `item_embeddings`),
     they are the points that a block gives for the item's place.
     """
 
@@ -136,7 +137,8 @@ class Recommendations(Table):
         Column(
             "contribution_history",
             pa.float32(),
-            "Part of `score` that comes from what users did with the items; 0 where the model has no such block.",
+            "Part of `score` that comes from what this user did before, by what others did who did the same; 0 where "
+            "the user has liked nothing, or the model has no such block.",
         ),
         *(
             Column(
@@ -151,6 +153,13 @@ class Recommendations(Table):
             pa.float32(),
             "Part of `score` that comes from the item's category, price and attributes; 0 where the item has none, or "
             "the model has no such block; null in rows of versions that did not read them.",
+            nullable=True,
+        ),
+        Column(
+            "contribution_popularity",
+            pa.float32(),
+            "Part of `score` that comes from what everybody likes, and would be the same for anybody; null in rows of "
+            "versions that counted it as history.",
             nullable=True,
         ),
     )

@@ -198,7 +198,7 @@ def test_an_error_in_the_task_itself_stays_what_it_is() -> None:
     assert failed["ti"].pushed == {FAILURE: "night 1 is lacking"}
 
 
-@pytest.mark.parametrize("name", ["nightly_recommendations", "reextract_features", "maintenance"])
+@pytest.mark.parametrize("name", ["nightly_recommendations", "reextract_features", "maintenance", "roll_back"])
 def test_the_alert_of_every_task_says_what_to_do(name: str) -> None:
     dag = import_module(f"dags.{name}").dag
     for task in dag.tasks:

@@ -16,7 +16,6 @@ from lake.lake import Lake
 from schemas.tables import Ledger
 
 NIGHTS = ("2026-11-01", "2026-11-02", "2026-11-03")
-PUBLISHED = {"skip_publishing": False}
 
 
 @dataclass
@@ -133,7 +132,7 @@ def test_whoever_is_on_call_is_not_told_of_room_that_was_made(monkeypatch: pytes
 def test_the_earliest_night_that_made_room_starts_again(complete) -> None:
     waiting = {"2026-11-02": "failed", "2026-11-03": "failed"}
     with pytest.raises(DagRunTriggerException) as told:
-        take_up_next(ds="2026-11-01", ti=Asked("2026-11-01", {}, waiting), params=PUBLISHED)
+        take_up_next(ds="2026-11-01", ti=Asked("2026-11-01", {}, waiting))
     assert told.value.dag_run_id == "backfill__2026-11-02" and told.value.reset_dag_run
     assert told.value.logical_date == datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -143,21 +142,14 @@ def test_a_later_night_without_raw_data_starts_again_too(complete) -> None:
         take_up_next(
             ds="2026-11-03",
             ti=Asked("2026-11-03", {}, {"2026-11-02": "failed", "2026-11-20": "failed"}),
-            params=PUBLISHED,
         )
     assert told.value.logical_date == datetime(2026, 11, 20, tzinfo=UTC)
-
-
-def test_a_night_that_was_left_staged_starts_no_other(complete) -> None:
-    waiting = {"2026-11-02": "failed"}
-    take_up_next(ds="2026-11-01", ti=Asked("2026-11-01", {}, waiting), params={"skip_publishing": True})
 
 
 def test_nights_that_failed_of_something_else_are_left_alone(complete) -> None:
     take_up_next(
         ds="2026-11-01",
         ti=Asked("2026-11-01", {}, {"2026-11-02": "success", "2026-11-03": "skipped"}),
-        params=PUBLISHED,
     )
-    take_up_next(ds="2026-11-03", ti=Asked("2026-11-03", {}, {"2026-11-02": "failed"}), params=PUBLISHED)
+    take_up_next(ds="2026-11-03", ti=Asked("2026-11-03", {}, {"2026-11-02": "failed"}))
     assert WAITS == "earlier_nights"

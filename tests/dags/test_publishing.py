@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
 from dags.wiring import publishing
 from lake import publication, staging
@@ -32,12 +32,31 @@ def place(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     return lake
 
 
-@pytest.mark.parametrize("skip", [True, False])
-def test_a_night_is_published_unless_it_is_to_stay_staged(place: Lake, skip: bool) -> None:
+def test_a_night_is_published_by_the_dag(place: Lake) -> None:
     staged(place, close=False)
-    publishing.publish(params={"skip_publishing": skip}, ds=DAY, dag=DAG)
-    assert place.count(Models, {"date": DAY}) == (not skip)
-    assert [row.actor for row in publication.history(place)] == ([] if skip else ["nightly_recommendations"])
+    publishing.publish(params={"skip_publishing": False}, ds=DAY, dag=DAG)
+    assert place.count(Models, {"date": DAY}) == 1
+    assert [row.actor for row in publication.history(place)] == ["nightly_recommendations"]
+
+
+def test_a_night_that_is_to_stay_staged_is_skipped(place: Lake) -> None:
+    staged(place, close=False)
+    with pytest.raises(AirflowSkipException):
+        publishing.publish(params={"skip_publishing": True}, ds=DAY, dag=DAG)
+    assert place.count(Models, {"date": DAY}) == 0 and not publication.history(place)
+    assert staging.nights(place) == [DAY]
+
+
+def test_a_night_is_rolled_back_by_whoever_triggers_it(place: Lake) -> None:
+    staged(place, close=False)
+    publishing.publish(params={"skip_publishing": False}, ds=DAY, dag=DAG)
+    run = SimpleNamespace(triggering_user_name="ada")
+    for _ in range(2):
+        publishing.roll_back(params={"night": DAY, "reason": "odd shelves"}, dag=DAG, dag_run=run)
+    assert len(publication.history(place)) == 2
+    last = publication.history(place)[-1]
+    assert (last.action, last.actor, last.reason) == ("rollback", "ada", "odd shelves")
+    assert place.count(Models, {"date": DAY}) == 0
 
 
 @pytest.mark.parametrize(("ask", "close", "asked"), [(True, True, True), (True, False, False), (False, True, False)])

@@ -16,6 +16,7 @@ from schemas.config import Config
 from schemas.table import MODALITIES
 
 USERS, ITEMS = 24, 60
+NOBODY = 3
 
 
 @pytest.fixture
@@ -26,14 +27,14 @@ def night(lake: Lake) -> Night:
 def shelves(combination: str) -> Shelves:
     """Items of which every third has no image, the first ten are new, and nothing has audio or video."""
     random = np.random.default_rng(1)
-    blocks = {"history": slice(0, 40), "text": slice(40, 70), "image": slice(70, 96)}
+    blocks = {"history": slice(0, 30), "popularity": slice(30, 40), "text": slice(40, 70), "image": slice(70, 96)}
     blocks |= {name: slice(96, 96) for name in ("audio", "video")}
     vectors = random.normal(size=(ITEMS, 96)).astype(np.float32)
     masks = {m: np.full(ITEMS, m in ("text", "image")) for m in MODALITIES}
     masks["image"][::3] = False
     vectors[::3, blocks["image"]] = 0
     is_new = np.arange(ITEMS) < 10
-    vectors[is_new, blocks["history"]] = 0
+    vectors[is_new, :40] = 0
     return Shelves(
         item_ids=np.array([f"i{n:03d}" for n in range(ITEMS)]),
         vectors=vectors,
@@ -44,6 +45,7 @@ def shelves(combination: str) -> Shelves:
         combination=combination,
         weights={name: 1.0 if combination == "sum" else 0.5 + len(name) / 10 for name in BLOCKS},
         nonzero=nonzero_items(vectors, blocks),
+        newcomer=np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)[NOBODY],
     )
 
 
@@ -84,7 +86,18 @@ def test_contributions_are_the_score(night: Night, combination: str) -> None:
         assert row["score"] == pytest.approx(sum(parts), rel=1e-5, abs=1e-6)
         assert row["contribution_audio"] == row["contribution_video"] == 0
         assert "image" in row["modalities"] or row["contribution_image"] == 0
-        assert row["shelf"] == "for_you" or row["contribution_history"] == 0
+        assert row["shelf"] == "for_you" or row["contribution_history"] == row["contribution_popularity"] == 0
+
+
+def test_of_users_without_a_like_history_is_what_everybody_liked(night: Night) -> None:
+    catalog = shelves("sum")
+    rows = rows_of(night, users([NOBODY, NOBODY + 1]), catalog)
+    for row in (row for row in rows if row["shelf"] == "for_you"):
+        item = catalog.vectors[catalog.places([row["item_id"]])[0]]
+        number = int(row["user_id"][1:])
+        both = float(item[:40] @ np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)[number][:40])
+        assert row["contribution_history"] + row["contribution_popularity"] == pytest.approx(both, rel=1e-4)
+        assert (row["contribution_history"] == 0) is (number == NOBODY or row["item_id"] < "i010")
 
 
 def test_places_leave_out_what_was_seen(night: Night) -> None:

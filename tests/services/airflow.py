@@ -26,6 +26,7 @@ ORDER = "nights_in_order"
 LATE = "late_night"
 FAILING = "failing_night"
 REPORTED = "reported_night"
+CONSUMER = "reads_one_night"
 QUIET = "airflow.dag_processing.bundles=WARNING airflow.dag_processing.dagbag=WARNING"
 FINISHED = {"success", "failed"}
 
@@ -86,6 +87,35 @@ class Airflow:
         if told.returncode:
             raise RuntimeError(f"airflow {' '.join(arguments)}: {told.stdout[-2000:]}{told.stderr[-2000:]}")
         return told.stdout
+
+    def python(self, program: str) -> str:
+        """What a program prints that runs in Airflow's environment.
+
+        Raises:
+            RuntimeError: it failed; the message holds what it said.
+        """
+        told = subprocess.run([sys.executable, "-c", program], env=self.env, capture_output=True, text=True)
+        if told.returncode:
+            raise RuntimeError(f"{told.stdout[-2000:]}{told.stderr[-2000:]}")
+        return told.stdout
+
+    def returned(self, run_id: str, task_id: str, dag: str = DAG) -> Any:
+        """What a task returned."""
+        path = f"/dags/{dag}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self.api("GET", path, params={"deserialize": True})["value"]
+
+    def wait_for_runs(self, dag: str, number: int, *, seconds: float = 600) -> list[dict[str, Any]]:
+        """The runs of a DAG, once there are so many and all have ended.
+
+        Raises:
+            TimeoutError: that is not so after so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while len(runs := self.runs(dag)) < number or any(run["state"] not in FINISHED for run in runs):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{dag} after {seconds} s: {self._told(dag, runs)}")
+            time.sleep(2)
+        return runs
 
     def runs(self, dag: str = DAG) -> list[dict[str, Any]]:
         return self.api("GET", f"/dags/{dag}/dagRuns", params={"limit": 100, "order_by": "logical_date"})["dag_runs"]
@@ -264,7 +294,9 @@ def _healthy(url: str) -> bool:
 
 def _parsed(running: Airflow) -> bool:
     try:
-        return not any(running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE, FAILING, REPORTED))
+        return not any(
+            running.api("GET", f"/dags/{dag}")["is_paused"] for dag in (DAG, ORDER, LATE, FAILING, REPORTED, CONSUMER)
+        )
     except requests.HTTPError as error:
         if error.response.status_code == 404:
             return False

@@ -93,7 +93,7 @@ class Decision(Strategy):
             for name, features in self._features(catalog).items()
         }
         choices = tuned.choices if tuned else {}
-        self._weights = {name: choices.get(name, self._initial_weights[name]) for name in BLOCKS}
+        self._weights = {name: choices.get(name, self._initial_weights[name]) for name in WEIGHTS}
         figures = []
         if not tuned and len(likes) and context.holdout:
             figures = [self._choose_weights(catalog, context.train, context.holdout)]
@@ -127,7 +127,7 @@ class Decision(Strategy):
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._item_ids, catalog.item_ids) >= 0
-        return {"history": has_history, **modality_masks(catalog, self._projections)}
+        return dict.fromkeys(("history", "popularity"), has_history) | modality_masks(catalog, self._projections)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         masks = self.masks(catalog)
@@ -143,14 +143,14 @@ class Decision(Strategy):
         arrays = projections_state(self._projections) | {"item_ids": self._item_ids, "factors": self._factors}
         for name, scorer in self._scorers.items():
             arrays |= scorer.state(f"scorer/{name}")
-        return arrays | {"weights": np.array([self._weights[name] for name in BLOCKS])}
+        return arrays | {"weights": np.array([self._weights[name] for name in WEIGHTS])}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._projections = projections_from(state)
         self._item_ids, self._factors = state["item_ids"], state["factors"]
         names = ("history", *self._projections)  # a version that did not read attributes had fewer
         self._scorers = {name: LinearScorer.from_state(f"scorer/{name}", state) for name in names}
-        self._weights = dict.fromkeys(BLOCKS, 0.0) | dict(zip(names, state["weights"].tolist(), strict=True))
+        self._weights = dict.fromkeys(WEIGHTS, 0.0) | dict(zip(names, state["weights"].tolist(), strict=True))
 
     def _features(self, catalog: Catalog) -> dict[str, NDArray[np.float32]]:
         """Block → float32 [N, p]."""
@@ -171,8 +171,8 @@ def _check(parameters: Mapping[str, Any]) -> None:
     if parameters["combination"] not in choices:
         raise ValueError(f"combination {parameters['combination']!r}: expected one of {', '.join(choices)}")
     weights = parameters["weights"] or {}
-    if set(weights) - set(BLOCKS) or any(not weight >= 0 for weight in weights.values()):
-        raise ValueError(f"weights {dict(weights)}: expected 0 or more for any of {list(BLOCKS)}")
+    if set(weights) - set(WEIGHTS) or any(not weight >= 0 for weight in weights.values()):
+        raise ValueError(f"weights {dict(weights)}: expected 0 or more for any of {list(WEIGHTS)}")
     for name in ("rank", "dims"):
         if parameters[name] < 1:
             raise ValueError(f"{name} {parameters[name]}: expected 1 or more")

@@ -26,7 +26,9 @@ TRANSITIONS = {"transitions_10": (10.0, 3.0), "transitions_5": (5.0, 2.0)}
 """Scorer → that number, and the one after which a like weighs 1/e in what follows."""
 FACTORS = {"factors": (30.0, 5.0), "factors_light": (10.0, 2.0), "factors_strong": (60.0, 20.0)}
 """Scorer → ridge and alpha (`fusion.data.matrix_factors`)."""
-SCORERS = (*AUTOENCODERS, *TRANSITIONS, *FACTORS, "popularity", "trend")
+OF_EVERYBODY = ("popularity", "trend")
+"""The scorers that say of an item what it is to everybody; their columns are the last ones."""
+SCORERS = (*AUTOENCODERS, *TRANSITIONS, *FACTORS, *OF_EVERYBODY)
 N_FACTORS = 64
 MAX_LEVERAGE = 0.999
 """Of an item, so that one which the others do not predict is not divided by 0."""
@@ -114,6 +116,11 @@ class HistoryScorers:
     def rank(self) -> int:
         """Number of principal axes."""
         return len(self.shrinkage)
+
+    def width(self, scorer: str) -> int:
+        """Number of an item's columns that a scorer uses."""
+        columns = _columns(self.rank)[scorer]
+        return columns.stop - columns.start
 
     def columns(self, scorers: Collection[str]) -> NDArray[np.int64]:
         """int64 [d'], ascending: the columns of the items that some scorers use, and those of the autoencoders, by

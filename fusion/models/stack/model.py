@@ -14,8 +14,8 @@ from fusion.data.catalog import Catalog, History, like_matrix, nobody, positions
 from fusion.models.base import FitContext, Population, Strategy, block_slices
 from fusion.models.stack.content import SCORERS as OF_CONTENT
 from fusion.models.stack.content import ContentFeatures, ContentScorers
+from fusion.models.stack.history import OF_EVERYBODY, HistoryScorers
 from fusion.models.stack.history import SCORERS as OF_HISTORY
-from fusion.models.stack.history import HistoryScorers
 from fusion.models.stack.questions import FOLDS, Rankings, item_folds, joined, newcomers, newest_likes, rankings
 from fusion.models.stack.scores import Part, under
 from fusion.models.stack.weights import PRIOR, fit_weights
@@ -87,14 +87,17 @@ class Stack(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        """History's columns are those of `HistoryScorers` that are used."""
-        content = self._content.widths
-        return block_slices({"history": len(self._columns) - sum(content.values()), **content})
+        """The columns of history and popularity are those of `HistoryScorers` that are used."""
+        content, history = self._content.widths, self._scorers.history
+        popular = sum(history.width(scorer) for scorer in OF_EVERYBODY if scorer in self._used) if history else 0
+        own = len(self._columns) - sum(content.values()) - popular
+        return block_slices({"history": own, "popularity": popular, **content})
 
     @property
     def neighbour_blocks(self) -> dict[str, slice]:
         """`blocks` with the autoencoder's columns alone for history: likeness is not what follows, nor popularity."""
-        return {**self.blocks, "history": slice(0, self._scorers.history.rank if self._scorers.history else 0)}
+        axes = slice(0, self._scorers.history.rank if self._scorers.history else 0)
+        return {**self.blocks, "history": axes, "popularity": slice(0, 0)}
 
     @property
     def _used(self) -> list[str]:
@@ -108,7 +111,7 @@ class Stack(Strategy):
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._scorers.item_ids, catalog.item_ids) >= 0
-        return {"history": has_history, **self._content.masks(catalog)}
+        return dict.fromkeys(("history", "popularity"), has_history) | self._content.masks(catalog)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         return self._scorers.item_vectors(catalog, self._content(catalog))[:, self._columns]

@@ -4,6 +4,6 @@ FROM recommendations
 WHERE abs(
     score - (
         contribution_history + contribution_text + contribution_image + contribution_audio + contribution_video
-        + coalesce(contribution_attributes, 0)
+        + coalesce(contribution_attributes, 0) + coalesce(contribution_popularity, 0)
     )
 ) > 1e-3 * (1 + abs(score))
