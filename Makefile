@@ -27,6 +27,9 @@ test: $(SETUP) ## every test
 quick: $(SETUP) ## the tests that need neither a night nor a service nor Spark: under three minutes
 	$(PYTEST) -m "$(NO_MINUTES)"
 
+coverage: $(SETUP) ## every test, and the share of the lines that they run, other processes left out; slower
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
 lint: $(SETUP) ## style, types and the format of files; in a git repository as before a commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
