@@ -1,4 +1,4 @@
-"""What nights cost by `nightweave night`: the first, the same again, one without data, and one with 1% of the items new.
+"""What nights cost by `nightweave night`: the first, the same again, one without data, and one with 1% changed.
 
 Seconds by the clock and of the processor, of the command and all its processes, and how many processes there were. The
 last column is the work beyond the night without data, as a share of the first night's: what changed should decide it.
@@ -36,9 +36,7 @@ class Cost:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--folder", type=Path, required=True, help="new or empty; where the catalog and the lake are put"
-    )
+    parser.add_argument("--folder", type=Path, required=True, help="new; for the catalog and the lake")
     parser.add_argument("--items", type=int, default=240)
     parser.add_argument("--users", type=int, default=200)
     options = parser.parse_args()
@@ -68,9 +66,11 @@ def night(date: str, raw: Path, lake: Path, *more: str) -> Cost:
     command += ["--raw", str(raw), "--lake", str(lake), *more]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
     before, started = os.times(), time.perf_counter()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        with counted(process.pid) as seen:
-            said, _ = process.communicate()
+    with (
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
+        counted(process.pid) as seen,
+    ):
+        said, _ = process.communicate()
     after = os.times()
     if process.returncode:
         sys.stderr.write(said.decode()[-3000:])
