@@ -101,8 +101,13 @@ def counted(pid: int) -> Iterator[set[int]]:
 def change(raw: Path, items: int) -> None:
     """Land so many items of the first night again, with other texts and pictures, on the third."""
     (source,) = (raw / "items" / f"ds={FIRST}").glob("*.jsonl")
-    known = [json.loads(line) for line in source.read_text("utf-8").splitlines() if line.startswith("{")]
-    with_pictures = [item for item in known if item.get("image_uris")][:items]
+    known = []
+    for line in source.read_text("utf-8").splitlines():
+        with suppress(json.JSONDecodeError):  # some records are damaged on purpose
+            known.append(json.loads(line))
+    with_pictures = [item for item in known if item.get("image_uris") and (raw / item["image_uris"][0]).is_file()][
+        :items
+    ]
     folder = raw / "items" / f"ds={THIRD}"
     folder.mkdir()
     with (folder / "items.jsonl").open("w", encoding="utf-8") as file:
