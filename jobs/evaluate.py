@@ -18,7 +18,7 @@ from fusion.data.matrix_factors import threads_for
 from fusion.data.reviews import with_reviews
 from fusion.data.splits import Kind, split_as, with_some_users
 from fusion.data.subsets import without_modality
-from fusion.evaluation.calibration import calibration
+from fusion.evaluation.calibration import Sigmoid, calibration, sigmoid_of
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
@@ -76,12 +76,14 @@ class Contender:
 
     Attributes:
         judged: its figures beside those of the references, by kind of split.
+        calibration: what makes its scores probabilities, by population.
         parts: its parts, where they are not stored yet.
     """
 
     made: artifacts.Identity
     judged: Mapping[Kind, Judged]
     verdict: Verdict
+    calibration: Mapping[Population, Sigmoid]
     parts: Mapping[str, Strategy] = field(default_factory=dict)
 
 
@@ -115,14 +117,16 @@ def run(night: Night, *, allow_shrinking: bool = False) -> None:
         if each.model_version != made.model_version
     }
     figures: list[Figure] = []
-    questions, judged = _questions(night, dataset), {}
+    questions, judged, probable = _questions(night, dataset), {}, {}
     for question in questions:
         with threads_for(len(dataset.catalog)):
-            found = _figures(night, dataset, question, made, rivals=rivals)
+            found, sigmoid = _figures(night, dataset, question, made, rivals=rivals)
         figures += found
         judged[question.kind] = _judged(night, found, made.strategy, question)
+        if sigmoid:
+            probable[question.population] = sigmoid
     over_a_judged = LAST_PROMOTED in rivals and earlier[LAST_PROMOTED].judged
-    contender = Contender(made, judged, _verdict(night, judged, over_a_judged=over_a_judged))
+    contender = Contender(made, judged, _verdict(night, judged, over_a_judged=over_a_judged), probable)
     if contender.verdict.refused and LAST_PROMOTED in rivals:
         contender, found = _with_last_weights(night, dataset, questions, contender, rivals[LAST_PROMOTED][0])
         figures += found
@@ -135,15 +139,16 @@ def run(night: Night, *, allow_shrinking: bool = False) -> None:
     (log.info if as_usual else log.warning)("evaluate: %s: %s", made.model_version, verdict)
     if contender.parts:
         artifacts.save(night, made, dict(contender.parts), encoders=dataset.encoders)
-    serving = Stored(made.model_version, made.path, made.strategy, verdict.judged) if verdict.may_serve else last
+    of_night = Stored(made.model_version, made.path, made.strategy, verdict.judged, contender.calibration)
+    serving = of_night if verdict.may_serve else last
     model = artifacts.load(night, serving.path, artifacts.SERVED) if serving else None
     rows = _weight_rows(model, made if verdict.may_serve else None)
     _write_metrics(night, [*_figure_rows(night, figures), *metric_rows(night, choice), *rows], made)
-    row = _model_row(night, made, verdict, judged=contender.judged, best=earlier.get(BEST_PROMOTED, last))
+    row = _model_row(night, replace(contender, made=made, verdict=verdict), best=earlier.get(BEST_PROMOTED, last))
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     seen = dataset if verdict.may_serve or not theirs else theirs[0]
     with threads_for(len(dataset.catalog)):
-        embed(night, seen, model, serving.model_version if serving else CONTENT_ONLY, read=read)
+        embed(night, seen, model, serving, read=read)
 
 
 def _questions(night: Night, dataset: Dataset) -> list[Question]:
@@ -215,14 +220,15 @@ def _with_last_weights(
     if not verdict.may_serve:
         return replace(refused, verdict=verdict), figures
     weights_from: dict[str, str] = {question.population: last.model_version for question in asked}
-    return Contender(replace(refused.made, weights_from=weights_from), judged, verdict, parts), figures
+    probable = {p: s for p, s in refused.calibration.items() if p not in weights_from}
+    probable |= {p: s for p, s in last.calibration.items() if p in weights_from}
+    return Contender(replace(refused.made, weights_from=weights_from), judged, verdict, probable, parts), figures
 
 
-def _model_row(
-    night: Night, made: artifacts.Identity, verdict: Verdict, *, judged: Mapping[Kind, Judged], best: Stored | None
-) -> dict[str, Any]:
+def _model_row(night: Night, contender: Contender, *, best: Stored | None) -> dict[str, Any]:
     """The night's row of `models`, given the best model before it."""
-    best_so_far = made.model_version if best is None or _no_worse(judged) else best.model_version
+    made, verdict = contender.made, contender.verdict
+    best_so_far = made.model_version if best is None or _no_worse(contender.judged) else best.model_version
     return {
         "date": night.date,
         "model_version": made.model_version,
@@ -232,6 +238,7 @@ def _model_row(
         "close": verdict.close,
         "path": made.path,
         "best_so_far": best_so_far if verdict.may_serve else None,
+        "calibration": [(population, list(sigmoid)) for population, sigmoid in contender.calibration.items()],
         **made.row,
     }
 
@@ -243,10 +250,10 @@ def _figures(
     made: artifacts.Identity,
     *,
     rivals: Rivals,
-) -> list[Figure]:
+) -> tuple[list[Figure], Sigmoid | None]:
     """Figures of the night's model, the baselines and earlier models on one split; one model after the other, for its
     vectors may be large. On the configured split also curves, calibration, and the night's model given a catalog
-    without one modality or another."""
+    without one modality or another. And what makes the model's scores probabilities for the population."""
     kind, parts, new_items = question.kind, question.parts, question.new_items
     known, config = parts.known(), night.config.fusion
     catalog = model_input(dataset.catalog, dataset.reviews, known, config)
@@ -265,14 +272,16 @@ def _figures(
         content=content.item_vectors(catalog),
     )
     own = made.strategy
-    shown, pools = {own: catalog}, {}
+    shown, pools = {own: catalog}, {own: Pool(Judgements.of(parts, n_items), seed=seed)}
     if kind == config.split.kind:
         present = [modality for modality in MODALITIES if masks[modality].any()]
         shown |= {f"{own} without {modality}": without_modality(catalog, modality) for modality in present}
-        pools = {own: Pool(Judgements.of(parts, n_items), seed=seed)}
     figures = figures_of(scorers(model, shown, known, new_items=new_items), pools=pools)
     figures = [figure for figure in figures if figure.model == own or figure.segment == "all"]
-    figures += curves(pools, split_name=kind) + calibration(pools, split_name=kind)
+    if kind == config.split.kind:
+        figures += curves(pools, split_name=kind) + calibration(pools, split_name=kind)
+    without = np.bincount(known.likes().user, minlength=len(known.user_ids)) == 0
+    sigmoid = sigmoid_of(pools[own], without if question.population == "without_history" else np.ones_like(without))
     for metric, value in (("users", _users(parts)), ("user_share", question.share)):
         figures.append(Figure.of_all(own, kind, metric, None, value))
     for name in (POPULARITY, *(OF_CONTENT if new_items else OF_HISTORY)):
@@ -283,7 +292,7 @@ def _figures(
             earlier = artifacts.load(night, rival.path, part)
             theirs = model_input(seen.catalog, seen.reviews, known, config)
             figures += figures_of({name: scorer(earlier, theirs, known, new_items=new_items)})
-    return figures
+    return figures, sigmoid
 
 
 def _judged(night: Night, figures: list[Figure], strategy: str, question: Question) -> Judged:
@@ -316,12 +325,6 @@ def _no_worse(judged: Mapping[Kind, Judged]) -> bool:
         if best is not None and (each.candidate is None or each.candidate.mean() < best.mean()):
             return False
     return True
-
-
-def _log_figures(night: Night, figures: list[Figure]) -> None:
-    for figure in figures:
-        if (figure.segment, figure.k) == ("all", night.config.evaluate.gate_k):
-            log.info("evaluate: %s: %s@%d = %.4f", figure.model, figure.metric, figure.k, figure.value)
 
 
 def _figure_rows(night: Night, figures: list[Figure]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ POINTS = {
 """What scores are where they are not the sum of the parts' scores."""
 
 SHELVES = f"""
-    SELECT r.shelf, r.rank, r.item_id, t.title, r.score, r.modalities,
+    SELECT r.shelf, r.rank, r.item_id, t.title, r.score, r.probability, r.modalities,
         {", ".join(f"coalesce(r.contribution_{part}, 0) AS {part}" for part in PARTS)}
     FROM recommendations r LEFT JOIN latest t USING (item_id)
     WHERE r.date = $night AND r.user_id = $user ORDER BY r.shelf, r.rank
@@ -75,4 +75,6 @@ def _explain(
 def _reason(place: dict) -> str:
     parts = sorted(((place[part], part) for part in PARTS), key=lambda p: -abs(p[0]))
     why = ", ".join(f"{part} {value:+.3f}" for value, part in parts if value)
-    return f"  {place['shelf']} {place['rank']:>2}. {place['title'] or place['item_id']}  {place['score']:.3f} = {why}"
+    chance = "" if place["probability"] is None else f" ({place['probability']:.1%} likely)"
+    title = place["title"] or place["item_id"]
+    return f"  {place['shelf']} {place['rank']:>2}. {title}  {place['score']:.3f}{chance} = {why}"

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.special import expit
 
 from fusion.ranking.nearest_neighbours import similar_items
 from fusion.ranking.rank_aggregation import SUM, nonzero_items, points, total
@@ -32,7 +33,9 @@ catalog."""
 class Shelves:
     """The catalog as the night's model sees it; row i of every array of items belongs to `item_ids[i]`, ascending.
 
-    `newcomer` is the vector of users without a like, [D], or [0] where the night has none.
+    Attributes:
+        newcomer: the vector of users without a like, [D], or [0] where the night has none.
+        calibration: population → slope and intercept of the sigmoid that makes scores probabilities.
     """
 
     item_ids: np.ndarray
@@ -45,6 +48,7 @@ class Shelves:
     weights: dict[str, float]
     nonzero: dict[str, np.ndarray]
     newcomer: np.ndarray
+    calibration: dict[str, tuple[float, float]]
 
     @classmethod
     def of(cls, night: Night) -> "Shelves":
@@ -55,7 +59,7 @@ class Shelves:
         ids = np.asarray(rows["item_id"].to_pylist(), np.str_)
         vectors, is_new = matrix(rows["vector"]), rows["is_new"].to_numpy()
         if not len(rows):
-            return cls(ids, vectors, masks, is_new, {}, {}, SUM, {}, {}, np.zeros(0, np.float32))
+            return cls(ids, vectors, masks, is_new, {}, {}, SUM, {}, {}, np.zeros(0, np.float32), {})
         first = rows.slice(0, 1).to_pylist()[0]
         blocks, alike = _slices(first["blocks"]), _slices(first["neighbour_blocks"])
         nonzero = nonzero_items(vectors, blocks)
@@ -72,6 +76,7 @@ class Shelves:
             dict(first["weights"] or ()),
             nonzero,
             newcomer,
+            {population: (slope, intercept) for population, (slope, intercept) in first["calibration"] or ()},
         )
 
     def nonempty_blocks(self) -> dict[str, slice]:
@@ -166,8 +171,37 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
             "model_version": users.column("model_version").take(pa.array(user)),
             "modalities": pa.array([[m for m in MODALITIES if items.masks[m][i]] for i in item], pa.list_(pa.string())),
             **{f"contribution_{part}": pa.array(parts[part]) for part in PARTS},
+            "probability": pa.array(
+                probabilities(
+                    best[user, rank], populations(theirs[user], shelf=shelf), calibration=catalog.calibration
+                ),
+                pa.float32(),
+                from_pandas=True,  # null for NaN
+            ),
         }
         yield pa.RecordBatch.from_pydict(columns, schema=Recommendations.schema)
+
+
+def populations(with_history: np.ndarray, *, shelf: str) -> np.ndarray:
+    """str [n], the population that each row of a shelf is judged with, given bool [n], whether its user has a like."""
+    if shelf == "new_items":
+        return np.full(len(with_history), "new_items")
+    return np.where(with_history, "with_history", "without_history")
+
+
+def probabilities(
+    scores: np.ndarray, population: np.ndarray, *, calibration: Mapping[str, tuple[float, float]]
+) -> np.ndarray:
+    """float32 [n], the chance of a like by score [n] and population, str [n]; NaN where that has no calibration.
+
+    >>> probabilities(np.array([0.5, 0.5]), np.array(["a", "b"]), calibration={"a": (2.0, -1.0)}).tolist()
+    [0.5, nan]
+    """
+    found = np.full(len(scores), np.nan, np.float32)
+    for name, (slope, intercept) in calibration.items():
+        of_them = population == name
+        found[of_them] = expit(slope * scores[of_them].astype(np.float64) + intercept)
+    return found
 
 
 def neighbours(places: Rows, shelves: Shared[Shelves], *, night: Night) -> Rows:

@@ -13,6 +13,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 STRINGS = pa.list_(pa.string())
 BLOCKS = pa.map_(pa.string(), pa.list_(pa.int32()))
 WEIGHTS = pa.map_(pa.string(), pa.float64())
+CALIBRATION = pa.map_(pa.string(), pa.list_(pa.float64()))
 VERSIONS = pa.map_(pa.string(), pa.string())
 VECTOR = pa.list_(pa.float32())
 """A list in the files too, although all of a file have one width: Delta's log knows no fixed-size list, and engines

@@ -1,9 +1,11 @@
 """Scores as probabilities, and how far these are to be believed."""
 
 from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,34 +17,51 @@ from fusion.evaluation.protocol import Pool
 BINS = 10
 
 
-def platt(scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Logistic regression on the score, with Platt's targets (Platt 1999): (p + 1) / (p + 2) for the p true ones and
-    1 / (q + 2) for the q others, so that it stays finite where a threshold parts them. Each pair counts as both true
-    and not, weighted by its target.
+class Sigmoid(NamedTuple):
+    """p(score) = 1 / (1 + exp(-(slope · score + intercept))), the probability that a candidate is liked.
 
-    Args:
-        scores: float [n], finite.
-        true: bool [n], both kinds among them.
-        asked: float [m], the scores to map.
-
-    Returns:
-        float64 [m], probabilities.
+    >>> Sigmoid(2.0, -1.0)(np.array([0.5], np.float32)).tolist()
+    [0.5]
     """
-    p, q = int(true.sum()), int((~true).sum())
-    target = np.where(true, (p + 1) / (p + 2), 1 / (q + 2))
-    # The loss is a mean over pairs, of which few are true: the default tolerance stops too early.
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000))
-    model.fit(
-        np.tile(scores.astype(np.float64), 2)[:, None],
-        np.repeat([True, False], len(scores)),
-        logisticregression__sample_weight=np.concatenate([target, 1 - target]),
-    )
-    return model.predict_proba(asked.astype(np.float64)[:, None])[:, 1]
+
+    slope: float
+    intercept: float
+
+    def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        return expit(self.slope * scores.astype(np.float64) + self.intercept)
+
+    @classmethod
+    def fit(cls, scores: NDArray[np.float32], true: NDArray[np.bool_]) -> Self:
+        """Logistic regression on the score, with Platt's targets (Platt 1999): (p + 1) / (p + 2) for the p true ones
+        and 1 / (q + 2) for the q others, so that it stays finite where a threshold parts them. Each pair counts as both
+        true and not, weighted by its target.
+
+        Args:
+            scores: float [n], finite.
+            true: bool [n], both kinds among them.
+        """
+        p, q = int(true.sum()), int((~true).sum())
+        target = np.where(true, (p + 1) / (p + 2), 1 / (q + 2))
+        # The loss is a mean over pairs, of which few are true: the default tolerance stops too early.
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000))
+        model.fit(
+            np.tile(scores.astype(np.float64), 2)[:, None],
+            np.repeat([True, False], len(scores)),
+            logisticregression__sample_weight=np.concatenate([target, 1 - target]),
+        )
+        scale, regression = model["standardscaler"], model["logisticregression"]
+        slope = regression.coef_[0, 0] / scale.scale_[0]
+        return cls(float(slope), float(regression.intercept_[0] - slope * scale.mean_[0]))
+
+
+def platt(scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]) -> NDArray[np.float64]:
+    """float64 [m], the probabilities of the scores `asked`, float [m], under `Sigmoid.fit`."""
+    return Sigmoid.fit(scores, true)(asked)
 
 
 def isotonic(scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]) -> NDArray[np.float64]:
     """The function of the score that never falls and has the least squared error (Zadrozny and Elkan 2002); beyond the
-    scores it was fitted to it stays level. Arguments and result as of `platt`."""
+    scores it was fitted to it stays level. Result as of `platt`."""
     model = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, true)
     return model.predict(asked).astype(np.float64)
 
@@ -95,3 +114,22 @@ def calibration(pools: Mapping[str, Pool], *, split_name: str) -> list[Figure]:
                 for (what, k), value in reliability(predicted, relevant[~fits]).items()
             ]
     return figures
+
+
+def sigmoid_of(pool: Pool, users: NDArray[np.bool_]) -> Sigmoid | None:
+    """What maps a model's scores to probabilities, fitted on the pairs of some users; None where these have no relevant
+    candidate, or no other.
+
+    Args:
+        users: bool [U], by their place in the history.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    scores, relevant, place = pool.pairs()
+    asked = users[pool.users[place]]
+    if not np.isfinite(scores[asked]).all():
+        raise ValueError(f"{int((~np.isfinite(scores[asked])).sum())} scores are not finite: expected numbers")
+    if not relevant[asked].any() or relevant[asked].all():
+        return None
+    return Sigmoid.fit(scores[asked], relevant[asked])

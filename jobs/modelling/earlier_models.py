@@ -1,10 +1,13 @@
 """The models that earlier nights promoted."""
 
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
+from fusion.evaluation.calibration import Sigmoid
+from fusion.models.base import Population
 from fusion.models.registry import STRATEGIES
 from jobs.modelling import artifacts
 from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED
@@ -16,24 +19,25 @@ log = logging.getLogger("nightweave.evaluate")
 
 @dataclass(frozen=True)
 class Stored:
-    """A model in the lake: its version, its folder relative to LAKE, its strategy, and whether its verdict rests on any
-    figure."""
+    """A model in the lake: its version, its folder relative to LAKE, its strategy, whether its verdict rests on any
+    figure, and by population what makes its scores probabilities."""
 
     model_version: str
     path: str
     strategy: str
     judged: bool
+    calibration: Mapping[Population, Sigmoid]
 
 
 def promoted_before(night: Night) -> dict[str, Stored]:
     """The newest promoted model of the nights before this one, where there is one, and the best so far, where that is
     another."""
     where = (pc.field("date") < night.date) & pc.field("promoted")
-    columns = ["date", "model_version", "path", "strategy", "best_so_far", "judged"]
+    columns = ["date", "model_version", "path", "strategy", "best_so_far", "judged", "calibration"]
     rows = night.lake.read(Models, where=where, columns=columns).to_pylist()
     judged = {row["model_version"] for row in rows if row["judged"] is not False}
     stored = {
-        version: Stored(version, row["path"], row["strategy"], version in judged)
+        version: Stored(version, row["path"], row["strategy"], version in judged, sigmoids(row["calibration"]))
         for row in rows
         for version in [row["model_version"]]
     }
@@ -43,6 +47,11 @@ def promoted_before(night: Night) -> dict[str, Stored]:
             has_best = best is not None and best != last and _can_be_loaded(night, best)
             return {LAST_PROMOTED: last} | ({BEST_PROMOTED: best} if best and has_best else {})
     return {}
+
+
+def sigmoids(stored: Iterable[tuple[Population, list[float]]] | None) -> dict[Population, Sigmoid]:
+    """What a row of `models` has as `calibration`."""
+    return {population: Sigmoid(*pair) for population, pair in stored or ()}
 
 
 def _can_be_loaded(night: Night, stored: Stored) -> bool:

@@ -12,23 +12,29 @@ from fusion.missing.fill import model_input
 from fusion.models.base import Predictions, Strategy
 from fusion.models.registry import create
 from jobs.modelling.dataset import Dataset
+from jobs.modelling.earlier_models import Stored
 from jobs.modelling.model_selection import CONTENT_ONLY
 from jobs.runtime.night import Night
-from schemas.table import BLOCKS, MODALITIES, STRINGS, WEIGHTS
+from schemas.table import BLOCKS, CALIBRATION, MODALITIES, STRINGS, WEIGHTS
 from schemas.tables import NEWCOMER, ItemEmbeddings, UserEmbeddings
 
 log = logging.getLogger("nightweave.evaluate")
 
 
-def embed(night: Night, dataset: Dataset, model: Strategy | None, version: str, *, read: Mapping[str, int]) -> None:
-    """Write the vectors of every item and every user under the model that serves the night, of that version.
+def embed(
+    night: Night, dataset: Dataset, model: Strategy | None, serving: Stored | None, *, read: Mapping[str, int]
+) -> None:
+    """Write the vectors of every item and every user under the model that serves the night.
 
     Before any model was promoted, item vectors are of content alone, and there are no user vectors.
 
     Args:
+        model: what `serving` names, loaded.
         read: name → version of the tables that the data set was read from.
     """
     history, config = dataset.history, night.config.fusion
+    version = serving.model_version if serving else CONTENT_ONLY
+    probable = [(population, list(sigmoid)) for population, sigmoid in serving.calibration.items()] if serving else None
     catalog = model_input(dataset.catalog, dataset.reviews, history, config)
     masks = with_reviews(dataset.catalog, dataset.reviews, history, share=config.review_share).masks
     everybody: tuple[History, ...] = (history, nobody(NEWCOMER))
@@ -48,6 +54,7 @@ def embed(night: Night, dataset: Dataset, model: Strategy | None, version: str, 
             "neighbour_blocks": pa.array([_columns(model.neighbour_blocks)] * len(catalog), BLOCKS),
             "combination": pa.repeat(pa.scalar(model.combination), len(catalog)),
             "weights": pa.array([list(model.block_weights.items())] * len(catalog), WEIGHTS),
+            "calibration": pa.array([probable] * len(catalog), CALIBRATION),
             "modalities": pa.array([[m for m in MODALITIES if masks[m][i]] for i in range(len(catalog))], STRINGS),
             "is_new": ~touched,
             **_predicted(model.predictions(catalog, history), len(catalog)),

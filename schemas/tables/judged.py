@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from schemas.table import VERSIONS, Check, Column, Table, query
+from schemas.table import CALIBRATION, VERSIONS, Check, Column, Table, query
 from schemas.values import METRIC, SEGMENT, SPLIT
 
 
@@ -120,6 +120,14 @@ class Models(Table):
             "Where a population would have been served worse by the night's own weights: the population "
             "(`with_history`, `without_history` or `new_items`) and the `model_version` of the model whose weights "
             "serve it. A population that is not named has the model's own; null in rows of versions that knew none.",
+            nullable=True,
+        ),
+        Column(
+            "calibration",
+            CALIBRATION,
+            "By population, [slope, intercept] of the sigmoid 1 / (1 + exp(-(slope · score + intercept))) that maps a "
+            "score to the probability of a like, fitted on held-out likes (Platt 1999). A population whose held-out "
+            "likes told nothing has none; null in rows of versions that fitted none.",
             nullable=True,
         ),
         Column("strategy", pa.string(), "The fusion strategy, by its name in the configuration."),

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from schemas.table import BLOCKS, MEDIA, STRINGS, VECTOR, WEIGHTS, Check, Column, Table, query
+from schemas.table import BLOCKS, CALIBRATION, MEDIA, STRINGS, VECTOR, WEIGHTS, Check, Column, Table, query
 from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS
 from schemas.values import COMBINATION, SHELF
 
@@ -53,6 +53,12 @@ class ItemEmbeddings(Table):
             WEIGHTS,
             "What the points of each block count, by its name; 1 for a block that is not named, and for all where it "
             "is null, as in rows of versions that had sums only.",
+            nullable=True,
+        ),
+        Column(
+            "calibration",
+            CALIBRATION,
+            "`calibration` of the model that serves the night, in `models`; null where it has none.",
             nullable=True,
         ),
         Column(
@@ -162,6 +168,14 @@ class Recommendations(Table):
             "versions that counted it as history.",
             nullable=True,
         ),
+        Column(
+            "probability",
+            pa.float32(),
+            "The chance that the user likes the item, between 0 and 1: `score` under `calibration` in `models` for the "
+            "user's population. It can be compared between users; null where the model has no calibration for "
+            "it.",
+            nullable=True,
+        ),
     )
     key = ("date", "user_id", "shelf", "rank")
     checks = (
@@ -169,6 +183,7 @@ class Recommendations(Table):
         Check("an item stands once on a shelf", query("recommendations/an_item_stands_once_on_a_shelf.sql")),
         Check("scores are finite", query("recommendations/scores_are_finite.sql")),
         Check("scores fall with rank", query("recommendations/scores_fall_with_rank.sql")),
+        Check("probabilities are between 0 and 1", query("recommendations/probabilities.sql")),
         Check("contributions add up to the score", query("recommendations/contributions_add_up.sql")),
         Check(
             "no deleted item is recommended",

@@ -13,6 +13,7 @@ import pytest
 
 from fusion.data.reviews import Reviews
 from fusion.data.splits import split_as
+from fusion.evaluation.calibration import Sigmoid
 from fusion.evaluation.promotion import Judged, judge
 from fusion.models.base import Strategy
 from fusion.models.stack.model import Stack
@@ -215,7 +216,8 @@ def test_nights_that_are_each_a_little_worse_do_not_slide(tmp_path: Path, monkey
         judged = {"per_user": Judged("users with history", figures(number), references, 100)}
         verdict = evaluate._verdict(night, judged, over_a_judged=number > 0)
         best = earlier.get(earlier_models.BEST_PROMOTED, earlier.get(earlier_models.LAST_PROMOTED))
-        row = evaluate._model_row(night, made, verdict, judged=judged, best=best)
+        contender = evaluate.Contender(made, judged, verdict, {"with_history": Sigmoid(1.0, -2.0)})
+        row = evaluate._model_row(night, contender, best=best)
         lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
         if verdict.may_serve:
             promoted.append(number)
@@ -231,7 +233,8 @@ def test_a_model_is_read_by_the_strategy_that_the_table_names(
     lake = Lake(str(tmp_path / "lake"))
     monkeypatch.setattr(artifacts, "encoders_of", lambda *_: {})
     monkeypatch.setattr(artifacts, "load", lambda *_: None)
-    known = {"promoted": True, "judged": True, "close": False, "weights_from": [], "path": "artifacts/a"}
+    known = {"promoted": True, "judged": True, "close": False, "path": "artifacts/a"}
+    known |= {"weights_from": [], "calibration": [("new_items", [2.0, -1.0])]}
     row = {field.name: "x" for field in Models.schema} | known
     models = [
         row | {"date": date(2026, 11, 1), "model_version": "oddly-named", "strategy": "stack"},
@@ -241,4 +244,5 @@ def test_a_model_is_read_by_the_strategy_that_the_table_names(
         lake.write(Models, pa.Table.from_pylist([each], schema=Models.schema), {"date": str(each["date"])})
     found = earlier_models.promoted_before(Night(date(2026, 11, 3), Raw("raw"), lake, Config()))
     assert {name: stored.model_version for name, stored in found.items()} == {"last_promoted": "oddly-named"}
+    assert found["last_promoted"].calibration == {"new_items": Sigmoid(2.0, -1.0)}
     assert "stack-0123 is left out, a model of the strategy gone: there is none of that name any more" in caplog.text

@@ -1,5 +1,6 @@
 """The rows of shelves, made in this process: what Spark's tasks do with a batch of users."""
 
+import math
 from datetime import date
 
 import numpy as np
@@ -46,6 +47,7 @@ def shelves(combination: str) -> Shelves:
         weights={name: 1.0 if combination == "sum" else 0.5 + len(name) / 10 for name in BLOCKS},
         nonzero=nonzero_items(vectors, blocks),
         newcomer=np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)[NOBODY],
+        calibration={"with_history": (0.5, -1.0), "new_items": (0.1, -2.0)},
     )
 
 
@@ -98,6 +100,17 @@ def test_of_users_without_a_like_history_is_what_everybody_liked(night: Night) -
         both = float(item[:40] @ np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)[number][:40])
         assert row["contribution_history"] + row["contribution_popularity"] == pytest.approx(both, rel=1e-4)
         assert (row["contribution_history"] == 0) is (number == NOBODY or row["item_id"] < "i010")
+
+
+def test_probabilities_are_of_the_population(night: Night) -> None:
+    """Of users without a like the model has no calibration."""
+    for row in rows_of(night, users([NOBODY, NOBODY + 1]), shelves("sum")):
+        slope, intercept = (0.1, -2.0) if row["shelf"] == "new_items" else (0.5, -1.0)
+        expected = 1 / (1 + math.exp(-(slope * row["score"] + intercept)))
+        if row["user_id"] == f"u{NOBODY:03d}" and row["shelf"] == "for_you":
+            assert row["probability"] is None
+        else:
+            assert row["probability"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_places_leave_out_what_was_seen(night: Night) -> None:

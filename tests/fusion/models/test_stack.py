@@ -449,7 +449,8 @@ def test_blocks_of_vectors_are_one_modality_and_attributes_another(of_shop, shop
     even.restore(state)
     users = even.user_vectors(catalog, history)[: len(items)]
     parts = contributions(users, items, of_shop.blocks)
-    assert {name for name, part in parts.items() if part.any()} == {"history", "text", "image", "attributes"}
+    used = {name for name, part in parts.items() if part.any()}
+    assert used == {"history", "popularity", "text", "image", "attributes"}
     np.testing.assert_allclose(sum(parts.values()), np.einsum("nd,nd->n", users, items), rtol=1e-4, atol=1e-4)
     assert not parts["attributes"][::3].any() and parts["attributes"].any()
     assert of_shop.masks(catalog)["attributes"].tolist() == catalog.masks["attributes"].tolist()
@@ -580,7 +581,8 @@ def test_columns_that_no_weight_uses_are_left_out_and_scores_stay(fitted):
     weights = {"transitions_5": 1.0, "popularity": 0.5, "text_ridge": 0.2}
     expected = sum(w * parts[s].users @ every[:, parts[s].columns].T for s, w in weights.items())
     np.testing.assert_allclose(users @ items.T, expected, rtol=1e-4, atol=1e-5)
-    assert narrow.blocks["history"] == slice(0, 2 * rank + 1)
+    assert narrow.blocks["history"] == slice(0, 2 * rank)
+    assert narrow.blocks["popularity"] == slice(2 * rank, 2 * rank + 1)
     for name, columns in narrow.neighbour_blocks.items():
         np.testing.assert_array_equal(
             items[:, columns], model.item_vectors(catalog)[:, model.neighbour_blocks[name]], err_msg=name
