@@ -288,12 +288,19 @@ def explain(
     user: Annotated[str | None, typer.Option(help="The user; the first few unless given")] = None,
     item: Annotated[str | None, typer.Option(help="One item of the user's shelves; all of them unless given")] = None,
     places: Annotated[int | None, typer.Option(help="Down to which place", min=1)] = None,
+    without_likes: Annotated[
+        bool, typer.Option("--without-likes", help="Say where each item would stand without one like of the user's")
+    ] = False,
     lake: LakeOption = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Why these recommendations: what history and each modality add to the score."""
+    """Why these recommendations: what history and each modality add to the score, and, if asked, which likes it rests
+    on."""
     from jobs.explain import explain_shelves
 
-    typer.echo(explain_shelves(existing_lake(lake), day_of(date_), user=user, item=item, places=places))
+    night = Night.of(date_=date_, raw=location("lake", lake), lake=lake, config=config)
+    check_lake(night.lake)
+    typer.echo(explain_shelves(night, user=user, item=item, places=places, without_likes=without_likes))
 
 
 @app.command(epilog=example('similar --text "a red lamp" --lake LAKE'))

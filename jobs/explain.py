@@ -1,16 +1,22 @@
-"""Why these recommendations: what history and each modality add to a score, and what the user did before."""
+"""Why these recommendations: what history and each modality add to a score, and what would be different without one of
+the user's likes."""
 
-from datetime import date
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from jobs.runtime.night import UserError
+from jobs.runtime.night import Night, UserError
 from lake import views
 from lake.asof import create_latest
-from lake.lake import Lake
 from schemas.table import PARTS
 
+if TYPE_CHECKING:  # it imports what models are made of, seconds that shelves alone need not wait for
+    from jobs.modelling.influence import Without
+
 HISTORY_SHOWN = 5
+LIKES_SHOWN = 2
+"""Of a place, the likes without which it would be lowest."""
 POINTS = {
     "borda": "points of a Borda count: above 0 for items in the better half of a part's ranking, below for the others",
     "reciprocal_rank": "points of reciprocal rank fusion: the higher in a part's ranking, the more",
@@ -34,42 +40,57 @@ RECENT = """
 
 
 def explain_shelves(
-    lake: Lake, night: date, *, user: str | None = None, item: str | None = None, places: int | None = None
+    night: Night,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    places: int | None = None,
+    without_likes: bool = False,
 ) -> str:
     """A user's shelves in words, down to so many places, or one item of them.
 
     Without a user, those of the first few users that have a shelf.
 
+    Args:
+        without_likes: say also where each item would stand without one of the user's likes; the shelf is made anew
+            for that.
+
     Raises:
-        UserError: the user has no shelf on that night, or the item is not on one.
+        UserError: the user has no shelf on that night, or the item is not on one; or a shelf cannot be made anew.
     """
-    with views.reading(lake) as connection:
-        create_latest(connection, night)
-        users = [user] if user else [row[0] for row in connection.execute(USERS, {"night": night}).fetchall()]
+    with views.reading(night.lake) as connection:
+        create_latest(connection, night.date)
+        users = [user] if user else [row[0] for row in connection.execute(USERS, {"night": night.date}).fetchall()]
         if not users:
-            raise UserError(f"nobody has a shelf on {night}; the verdict in the table models has the reason")
-        combined = [row[0] for row in connection.execute(COMBINATION, {"night": night}).fetchall()]
-        notes = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
-        told = [_explain(connection, night, user=one, item=item, places=places) for one in users]
-        return "\n".join([*notes, *told])
+            raise UserError(f"nobody has a shelf on {night.ds}; the verdict in the table models has the reason")
+        combined = [row[0] for row in connection.execute(COMBINATION, {"night": night.date}).fetchall()]
+        told = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
+        for one in users:
+            shown = _places(connection, night, user=one, item=item, places=places)
+            owed = _owed(connection, night, one, shown) if without_likes else {}
+            recent = connection.execute(RECENT, {"night": night.date, "user": one, "shown": HISTORY_SHOWN}).fetchall()
+            did = [f"  {title or item_id} ({events})" for title, item_id, events, _ in recent]
+            told += [f"{one}, the last events:", *did, "recommendations:"]
+            for place in shown:
+                told += [_reason(place), *owed.get((place["shelf"], place["item_id"]), ())]
+        return "\n".join(told)
 
 
-def _explain(
-    connection: duckdb.DuckDBPyConnection, night: date, *, user: str, item: str | None, places: int | None
-) -> str:
-    result = connection.execute(SHELVES, {"night": night, "user": user})
+def _places(
+    connection: duckdb.DuckDBPyConnection, night: Night, *, user: str, item: str | None, places: int | None
+) -> list[dict]:
+    """The rows of a user's shelves that are asked for."""
+    result = connection.execute(SHELVES, {"night": night.date, "user": user})
     columns = [column[0] for column in result.description]
     shelves = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
     if not shelves:
         raise UserError(
-            f"--user {user!r} has no shelf on {night}; nightweave query lists who has: recommendations.user_id"
+            f"--user {user!r} has no shelf on {night.ds}; nightweave query lists who has: recommendations.user_id"
         )
     shown = [p for p in shelves if item in (None, p["item_id"]) and (places is None or p["rank"] <= places)]
     if not shown:
-        raise UserError(f"--item {item!r} is on no shelf of {user!r} on {night}; leave --item out to see what is")
-    recent = connection.execute(RECENT, {"night": night, "user": user, "shown": HISTORY_SHOWN}).fetchall()
-    did = [f"  {title or item_id} ({events})" for title, item_id, events, _ in recent]
-    return "\n".join([f"{user} did last:", *did, "and is recommended:", *map(_reason, shown)])
+        raise UserError(f"--item {item!r} is on no shelf of {user!r} on {night.ds}; leave --item out to see what is")
+    return shown
 
 
 def _reason(place: dict) -> str:
@@ -78,3 +99,25 @@ def _reason(place: dict) -> str:
     chance = "" if place["probability"] is None else f" ({place['probability']:.1%} likely)"
     title = place["title"] or place["item_id"]
     return f"  {place['shelf']} {place['rank']:>2}. {title}  {place['score']:.3f}{chance} = {why}"
+
+
+def _owed(
+    connection: duckdb.DuckDBPyConnection, night: Night, user: str, shown: Iterable[Mapping]
+) -> dict[tuple[str, str], list[str]]:
+    """(shelf, item) → a line that says where the item would stand without one like or another."""
+    from jobs.modelling.influence import influences
+
+    scores: dict[str, dict[str, float]] = {}
+    for place in shown:
+        scores.setdefault(place["shelf"], {})[place["item_id"]] = place["score"]
+    titles = dict(connection.execute("SELECT item_id, title FROM latest").fetchall())
+    ranks = {(place["shelf"], place["item_id"]): place["rank"] for place in shown}
+
+    def line(of: tuple[str, str], found: "list[Without]") -> str:
+        lower = sorted((each for each in found if each.rank > ranks[of]), key=lambda each: -each.rank)[:LIKES_SHOWN]
+        if not lower:
+            return "          no like alone holds it there"
+        named = (f"{titles.get(each.like) or each.like}: place {each.rank}" for each in lower)
+        return f"          without the like of {'; of '.join(named)}"
+
+    return {of: [line(of, found)] for of, found in influences(night, user, scores).items()}

@@ -119,7 +119,16 @@ def test_a_night_whose_model_combines_rankings(
     assert ask(copied, f"SELECT DISTINCT combination FROM item_embeddings WHERE {night}") == [("borda",)]
     model = ask(copied, f"SELECT DISTINCT model_version FROM recommendations WHERE {night}")
     assert [name.partition("-")[0] for (name,) in model] == ["decision"]
-    assert "Scores are points of a Borda count" in explain_shelves(copied, date(2026, 11, 2))
+    told = explain_shelves(a_night(SECOND, catalog[0], copied, config=str(config)), without_likes=True)
+    assert "Scores are points of a Borda count" in told and "without the like of " in told
+
+
+def test_shelves_say_what_they_owe_to_single_likes(two_nights: Lake, catalog: tuple[Path, Summary]) -> None:
+    told = explain_shelves(a_night(SECOND, catalog[0], two_nights), places=3, without_likes=True).splitlines()
+    places = [n for n, line in enumerate(told) if line.startswith(("  for_you ", "  new_items "))]
+    below = {told[n + 1].strip().partition(" of ")[0] for n in places}
+    assert len(places) > 6 and below <= {"without the like", "no like alone holds it there"}
+    assert "without the like" in below
 
 
 def test_ten_more_items_cost_ten_extractions(two_nights: Lake, catalog: tuple[Path, Summary], engine) -> None:

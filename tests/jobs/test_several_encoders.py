@@ -2,7 +2,6 @@
 one of texts stands in the space of one of pictures and that of films."""
 
 import re
-from datetime import date
 
 import numpy as np
 import pyarrow.compute as pc
@@ -85,4 +84,4 @@ def test_texts_and_pictures_of_one_space_are_compared_by_the_documented_query(ni
 def test_attributes_are_among_the_reasons(night: Night) -> None:
     shown = night.lake.read(Recommendations)
     assert pc.any(pc.not_equal(shown["contribution_attributes"], 0)).as_py()
-    assert ", attributes " in explain_shelves(night.lake, date.fromisoformat(NIGHTS[0]))
+    assert ", attributes " in explain_shelves(night)
