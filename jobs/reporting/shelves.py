@@ -26,7 +26,7 @@ USERS = f"""
     LIMIT {USERS_SHOWN}
 """
 PLACES = f"""
-    SELECT user_id, shelf, rank, item_id, score, {", ".join(f"coalesce(contribution_{p}, 0)" for p in PARTS)},
+    SELECT user_id, shelf, rank, item_id, score, probability, {", ".join(f"coalesce(contribution_{p}, 0)" for p in PARTS)},
         (SELECT b.rank FROM recommendations b WHERE b.date = $last AND (b.user_id, b.shelf, b.item_id)
             = (r.user_id, r.shelf, r.item_id))
     FROM recommendations r WHERE date = $night AND rank <= {PLACES_SHOWN} AND user_id IN (SELECT unnest($users))
@@ -63,6 +63,7 @@ class Place:
     """One place on a shelf.
 
     Attributes:
+        probability: the chance of a like; None where the model has no calibration.
         parts: part of the score → how much it adds or takes away.
         was: the rank on the same shelf on the last night; None where the item was not on it.
     """
@@ -72,6 +73,7 @@ class Place:
     rank: int
     item_id: str
     score: float
+    probability: float | None
     parts: dict[str, float]
     was: int | None
 
@@ -152,8 +154,8 @@ def users(connection: duckdb.DuckDBPyConnection, night: date, last: date | None)
     ids = [user_id for (user_id,) in connection.execute(USERS, named).fetchall()]
     shown = {**named, "users": [*ids, NEWCOMER]}
     places = [
-        Place(user_id, shelf, rank, item_id, score, dict(zip(PARTS, parts, strict=True)), was)
-        for user_id, shelf, rank, item_id, score, *parts, was in connection.execute(PLACES, shown).fetchall()
+        Place(user_id, shelf, rank, item_id, score, probability, dict(zip(PARTS, parts, strict=True)), was)
+        for user_id, shelf, rank, item_id, score, probability, *parts, was in connection.execute(PLACES, shown).fetchall()
     ]
     gone = ask(connection, Gone, GONE, **shown) if last else []
     past = ask(connection, Past, PAST, night=night, users=[*ids, NEWCOMER])

@@ -1,7 +1,7 @@
 """kill -9 of one process of a step, or of a node, at a random moment."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -120,11 +120,14 @@ def bury() -> list[str]:
     return said
 
 
-def killed_night(world: World, kinds: Iterator[str]) -> Iterator[Outcome]:
-    """A night each of whose steps has one process killed, and is then run again."""
+def killed_night(world: World, kinds: Iterator[str], steps: Sequence[Step] = STEPS) -> Iterator[Outcome]:
+    """A night that has one process of each step of some killed; the step is then run again."""
     place = world.fresh()
     with reading(place.lake, place.lake.parent / "reader", {}, world.rows(1)) as reader:
         for step in STEPS:
+            if step not in steps:
+                place.must(step)
+                continue
             kind = next(kinds) if step.spark and place.under_spark else "driver"
             if outcome := killed_step(world, place, step, KILLS[kind], reader):
                 yield Outcome(f"kill -9: {kind}", *outcome)

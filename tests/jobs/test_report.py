@@ -271,7 +271,7 @@ def test_modalities_that_items_have_lost(lake: Lake) -> None:
 def shelf(lake: Lake, night: dt.date, items: list[str], user: str = "u") -> None:
     rows = [
         {"user_id": user, "shelf": "for_you", "rank": rank, "item_id": item, "score": 2.0, "contribution_history": 3.0}
-        | {"contribution_text": -1.0}
+        | {"contribution_text": -1.0, "probability": 0.031}
         for rank, item in enumerate(items, 1)
     ]
     put(lake, Recommendations, rows, night)
@@ -286,7 +286,7 @@ def test_what_came_and_left_since_the_last_night(lake: Lake) -> None:
     shelf(lake, BEFORE, ["a", "b", "c", "d"])
     shelf(lake, NIGHT, ["b", "e"])
     said = Page(page(lake)).text
-    assert "1. The b was 2" in said("u") and "2. The e new tonight" in said("u")
+    assert "1. The b 3.1% likely was 2" in said("u") and "2. The e 3.1% likely new tonight" in said("u")
     left = said("u").partition("Left the shelf")[2]
     for item, why in (("a", "was 1; others rank higher"), ("c", "was 3; used since"), ("d", "was 4; left the catalog")):
         assert f"The {item} {why}" in left
@@ -311,6 +311,7 @@ def test_signs_are_printed_too(lake: Lake) -> None:
     account(lake)
     shelf(lake, NIGHT, ["a"])
     assert "2.000 = history +3.000 text −1.000" in section(lake, "u")
+    assert "3.1% likely" in section(lake, "u")
 
 
 def test_titles_and_names_are_hostile(lake: Lake) -> None:

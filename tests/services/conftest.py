@@ -19,7 +19,7 @@ from tests.services import postgres
 from tests.services.airflow import ROOT, Airflow, airflow
 from tests.services.postgres import Database
 
-NIGHTS = ["2026-11-01", "2026-11-02", "2026-11-03"]
+NIGHTS = ["2026-11-01", "2026-11-02"]
 CONFIG = Path(__file__).parent / "cheap.yaml"
 KEPT = ROOT / "build" / "services"
 
@@ -72,7 +72,7 @@ def on_call() -> Iterator[OnCall]:
 
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalog of four modalities that arrives over three nights."""
+    """A catalog of four modalities that arrives over the nights."""
     folder = tmp_path_factory.mktemp("services") / "raw"
     write_catalog(folder, items=24, users=24, nights=len(NIGHTS), seed=5, progress=False)
     return folder
@@ -90,7 +90,7 @@ def running(
 
 @pytest.fixture(scope="session")
 def one_by_one(raw: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The lake after the three nights, run one by one without Airflow."""
+    """The lake after the nights, run one by one without Airflow."""
     os.environ["PYTHONPATH"] = str(ROOT)
     lake = Lake(str(tmp_path_factory.mktemp("one-by-one")))
     for night in NIGHTS:
