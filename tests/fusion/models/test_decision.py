@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
 from fusion.models import weight_search
-from fusion.models.base import BLOCKS
+from fusion.models.decision.model import WEIGHTS
 from fusion.models.decision.scorers import LinearScorer
 from fusion.models.registry import create
 from fusion.models.scorer import scorer
@@ -74,7 +74,7 @@ def test_the_search_is_the_same_in_small_batches(monkeypatch):
             create("decision", {"rank": 4}).fit(catalog, parts.train, Holdout.of(parts, len(catalog), seed=1), seed=1)
         )
     assert logs[0].choices == logs[1].choices
-    assert set(logs[0].choices) == set(BLOCKS)
+    assert set(logs[0].choices) == set(WEIGHTS)
 
 
 def test_what_was_chosen_is_kept():
