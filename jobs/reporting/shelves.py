@@ -26,7 +26,8 @@ USERS = f"""
     LIMIT {USERS_SHOWN}
 """
 PLACES = f"""
-    SELECT user_id, shelf, rank, item_id, score, probability, {", ".join(f"coalesce(contribution_{p}, 0)" for p in PARTS)},
+    SELECT user_id, shelf, rank, item_id, score, probability,
+        {", ".join(f"coalesce(contribution_{p}, 0)" for p in PARTS)},
         (SELECT b.rank FROM recommendations b WHERE b.date = $last AND (b.user_id, b.shelf, b.item_id)
             = (r.user_id, r.shelf, r.item_id))
     FROM recommendations r WHERE date = $night AND rank <= {PLACES_SHOWN} AND user_id IN (SELECT unnest($users))
@@ -153,9 +154,10 @@ def users(connection: duckdb.DuckDBPyConnection, night: date, last: date | None)
     named = {"night": night, "last": last}
     ids = [user_id for (user_id,) in connection.execute(USERS, named).fetchall()]
     shown = {**named, "users": [*ids, NEWCOMER]}
+    rows = connection.execute(PLACES, shown).fetchall()
     places = [
         Place(user_id, shelf, rank, item_id, score, probability, dict(zip(PARTS, parts, strict=True)), was)
-        for user_id, shelf, rank, item_id, score, probability, *parts, was in connection.execute(PLACES, shown).fetchall()
+        for user_id, shelf, rank, item_id, score, probability, *parts, was in rows
     ]
     gone = ask(connection, Gone, GONE, **shown) if last else []
     past = ask(connection, Past, PAST, night=night, users=[*ids, NEWCOMER])

@@ -173,7 +173,7 @@ def model(lake: Lake, name: str, *, days: float) -> Path:
 
 def named(lake: Lake, path: str) -> None:
     row = {field.name: "x" for field in Models.schema} | {"date": NIGHT, "promoted": False, "path": path}
-    row |= {"judged": True, "close": False, "weights_from": [("new_items", "y")]}
+    row |= {"judged": True, "close": False, "weights_from": [("new_items", "y")], "calibration": []}
     lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), DAY)
 
 

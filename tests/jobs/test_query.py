@@ -209,7 +209,7 @@ def test_a_table_is_as_wide_as_the_terminal(
     monkeypatch.setenv("COLUMNS", str(columns))
     answer("SELECT * FROM recommendations RIGHT JOIN range(2) ON true", written, format_="table", limits=Query())
     shown = capfd.readouterr().out
-    assert max(map(len, shown.splitlines())) <= columns and "15 columns" in shown
+    assert max(map(len, shown.splitlines())) <= columns and "17 columns" in shown
 
 
 def test_sql_is_read_from_a_file_or_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def stored(night: Night, date: str) -> Path:
         "path": made.path,
     }
     row |= {"model_version": made.model_version, "best_so_far": made.model_version}
-    row |= {"strategy": "content", "weights_from": []}
+    row |= {"strategy": "content", "weights_from": [], "calibration": []}
     row["date"] = np.datetime64(date).item()
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": date})
     return Path(night.lake.uri.removeprefix("file://")) / made.path
