@@ -27,14 +27,18 @@ hypothesis.settings.load_profile("nightweave")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--at-length", action="store_true", help="also what takes many minutes on real services")
+    parser.addoption("--at-length", action="store_true", help="also what is marked at_length")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start Spark or a server of S3 as slow, and move files with tests that take
-    minutes to the front, so that neither of the processes of `make test` waits for one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes more than every change can wait for, unless it is asked for. Mark the tests that start Spark
+    or a server of S3 as slow, and move files with tests that take minutes to the front, so that neither of the
+    processes of `make test` waits for one."""
+    too_long = pytest.mark.skip(reason="takes many minutes, or repeats at length what another shows; --at-length")
     for item in items:
+        if item.get_closest_marker("at_length") and not config.getoption("--at-length"):
+            item.add_marker(too_long)
         if not {"spark", "s3"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     services, nights = (
@@ -53,13 +57,6 @@ class ByFile(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
     return ByFile(config, log)
-
-
-@pytest.fixture(scope="session")
-def at_length(request: pytest.FixtureRequest) -> None:
-    """For tests that take more minutes than every change can wait for."""
-    if not request.config.getoption("--at-length"):
-        pytest.skip("takes many minutes; --at-length runs it")
 
 
 @pytest.fixture(scope="session")

@@ -137,7 +137,7 @@ def test_lineage_names_the_tables_that_each_task_reads_and_writes(place: Place) 
     assert ended["nightly_recommendations.publish"] == [set(), {f"tables/{table.name}" for table in BY_NIGHT}]
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     before, events = place.versions(), len(place.events())
     rows = {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()}
@@ -155,7 +155,7 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     assert discarded.returncode == 0 and not staging.nights(place.lake)
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) -> None:
     text = FEATURES["text"]
     before, version = place.lake.read(text), place.lake.current(text).version()
@@ -179,7 +179,7 @@ def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) ->
     assert ("features_text", "reextract_text") in {(table, task) for table, task, *_ in place.events()}
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_a_night_that_breaks_a_law_says_which_and_where(place: Place) -> None:
     for path in (place.folder / "raw" / "interactions" / f"ds={SECOND}").iterdir():
         path.unlink()

@@ -97,7 +97,7 @@ def test_a_driver_without_the_secret_is_refused(cluster: Cluster, tmp_path: Path
     assert len(state["completedapps"]) == before and not state["activeapps"]
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_a_night_on_two_workers_gives_the_rows_of_a_night_on_one_machine(
     cluster: Cluster, shipped: dict[str, str], catalog: Path, on_disk: Rows, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from tests.deploy.nights import NIGHT, Rows, nightweave, run_night
 pytestmark = [pytest.mark.night, pytest.mark.timeout(1800)]
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_a_night_on_s3_gives_the_rows_of_a_night_on_disk(catalog: Path, on_disk: Rows, bucket: str) -> None:
     raw, lake = f"{bucket}/raw", f"{bucket}/lake"
     store, root = storage.filesystem(raw)

@@ -92,7 +92,7 @@ def airflow(*arguments: str, environment: dict[str, str]) -> str:
 
 
 @pytest.mark.night
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_tasks_that_have_only_the_connection_read_and_write_on_s3(
     catalog: Path, bucket: str, s3: seaweed.S3, tmp_path: Path
 ) -> None:

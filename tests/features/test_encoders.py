@@ -119,7 +119,11 @@ def of(table: dict[str, Any], name: str, modality: str) -> Any:
     return table.get(f"{modality} {name}", table.get(name))
 
 
-@pytest.fixture(params=sorted(ENCODERS), ids=lambda key: key[1])
+# VGG16 is of one class with ResNet50, and eight times as large.
+ALL = [pytest.param(key, marks=pytest.mark.at_length if key[1] == "vgg16" else ()) for key in sorted(ENCODERS)]
+
+
+@pytest.fixture(params=ALL, ids=lambda key: key[1])
 def made(request: pytest.FixtureRequest) -> Encoder:
     modality, name = request.param
     return make(name, modality)

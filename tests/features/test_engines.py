@@ -29,7 +29,7 @@ NETWORKS = [
     ("text", "e5-small", {}),
     ("image", "efficientnet-lite0", {}),
     pytest.param("image", "resnet50", {"weights": "none", "batch": 2}, marks=pytest.mark.slow),
-    pytest.param("image", "vgg16", {"weights": "none", "batch": 2}, marks=pytest.mark.slow),
+    pytest.param("image", "vgg16", {"weights": "none", "batch": 2}, marks=pytest.mark.at_length),
 ]
 
 

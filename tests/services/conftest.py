@@ -24,7 +24,7 @@ CONFIG = Path(__file__).parent / "cheap.yaml"
 KEPT = ROOT / "build" / "services"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def logs() -> Path:
     """Where services and tasks leave their logs: kept from one run of the tests to the next."""
     folder = KEPT / "logs"
@@ -33,7 +33,7 @@ def logs() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def database(logs: Path) -> Iterator[Database]:
     if postgres.programs() is None:
         pytest.skip("no PostgreSQL server is installed; `make services` installs Debian's")
@@ -63,14 +63,14 @@ class OnCall:
         raise TimeoutError(f"no alert with {expected} after {seconds} s; there were {self.posted}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def on_call() -> Iterator[OnCall]:
     """Who is told when a task of the running Airflow fails or a night is late."""
     with webhook() as (port, posted):
         yield OnCall(port, posted)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalog of four modalities that arrives over the nights."""
     folder = tmp_path_factory.mktemp("services") / "raw"
@@ -78,7 +78,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(
     database: Database, raw: Path, logs: Path, on_call: OnCall, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Airflow]:
@@ -88,7 +88,7 @@ def running(
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one_by_one(raw: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """The lake after the nights, run one by one without Airflow."""
     os.environ["PYTHONPATH"] = str(ROOT)
@@ -98,7 +98,7 @@ def one_by_one(raw: Path, engine: Engine, tmp_path_factory: pytest.TempPathFacto
     return lake
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fresh_lake(running: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Lake]:
     """Points Airflow at an empty lake, none of whose nights was ever run."""
 

@@ -136,7 +136,7 @@ def test_the_log_in_the_browser_shows_how_far_an_extraction_is(forwards: Filled,
     assert done.search(told), told
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_reprocessing_complete_nights_through_the_api_changes_no_row(forwards: Filled, running: Airflow) -> None:
     before = rows(forwards.lake)
     again = fill(running, forwards.lake, Backfill("api", active=3, backwards=False), reprocess="completed")
@@ -145,7 +145,7 @@ def test_reprocessing_complete_nights_through_the_api_changes_no_row(forwards: F
     assert rows(forwards.lake) == before
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_one_at_a_time_backwards_from_the_command_line(
     running: Airflow, fresh_lake: Callable[[], Lake], one_by_one: Lake
 ) -> None:
@@ -157,7 +157,7 @@ def test_one_at_a_time_backwards_from_the_command_line(
     assert tries[NIGHTS[0]] < tries[NIGHTS[1]]
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 @pytest.mark.parametrize(
     "how", [how for how in MATRIX if str(how) not in ("ui-3-forwards", "cli-1-backwards")], ids=str
 )

@@ -47,7 +47,8 @@ def complete_in_order(running: Airflow, nights: list[str]) -> list[tuple[str, st
     return spans
 
 
-@pytest.mark.usefixtures("five_nights", "at_length")
+@pytest.mark.at_length
+@pytest.mark.usefixtures("five_nights")
 @pytest.mark.parametrize("how", MATRIX, ids=str)
 def test_nights_end_in_order_however_they_are_started(running: Airflow, how: Backfill) -> None:
     how.start(running, NIGHTS[:3], dag=DAG)
@@ -55,7 +56,8 @@ def test_nights_end_in_order_however_they_are_started(running: Airflow, how: Bac
     how.look(running, NIGHTS[:3], DAG)
 
 
-@pytest.mark.usefixtures("five_nights", "at_length")
+@pytest.mark.at_length
+@pytest.mark.usefixtures("five_nights")
 @pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("active", [1, 3])
 def test_nights_are_made_anew_in_order_however_they_are_started(running: Airflow, active: int, backwards: bool) -> None:

@@ -56,7 +56,7 @@ def test_the_api_refuses_a_value_that_the_schema_does_not_allow(wrong: dict[str,
     assert {run["dag_run_id"] for run in running.runs()} == before
 
 
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_what_the_api_is_given_reaches_the_night(running: Airflow, fresh_lake: Callable[[], Lake]) -> None:
     lake = fresh_lake()
     run_id = trigger(running, NIGHTS[0], force_extraction=True, skip_publishing=True)
@@ -70,7 +70,7 @@ def test_what_the_api_is_given_reaches_the_night(running: Airflow, fresh_lake: C
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium is installed; `make services` installs Debian's")
-@pytest.mark.usefixtures("at_length")
+@pytest.mark.at_length
 def test_what_the_form_is_given_reaches_the_night(running: Airflow, fresh_lake: Callable[[], Lake]) -> None:
     fresh_lake()
     with browser(SCREENSHOTS / "parameters") as window:

@@ -16,7 +16,7 @@ from tests.services.conftest import NIGHTS
 from tests.services.postgres import Database
 from tests.services.processes import Service
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(3600), pytest.mark.usefixtures("at_length")]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(3600), pytest.mark.at_length]
 
 GONE_S = 60
 KILLS = 3

@@ -263,7 +263,11 @@ def movielens() -> tuple[Catalog, History]:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("concatenation", {"epochs": 5}), ("multitask", {"epochs": 3, "items_per_step": 1024})]
+    ("name", "parameters"),
+    [
+        ("concatenation", {"epochs": 5}),
+        pytest.param("multitask", {"epochs": 3, "items_per_step": 1024}, marks=pytest.mark.at_length),
+    ],
 )
 @pytest.mark.slow
 def test_history_alone_beats_the_baselines_on_movielens(name, parameters):

@@ -117,7 +117,12 @@ def test_half_precision_is_for_gpus_alone(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "more"), [("weighted", {}), ("joint", {"width": 8, "heads": 2}), ("multitask", {"width": 8, "hidden": 8})]
+    ("name", "more"),
+    [
+        ("weighted", {}),
+        pytest.param("joint", {"width": 8, "heads": 2}, marks=pytest.mark.at_length),
+        pytest.param("multitask", {"width": 8, "hidden": 8}, marks=pytest.mark.at_length),
+    ],
 )
 def test_every_network_learns_in_half_precision(name, more, monkeypatch):
     """As in float32, but for what 8 bits cannot tell; what is kept is in single precision."""

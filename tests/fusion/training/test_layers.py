@@ -67,7 +67,7 @@ def test_a_table_gives_rows_and_their_sequences():
     np.testing.assert_array_equal(np.asarray(found["video/steps"]), steps[[2, 0]])
 
 
-@pytest.mark.parametrize("name", READING)
+@pytest.mark.parametrize("name", ["joint", pytest.param("multitask", marks=pytest.mark.at_length)])
 @pytest.mark.slow
 def test_the_order_of_frames_is_learnt_from(name):
     """Items without a like in training: their mean vectors do not show who will like them, their sequences do."""

@@ -127,16 +127,10 @@ def test_what_training_reads_is_the_same(lakes: tuple[Place, Lake, Lake]) -> Non
     np.testing.assert_array_equal(*(catalog.vectors["text"] for catalog in with_text))
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", ["stack", pytest.param("weighted", marks=pytest.mark.at_length)])
 def test_the_night_makes_the_same_of_it(
-    lakes: tuple[Place, Lake, Lake],
-    strategy: str,
-    engine: Engine,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    lakes: tuple[Place, Lake, Lake], strategy: str, engine: Engine, tmp_path: Path
 ) -> None:
-    if strategy != "stack":
-        request.getfixturevalue("at_length")
     place, *both = lakes
     settings = yaml.safe_load(place.config.read_text())
     config = tmp_path / "config.yaml"
