@@ -363,5 +363,6 @@ def _weight_rows(model: Strategy | None, promoted: artifacts.Identity | None) ->
 
 
 def _write_metrics(night: Night, rows: list[dict[str, Any]], made: artifacts.Identity) -> None:
-    rows = [{"date": night.date, "model_version": made.model_version, **row} for row in rows]
+    of_night = {"date": night.date, "model_version": made.model_version}
+    rows = [of_night | row for row in rows]
     night.lake.write(Metrics, pa.Table.from_pylist(rows, schema=Metrics.schema), {"date": night.ds})

@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from itertools import groupby
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
@@ -139,7 +139,7 @@ def findings(lake: Lake, night: str | None = None) -> tuple[int, list[Finding]]:
             connection.register(REPLACED_SINCE, replaced)
             for table in tables:
                 for check in table.all_checks():
-                    reads = tables_of(connection, check.sql)
+                    reads = tables_of(check.sql)
                     if reads.isdisjoint(damages.logs):
                         looked += 1
                         breaches = _breaches(connection, table, check, night)
@@ -161,16 +161,22 @@ def _looks(lake: Lake, night: str | None) -> "Iterator[tuple[list[type[Table]], 
     yield stores, {table.name: lake.dataset(table).filter(extracted) for table in stores}
 
 
-def tables_of(connection: duckdb.DuckDBPyConnection, sql: str) -> Set[str]:
+@cache
+def tables_of(sql: str) -> Set[str]:
     """Return the names of the tables that a SELECT reads; those by which `replaced_since` was made are among them.
 
     DuckDB's `get_table_names` knows none that stand for Arrow data, and fails on a join `USING` a column of such a one.
     """
-    ((tree,),) = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()
+    ((tree,),) = _parser().execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()
     names = set(_tables_in(json.loads(tree)))
     if REPLACED_SINCE in names:
         names |= {Items.name, Interactions.name, Ledger.name, Recommendations.name}
     return names & TABLES.keys()
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
 
 
 def _tables_in(node: Any) -> Iterator[str]:

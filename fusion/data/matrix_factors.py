@@ -5,12 +5,16 @@ The latter (Hu, Koren and Volinsky 2008) by the package `implicit`, on one threa
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 MAX_EXACT_SIDE = 3000
 """Longest shorter side of a matrix that is decomposed exactly; above it, a randomised method is used."""
@@ -119,8 +123,14 @@ def threads_for(n_items: int) -> AbstractContextManager[None]:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """BLAS on one thread: sums are then added in one order, and `implicit` warns about more."""
-    import implicit.cpu.als  # noqa: F401 - the limit holds for the libraries that are loaded by then
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         yield
+
+
+@cache
+def _libraries() -> "ThreadpoolController":
+    """The libraries with threads that this process has loaded; to look for them takes longer than many a fit."""
+    import implicit.cpu.als  # noqa: F401 - it brings the last of them
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
