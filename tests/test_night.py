@@ -1,7 +1,9 @@
 """The night as a user runs it: the DAG itself, its videos under Spark through spark-submit, all else without."""
 
+import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -9,14 +11,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from jobs.demo import write_catalog
-from schemas.tables import TABLES
+from lake.lake import Lake
+from schemas.tables import BY_NIGHT, TABLES, Recommendations
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(1200)]
+NIGHT = "2026-11-01"
 READ_EVERY_TABLE = """
 import sys
 from deltalake import DeltaTable, QueryBuilder
@@ -28,11 +33,16 @@ for name in sys.argv[2:]:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a night said, where its lake is, and on what its processes listened, program and address."""
+    """What a night said, the folder of its landing zone, lake, Airflow home and lineage, and on what its processes
+    listened, program and address."""
 
     said: str
-    lake: Path
+    folder: Path
     listened: set[tuple[str, str]]
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "lake"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +50,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """A night in a folder that holds a `lake`, which is none of our packages."""
     folder = tmp_path_factory.mktemp("night")
     write_catalog(folder / "raw", items=60, users=60, nights=1, progress=False)
-    where = ["--date", "2026-11-01", "--raw", "raw", "--lake", "lake"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTWEAVE"))}
+    where = ["--date", NIGHT, "--raw", "raw", "--lake", "lake"]
+    environment = with_airflow_home(folder)
     command = [str(Path(sys.executable).with_name("nightweave")), "night", *where]
     pipe, listened, over = subprocess.PIPE, set[tuple[str, str]](), threading.Event()
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=folder) as process:
@@ -51,7 +61,26 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         over.set()
         watcher.join()
     assert process.returncode == 0, out[-3000:] + err[-3000:]
-    yield Ran(out + err, folder / "lake", listened)
+    yield Ran(out + err, folder, listened)
+
+
+def with_airflow_home(folder: Path) -> dict[str, str]:
+    """An environment under which Airflow's database and the file of lineage are kept in a folder."""
+    transport = {"type": "file", "log_file_path": str(folder / "lineage.json"), "append": True}
+    clear = ("AIRFLOW", "NIGHTWEAVE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(clear)} | {
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+    }
+
+
+def events(folder: Path) -> list[tuple[str, str, dict[str, Any], str | None]]:
+    """Table, task, extra and partition key of every asset event so far, in the database that is kept in a folder."""
+    query = """SELECT a.uri, e.source_task_id, e.extra, e.partition_key
+               FROM asset_event e JOIN asset a ON a.id = e.asset_id ORDER BY e.id"""
+    with sqlite3.connect(folder / "airflow" / "airflow.db") as connection:
+        rows = connection.execute(query).fetchall()
+    return [(uri.rpartition("/")[2], task, json.loads(extra), key) for uri, task, extra, key in rows]
 
 
 def _watch(process: psutil.Process, listened: set[tuple[str, str]], over: threading.Event) -> None:
@@ -66,7 +95,7 @@ def _watch(process: psutil.Process, listened: set[tuple[str, str]], over: thread
 def test_each_step_runs_and_other_readers_of_delta_read_every_table(night: Ran) -> None:
     for step in ("clean", "extract_text", "extract_video", "train", "evaluate", "recommend", "verify", "report"):
         assert f"\n{step} " in night.said
-    assert (night.lake / "reports" / "2026-11-01.html").stat().st_size > 5000
+    assert (night.lake / "reports" / f"{NIGHT}.html").stat().st_size > 5000
     there = TABLES.keys() - {"given_vectors"}  # from the first night on that brings any
     read = [sys.executable, "-c", READ_EVERY_TABLE, str(night.lake), *there]
     rows = dict(line.split() for line in subprocess.check_output(read, text=True).splitlines())
@@ -75,8 +104,8 @@ def test_each_step_runs_and_other_readers_of_delta_read_every_table(night: Ran) 
 
 
 def test_spark_starts_for_what_takes_a_core_longer_alone(night: Ran) -> None:
-    assert re.search(r"extract image 2026-11-01: \d+ contents under \S+ in this process", night.said)
-    assert re.search(r"extract video 2026-11-01: \d+ contents under \S+ under Spark", night.said)
+    assert re.search(rf"extract image {NIGHT}: \d+ contents under \S+ in this process", night.said)
+    assert re.search(rf"extract video {NIGHT}: \d+ contents under \S+ under Spark", night.said)
     assert night.said.count("session ready") == 1
 
 
@@ -93,3 +122,39 @@ def test_it_says_little_but_what_its_steps_say(night: Ran) -> None:
     )
     noise = [line for line in lines if re.search(start_up, line)]
     assert sum(" nightweave." in line for line in lines) > 30 and not noise
+
+
+def test_each_table_has_an_event_of_the_task_by_which_readers_see_it(night: Ran) -> None:
+    writers: dict[str, set[str]] = {}
+    for table, task, _, of in events(night.folder):
+        writers.setdefault(table, set()).add(task)
+        assert of == (None if table.startswith("features_") else NIGHT)
+    modalities = ("text", "image", "audio", "video")
+    extracted = {f"features_{modality}": {f"extract_{modality}"} for modality in modalities}
+    assert writers == {table.name: {"publish"} for table in BY_NIGHT} | extracted
+
+
+def test_the_last_event_of_a_table_has_its_version_and_rows(night: Ran) -> None:
+    lake = Lake(str(night.lake))
+    last = {table: extra for table, _, extra, _ in events(night.folder)}
+    for name in ("items", "features_text", "recommendations", "models"):
+        table = TABLES[name]
+        assert last[name]["rows"] == lake.count(table, {}) > 0
+        assert last[name]["version"] == lake.current(table).version()
+    assert last["recommendations"]["rows_of_night"] == lake.count(Recommendations, {"date": NIGHT})
+    assert "rows_of_night" not in last["features_text"]
+
+
+def test_lineage_names_the_tables_that_each_task_reads_and_writes(night: Ran) -> None:
+    ended = {}
+    for line in (night.folder / "lineage.json").read_text().splitlines():
+        event = json.loads(line)
+        if event["eventType"] == "COMPLETE":
+            sides = ([Path(d["name"]) for d in event.get(side, [])] for side in ("inputs", "outputs"))
+            ended[event["job"]["name"]] = [{path.relative_to(night.folder).as_posix() for path in s} for s in sides]
+    assert ended["nightly_recommendations.clean"] == [{"raw/items", "raw/interactions", "raw/vectors"}, set()]
+    assert ended["nightly_recommendations.recommend"] == [
+        {f"lake/{name}" for name in ("item_embeddings", "user_embeddings", "interactions")},
+        set(),
+    ]
+    assert ended["nightly_recommendations.publish"] == [set(), {f"lake/{table.name}" for table in BY_NIGHT}]

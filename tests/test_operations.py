@@ -1,8 +1,6 @@
-"""A night as Airflow sees it: its assets, its lineage, its parameters, and what is told when it fails."""
+"""Parameters of a night, the DAG that extracts again, and what is told when a night fails."""
 
 import json
-import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +17,11 @@ from jobs.runtime.spark_environment import spark_environment
 from lake import staging
 from lake.lake import Lake
 from schemas.features import FEATURES
-from schemas.tables import BY_NIGHT, TABLES, Recommendations
+from schemas.tables import BY_NIGHT, TABLES
 from tests.dags.test_alerts import webhook
+from tests.test_night import events, with_airflow_home
 
-pytestmark = [pytest.mark.night, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.night, pytest.mark.at_length, pytest.mark.timeout(2400)]
 FIRST, SECOND = "2026-11-01", "2026-11-02"
 LIGHT = """
 extract:
@@ -64,11 +63,7 @@ class Place:
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Python in the folder, with its Airflow home, its webhook and its file for lineage."""
         hook = {"conn_type": "http", "host": "127.0.0.1", "port": self.port, "schema": "http"}
-        transport = {"type": "file", "log_file_path": str(self.folder / "lineage.json"), "append": True}
-        clear = ("AIRFLOW", "NIGHTWEAVE")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(clear)} | {
-            "AIRFLOW_HOME": str(self.folder / "airflow"),
-            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        environment = with_airflow_home(self.folder) | {
             "AIRFLOW_CONN_ON_CALL": json.dumps(hook),
             "NIGHTWEAVE_ALERT_CONN_ID": "on_call",
             **more,
@@ -76,14 +71,6 @@ class Place:
         return subprocess.run(
             [sys.executable, *command], capture_output=True, text=True, env=environment, cwd=self.folder
         )
-
-    def events(self) -> list[tuple[str, str, dict[str, Any], str | None]]:
-        """Table, task, extra and partition key of every asset event so far."""
-        query = """SELECT a.uri, e.source_task_id, e.extra, e.partition_key
-                   FROM asset_event e JOIN asset a ON a.id = e.asset_id ORDER BY e.id"""
-        with sqlite3.connect(self.folder / "airflow" / "airflow.db") as connection:
-            rows = connection.execute(query).fetchall()
-        return [(uri.rpartition("/")[2], task, json.loads(extra), key) for uri, task, extra, key in rows]
 
     def versions(self) -> dict[str, int]:
         return {name: self.lake.current(table).version() for name, table in TABLES.items()}
@@ -102,44 +89,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
 
 
-def test_each_table_has_an_event_of_the_task_by_which_readers_see_it(place: Place) -> None:
-    writers: dict[str, set[str]] = {}
-    for table, task, _, night in place.events():
-        writers.setdefault(table, set()).add(task)
-        assert night == (None if table.startswith("features_") else FIRST)
-    modalities = ("text", "image", "audio", "video")
-    extracted = {f"features_{modality}": {f"extract_{modality}"} for modality in modalities}
-    assert writers == {table.name: {"publish"} for table in BY_NIGHT} | extracted
-
-
-def test_the_last_event_of_a_table_has_its_version_and_rows(place: Place) -> None:
-    last = {table: extra for table, _, extra, _ in place.events() if extra.get("date", FIRST) == FIRST}
-    for name in ("items", "features_text", "recommendations", "models"):
-        table = TABLES[name]
-        assert last[name]["rows"] == place.lake.count(table, {}) > 0
-        assert last[name]["version"] == place.lake.current(table).version()
-    assert last["recommendations"]["rows_of_night"] == place.lake.count(Recommendations, {"date": FIRST})
-    assert "rows_of_night" not in last["features_text"]
-
-
-def test_lineage_names_the_tables_that_each_task_reads_and_writes(place: Place) -> None:
-    ended = {}
-    for line in (place.folder / "lineage.json").read_text().splitlines():
-        event = json.loads(line)
-        if event["eventType"] == "COMPLETE":
-            sides = ([Path(d["name"]) for d in event.get(side, [])] for side in ("inputs", "outputs"))
-            ended[event["job"]["name"]] = [{path.relative_to(place.folder).as_posix() for path in s} for s in sides]
-    assert ended["nightly_recommendations.clean"] == [{"raw/items", "raw/interactions", "raw/vectors"}, set()]
-    assert ended["nightly_recommendations.recommend"] == [
-        {f"tables/{name}" for name in ("item_embeddings", "user_embeddings", "interactions")},
-        set(),
-    ]
-    assert ended["nightly_recommendations.publish"] == [set(), {f"tables/{table.name}" for table in BY_NIGHT}]
-
-
-@pytest.mark.at_length
 def test_extracting_again_and_skipping_publishing(place: Place) -> None:
-    before, events = place.versions(), len(place.events())
+    before, sent = place.versions(), len(events(place.folder))
     rows = {modality: len(place.lake.read(store)) for modality, store in FEATURES.items()}
     told = place.night(FIRST, "--force-extraction", "--skip-publishing")
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
@@ -150,12 +101,11 @@ def test_extracting_again_and_skipping_publishing(place: Place) -> None:
     assert all(after[store.name] == before[store.name] + 1 for store in FEATURES.values())
     kept = [table.name for table in BY_NIGHT]
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
-    assert {name for name, *_ in place.events()[events:]} == {store.name for store in FEATURES.values()}
+    assert {name for name, *_ in events(place.folder)[sent:]} == {store.name for store in FEATURES.values()}
     discarded = place.run("-m", "jobs.cli", "discard", "--date", FIRST, "--lake", "tables")
     assert discarded.returncode == 0 and not staging.nights(place.lake)
 
 
-@pytest.mark.at_length
 def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) -> None:
     text = FEATURES["text"]
     before, version = place.lake.read(text), place.lake.current(text).version()
@@ -176,10 +126,9 @@ def test_a_changed_encoder_is_applied_to_all_content_by_its_dag(place: Place) ->
     keys = {e: set(after.filter(pc.field("encoder") == e)["content_key"].to_pylist()) for e in (old, new)}
     assert keys[new] == keys[old] and after.filter(pc.field("encoder") == old).num_rows == before.num_rows
     assert place.lake.current(text).version() == version + -(-len(keys[new]) // 10), "each chunk is one commit"
-    assert ("features_text", "reextract_text") in {(table, task) for table, task, *_ in place.events()}
+    assert ("features_text", "reextract_text") in {(table, task) for table, task, *_ in events(place.folder)}
 
 
-@pytest.mark.at_length
 def test_a_night_that_breaks_a_law_says_which_and_where(place: Place) -> None:
     for path in (place.folder / "raw" / "interactions" / f"ds={SECOND}").iterdir():
         path.unlink()

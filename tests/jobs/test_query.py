@@ -264,7 +264,7 @@ def test_a_query_is_stopped_when_its_time_is_over(
 
 
 def test_a_query_that_needs_too_much_memory_is_stopped(written: Lake) -> None:
-    sql = "SELECT count(DISTINCT repeat(range::VARCHAR, 100)) FROM range(5000000)"
+    sql = "SELECT count(DISTINCT repeat(range::VARCHAR, 100)) FROM range(1500000)"
     with pytest.raises(UserError, match="more than 64 MiB of memory and 5 times as much on disk; give it more with"):
         answer(sql, written, format_="csv", limits=Query(memory_mib=64))
 
