@@ -49,12 +49,27 @@ def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Iterator[N
         (["import", "movielens", "nowhere", "r"], "nowhere"),
     ],
 )
-def test_a_mistake_is_one_line(arguments: list[str], expected: str, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line(
+    arguments: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     Lake(str(tmp_path / "l")).write(UserEmbeddings, embeddings("ann"), {"date": NIGHT})
     (tmp_path / "l" / "file").touch()
-    found = nightweave(*(str(tmp_path / a) if a in ("r", "l", "l/file", "nowhere") else a for a in arguments))
-    assert found.returncode == 2
-    assert len(found.stderr.strip().splitlines()) == 1 and expected in found.stderr
+    there = (str(tmp_path / a) if a in ("r", "l", "l/file", "nowhere") else a for a in arguments)
+    with command_line(monkeypatch, *there), pytest.raises(SystemExit, match=r"^2$"):
+        main()
+    told = capfd.readouterr().err
+    assert len(told.strip().splitlines()) == 1 and expected in told
+
+
+def test_a_mistake_is_one_line_of_the_whole_process(tmp_path: Path) -> None:
+    """No library has a word of its own before or after it."""
+    found = nightweave("explain", *DAY, "--lake", str(tmp_path), "--user", "u")
+    assert found.returncode == 2 and not found.stdout
+    assert len(found.stderr.strip().splitlines()) == 1 and "nightweave" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -171,13 +186,20 @@ def test_a_lake_that_deltas_client_cannot_find_again_is_one_line_for_each_comman
         ("evaluate: {ks: [10]}", "gate_k 20 is not in ks [10]"),
     ],
 )
-def test_a_misspelt_configuration_fails_before_any_step(config: str, expected: str, tmp_path: Path) -> None:
+def test_a_misspelt_configuration_fails_before_any_step(
+    config: str,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "night.yaml").write_text(config)
     where = [f"--{name}={tmp_path / name}" for name in ("raw", "lake")] + [f"--config={tmp_path / 'night.yaml'}"]
-    found = nightweave("night", *DAY, *where)
-    assert found.returncode == 2 and not found.stdout
-    assert len(found.stderr.strip().splitlines()) == 1 and expected in found.stderr
+    with command_line(monkeypatch, "night", *DAY, *where), pytest.raises(SystemExit, match=r"^2$"):
+        main()
+    told = capfd.readouterr()
+    assert len(told.err.strip().splitlines()) == 1 and expected in told.err and not told.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["night.yaml", "raw"]
     assert list((tmp_path / "raw").iterdir()) == []
 
