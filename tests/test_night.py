@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from jobs.demo import write_catalog
-from schemas.tables import TABLES
+from lake.lake import Lake
+from schemas.tables import TABLES, Costs
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(1200)]
 READ_EVERY_TABLE = """
@@ -78,6 +79,15 @@ def test_spark_starts_for_what_takes_a_core_longer_alone(night: Ran) -> None:
     assert re.search(r"extract image 2026-11-01: \d+ contents under \S+ in this process", night.said)
     assert re.search(r"extract video 2026-11-01: \d+ contents under \S+ under Spark", night.said)
     assert night.said.count("session ready") == 1
+
+
+def test_what_spark_costs_is_counted_with_its_jvm_and_its_workers(night: Ran) -> None:
+    rows = {row["step"]: row for row in Lake(str(night.lake)).read(Costs).to_pylist()}
+    assert {step for step, row in rows.items() if row["spark"]} == {"extract_video"}
+    films, sounds = rows["extract_video"], rows["extract_audio"]
+    assert films["spark"] == "local" and films["wall_s"] > sounds["wall_s"]
+    assert films["cpu_s"] > sounds["cpu_s"] + 5, "a JVM that starts and a session that runs"
+    assert films["peak_memory_bytes"] > sounds["peak_memory_bytes"] + (200 << 20), "a JVM"
 
 
 def test_it_listens_on_loopback_alone(night: Ran) -> None:

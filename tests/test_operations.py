@@ -16,14 +16,19 @@ import pytest
 from jobs.demo import write_catalog
 from jobs.run_dag import LOCAL_SPARK
 from jobs.runtime.spark_environment import spark_environment
+from jobs.runtime.told import FATES
 from lake import staging
 from lake.lake import Lake
 from schemas.features import FEATURES
-from schemas.tables import BY_NIGHT, TABLES, Recommendations
+from schemas.table import MEDIA
+from schemas.tables import BY_NIGHT, TABLES, Costs, Recommendations
+from tests.collector import Collector, collecting
 from tests.dags.test_alerts import webhook
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(2400)]
 FIRST, SECOND = "2026-11-01", "2026-11-02"
+EXTRACTIONS = {f"extract_{modality}" for modality in MEDIA}
+STEPS = {"clean", *EXTRACTIONS, "train", "evaluate", "recommend", "verify", "report"}
 LIGHT = """
 extract:
   encoders:
@@ -47,11 +52,12 @@ print("RUN", run.state)
 
 @dataclass(frozen=True)
 class Place:
-    """A landing zone, a lake, an Airflow home and a webhook."""
+    """A landing zone, a lake, an Airflow home, a webhook and a collector of telemetry."""
 
     folder: Path
     port: int
     posted: list[dict[str, Any]]
+    collector: Collector
 
     @property
     def lake(self) -> Lake:
@@ -62,7 +68,7 @@ class Place:
         return self.run("-m", "jobs.cli", "night", "--date", date, *where, *options)
 
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Python in the folder, with its Airflow home, its webhook and its file for lineage."""
+        """Python in the folder, with its Airflow home, its webhook, its collector and its file for lineage."""
         hook = {"conn_type": "http", "host": "127.0.0.1", "port": self.port, "schema": "http"}
         transport = {"type": "file", "log_file_path": str(self.folder / "lineage.json"), "append": True}
         clear = ("AIRFLOW", "NIGHTWEAVE")
@@ -71,6 +77,7 @@ class Place:
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
             "AIRFLOW_CONN_ON_CALL": json.dumps(hook),
             "NIGHTWEAVE_ALERT_CONN_ID": "on_call",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url,
             **more,
         }
         return subprocess.run(
@@ -95,8 +102,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("operations")
     write_catalog(folder / "raw", items=20, users=20, nights=2, progress=False)
     (folder / "light.yaml").write_text(LIGHT)
-    with webhook() as (port, posted):
-        made = Place(folder, port, posted)
+    with webhook() as (port, posted), collecting() as collector:
+        made = Place(folder, port, posted, collector)
         told = made.night(FIRST)
         assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
         yield made
@@ -135,6 +142,29 @@ def test_lineage_names_the_tables_that_each_task_reads_and_writes(place: Place) 
         set(),
     ]
     assert ended["nightly_recommendations.publish"] == [set(), {f"tables/{table.name}" for table in BY_NIGHT}]
+
+
+def test_a_collector_hears_of_each_step_below_its_night(place: Place) -> None:
+    (night,) = (span for span in place.collector.spans if span.name == "night")
+    steps = [span for span in place.collector.spans if span.parent == night.id]
+    assert {step.name for step in steps} == STEPS and {step.trace for step in steps} == {night.trace}
+    assert not any(span.failed for span in place.collector.spans)
+    assert all(night.began < step.began < step.ended < night.ended for step in steps)
+    of_images = {"step": "extract_image"}
+    fates = {fate: place.collector.figure("nightweave.rows", fate=fate, **of_images) for fate in FATES}
+    assert sum(fates.values()) > 0 and fates["kept"] == place.lake.count(FEATURES["image"], {})
+    assert {dict(of)["k"] for name, of, _ in place.collector.figures if name == "nightweave.ndcg"} == {10, 20}
+
+
+def test_what_each_step_cost_is_a_row_and_told_alike(place: Place) -> None:
+    rows = {row["step"]: row for row in place.lake.read(Costs).to_pylist()}
+    assert rows.keys() == STEPS
+    for step, row in rows.items():
+        assert row["outcome"] == "done" and row["spark"] is None and row["gpu_s"] is None
+        assert row["modality"] == (step.partition("_")[2] or None)
+        assert row["cpu_s"] > 0.3 and row["wall_s"] > 0.3, "an interpreter and its imports take longer"
+        of = {"step": step, "outcome": "done"} | ({"modality": row["modality"]} if row["modality"] else {})
+        assert place.collector.figure("nightweave.step.duration", **of) == row["wall_s"]
 
 
 @pytest.mark.at_length
