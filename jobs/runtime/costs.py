@@ -76,7 +76,7 @@ def accounted(night: Night, step: str, modality: Medium | None = None) -> Iterat
 
 
 def keep(night: Night, cost: Cost) -> None:
-    """Make a step's cost its row of the night; with the first step of a run, the rows of the run before go.
+    """Make a step's cost its row of the night; once the first step of a run is done, rows of the run before go.
 
     Raises:
         LakeError: other writers committed first too often.
@@ -87,7 +87,7 @@ def keep(night: Night, cost: Cost) -> None:
         delta = lake.current(Costs)
         with lake.naming_damage(Costs):
             before = lake.at(Costs, delta).to_table(filter=pc.field("date") == night.date)
-        others = [row for row in before.to_pylist() if _stays(row["step"], cost.step)]
+        others = [row for row in before.to_pylist() if _stays(row["step"], cost)]
         rows = pa.Table.from_pylist([*others, {"date": night.date, **asdict(cost)}], schema=Costs.schema)
         file = lake.stage(Costs, rows.sort_by("step").to_batches(), partition)
         gone = live_files(delta, partition)["path"].to_pylist()
@@ -98,9 +98,10 @@ def keep(night: Night, cost: Cost) -> None:
         filesystem.delete_file(f"{root}/{file.path}")
 
 
-def _stays(step: str, written: str) -> bool:
-    """Whether the row of a step stays when that of a step is written."""
-    return step != written and (written != FIRST_STEP or step.startswith("reextract_"))
+def _stays(step: str, written: Cost) -> bool:
+    """Whether the row of a step stays when a cost is written: a first step that fails leaves a night as it was."""
+    begins = written.step == FIRST_STEP and written.outcome == "done"
+    return step != written.step and (not begins or step.startswith("reextract_"))
 
 
 def note_spark(master: str) -> None:

@@ -11,11 +11,11 @@ class Costs(Table):
 
     Counted are the step's process and all processes below it on the same machine: decoders, ONNX Runtime, and of Spark
     the driver, its JVM and local workers. Executors of a cluster are not, wherever they run (`spark`). A row is written
-    when its process ends, whether or not the night is published. It takes the place of the row of the step's last run,
-    that of `clean`, with which a run begins, the place of all rows of the night's last run. A process that is killed
-    leaves none, nor does one that ended before there was a lake. Of a step that a process began and left to
-    spark-submit, the second process counts. `publish`, `approve` and the tasks that wait run within
-    Airflow and are not measured.
+    when its process ends, whether or not the night is published. It takes the place of the row of the step's last run;
+    that of `clean`, once it is done, takes the place of all rows of the night's last run. A process that is killed
+    leaves none, nor does one that failed before there was a lake. Of a step that a process began and left to
+    spark-submit, the second process counts. `publish`, `approve` and the tasks that wait run within Airflow and are not
+    measured.
 
     Times differ between two runs of one night, so the rows are no part of law 1.
     """
@@ -56,8 +56,8 @@ class Costs(Table):
             "bytes_read",
             pa.int64(),
             "What the processes read by system calls, `rchar` of Linux's /proc/PID/io: files, whether from a disk or "
-            "from memory, and pipes; not files that are mapped into memory, and of a network only what `read` fetches. "
-            "Null where the system does not count.",
+            "from memory, and pipes; not files that are mapped into memory, and of a network only what `read` fetches; "
+            "null where the system does not count.",
             nullable=True,
         ),
         Column(
@@ -70,7 +70,7 @@ class Costs(Table):
             "gpu_s",
             pa.float64(),
             "Seconds in which the machine's NVIDIA GPUs computed meanwhile, for whomever, added up over those that "
-            "CUDA_VISIBLE_DEVICES leaves: their utilisation by NVML, by a look every second. Null without a GPU.",
+            "CUDA_VISIBLE_DEVICES leaves: their utilisation by NVML, by a look every second; null without a GPU.",
             nullable=True,
         ),
     )

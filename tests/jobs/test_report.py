@@ -284,7 +284,7 @@ def test_what_each_step_cost_and_the_night_together(lake: Lake) -> None:
     assert "training failed seconds 9.5" in words and "500.0" not in words and "100.0" not in words
     (drawn,) = re.findall(r'aria-label="Seconds by step[^>]+>(.*?)</svg>', said)
     assert re.findall(r'<rect class="(\w+)"', drawn) == ["train", "image", "train"], "a column a night"
-    assert "提取图片" not in words and "训练" in Page(said, tongue="zh").text("时间与成本")
+    assert "训练 失败 秒 9.5" in Page(said, tongue="zh").text("时间与成本")
 
 
 def test_a_night_whose_costs_nobody_knows(judged: Lake) -> None:
