@@ -275,11 +275,11 @@ def test_what_each_step_cost_and_the_night_together(lake: Lake) -> None:
     cost(lake, NIGHT, [image | {"spark": "cluster", "gpu_s": 7.5}, train, {"step": "reextract_text", "wall_s": 500.0}])
     said = page(lake)
     words = Page(said).text("Time and cost")
-    assert "features of pictures without executors seconds 30.5 of processors 40.0 peak memory 3.0 GiB" in words
+    assert "features of pictures without executors seconds 30.5 processor seconds 40.0 peak memory 3.0 GiB" in words
     assert (
-        "seconds of GPUs 7.5" in words
+        "GPU seconds 7.5" in words
         and "read 1.5 KiB" in words
-        and "together seconds 40.0 of processors 45.2" in words
+        and "together seconds 40.0 processor seconds 45.2" in words
     )
     assert "training failed seconds 9.5" in words and "500.0" not in words and "100.0" not in words
     (drawn,) = re.findall(r'aria-label="Seconds by step[^>]+>(.*?)</svg>', said)
