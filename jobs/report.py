@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jobs.landing.raw import Raw
 from jobs.modelling.coverage import coverage, losses
 from jobs.modelling.populations import POPULATIONS
-from jobs.reporting import arrivals, charts, contents, figures, index, shelves, words
+from jobs.reporting import arrivals, charts, contents, costs, figures, index, shelves, words
 from jobs.reporting.headline import Standing, headline
 from jobs.reporting.pictures import Album
 from jobs.runtime.night import Night, UserError
@@ -133,6 +133,7 @@ def _page(
         users=users,
         neighbours=neighbours,
         newcomer=NEWCOMER,
+        costs=costs.costs(connection, night),
         parts_key=[(part, words.name(part)) for part in PARTS],
         has_raw=raw is not None,
         card=album.card,
@@ -173,6 +174,7 @@ def _templates() -> Environment:
         "both": words.both,
         "number": words.number,
         "percent": words.percent,
+        "size": words.size,
         "charts": charts,
         "stacks": _stacks,
         "scale_of": _scale,

@@ -11,6 +11,7 @@ from typing import Any
 
 from jobs.runtime.night import Night, NightError
 from jobs.runtime.spark_environment import spark_environment
+from jobs.runtime.telemetry import night_span
 from jobs.runtime.terminal import StepLines
 
 DAGS = Path(__file__).resolve().parent.parent / "dags"
@@ -39,6 +40,7 @@ def run_nightly(
         initdb()
         from dags.nightly_recommendations import dag
         from dags.wiring.notes import failures
+        from dags.wiring.tracing import bring_collector
 
         if lines:
             from airflow.sdk.listener import get_listener_manager
@@ -49,14 +51,16 @@ def run_nightly(
         for task in dag.tasks:
             # Whoever waits at a terminal wants the failure, not a second try in a minute.
             task.retries = 0
-        run = dag.test(logical_date=datetime.combine(night.date, time(), UTC), run_conf=dict(params))
-        instances = run.get_task_instances()
-        with create_session() as session:
-            told = failures(run, session)
-    if run.state != "success":
-        unknown = {t.task_id: "the log has the reason" for t in instances if t.state == "failed"}
-        reasons = [f"{task}: {sentence}" for task, sentence in sorted((unknown | told).items())]
-        raise NightError(f"night {night.ds} failed in {'; '.join(reasons) or 'its DAG'}")
+        bring_collector()
+        with night_span(night.date):
+            run = dag.test(logical_date=datetime.combine(night.date, time(), UTC), run_conf=dict(params))
+            instances = run.get_task_instances()
+            with create_session() as session:
+                told = failures(run, session)
+            if run.state != "success":
+                unknown = {t.task_id: "the log has the reason" for t in instances if t.state == "failed"}
+                reasons = [f"{task}: {sentence}" for task, sentence in sorted((unknown | told).items())]
+                raise NightError(f"night {night.ds} failed in {'; '.join(reasons) or 'its DAG'}")
     if not lines:
         _say_timings(instances)
 

@@ -62,11 +62,11 @@ class StagedNight(Lake):
         *,
         made_from: Mapping[str, int] | None = None,
     ) -> int:
-        """Stage `files` as the whole content of a partition of the night.
+        """Stage `files` as the whole content of a partition of the night, where its table is published by night.
 
-        Returns: the table's version, which stays.
+        Returns: the table's version, which then stays.
         """
-        if partition.get("date") != self.night:
+        if table not in BY_NIGHT or partition.get("date") != self.night:
             return super().replace(table, files, partition, made_from=made_from)
         stage(self, self.night, Part(table.name, dict(partition), tuple(files), dict(made_from or {})))
         return self.version(table)

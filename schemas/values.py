@@ -39,6 +39,27 @@ STEP: Values = {
     "recommend": "shelves of users were made",
 }
 
+TASK: Values = {
+    "clean": "what arrived was brought into the lake",
+    "extract_MODALITY": "features of the night's contents were extracted, under all encoders of the modality",
+    "reextract_MODALITY": "features of all known contents were extracted again; no step of a night",
+    "train": "the night's model was chosen and trained",
+    "evaluate": "it was judged, and users and items were placed",
+    "recommend": "shelves and neighbours were made",
+    "verify": "what the night staged was audited",
+    "report": "the night's page was written",
+}
+
+OUTCOME: Values = {
+    "done": "with its work done",
+    "failed": "with an error",
+}
+
+ENGINE: Values = {
+    "local": "on the step's own machine; they are counted",
+    "cluster": "on executors of a cluster; they are not counted",
+}
+
 EVENT: Values = {
     "view": "saw it",
     "click": "opened it",

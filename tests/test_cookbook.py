@@ -1,14 +1,20 @@
 """Every question of docs/howto/cookbook.md is answered, on the lake of a shop."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from jobs.landing.raw import Raw
+from jobs.runtime.costs import Cost, keep
+from jobs.runtime.night import Night
 from lake import views, warehouse
 from lake.lake import Lake
+from schemas.config import Config
 from schemas.tables import TABLES
 from schemas.values import listed
 from schemas.view import VIEWS
@@ -29,16 +35,30 @@ NOTHING_TO_FIND = {
 }
 
 
+@pytest.fixture(scope="module")
+def lake(old_lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """That of the shop, whose release measured no costs, with costs of its nights: the second is half as long again."""
+    copied = shutil.copytree(old_lake.uri.removeprefix("file://"), tmp_path_factory.mktemp("costs") / "lake")
+    made, began = Lake(str(copied)), datetime(2026, 11, 3, 1, tzinfo=UTC)
+    for night, longer in ((date(2026, 11, 1), 1.0), (date(2026, 11, 2), 1.5)):
+        of_night = Night(night, Raw(str(copied)), made, Config())
+        for step, modality in (("clean", None), ("extract_image", "image"), ("recommend", None)):
+            keep(
+                of_night, Cost(step, modality, "done", None, began, 60 * longer, 90.0, 1 << 28, 1 << 20, 1 << 10, None)
+            )
+    return made
+
+
 @pytest.fixture(scope="module", params=["lake", "file"])
 def ask(
-    request: pytest.FixtureRequest, old_lake: Lake, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, lake: Lake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """What `nightweave query` asks, and what an analyst opens."""
     if request.param == "lake":
-        yield views.connect(old_lake)
+        yield views.connect(lake)
         return
     place = tmp_path_factory.mktemp("cookbook") / "shop.duckdb"
-    warehouse.write(old_lake, place)
+    warehouse.write(lake, place)
     with duckdb.connect(str(place), read_only=True) as connection:
         yield connection
 
@@ -49,6 +69,28 @@ def test_a_question_is_answered(title: str, ask: duckdb.DuckDBPyConnection) -> N
     rows = ask.sql(sql).fetchall()
     assert rows or title in NOTHING_TO_FIND, sql
     assert all(any(value is not None for value in row) for row in rows)
+
+
+def test_a_night_takes_from_its_first_step_to_its_last_and_costs_what_they_all_do(
+    ask: duckdb.DuckDBPyConnection,
+) -> None:
+    """Three steps of 90 s of a core side by side, for 60 s and for 90 s: 270 s are 0.075 hours at 0.05."""
+    ((sql,), (longer,)) = (
+        QUESTIONS[title]
+        for title in (
+            "What does a night cost, and what would it at a price?",
+            "Which steps take longer than they used to?",
+        )
+    )
+    prices = [
+        (date(2026, 11, 2), "00:01:30", 0.075, None, 0.0037),
+        (date(2026, 11, 1), "00:01:00", 0.075, None, 0.0037),
+    ]
+    assert [(day, took, cores, gpus, pytest.approx(price, abs=1e-4)) for day, took, cores, gpus, price in prices] == (
+        ask.sql(sql).fetchall()
+    )
+    ratios = [(step, seconds, usual, ratio) for _, step, seconds, usual, ratio in ask.sql(longer).fetchall()]
+    assert ratios == [(step, 90.0, 60.0, 1.5) for step in ("clean", "extract_image", "recommend")]
 
 
 def test_there_are_about_twenty_and_they_use_every_view() -> None:

@@ -17,11 +17,17 @@ import psutil
 import pytest
 
 from jobs.demo import write_catalog
+from jobs.runtime.told import FATES
 from lake.lake import Lake
-from schemas.tables import BY_NIGHT, TABLES, Recommendations
+from schemas.features import FEATURES
+from schemas.table import MEDIA
+from schemas.tables import BY_NIGHT, TABLES, Costs, Recommendations
+from tests.collector import Collector, collecting
 
 pytestmark = [pytest.mark.night, pytest.mark.timeout(1200)]
 NIGHT = "2026-11-01"
+EXTRACTIONS = {f"extract_{modality}" for modality in MEDIA}
+STEPS = {"clean", *EXTRACTIONS, "train", "evaluate", "recommend", "verify", "report"}
 READ_EVERY_TABLE = """
 import sys
 from deltalake import DeltaTable, QueryBuilder
@@ -33,12 +39,13 @@ for name in sys.argv[2:]:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a night said, the folder of its landing zone, lake, Airflow home and lineage, and on what its processes
-    listened, program and address."""
+    """What a night said, the folder of its landing zone, lake, Airflow home and lineage, on what its processes
+    listened, program and address, and what a collector of telemetry heard."""
 
     said: str
     folder: Path
     listened: set[tuple[str, str]]
+    collector: Collector
 
     @property
     def lake(self) -> Path:
@@ -51,17 +58,18 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("night")
     write_catalog(folder / "raw", items=60, users=60, nights=1, progress=False)
     where = ["--date", NIGHT, "--raw", "raw", "--lake", "lake"]
-    environment = with_airflow_home(folder)
-    command = [str(Path(sys.executable).with_name("nightweave")), "night", *where]
-    pipe, listened, over = subprocess.PIPE, set[tuple[str, str]](), threading.Event()
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=folder) as process:
-        watcher = threading.Thread(target=_watch, args=(psutil.Process(process.pid), listened, over))
-        watcher.start()
-        out, err = process.communicate()
-        over.set()
-        watcher.join()
-    assert process.returncode == 0, out[-3000:] + err[-3000:]
-    yield Ran(out + err, folder, listened)
+    with collecting() as collector:
+        environment = with_airflow_home(folder) | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+        command = [str(Path(sys.executable).with_name("nightweave")), "night", *where]
+        pipe, listened, over = subprocess.PIPE, set[tuple[str, str]](), threading.Event()
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=folder) as process:
+            watcher = threading.Thread(target=_watch, args=(psutil.Process(process.pid), listened, over))
+            watcher.start()
+            out, err = process.communicate()
+            over.set()
+            watcher.join()
+        assert process.returncode == 0, out[-3000:] + err[-3000:]
+        yield Ran(out + err, folder, listened, collector)
 
 
 def with_airflow_home(folder: Path) -> dict[str, str]:
@@ -107,6 +115,15 @@ def test_spark_starts_for_what_takes_a_core_longer_alone(night: Ran) -> None:
     assert re.search(rf"extract image {NIGHT}: \d+ contents under \S+ in this process", night.said)
     assert re.search(rf"extract video {NIGHT}: \d+ contents under \S+ under Spark", night.said)
     assert night.said.count("session ready") == 1
+
+
+def test_what_spark_costs_is_counted_with_its_jvm_and_its_workers(night: Ran) -> None:
+    rows = {row["step"]: row for row in Lake(str(night.lake)).read(Costs).to_pylist()}
+    assert {step for step, row in rows.items() if row["spark"]} == {"extract_video"}
+    films, sounds = rows["extract_video"], rows["extract_audio"]
+    assert films["spark"] == "local" and films["wall_s"] > sounds["wall_s"]
+    assert films["cpu_s"] > sounds["cpu_s"] + 5, "a JVM that starts and a session that runs"
+    assert films["peak_memory_bytes"] > sounds["peak_memory_bytes"] + (200 << 20), "a JVM"
 
 
 def test_it_listens_on_loopback_alone(night: Ran) -> None:
@@ -158,3 +175,26 @@ def test_lineage_names_the_tables_that_each_task_reads_and_writes(night: Ran) ->
         set(),
     ]
     assert ended["nightly_recommendations.publish"] == [set(), {f"lake/{table.name}" for table in BY_NIGHT}]
+
+
+def test_a_collector_hears_of_each_step_below_its_night(night: Ran) -> None:
+    (whole,) = (span for span in night.collector.spans if span.name == "night")
+    steps = [span for span in night.collector.spans if span.parent == whole.id]
+    assert {step.name for step in steps} == STEPS and {step.trace for step in steps} == {whole.trace}
+    assert not any(span.failed for span in night.collector.spans)
+    assert all(whole.began < step.began < step.ended < whole.ended for step in steps)
+    of_images = {"step": "extract_image"}
+    fates = {fate: night.collector.figure("nightweave.rows", fate=fate, **of_images) for fate in FATES}
+    assert sum(fates.values()) > 0 and fates["kept"] == Lake(str(night.lake)).count(FEATURES["image"], {})
+    assert {dict(of)["k"] for name, of, _ in night.collector.figures if name == "nightweave.ndcg"} == {10, 20}
+
+
+def test_what_each_step_cost_is_a_row_and_told_alike(night: Ran) -> None:
+    rows = {row["step"]: row for row in Lake(str(night.lake)).read(Costs).to_pylist()}
+    assert rows.keys() == STEPS
+    for step, row in rows.items():
+        assert row["outcome"] == "done" and row["gpu_s"] is None
+        assert row["modality"] == (step.partition("_")[2] or None)
+        assert row["cpu_s"] > 0.3 and row["wall_s"] > 0.3, "an interpreter and its imports take longer"
+        of = {"step": step, "outcome": "done"} | ({"modality": row["modality"]} if row["modality"] else {})
+        assert night.collector.figure("nightweave.step.duration", **of) == row["wall_s"]

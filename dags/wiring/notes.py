@@ -1,4 +1,4 @@
-"""The note of a run: which night it makes, why it failed, or where its report is.
+"""The note of a run: which night it makes, why it failed, or where its report is; and the span of a night that ended.
 
 Airflow's scheduler calls what is here; it may write notes. A note that a person has written stays, below ours.
 """
@@ -6,6 +6,8 @@ Airflow's scheduler calls what is here; it may write notes. A note that a person
 from typing import Any
 
 from airflow.listeners import hookimpl
+
+from dags.wiring.tracing import night_ended
 
 NIGHTLY = "nightly_recommendations"
 TAG = "nightweave"
@@ -28,6 +30,8 @@ def on_dag_run_running(dag_run: Any) -> None:
 def on_dag_run_failed(dag_run: Any) -> None:
     """Note the sentence of each task that failed for good and tells one."""
     session = _session(dag_run)
+    if session and dag_run.dag_id == NIGHTLY:
+        night_ended(dag_run, failed=True)
     if session and (told := failures(dag_run, session)):
         _note(dag_run, "\n\n".join(f"`{task}`: {sentence}" for task, sentence in sorted(told.items())))
 
@@ -39,6 +43,8 @@ def on_dag_run_success(dag_run: Any) -> None:
 
     if not (session := _session(dag_run)):
         return
+    if dag_run.dag_id == NIGHTLY:
+        night_ended(dag_run, failed=False)
     ours = TAG in {tag.name for tag in dag_run.dag_model.tags}
     if ours and dag_run.logical_date and _state(dag_run, TASK, session) == "success":
         day = dag_run.logical_date.date()

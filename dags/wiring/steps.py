@@ -17,7 +17,7 @@ from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import Asset, BaseOperator, get_current_context
 from airflow.sdk.exceptions import AirflowException
 
-from dags.wiring import alerts, assets, store
+from dags.wiring import alerts, assets, store, tracing
 from jobs.runtime.spark_environment import LATER, NOT_YET, driver_options, spark_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +41,11 @@ def profiles() -> list[str]:
 
 
 def prepare(context: Mapping[str, Any]) -> None:
-    """Runs before every step: credentials of the store, and a file in which the step may leave why it failed."""
+    """Runs before every step: credentials of the store, the collector that is told what it did, and a file in which the
+    step may leave why it failed."""
     store.bring_credentials()
+    tracing.bring_collector()
+    tracing.bring_trace(context)
     alerts.expect_failure(context)
     if not GPU.exists():
         # At each start TensorFlow says at length that there is none; what goes wrong in it later, it raises.

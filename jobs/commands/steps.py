@@ -18,6 +18,7 @@ from jobs.commands.options import (
     example,
     validated,
 )
+from jobs.runtime.costs import accounted
 from jobs.runtime.night import Night
 
 steps = typer.Typer(
@@ -50,7 +51,8 @@ def clean_step(
     from jobs.clean import run
 
     night = validated(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
-    run(night, publish=publish, without_data=without_data, allow_shrinking=allow_shrinking)
+    with accounted(night, "clean"):
+        run(night, publish=publish, without_data=without_data, allow_shrinking=allow_shrinking)
 
 
 @steps.command("extract", epilog=example("step extract --date 2026-11-01 --raw RAW --lake LAKE --modality image"))
@@ -67,8 +69,9 @@ def extract_step(
     from jobs.runtime.agreement import check_agreement
 
     night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night, encoders=[modality])
-    run(night, modality=modality, again=again)
+    with accounted(night, "extract", modality):
+        check_agreement(night, encoders=[modality])
+        run(night, modality=modality, again=again)
 
 
 @steps.command(
@@ -85,7 +88,9 @@ def reextract_step(
     """Extract one modality of all content under a changed encoder; no step of a night."""
     from jobs.reextract import run
 
-    run(validated(Night.of(date_=date_, raw=raw, lake=lake, config=config)), modality=modality, chunk=chunk)
+    night = validated(Night.of(date_=date_, raw=raw, lake=lake, config=config))
+    with accounted(night, "reextract", modality):
+        run(night, modality=modality, chunk=chunk)
 
 
 @steps.command("train", epilog=example("step train --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -95,8 +100,9 @@ def train_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = None
     from jobs.train import run
 
     night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night)
-    run(night)
+    with accounted(night, "train"):
+        check_agreement(night)
+        run(night)
 
 
 @steps.command("evaluate", epilog=example("step evaluate --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -112,8 +118,9 @@ def evaluate_step(
     from jobs.runtime.agreement import check_agreement
 
     night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night)
-    run(night, allow_shrinking=allow_shrinking)
+    with accounted(night, "evaluate"):
+        check_agreement(night)
+        run(night, allow_shrinking=allow_shrinking)
 
 
 @steps.command("recommend", epilog=example("step recommend --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -125,8 +132,9 @@ def recommend_step(
     from jobs.runtime.agreement import check_agreement
 
     night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
-    check_agreement(night, encoders=())
-    run(night)
+    with accounted(night, "recommend"):
+        check_agreement(night, encoders=())
+        run(night)
 
 
 @steps.command("verify", epilog=example("step verify --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -134,7 +142,9 @@ def verify_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = Non
     """Read every table; a promise that does not hold fails the night."""
     from jobs.verify import run
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
+    with accounted(night, "verify"):
+        run(night)
 
 
 @steps.command("report", epilog=example("step report --date 2026-11-01 --raw RAW --lake LAKE"))
@@ -142,4 +152,6 @@ def report_step(date_: DateOption, raw: RawOption = None, lake: LakeOption = Non
     """Write the night's report."""
     from jobs.report import run
 
-    run(Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True))
+    night = Night.of(date_=date_, raw=raw, lake=lake, config=config, staged=True)
+    with accounted(night, "report"):
+        run(night)

@@ -25,6 +25,11 @@ NAMES: dict[str, tuple[str, str]] = {
     "extract_image": ("features of pictures", "图片特征"),
     "extract_audio": ("features of sounds", "声音特征"),
     "extract_video": ("features of films", "视频特征"),
+    "clean": ("reading what arrived", "读取数据"),
+    "train": ("training", "训练"),
+    "evaluate": ("evaluation", "评估"),
+    "verify": ("audit", "审计"),
+    "report": ("this page", "本页"),
     "recommend": ("people to be served, and one row for newcomers", "待推荐的用户（含一行新用户）"),
     "contradictions": ("contradicting modalities (a warning)", "模态互相矛盾（警告）"),
     # populations
@@ -127,3 +132,15 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     return f"{share:.0%}" if share >= 0.0995 or share == 0 else f"{share:.1%}"
+
+
+def size(count: int | None) -> str:
+    """A number of bytes, in the largest unit that it has one of; a dash for none.
+
+    >>> size(512), size(1536), size(3 << 30), size(None)
+    ('512 B', '1.5 KiB', '3.0 GiB', '–')
+    """
+    if count is None:
+        return "–"
+    power = min(4, max(0, count.bit_length() - 1) // 10)
+    return f"{count / 1024**power:,.1f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}" if power else f"{count} B"

@@ -43,6 +43,7 @@ LAW_OF_TABLE = {
     "recommendations": 2,
     "similar_items": 2,
     "published": 8,
+    "costs": 3,
 }
 """The law that a broken promise about a table breaks first."""
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from jobs.runtime.costs import note_spark
 from jobs.runtime.spark_environment import executor_settings
 from lake.errors import DamageError
 from schemas.errors import NightweaveError
@@ -54,6 +55,7 @@ def spark_session(name: str, settings: Mapping[str, str] | None = None) -> Itera
     spark = builder.config(map=further).getOrCreate()
     spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
     spark.sparkContext.setLogLevel("ERROR")
+    note_spark(str(spark.sparkContext.master))
     log.info("session ready after %.1f s on %s", time.monotonic() - started, spark.sparkContext.master)
     try:
         with naming_damage():

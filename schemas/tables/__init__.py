@@ -7,6 +7,7 @@
 | `judged` | `metrics`, `models` |
 | `served` | `item_embeddings`, `user_embeddings`, `recommendations`, `similar_items` |
 | `published` | `published` |
+| `costs` | `costs` |
 
 The feature stores stand in `schemas/features.py`. Others import tables from here.
 """
@@ -15,6 +16,7 @@ from schemas.features import FEATURES
 from schemas.table import Table
 from schemas.tables.accounts import Ledger, Quarantine
 from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS, GivenVectors, Interactions, Items
+from schemas.tables.costs import Costs
 from schemas.tables.judged import Metrics, Models
 from schemas.tables.published import Published
 from schemas.tables.served import NEWCOMER, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
@@ -26,6 +28,7 @@ __all__ = [
     "LOOKED_BACK_ON",
     "NEWCOMER",
     "TABLES",
+    "Costs",
     "GivenVectors",
     "Interactions",
     "ItemEmbeddings",
@@ -54,11 +57,15 @@ _ALL: tuple[type[Table], ...] = (
     Recommendations,
     SimilarItems,
     Published,
+    Costs,
 )
 TABLES: dict[str, type[Table]] = {table.name: table for table in _ALL}
 
-BY_NIGHT: tuple[type[Table], ...] = tuple(table for table in _ALL if "date" in table.partition_by)
-"""Tables whose partitions each belong to one night: they are staged, and published together."""
+BY_NIGHT: tuple[type[Table], ...] = tuple(
+    table for table in _ALL if "date" in table.partition_by and table is not Costs
+)
+"""Tables whose partitions each belong to one night: they are staged, and published together. What a night costs is
+known when it fails, too, and is not."""
 
 LOOKED_BACK_ON: tuple[type[Table], ...] = (Items, Interactions, GivenVectors)
 """Tables of which a night reads the partitions of all nights before it."""

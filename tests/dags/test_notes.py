@@ -13,7 +13,9 @@ from dags.wiring import notes
 def run(content: str | None = None, user: str | None = None) -> Any:
     before = None if content is None else SimpleNamespace(content=content, user_id=user)
     others = SimpleNamespace(tags=[SimpleNamespace(name="somebody's")])
-    return SimpleNamespace(dag_run_note=before, note=content, logical_date=date(2026, 11, 1), dag_model=others)
+    return SimpleNamespace(
+        dag_id="somebody_s", dag_run_note=before, note=content, logical_date=date(2026, 11, 1), dag_model=others
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,19 @@ def test_a_run_that_told_nothing_or_is_somebody_elses_has_no_note(monkeypatch: p
     notes.on_dag_run_failed(noted)
     notes.on_dag_run_success(noted)
     assert noted.note is None
+
+
+def test_the_span_of_a_night_is_sent_when_its_run_ends_and_of_no_other_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, bool]] = []
+    monkeypatch.setattr(notes, "night_ended", lambda dag_run, failed: sent.append((dag_run.dag_id, failed)))
+    monkeypatch.setattr(notes, "_session", lambda _: object())
+    monkeypatch.setattr(notes, "failures", lambda *_: {})
+    for dag_id in ("nightly_recommendations", "maintenance"):
+        ended = run()
+        ended.dag_id = dag_id
+        notes.on_dag_run_failed(ended)
+        notes.on_dag_run_success(ended)
+    assert sent == [("nightly_recommendations", True), ("nightly_recommendations", False)]
 
 
 def test_without_a_scheduler_nothing_is_noted() -> None:

@@ -7,7 +7,7 @@ from jobs.runtime.night import Night
 from lake.lake import Lake
 from lake.rows import Engine
 from schemas.table import MEDIA
-from schemas.tables import TABLES
+from schemas.tables import TABLES, Costs
 
 
 def run_night(engine: Engine, night: Night) -> None:
@@ -34,9 +34,12 @@ def a_night(date: str, raw: Path, lake: Lake, *, config: str | None = None) -> N
 
 
 def contents(lake: Lake, *, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
-    """Every table's rows, each as text, in one order; columns of `without` left out."""
+    """Every table's rows, each as text, in one order; columns of `without` left out, and what steps cost, which no two
+    runs share."""
     rows = {}
     for name, table in TABLES.items():
+        if table is Costs:
+            continue
         columns = [column for column in table.schema.names if column not in without]
         rows[name] = sorted(map(repr, lake.read(table, columns=columns).to_pylist()))
     return rows

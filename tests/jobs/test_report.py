@@ -23,6 +23,7 @@ from lake.lake import Lake
 from schemas.features import FeaturesImage
 from schemas.table import Table
 from schemas.tables import (
+    Costs,
     Interactions,
     ItemEmbeddings,
     Items,
@@ -252,6 +253,42 @@ def test_curves_are_drawn(lake: Lake) -> None:
     assert drawn["Calibration · 概率校准"].count("<circle") == 3
     assert 'class="line serving"' in drawn["ROC curve · ROC 曲线"] and 'class="mark"' in drawn["ROC curve · ROC 曲线"]
     assert "Mean error: Platt 0.125" in Page(said).text("Curves")
+
+
+def cost(lake: Lake, night: dt.date, rows: list[dict[str, Any]]) -> None:
+    """Rows of `costs` of steps that began one after the other."""
+    began = dt.datetime.combine(night, dt.time(1), dt.UTC)
+    put(
+        lake,
+        Costs,
+        [{"outcome": "done", "began": began + dt.timedelta(minutes=n), **row} for n, row in enumerate(rows)],
+        night,
+    )
+
+
+def test_what_each_step_cost_and_the_night_together(lake: Lake) -> None:
+    account(lake)
+    account(lake, BEFORE)
+    image = {"step": "extract_image", "modality": "image", "wall_s": 30.5, "cpu_s": 40.0, "peak_memory_bytes": 3 << 30}
+    train = {"step": "train", "wall_s": 9.5, "cpu_s": 5.25, "bytes_read": 1536, "outcome": "failed"}
+    cost(lake, BEFORE, [{"step": "train", "wall_s": 100.0, "cpu_s": 100.0}])
+    cost(lake, NIGHT, [image | {"spark": "cluster", "gpu_s": 7.5}, train, {"step": "reextract_text", "wall_s": 500.0}])
+    said = page(lake)
+    words = Page(said).text("Time and cost")
+    assert "features of pictures without executors seconds 30.5 processor seconds 40.0 peak memory 3.0 GiB" in words
+    assert (
+        "GPU seconds 7.5" in words
+        and "read 1.5 KiB" in words
+        and "together seconds 40.0 processor seconds 45.2" in words
+    )
+    assert "training failed seconds 9.5" in words and "500.0" not in words and "100.0" not in words
+    (drawn,) = re.findall(r'aria-label="Seconds by step[^>]+>(.*?)</svg>', said)
+    assert re.findall(r'<rect class="(\w+)"', drawn) == ["train", "image", "train"], "a column a night"
+    assert "训练 失败 秒 9.5" in Page(said, tongue="zh").text("时间与成本")
+
+
+def test_a_night_whose_costs_nobody_knows(judged: Lake) -> None:
+    assert "Nothing is known of what this night's steps cost" in section(judged, "Time and cost")
 
 
 def test_modalities_that_items_have_lost(lake: Lake) -> None:
