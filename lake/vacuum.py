@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pyarrow.fs as pafs
 
 from lake import damage, staging
-from lake.damage import LOG
+from lake.damage import CHECKPOINT, COMMIT, LOG
 from lake.lake import Lake
 from schemas.table import Table
 from schemas.tables import TABLES
@@ -41,7 +41,7 @@ def old_before(lake: Lake, *, days: float, now: datetime) -> datetime:
     for table in TABLES.values():
         filesystem, root = lake.filesystem(table)
         for info in filesystem.get_file_info(pafs.FileSelector(f"{root}/{LOG}", allow_not_found=True)):
-            if damage.COMMIT.fullmatch(info.base_name) and info.mtime is not None and info.mtime <= now:
+            if COMMIT.fullmatch(info.base_name) and info.mtime is not None and info.mtime <= now:
                 worked.add(info.mtime.astimezone(UTC).date())
     newest, needed = sorted(worked, reverse=True), math.ceil(days)
     if len(newest) < needed:
@@ -86,6 +86,22 @@ def remove(lake: Lake, table: type[Table], files: list[Unneeded]) -> None:
     filesystem, _ = lake.filesystem(table)
     for file in files:
         filesystem.delete_file(file.path)
+
+
+def cut_log(lake: Lake, table: type[Table]) -> list[str]:
+    """Write what a table's log says now as a checkpoint, delete the commits and checkpoints until then, and return the
+    names of these; earlier versions of the table can then not be read."""
+    delta = lake.delta(table)
+    if delta is None:
+        return []
+    delta.create_checkpoint()
+    filesystem, root = lake.filesystem(table)
+    here = f"{delta.version():020}.checkpoint."
+    log = [name for name in damage.log_files(filesystem, root) if COMMIT.fullmatch(name) or CHECKPOINT.fullmatch(name)]
+    old = sorted(name for name in log if damage.version_of(name) <= delta.version() and not name.startswith(here))
+    for name in old:
+        filesystem.delete_file(f"{root}/{LOG}/{name}")
+    return old
 
 
 def _named(filesystem: pafs.FileSystem, paths: list[str], root: str, *, since: datetime) -> tuple[set[str], set[str]]:

@@ -195,6 +195,18 @@ class Raw:
             finally:
                 path.unlink()
 
+    def remove_media(self, uri: str) -> bool:
+        """Delete the file that an item points to; return whether it was there and within RAW."""
+        try:
+            place = self._media_path(uri)
+            with _refused(uri), opened(*place, outside="media_outside_raw", no_file="media_missing"):
+                pass
+        except Refusal:
+            return False
+        filesystem, root, path = place
+        filesystem.delete_file(f"{root}/{path}")
+        return True
+
     def _digest(self, uri: str, *, max_bytes: int, copy: IO[bytes] | None = None) -> tuple[str, bool]:
         """SHA-256 of a media file, hex, and whether the file rested meanwhile; its bytes are written to `copy` too.
 
