@@ -77,9 +77,10 @@ class Id:
 
     @cached_property
     def _in_bytes(self) -> re.Pattern[bytes]:
-        """The word as UTF-8, as JSON, HTML or a URI writes it, and as UTF-16 and UTF-32."""
+        """The word as UTF-8, as JSON, JSON in JSON, HTML or a URI writes it, and as UTF-16 and UTF-32."""
         text = self.subject.id
-        ways = {text, json.dumps(text)[1:-1], html.escape(text), quote(text, safe="")}
+        escaped = json.dumps(text)[1:-1]
+        ways = {text, escaped, json.dumps(escaped)[1:-1], html.escape(text), quote(text, safe="")}
         patterns = [_bounded(way.encode(), b"") for way in sorted(ways)]
         patterns += [_bounded(text.encode(f"utf-{8 * (n + 1)}-le"), b"\0" * n) for n in (1, 3)]
         return re.compile(b"|".join(patterns))
