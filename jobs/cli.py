@@ -287,13 +287,13 @@ def forget(
     check_writable(tables)
     zone = Raw(location("raw", raw), settings.record_files) if raw else None
     rerun_on = location("raw", raw) if rerun else None
-    for line in forgetting.plan(tables, subject, settings, raw=zone).words() if not yes else ():
-        typer.echo(line, err=True)
+    planned = forgetting.plan(tables, subject, settings, raw=zone)
     if not yes:
+        typer.echo("\n".join(planned.words()), err=True)
         if not sys.stdin.isatty():
             raise UserError("nothing was changed: this deletes for good; look at what is named above, then give --yes")
         typer.confirm("Delete this for good?", abort=True, err=True)
-    done = forgetting.forget(tables, subject, settings, raw=zone, now=datetime.now(UTC))
+    done = forgetting.forget(tables, subject, settings, planned, raw=zone, now=datetime.now(UTC))
     if rerun_on:
         forgetting.run_again(tables, done.nights, raw=rerun_on, config=config)
         done = forgetting.certify(tables, subject, raw=zone, now=datetime.now(UTC))

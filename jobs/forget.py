@@ -6,6 +6,7 @@ the lake each time. Its certificate, which is kept from the beginning on, adds u
 """
 
 import logging
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -40,7 +41,17 @@ from schemas.config import Clean
 from schemas.errors import did_you_mean
 from schemas.features import FEATURES
 from schemas.table import FILES, Table
-from schemas.tables import BY_NIGHT, LOOKED_BACK_ON, TABLES, GivenVectors, Interactions, Items, Ledger, Quarantine
+from schemas.tables import (
+    BY_NIGHT,
+    LOOKED_BACK_ON,
+    NEWCOMER,
+    TABLES,
+    GivenVectors,
+    Interactions,
+    Items,
+    Ledger,
+    Quarantine,
+)
 
 log = logging.getLogger("nightweave.forget")
 
@@ -127,9 +138,11 @@ def plan(lake: Lake, subject: Subject, config: Clean, *, raw: Raw | None = None)
     """Return what there is of a user or an item; nothing is changed.
 
     Raises:
-        UserError: nothing has its id, and it was not forgotten before.
+        UserError: nothing has its id, and it was not forgotten before; or it is that of everybody without a history.
         LandingZoneError: RAW does not exist.
     """
+    if subject == Subject("user", NEWCOMER):
+        raise UserError(f"--user {NEWCOMER!r} is nobody: it stands for users without a history; give a user's own id")
     rows, nights = _rows(lake, subject)
     found = Plan(rows, nights, removal.find(raw, subject, config) if raw else None)
     known = rows or (found.raw and found.raw.records) or forgotten.certificate(lake, subject)
@@ -141,22 +154,24 @@ def plan(lake: Lake, subject: Subject, config: Clean, *, raw: Raw | None = None)
     return found
 
 
-def forget(lake: Lake, subject: Subject, config: Clean, *, raw: Raw | None = None, now: datetime) -> Certificate:
+def forget(
+    lake: Lake, subject: Subject, config: Clean, planned: Plan, *, raw: Raw | None = None, now: datetime
+) -> Certificate:
     """Forget a user or an item. No night may run meanwhile.
 
     Args:
-        raw: a landing zone that it is taken out of, too.
+        planned: what `plan` has returned.
+        raw: a landing zone that it is taken out of, too, the one that was planned with.
         now: what the certificate has as its time.
 
     Raises:
         LakeError: a table cannot be read, or other writers were faster too often.
-        LandingZoneError: RAW does not exist, or a file that has records of it cannot be written anew.
+        LandingZoneError: a file of RAW that has records of it cannot be written anew.
     """
     publication.carry_out_unfinished(lake)
     rows, nights = _rows(lake, subject)
     _note(lake, subject, rows=rows, nights=nights)  # from here on no night brings it back
-    if raw:
-        held = removal.find(raw, subject, config)
+    if raw and (held := planned.raw):
         counts = {"records": sum(held.records.values()), "files": len(held.records), "media": len(held.media)}
         _note(lake, subject, raw=counts)
         removal.remove(raw, subject, config, held)
@@ -182,7 +197,7 @@ def certify(lake: Lake, subject: Subject, *, raw: Raw | None = None, now: dateti
         looked.append(search(*storage.filesystem(storage.as_uri(raw.uri)), RECORDS, subject))
     rows, _ = _rows(lake, subject)
     found = [
-        {"path": f"{prefix}{_masked(one.path, subject)}", "where": one.where, "times": one.times}
+        {"path": prefix + _masked(one.path, subject), "where": _masked(one.where, subject), "times": one.times}
         for prefix, one_place in zip(("", "RAW/"), looked, strict=False)
         for one in one_place.found
     ]
@@ -207,7 +222,8 @@ def run_again(lake: Lake, nights: tuple[str, ...], *, raw: str, config: str | No
     for night in to_run(lake, nights):
         where = ["--raw", raw, "--lake", lake.uri, *(["--config", config] if config else [])]
         command = [sys.executable, "-m", "jobs.cli", "night", "--date", night, *where]
-        if subprocess.run(command, stdout=STANDARD_ERROR).returncode:
+        # A folder called `jobs` where this is started must not stand for our package.
+        if subprocess.run(command, stdout=STANDARD_ERROR, env=os.environ | {"PYTHONSAFEPATH": "1"}).returncode:
             raise NightError(
                 f"the night {night} failed when it was run again; what was forgotten is gone. Mend what it says, then "
                 f"run it and the later ones: {', '.join(to_run(lake, nights))}"

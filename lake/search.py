@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lake import parquet
@@ -146,12 +147,19 @@ def _in_file(filesystem: pafs.FileSystem, place: str, path: str, wanted: Id) -> 
 
 def _in_parquet(filesystem: pafs.FileSystem, place: str, wanted: Id) -> Iterator[tuple[str, int]]:
     times: Counter[str] = Counter()
-    for batch in parquet.batches(filesystem, place):
+    with filesystem.open_input_file(place) as source:
+        columns = [field.name for field in pq.read_schema(source) if _has_texts(field.type, field.name)]
+    for batch in parquet.batches(filesystem, place, columns=columns):
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             for part, values in _texts(name, column):
                 near = values.filter(pc.fill_null(pc.match_substring(values, wanted.subject.id), False))
                 times[part] += wanted.in_column(part, near.to_pylist())
     yield from ((f"column {part}", found) for part, found in times.items() if found)
+
+
+def _has_texts(kind: pa.DataType, name: str) -> bool:
+    """Whether `_texts` finds anything in a column: most bytes of a lake are numbers of vectors, which are not read."""
+    return any(True for _ in _texts(name, pa.array([], kind)))
 
 
 def _texts(name: str, column: pa.Array) -> Iterator[tuple[str, pa.Array]]:

@@ -50,6 +50,7 @@ def find(raw: Raw, subject: Subject, config: Clean) -> Holdings:
     Raises:
         LandingZoneError: RAW does not exist.
     """
+    raw.check_there()
     found: Counter[str] = Counter()
     theirs, others = set[str](), set[str]()
     for kind, path in _files(raw):

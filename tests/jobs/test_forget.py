@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from jobs import clean, evaluate, extract, forget, recommend, report, train
 from jobs.cli import app
+from jobs.landing.raw import LandingZoneError, Raw
 from jobs.modelling import retention
 from jobs.runtime.completeness import incomplete
 from jobs.runtime.night import Night, UserError
@@ -133,6 +134,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return made
 
 
+def gone(lake: Lake, subject: Subject, *, raw: Raw | None = None, now: datetime = NOW) -> forget.Certificate:
+    planned = forget.plan(lake, subject, Clean(), raw=raw)
+    return forget.forget(lake, subject, Clean(), planned, raw=raw, now=now)
+
+
 def holding(folder: Path, subject: Subject) -> set[str]:
     """The files in a folder that hold the id, by the plainest of means and by the search."""
     plain = {
@@ -146,7 +152,7 @@ def test_a_lake_that_forgot_a_user_is_one_that_never_had_them(shop: Shop, tmp_pa
     lake = Lake(str(shutil.copytree(shop.folder / "both", tmp_path / "lake")))
     (kept,) = lake.read(Models, where=pa.compute.field("date") == date(2026, 11, 1)).to_pylist()
     assert {path.partition("/")[0] for path in holding(tmp_path / "lake", ADA)} >= {"interactions", "recommendations"}
-    done = forget.forget(lake, ADA, Clean(), now=NOW)
+    done = gone(lake, ADA)
     assert (done.nights, done.found) == ((SECOND,), ())
     assert {table: done.rows[table] for table in ("interactions", "quarantine", "features_text")} == {
         "interactions": 6, "quarantine": 1, "features_text": 1,
@@ -175,7 +181,7 @@ def test_an_item_is_forgotten_with_the_events_and_contents_that_were_its_alone(
     zone = shop.night(SECOND, place, raw=raw).raw
     planned = forget.plan(lake, LATE, Clean(), raw=zone)
     assert planned.raw and planned.raw.media == ("media/late.png",)
-    done = forget.forget(lake, LATE, Clean(), raw=zone, now=NOW)
+    done = gone(lake, LATE, raw=zone)
     assert (done.raw, done.found) == ({"records": 3, "files": 2, "media": 1}, ())
     assert done.rows["features_image"] == done.rows["features_text"] == done.rows["items"] == 1
     assert [path.name for path in (raw / "media").iterdir()] == ["shared.png"]
@@ -234,7 +240,7 @@ def state(lake: Lake) -> tuple[Any, ...]:
 
 def test_of_tables_and_of_what_is_beside_them_nothing_is_left(small: Lake) -> None:
     before = small.version(Interactions)
-    done = forget.forget(small, ADA, Clean(), now=NOW)
+    done = gone(small, ADA)
     root = Path(small.uri.removeprefix("file://"))
     assert holding(root, ADA) == set() and done.found == () and done.nights == (FIRST, SECOND, "2026-11-03")
     assert done.rows == {"interactions": 2, "recommendations": 2, "quarantine": 1, "features_text": 1}
@@ -303,23 +309,23 @@ def test_killed_at_any_moment_it_is_finished_by_the_next(
     undisturbed = copied("undisturbed")
     with monkeypatch.context() as patched:
         moments = killed_at(patched, 0)
-        done = forget.forget(undisturbed, ADA, Clean(), now=NOW)
+        done = gone(undisturbed, ADA)
         assert moments() > 20
     for at in range(1 + every // 2, moments() + 1, every):
         lake = copied(f"killed-{at}")
         with monkeypatch.context() as patched, pytest.raises(Killed):
             killed_at(patched, at)
-            forget.forget(lake, ADA, Clean(), now=NOW)
-        again = forget.forget(lake, ADA, Clean(), now=NOW)
+            gone(lake, ADA)
+        again = gone(lake, ADA)
         assert state(lake) == state(undisturbed), at
         assert (again.rows, again.nights, again.found) == (done.rows, done.nights, ()), at
         assert holding(tmp_path / f"killed-{at}", ADA) == set(), at
 
 
 def test_forgetting_again_changes_nothing_but_the_time(small: Lake) -> None:
-    done = forget.forget(small, ADA, Clean(), now=NOW)
+    done = gone(small, ADA)
     before, version = state(small), small.version(Published)
-    later = forget.forget(small, ADA, Clean(), now=NOW.replace(hour=13))
+    later = gone(small, ADA, now=NOW.replace(hour=13))
     assert state(small) == before and small.version(Published) == version
     assert later.at == "2026-12-01T13:00:00+00:00" and (later.rows, later.nights) == (done.rows, done.nights)
 
@@ -329,6 +335,10 @@ def test_an_id_that_nothing_has_is_a_mistake(small: Lake) -> None:
         forget.plan(small, Subject("user", "ada-lovelac"), Clean())
     with pytest.raises(UserError, match="item_id"):
         forget.plan(small, Subject("item", ADA.id[:-1]), Clean())
+    with pytest.raises(UserError, match="stands for users without a history"):
+        forget.plan(small, Subject("user", "*"), Clean())
+    with pytest.raises(LandingZoneError, match="no such folder"):
+        forget.plan(small, ADA, Clean(), raw=Raw("/no/such/folder"))
     assert not forgotten.read(small).names
 
 
@@ -336,7 +346,7 @@ def test_a_short_id_is_looked_for_in_columns_of_ids_alone(lake: Lake) -> None:
     day = date(2026, 11, 1)
     write(lake, Interactions, *({"date": day, "user_id": user, "item_id": "7", "text": "7 stars"} for user in "78"))
     files.write_json(lake, "reports/2026-10-01.html", "7")
-    done = forget.forget(lake, Subject("user", "7"), Clean(), now=NOW)
+    done = gone(lake, Subject("user", "7"))
     assert done.rows == {"interactions": 1} and done.found == () and done.searched and not done.searched["texts"]
     assert lake.read(Interactions)["user_id"].to_pylist() == ["8"]
 
@@ -356,15 +366,21 @@ def test_a_file_of_nobody_that_has_the_id_is_found_and_the_command_says_so(small
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [([], "one of --user and --item"), (["--user", "a", "--item", "b"], "and not both"), (["--item", "b"], "no lake")],
+    [
+        ([], "one of --user and --item"),
+        (["--user", "a", "--item", "b"], "and not both"),
+        (["--item", "b", "--format", "xml"], "expected text or json"),
+        (["--item", "b", "--yes"], "nothing in"),
+    ],
 )
-def test_a_mistake_is_said(tmp_path: Path, options: list[str], expected: str) -> None:
-    told = CliRunner().invoke(app, ["forget", *options, "--lake", str(tmp_path / "none")])
-    assert expected in str(told.exception)
+def test_a_mistake_is_said(lake: Lake, options: list[str], expected: str) -> None:
+    write(lake, Interactions, {"date": date(2026, 11, 1), "user_id": "bob"})
+    told = CliRunner().invoke(app, ["forget", *options, "--lake", lake.uri])
+    assert expected in str(told.exception) and not forgotten.read(lake).names
 
 
 def test_the_nights_are_run_again_in_order_until_one_fails(small: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    done, ran = forget.forget(small, ADA, Clean(), now=NOW), []
+    done, ran = gone(small, ADA), []
 
     @dataclass(frozen=True)
     class Ended:
