@@ -292,7 +292,8 @@ def forget(
         typer.echo("\n".join(planned.words()), err=True)
         if not sys.stdin.isatty():
             raise UserError("nothing was changed: this deletes for good; look at what is named above, then give --yes")
-        typer.confirm("Delete this for good?", abort=True, err=True)
+        if not typer.confirm("Delete this for good?", err=True):
+            raise UserError("nothing was changed")
     done = forgetting.forget(tables, subject, settings, planned, raw=zone, now=datetime.now(UTC))
     if rerun_on:
         forgetting.run_again(tables, done.nights, raw=rerun_on, config=config)

@@ -2,21 +2,24 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import typer
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 from typer.testing import CliRunner
 
 from jobs import clean, evaluate, extract, forget, recommend, report, train
-from jobs.cli import app
+from jobs.cli import app, main
 from jobs.landing.raw import LandingZoneError, Raw
 from jobs.modelling import retention
 from jobs.runtime.completeness import incomplete
@@ -42,6 +45,7 @@ from schemas.tables import (
 )
 from tests.faults.rows import differences, rows_of
 from tests.jobs.nights import a_night, prepare
+from tests.jobs.test_cli import command_line
 from tests.test_schemas import ON_SHELF, a_row
 
 FIRST, SECOND = "2026-11-01", "2026-11-02"
@@ -351,11 +355,18 @@ def test_a_short_id_is_looked_for_in_columns_of_ids_alone(lake: Lake) -> None:
     assert lake.read(Interactions)["user_id"].to_pylist() == ["8"]
 
 
-def test_a_file_of_nobody_that_has_the_id_is_found_and_the_command_says_so(small: Lake) -> None:
+def test_a_file_of_nobody_that_has_the_id_is_found_and_the_command_says_so(
+    small: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files.write_json(small, "notes/mine.json", f"ask {ADA.id}!")
     arguments = ["forget", "--user", ADA.id, "--lake", small.uri]
     asked = CliRunner().invoke(app, arguments)
     assert "nothing was changed" in str(asked.exception) and "interactions: 2 rows" in asked.stderr
+    with command_line(monkeypatch, *arguments), pytest.raises(SystemExit) as ended:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+        monkeypatch.setattr(typer, "confirm", lambda *_, **__: False)
+        main()
+    assert ended.value.code == 2
     assert not forgotten.read(small).names
     done = CliRunner().invoke(app, [*arguments, "--yes", "--format", "json"])
     assert done.exit_code == 1
