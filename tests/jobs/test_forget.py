@@ -130,9 +130,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     made = Shop(tmp_path_factory.mktemp("shop"))
     land(made.folder / "raw")
     encoders = {medium: {"name": f"tests.toys:{medium.capitalize()}Bytes", "batch_size": 8} for medium in MEDIA}
-    config = {"extract": {"encoders": encoders}, "fusion": {"strategy": "decision", "min_likes": 5}}
+    # The first night has too few likes to learn from, and is quick: it never knew who is forgotten, and stays.
+    config = {"extract": {"encoders": encoders}, "fusion": {"strategy": "decision", "min_likes": 72}}
     (made.folder / "night.yaml").write_text(json.dumps(config))
-    run(made.night(FIRST, made.folder / "both"), reported=True)
+    run(made.night(FIRST, made.folder / "both"))
     shutil.copytree(made.folder / "both", made.folder / "first")
     run(made.night(SECOND, made.folder / "both"), reported=True)
     return made
@@ -171,6 +172,7 @@ def test_a_lake_that_forgot_a_user_is_one_that_never_had_them(shop: Shop, tmp_pa
     shutil.copytree(shop.folder / "first", never)
     run(shop.night(SECOND, never, raw=shop.raw_without(ADA, tmp_path / "raw")))
     assert differences(rows_of(lake), rows_of(Lake(str(never)))) == ()
+    assert sorted(lake.read(Models)["strategy"].to_pylist()) == ["content", "decision"]
     assert forget.to_run(lake, done.nights) == [] and not findings(lake)[1]
     assert forget.certify(lake, ADA, now=NOW).found == ()
 
@@ -303,7 +305,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], int]:
     return lambda: seen
 
 
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.at_length), 9])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.at_length), 13])
 def test_killed_at_any_moment_it_is_finished_by_the_next(
     small: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
