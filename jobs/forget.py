@@ -375,12 +375,14 @@ def _remove_contents(lake: Lake, subject: Subject, needed: Mapping[str, set[str]
 
 def _remove_history(lake: Lake, subject: Subject, table: type[Table]) -> None:
     """Delete all that no version of a table but the present one has; and its log until now where that has the id, as
-    where another engine has written the least and greatest values of its columns there."""
+    where another engine has written the least and greatest values of its columns there. A short id cannot be told from
+    other numbers in it."""
     if replaced := vacuum.unneeded(lake, table, before=FAR):
         _note(lake, subject, files={table.name: len(replaced)})
         vacuum.remove(lake, table, replaced)
     filesystem, root = lake.filesystem(table)
-    if search(filesystem, root, [LOG], subject).found:
+    may_name_it = subject.named(table) is not None and not Id(subject).in_texts
+    if may_name_it or search(filesystem, root, [LOG], subject).found:
         vacuum.cut_log(lake, table)
 
 

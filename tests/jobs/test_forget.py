@@ -355,6 +355,12 @@ def test_a_short_id_is_looked_for_in_columns_of_ids_alone(lake: Lake) -> None:
     done = gone(lake, Subject("user", "7"))
     assert done.rows == {"interactions": 1} and done.found == () and done.searched and not done.searched["texts"]
     assert lake.read(Interactions)["user_id"].to_pylist() == ["8"]
+    _, root = lake.filesystem(Interactions)
+    (checkpoint, _) = sorted(path.name for path in Path(root, "_delta_log").iterdir())  # and the file that names it
+    assert checkpoint.endswith(".checkpoint.parquet")
+    write(lake, Interactions, {"date": date(2026, 11, 2), "user_id": "9", "item_id": "7"})
+    assert sorted(lake.read(Interactions)["user_id"].to_pylist()) == ["8", "9"]
+    assert list(lake.damaged(Interactions)) == []
 
 
 def test_a_file_of_nobody_that_has_the_id_is_found_and_the_command_says_so(
