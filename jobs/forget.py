@@ -50,6 +50,7 @@ from schemas.tables import (
     Interactions,
     Items,
     Ledger,
+    Published,
     Quarantine,
 )
 
@@ -180,8 +181,11 @@ def forget(
     for night in reversed(nights):  # by the first one the others are known: it goes last
         _withdraw(lake, subject, night, needed)
     _remove_contents(lake, subject, needed)
-    publication.amend(lake, lambda change: _without_id(change, subject))
     for table in TABLES.values():
+        if (
+            table is Published
+        ):  # the last one: it names the versions of all others, and no earlier version may have the id
+            publication.amend(lake, lambda change: _without_id(change, subject))
         _remove_history(lake, subject, table)
     unused = retention.unused_artifacts(lake, FAR)
     _remove(lake, subject, {place: [one.path for one in several] for place, several in unused.items()})

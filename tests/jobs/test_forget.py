@@ -356,8 +356,8 @@ def test_a_short_id_is_looked_for_in_columns_of_ids_alone(lake: Lake) -> None:
     assert done.rows == {"interactions": 1} and done.found == () and done.searched and not done.searched["texts"]
     assert lake.read(Interactions)["user_id"].to_pylist() == ["8"]
     _, root = lake.filesystem(Interactions)
-    (checkpoint, _) = sorted(path.name for path in Path(root, "_delta_log").iterdir())  # and the file that names it
-    assert checkpoint.endswith(".checkpoint.parquet")
+    log = [f"{lake.version(Interactions):020}.{end}" for end in ("checkpoint.parquet", "json")]
+    assert sorted(path.name for path in Path(root, "_delta_log").iterdir()) == [*log, "_last_checkpoint"]
     write(lake, Interactions, {"date": date(2026, 11, 2), "user_id": "9", "item_id": "7"})
     assert sorted(lake.read(Interactions)["user_id"].to_pylist()) == ["8", "9"]
     assert list(lake.damaged(Interactions)) == []
