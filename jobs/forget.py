@@ -182,11 +182,10 @@ def forget(
         _withdraw(lake, subject, night, needed)
     _remove_contents(lake, subject, needed)
     for table in TABLES.values():
-        if (
-            table is Published
-        ):  # the last one: it names the versions of all others, and no earlier version may have the id
-            publication.amend(lake, lambda change: _without_id(change, subject))
-        _remove_history(lake, subject, table)
+        if table is not Published:
+            _remove_history(lake, subject, table)
+    publication.amend(lake, lambda change: _without_id(change, subject))  # it names the versions of all others
+    _remove_history(lake, subject, Published)
     unused = retention.unused_artifacts(lake, FAR)
     _remove(lake, subject, {place: [one.path for one in several] for place, several in unused.items()})
     _remove(lake, subject, {repair.ASIDE: [repair.ASIDE]})
