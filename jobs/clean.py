@@ -4,7 +4,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,8 @@ from jobs.runtime.arrival import check_arrived, check_kept, kinds_read
 from jobs.runtime.engines import engines
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, NightError
-from lake import publication
+from lake import forgotten, publication
+from lake.forgotten import Forgotten
 from lake.lake import Lake
 from lake.rows import Engine, Rows
 from lake.staging import StagedNight
@@ -50,6 +51,9 @@ REFUSED = pa.schema([ORIGIN.field(name) for name in ("source", "position", "reco
 MEDIA_REFUSALS = pa.list_(pa.struct([("uri", pa.string()), ("reason", pa.string()), ("detail", pa.string())]))
 MEDIA_ACCOUNT = pa.schema([("media_refusals", MEDIA_REFUSALS), ("hashed", pa.int64()), ("refused", pa.int64())])
 Normalise = Callable[[dict[str, Any]], dict[str, Any]]
+FORGOTTEN = "forgotten"
+"""The reason, and the fate, of a record of a user or an item that was forgotten. No account has it: the tables are as
+if it had never come."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +91,23 @@ class Reading:
     Attributes:
         record_id: the field that names a record in `quarantine`.
         normalise: what makes a row of a record under the contract's names, or refuses it.
+        forgotten: users and items whose records are left out, whatever is in them.
     """
 
     columns: Columns
     record_id: str
     normalise: Normalise
+    forgotten: Forgotten = field(default_factory=Forgotten)
+
+    def leaves_out(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a record, under the contract's names, is of a user or an item that was forgotten."""
+        return bool(self.forgotten.names) and any(map(self.forgotten.has, records.subjects(fields, self.columns)))
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of a step by their fate, and how many there are, counted apart from the parser."""
+    """Rows of a step by their fate, and how many there are, counted apart from the parser; those of users and items
+    that were forgotten are in neither."""
 
     by_fate: Counter[str]
     rows_in: int
@@ -135,6 +146,9 @@ def read_rows(path: str, *, raw: Raw, reading: Reading) -> Iterator[dict[str, An
         row["unknown"] = [_encodable(name)[:100] for name in reading.columns.unknown(record)]
         try:
             fields = reading.columns.renamed(record)
+            if reading.leaves_out(fields):
+                yield {"source": path, "position": position, "rows": 1, "reason": FORGOTTEN}
+                continue
             row["record_id"] = _encodable(fields.get(reading.record_id) or "")[:200] or None
             values = reading.normalise(fields)
         except Refusal as refusal:
@@ -155,8 +169,8 @@ def _encodable(value: Any) -> str:
 
 
 def resolve(parsed: Rows, *, key: tuple[str, ...], newest: str | None = None) -> Rows:
-    """Mark what became of each row in a new column `fate`: kept, refused, duplicate or superseded; `file` for the
-    account of a file.
+    """Mark what became of each row in a new column `fate`: kept, refused, duplicate, superseded or forgotten; `file`
+    for the account of a file.
 
     Of the rows with one key the first by `newest`, descending, is kept, then the last in file order. Of the others,
     those that are equal to it are duplicates; the rest are superseded.
@@ -168,6 +182,7 @@ def resolve(parsed: Rows, *, key: tuple[str, ...], newest: str | None = None) ->
     return parsed.select(f"""
         SELECT *, CASE
             WHEN position IS NULL THEN 'file'
+            WHEN reason = '{FORGOTTEN}' THEN reason
             WHEN reason IS NOT NULL THEN 'refused'
             WHEN row_number() OVER same_key = 1 THEN 'kept'
             WHEN digest = first_value(digest) OVER same_key THEN 'duplicate'
@@ -217,11 +232,12 @@ def _media_refusals(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatc
 
 def reading_items(night: Night) -> Reading:
     return Reading(
-        Columns(records.ITEM_FIELDS, night.config.clean.columns.items),
+        records.columns_of("items", night.config.clean),
         record_id="item_id",
         normalise=lambda record: (
             records.item(record, night=night.date, config=night.config.clean) | {"date": night.date}
         ),
+        forgotten=forgotten.read(night.lake),
     )
 
 
@@ -251,12 +267,13 @@ def clean_items(engine: Engine, night: Night, parsed: Parsed | None = None) -> N
 
 def reading_interactions(night: Night) -> Reading:
     return Reading(
-        Columns(records.INTERACTION_FIELDS, night.config.clean.columns.interactions),
+        records.columns_of("interactions", night.config.clean),
         record_id="user_id",
         normalise=lambda record: (
             records.interaction(record, night=night.date, events=night.config.events, config=night.config.clean)
             | {"date": night.date}
         ),
+        forgotten=forgotten.read(night.lake),
     )
 
 
@@ -305,11 +322,12 @@ def clean_vectors(engine: Engine, night: Night, parsed: Mapping[Medium, Parsed] 
 
 def parsed_vectors(engine: Engine, night: Night, modality: Medium, choice: EncoderChoice) -> Parsed:
     given = encoder(modality, choice.name, **choice.parameters)
-    arrived = _arrived(night, f"vectors/{modality}")
+    arrived = _arrived(night, kind := f"vectors/{modality}")
     reading = Reading(
-        Columns(records.VECTOR_FIELDS, {}),
+        records.columns_of(kind, night.config.clean),
         record_id="item_id",
         normalise=lambda record: records.given_vector(record, encoder=given) | {"date": night.date},
+        forgotten=forgotten.read(night.lake),
     )
     parsed = parse(_files(engine, arrived), raw=night.raw, table=GivenVectors, reading=reading)
     fates = resolve(parsed, key=("item_id", "uri", "content_key")).kept()
@@ -441,7 +459,10 @@ def counted(night: Night, step: str, arrived: Arrived, fates: Rows) -> Counts:
     if wrong:
         differ = "; ".join(f"{path} has {accounts.get(path)} records, {found[path]} accounted for" for path in wrong)
         raise _lost(night, step, differ)
-    return Counts(by_fate, sum(counted or 0 for counted in accounts.values()))
+    left_out = by_fate.pop(FORGOTTEN, 0)
+    if left_out:
+        log.info("%s: %d records of users or items that were forgotten are left out", step, left_out)
+    return Counts(by_fate, sum(counted or 0 for counted in accounts.values()) - left_out)
 
 
 def _lost(night: Night, step: str, what: str) -> NightError:

@@ -1,7 +1,9 @@
 """The `nightweave` command: what people run, and as `nightweave step` the steps of the night that the DAG runs."""
 
+import json
 import os
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from getpass import getuser
 from importlib.metadata import version
@@ -253,6 +255,56 @@ def repair(lake: LakeOption = None) -> None:
 
     for line in repair_lake(existing_lake(lake)):
         typer.echo(line)
+
+
+@app.command(epilog=example("forget --user user-00007 --lake LAKE"))
+def forget(
+    user: Annotated[str | None, typer.Option(help="The user, as user_id has it")] = None,
+    item: Annotated[str | None, typer.Option(help="The item, as item_id has it")] = None,
+    raw: Annotated[
+        str | None, typer.Option("--raw", help="Landing zone that it is taken out of, too; never from the environment")
+    ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Then run the nights again that knew it, on --raw or NIGHTWEAVE_RAW")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    format_: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take a user or an item out of the lake for good, with all that was learnt from it; exit code 1 where its id is
+    left in a file. No night may run meanwhile."""
+    from jobs import forget as forgetting
+    from jobs.landing.raw import Raw
+    from lake.forgotten import Subject
+
+    if (user is None) == (item is None):
+        raise UserError("one of --user and --item is expected, and not both")
+    if format_ not in ("text", "json"):
+        raise UserError(f"--format {format_!r} is unknown; expected text or json")
+    subject = Subject("user", user) if user is not None else Subject("item", str(item))
+    settings, tables = load(config_source(config)).clean, existing_lake(lake)
+    check_writable(tables)
+    zone = Raw(location("raw", raw), settings.record_files) if raw else None
+    rerun_on = location("raw", raw) if rerun else None
+    planned = forgetting.plan(tables, subject, settings, raw=zone)
+    if not yes:
+        typer.echo("\n".join(planned.words()), err=True)
+        if not sys.stdin.isatty():
+            raise UserError("nothing was changed: this deletes for good; look at what is named above, then give --yes")
+        if not typer.confirm("Delete this for good?", err=True):
+            raise UserError("nothing was changed")
+    done = forgetting.forget(tables, subject, settings, planned, raw=zone, now=datetime.now(UTC))
+    if rerun_on:
+        forgetting.run_again(tables, done.nights, raw=rerun_on, config=config)
+        done = forgetting.certify(tables, subject, raw=zone, now=datetime.now(UTC))
+    to_run = forgetting.to_run(tables, done.nights)
+    if format_ == "json":
+        typer.echo(json.dumps(asdict(done) | {"to_run": to_run}, indent=1, sort_keys=True))
+    else:
+        typer.echo("\n".join(done.words(to_run)))
+    if done.found:
+        raise typer.Exit(1)
 
 
 @app.command(epilog=example("maintenance --lake LAKE --dry-run"))

@@ -24,7 +24,7 @@ from lake.writer import StagedFile
 from schemas.table import Table
 from schemas.tables import TABLES, ItemEmbeddings, Published
 
-PUBLISH, ROLLBACK = "publish", "rollback"
+PUBLISH, ROLLBACK, WITHDRAW = "publish", "rollback", "withdraw"
 NUMBER = "published"
 """The name under which a table's log keeps the number of the last change that it has."""
 
@@ -152,6 +152,41 @@ def rollback(lake: Lake, night: str, *, actor: str, reason: str) -> Publication:
     return _carry_out(lake, change)
 
 
+def withdraw(lake: Lake, night: str, parts: list[Part], *, actor: str, reason: str) -> Publication:
+    """Take a night from readers for good: it is to be made again, and what it was before is never shown again.
+
+    Args:
+        parts: what is left of the partitions that change.
+
+    Raises:
+        LakeError: other writers were faster too often.
+    """
+    for _ in attempts(Published.name):
+        delta, rows = _finished(lake)
+        change = _change(
+            lake, night, parts, number=len(rows) + 1, action=WITHDRAW, actor=actor, reason=reason, audited=False
+        )
+        change = replace(change, replaced=())
+        if _write(lake, delta, [*rows, change]):
+            break
+    return _carry_out(lake, change)
+
+
+def amend(lake: Lake, amended: Callable[[Publication], Publication]) -> None:
+    """Write the history anew, where that makes it another one: each change as a function has it, the last one with the
+    versions that tables have now, by which they are read.
+
+    Raises:
+        LakeError: other writers were faster too often.
+    """
+    for _ in attempts(Published.name) if history(lake) else ():
+        delta, rows = _finished(lake)
+        anew = [amended(row) for row in rows]
+        anew[-1:] = [replace(row, versions=_versions(lake)) for row in anew[-1:]]
+        if anew == rows or _write(lake, delta, anew):
+            break
+
+
 def carry_out_unfinished(lake: Lake) -> None:
     """Carry out the last change, where the process that was to do so died."""
     for last in history(lake)[-1:]:
@@ -246,12 +281,14 @@ def _audited_before(of_night: list[Publication], parts: list[Part]) -> bool | No
 
 
 def _in_force(rows: Iterable[Publication], night: str) -> list[Publication]:
-    """The times that a night was published and not rolled back since, the last one last."""
+    """The times that a night was published and not rolled back or withdrawn since, the last one last."""
     published: list[Publication] = []
     for row in rows:
         if str(row.date) == night:
             if row.action == PUBLISH:
                 published.append(row)
+            elif row.action == WITHDRAW:
+                published.clear()
             elif published:
                 published.pop()
     return published

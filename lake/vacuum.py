@@ -16,10 +16,14 @@ from urllib.parse import unquote
 import pyarrow.fs as pafs
 
 from lake import damage, staging
-from lake.damage import LOG
+from lake.commits import attempts, commit
+from lake.damage import CHECKPOINT, COMMIT, LOG
 from lake.lake import Lake
 from schemas.table import Table
 from schemas.tables import TABLES
+
+CUT = "cut"
+"""The name under which a table's log keeps the version at which it begins."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def old_before(lake: Lake, *, days: float, now: datetime) -> datetime:
     for table in TABLES.values():
         filesystem, root = lake.filesystem(table)
         for info in filesystem.get_file_info(pafs.FileSelector(f"{root}/{LOG}", allow_not_found=True)):
-            if damage.COMMIT.fullmatch(info.base_name) and info.mtime is not None and info.mtime <= now:
+            if COMMIT.fullmatch(info.base_name) and info.mtime is not None and info.mtime <= now:
                 worked.add(info.mtime.astimezone(UTC).date())
     newest, needed = sorted(worked, reverse=True), math.ceil(days)
     if len(newest) < needed:
@@ -86,6 +90,32 @@ def remove(lake: Lake, table: type[Table], files: list[Unneeded]) -> None:
     filesystem, _ = lake.filesystem(table)
     for file in files:
         filesystem.delete_file(file.path)
+
+
+def cut_log(lake: Lake, table: type[Table]) -> None:
+    """Write what a table's log says now as a checkpoint, and delete all that it said before: earlier versions can then
+    not be read.
+
+    A commit of its own, which changes nothing, is what is left beside the checkpoint: Delta's client makes none on a
+    table without its last one.
+
+    Raises:
+        LakeError: other writers were faster too often.
+    """
+    filesystem, root = lake.filesystem(table)
+    log = sorted(
+        name for name in damage.log_files(filesystem, root) if COMMIT.fullmatch(name) or CHECKPOINT.fullmatch(name)
+    )
+    if {damage.version_of(name) for name in log[1:]} <= {damage.version_of(name) for name in log[:1]}:
+        return  # there is no log, or nothing before its last commit
+    for _ in attempts(table.name):
+        delta = lake.current(table)
+        if commit(delta, table.partition_by, [], marks={CUT: (version := delta.version() + 1)}):
+            break
+    lake.current(table).create_checkpoint()
+    for name in log:
+        if damage.version_of(name) < version:
+            filesystem.delete_file(f"{root}/{LOG}/{name}")
 
 
 def _named(filesystem: pafs.FileSystem, paths: list[str], root: str, *, since: datetime) -> tuple[set[str], set[str]]:

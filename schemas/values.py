@@ -126,6 +126,7 @@ METRIC: Values = {
 ACTION: Values = {
     "publish": "readers see it since",
     "rollback": "readers see what they saw before it was published",
+    "withdraw": "it is to be made again without a user or an item that was forgotten, and readers see nothing of it",
 }
 
 COMBINATION: Values = {

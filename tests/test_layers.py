@@ -28,7 +28,7 @@ FORBIDDEN = {
     "schemas": {"pyspark", "airflow", "tensorflow", "keras"},
     "dags": {"pyspark", "tensorflow", "keras", "pandas", "numpy"},
 }
-ROOMS_IN_FUSION, FLOORS_OF_FUSION, FILES_OF_A_MODEL, FILES_IN_JOBS = 9, 6, 15, 17
+ROOMS_IN_FUSION, FLOORS_OF_FUSION, FILES_OF_A_MODEL, FILES_IN_JOBS = 9, 6, 15, 18
 
 IN_WORKERS = ("jobs.clean", "jobs.recommend", "jobs.extraction.encoding", "lake.spark", "fusion.ranking")
 """What Spark's workers import, a room with all of its files."""

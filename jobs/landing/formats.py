@@ -38,10 +38,15 @@ def json_lines(source: Iterator[bytes], limits: RecordFiles) -> Reader:
 def json_text(source: Iterator[bytes], limits: RecordFiles) -> Reader:
     """Read what is called JSON: JSON Lines, or one document that is an object or an array of them."""
     first = next(source, b"")
-    line = first.strip(_BLANK).partition(b"\n")[0].strip(_BLANK)
     whole = _with_first(first, source)
-    read = json_document if line.startswith(b"[") or line == b"{" else json_lines
+    read = json_document if is_document(first) else json_lines
     return (yield from read(whole, limits))
+
+
+def is_document(text: bytes) -> bool:
+    """Return whether what is called JSON, by how it begins, is one document; else it is JSON Lines."""
+    line = text.strip(_BLANK).partition(b"\n")[0].strip(_BLANK)
+    return line.startswith(b"[") or line == b"{"
 
 
 def json_document(source: Iterator[bytes], limits: RecordFiles) -> Reader:

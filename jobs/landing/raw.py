@@ -63,6 +63,18 @@ class Raw:
     def _root(self) -> tuple[pafs.FileSystem, str]:
         return storage.filesystem(storage.as_uri(self.uri))
 
+    def check_there(self) -> None:
+        """See that there is a folder of that name.
+
+        Raises:
+            LandingZoneError: there is none.
+        """
+        filesystem, root = self._root()
+        if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
+            raise LandingZoneError(
+                f"--raw {self.uri}: no such folder; expected a landing zone with items/ds=YYYY-MM-DD/"
+            )
+
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder of RAW that are not hidden, sorted; none where there is no such folder."""
         return [name for name, _ in names_in(*self._root(), folder)]
@@ -149,12 +161,8 @@ class Raw:
 
     def _night_files(self, kind: str, night: str) -> tuple[list[str], list[tuple[str, Refusal]]]:
         """As `files_under`."""
-        filesystem, root = self._root()
-        if filesystem.get_file_info(root).type == pafs.FileType.NotFound:
-            raise LandingZoneError(
-                f"--raw {self.uri}: no such folder; expected a landing zone with items/ds=YYYY-MM-DD/"
-            )
-        return files_under(filesystem, root, f"{kind}/ds={night}")
+        self.check_there()
+        return files_under(*self._root(), f"{kind}/ds={night}")
 
     def media(self, uri: str, *, max_bytes: int) -> str:
         """Return the SHA-256 of the file that an item points to, hex.
@@ -194,6 +202,18 @@ class Raw:
                 yield path
             finally:
                 path.unlink()
+
+    def remove_media(self, uri: str) -> bool:
+        """Delete the file that an item points to; return whether it was there and within RAW."""
+        try:
+            place = self._media_path(uri)
+            with _refused(uri), opened(*place, outside="media_outside_raw", no_file="media_missing"):
+                pass
+        except Refusal:
+            return False
+        filesystem, root, path = place
+        filesystem.delete_file(f"{root}/{path}")
+        return True
 
     def _digest(self, uri: str, *, max_bytes: int, copy: IO[bytes] | None = None) -> tuple[str, bool]:
         """SHA-256 of a media file, hex, and whether the file rested meanwhile; its bytes are written to `copy` too.

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,10 +16,13 @@ from uuid import UUID
 from features.base import Encoder, MediaError
 from features.text.nlp.language import detect_language
 from features.text.nlp.normalise import clean_text
+from jobs.landing.columns import Columns
 from jobs.landing.refusal import Refusal
 from jobs.landing.values import MISSING, is_missing, listed, mapped, number
+from lake.forgotten import KINDS, Subject
 from schemas.config import Clean, Events
 from schemas.landing import InteractionField, ItemField
+from schemas.table import FILES
 from schemas.tables import FUTURE_DAYS, NEWCOMER
 
 ITEM_FIELDS = frozenset(get_args(ItemField))
@@ -36,6 +39,30 @@ FUTURE_LIMIT = timedelta(days=FUTURE_DAYS)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STAMP = re.compile(r"(\d{8})(?:(\d{4}|\d{6})(\d{3})?)?", re.ASCII)
 """Digits that are a date and a time of day: YYYYMMDD, then HHMM or HHMMSS, then milliseconds."""
+
+
+def columns_of(kind: str, config: Clean) -> Columns:
+    """Return the columns of the records of a kind: `items`, `interactions` or `vectors/MODALITY`."""
+    if kind == "items":
+        return Columns(ITEM_FIELDS, config.columns.items)
+    if kind == "interactions":
+        return Columns(INTERACTION_FIELDS, config.columns.interactions)
+    return Columns(VECTOR_FIELDS, {})
+
+
+def subjects(record: Mapping[str, Any], columns: Columns) -> Iterator[Subject]:
+    """Yield the user and the item that a record under the contract's names is of, as far as it has identifiers."""
+    for kind in KINDS:
+        if (name := f"{kind}_id") in columns.fields and name in record:
+            with suppress(Refusal):
+                yield Subject(kind, _identifier(record, name))
+
+
+def uris(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of the media files that a record of an item names, as far as they can be read."""
+    for medium in FILES:
+        with suppress(Refusal):
+            yield from _strings(record, f"{medium}_uris", clean=False)
 
 
 def item(record: Mapping[str, Any], *, night: date, config: Clean) -> dict[str, Any]:

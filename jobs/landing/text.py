@@ -63,9 +63,7 @@ def blocks(file: pa.NativeFile, *, compressed: bool, limits: RecordFiles) -> Ite
     """
     size = file.size()
     allowed = max(limits.max_expanded_bytes, limits.max_expansion * size)
-    head = file.read(16)
-    file.seek(0)
-    compression = next((codec for magic, codec in _COMPRESSED if magic.match(head)), None)
+    compression = compression_of(file)
     if compressed and not size:
         raise Refusal("not_compressed", "an empty file; expected compressed data", rows=None)
     stream = pa.CompressedInputStream(file, compression) if compression else file
@@ -79,6 +77,14 @@ def blocks(file: pa.NativeFile, *, compressed: bool, limits: RecordFiles) -> Ite
         yield _transcoded(decoder, block) if decoder else block
     if decoder:
         yield _transcoded(decoder, b"")
+
+
+def compression_of(file: pa.NativeFile) -> str | None:
+    """Return how a file is compressed that is at its beginning, and leave it there; None where it is not, or in a way
+    that is not read."""
+    head = file.read(16)
+    file.seek(0)
+    return next((codec for magic, codec in _COMPRESSED if magic.match(head)), None)
 
 
 def _read(stream: pa.NativeFile, compression: str | None) -> bytes:

@@ -21,7 +21,7 @@ TABLE_VERSIONS = pa.map_(pa.string(), pa.int64())
 
 
 class Published(Table):
-    """One change of what readers see: a night published, or rolled back.
+    """One change of what readers see: a night published, rolled back, or withdrawn.
 
     Its rows are in the order in which that happened, so that they alone depend on the order in which nights ran.
     """
@@ -37,7 +37,7 @@ class Published(Table):
             "audited",
             pa.bool_(),
             "`verify` had read exactly these files and found every promise kept; false where a person published the "
-            "night in spite of it, and for a rollback.",
+            "night in spite of it, and where it was not published.",
         ),
         Column(
             "model_version",
@@ -47,7 +47,7 @@ class Published(Table):
             nullable=True,
         ),
         Column("partitions", PARTITIONS, "The partitions that changed, as they are since."),
-        Column("replaced", PARTITIONS, "The same partitions as they were before."),
+        Column("replaced", PARTITIONS, "The same partitions as they were before; empty where the night was withdrawn."),
         Column(
             "versions_before",
             TABLE_VERSIONS,

@@ -3,6 +3,8 @@
 import datetime as dt
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +20,7 @@ from lake.lake import Lake
 from lake.publication import PublicationError
 from lake.staging import StagedNight
 from schemas.table import Table
-from schemas.tables import ItemEmbeddings, Items, Ledger, Published, Recommendations, SimilarItems
+from schemas.tables import TABLES, ItemEmbeddings, Items, Ledger, Published, Recommendations, SimilarItems
 from tests.test_schemas import ON_SHELF, a_row
 
 FIRST, SECOND = "2026-11-01", "2026-11-02"
@@ -218,6 +220,48 @@ def test_killed_before_any_commit_a_night_is_still_seen_whole(
     assert seen(lake, FIRST) == whole("model-2") and seen(lake, SECOND) == whole("model-3")
     assert [row.number for row in publication.history(lake)] == [1, 2, 3]
     assert staging.nights(lake) == []
+
+
+@pytest.mark.parametrize("step", (5, COMMITS))
+def test_a_night_that_is_withdrawn_is_seen_whole_or_not_at_all_and_is_not_shown_again(
+    lake: Lake, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(lake, FIRST, 1)
+    made = make(lake, SECOND, 2)
+    partitions = [part for part in staging.parts(made, SECOND) if part.table != Items.name]
+    publication.publish(lake, SECOND, actor="test")
+    commit, numbers = DeltaTable.create_write_transaction, count(1)
+
+    def until_killed(*arguments: Any, **named: Any) -> None:
+        if next(numbers) == step:
+            raise Killed
+        commit(*arguments, **named)
+
+    nothing = [replace(part, files=()) for part in partitions]
+    with monkeypatch.context() as patch, suppress(Killed):
+        patch.setattr(DeltaTable, "create_write_transaction", until_killed)
+        publication.withdraw(lake, SECOND, nothing, actor="test", reason="why")
+    assert seen(lake, SECOND) == whole(*(["model-2"] if step < COMMITS else []))
+    publication.carry_out_unfinished(lake)
+    assert seen(lake, SECOND) == whole() and seen(lake, FIRST) == whole("model-1")
+    assert lake.count(Items, {"date": SECOND}) == 1
+    for show in (publication.publish, partial(publication.rollback, reason="why")):
+        with pytest.raises(PublicationError, match=f"the night {SECOND} "):
+            show(lake, SECOND, actor="test")
+    publication.amend(lake, lambda row: replace(row, reason=row.reason and row.reason.upper()))
+    *_, last = publication.history(lake)
+    assert (last.action, last.reason, last.replaced, last.versions) == ("withdraw", "WHY", (), versions(lake))
+    version = lake.version(Published)
+    publication.amend(lake, lambda row: row)
+    assert lake.version(Published) == version
+    publish(lake, SECOND, 3)
+    assert seen(lake, SECOND) == whole("model-3")
+
+
+def versions(lake: Lake) -> dict[str, int]:
+    """The version of every table that there is, but for `published`."""
+    found = {name: lake.delta(table) for name, table in TABLES.items() if table is not Published}
+    return {name: delta.version() for name, delta in found.items() if delta is not None}
 
 
 def test_two_nights_publish_at_once(lake: Lake) -> None:

@@ -16,6 +16,8 @@ from jobs.landing.raw import Records
 from jobs.runtime.completeness import incomplete
 from jobs.runtime.night import Night, NightError
 from jobs.verify import findings
+from lake import forgotten
+from lake.forgotten import Subject
 from lake.lake import Lake
 from lake.rows import Engine
 from schemas.tables import Interactions, Items, Ledger, Quarantine
@@ -196,3 +198,31 @@ def test_a_count_that_differs_from_the_parsers_is_an_error(
     fates = either.rows(pa.Table.from_pylist(accounts, schema), parts=1)
     with pytest.raises(NightError, match="has 2 records, 1 accounted for"):
         clean.counted(night, "clean_items", arrived, fates)
+
+
+def test_records_of_who_was_forgotten_are_left_out_and_in_no_account(either: Engine, tmp_path: Path) -> None:
+    """Kept, refused, repeated or superseded: the night is as if they had never come."""
+    b = {"item_id": "b"}
+    rows = [{"item_id": "a"}, b, b | {"price": -1}, b, b | {"title": "x", "y": 1}, {"item_id": "c", "x": 1}]
+    night = bring(tmp_path, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode() + b"{")
+    events = tmp_path / "raw" / "interactions" / f"ds={DATE}"
+    events.mkdir(parents=True)
+    seen = {"timestamp": DATE, "event": "like"}
+    pairs = [("ada", "a"), ("bob", "a"), ("bob", "b"), ("ada", "b"), ("ada", None)]
+    (events / "e.jsonl").write_text("\n".join(json.dumps({"user_id": u, "item_id": i} | seen) for u, i in pairs))
+    for subject in (Subject("user", "ada"), Subject("item", "b")):
+        forgotten.keep(night.lake, forgotten.begin(night.lake).name(subject), {})
+    clean.clean_items(either, night)
+    clean.clean_interactions(either, night)
+    accounts = {row["step"]: row for row in night.lake.read(Ledger).to_pylist()}
+    counts = ("rows_in", "kept", "refused", "duplicates", "superseded")
+    assert [accounts["clean_items"][name] for name in counts] == [3, 2, 1, 0, 0]
+    assert [accounts["clean_interactions"][name] for name in counts] == [1, 1, 0, 0, 0]
+    assert accounts["clean_items"]["unknown_columns"] == [("x", 1)]
+    assert night.lake.read(Items)["item_id"].to_pylist() == ["a", "c"]
+    assert night.lake.read(Interactions, columns=["user_id", "item_id"]).to_pylist() == [
+        {"user_id": "bob", "item_id": "a"}
+    ]
+    assert night.lake.read(Quarantine, columns=["position", "reason"]).to_pylist() == [
+        {"position": 7, "reason": "not_json"}
+    ]
