@@ -18,7 +18,7 @@ from fusion.data.matrix_factors import threads_for
 from fusion.data.reviews import with_reviews
 from fusion.data.splits import Kind, split_as, with_some_users
 from fusion.data.subsets import without_modality
-from fusion.evaluation.calibration import Sigmoid, calibration, sigmoid_of
+from fusion.evaluation.calibration import calibration, sigmoid_of
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
@@ -28,6 +28,7 @@ from fusion.missing.fill import model_input
 from fusion.models.base import Population, Strategy
 from fusion.models.registry import create
 from fusion.models.scorer import scorer, scorers
+from fusion.ranking.sigmoid import Sigmoid
 from jobs.modelling import artifacts
 from jobs.modelling.coverage import Coverage, check_coverage
 from jobs.modelling.dataset import Dataset, load
@@ -92,7 +93,7 @@ Rivals = Mapping[str, tuple[Stored, Dataset]]
 
 
 def run(night: Night, *, allow_shrinking: bool = False) -> None:
-    """Evaluate the night's model, and write figures, verdict and embeddings.
+    """Evaluate the night's model, and write figures, verdict, embeddings and explanations.
 
     Args:
         allow_shrinking: go on although a modality has lost most of its items.
@@ -142,7 +143,8 @@ def run(night: Night, *, allow_shrinking: bool = False) -> None:
     of_night = Stored(made.model_version, made.path, made.strategy, verdict.judged, contender.calibration)
     serving = of_night if verdict.may_serve else last
     model = artifacts.load(night, serving.path, artifacts.SERVED) if serving else None
-    rows = _weight_rows(model, made if verdict.may_serve else None)
+    promoted = made if verdict.may_serve else None
+    rows = _weight_rows(model, promoted)
     _write_metrics(night, [*_figure_rows(night, figures), *metric_rows(night, choice), *rows], made)
     row = _model_row(night, replace(contender, made=made, verdict=verdict), best=earlier.get(BEST_PROMOTED, last))
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
@@ -311,11 +313,23 @@ def _judged(night: Night, figures: list[Figure], strategy: str, question: Questi
     return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, likes)
 
 
+def _served_as(promoted: artifacts.Identity | None, population: Population) -> str:
+    """The name that the model which serves a population has in `metrics`."""
+    if promoted is None:
+        return LAST_PROMOTED
+    return LAST_WEIGHTS if population in promoted.weights_from else promoted.strategy
+
+
 def _per_user(night: Night, figures: Iterable[Figure], question: Question) -> dict[str, NDArray[np.float64]]:
     """Model → float64 [n], the figure that it is judged by, of each user of the question's population."""
+    return {f.model: f.per_user for f in _deciding(night, figures, question)}
+
+
+def _deciding(night: Night, figures: Iterable[Figure], question: Question) -> list[Figure]:
+    """The figures by which models are judged on the question's population, one a model."""
     judge_by, (_, _, segment) = night.config.evaluate, POPULATIONS[question.kind]
-    of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
-    return {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
+    of_all = (question.kind, segment, judge_by.gate_metric, judge_by.gate_k)
+    return [f for f in figures if (f.split, f.segment, f.metric, f.k) == of_all]
 
 
 def _no_worse(judged: Mapping[Kind, Judged]) -> bool:
@@ -353,10 +367,7 @@ def _weight_rows(model: Strategy | None, promoted: artifacts.Identity | None) ->
     """
     rows: list[dict[str, Any]] = []
     for split, (population, _, segment) in POPULATIONS.items():
-        learnt_by = LAST_PROMOTED
-        if promoted:
-            learnt_by = LAST_WEIGHTS if population in promoted.weights_from else promoted.strategy
-        shared = {"model": learnt_by, "split": split, "segment": segment}
+        shared = {"model": _served_as(promoted, population), "split": split, "segment": segment}
         weights = model.population_weights.get(population, {}) if model else {}
         rows += [{**shared, "metric": f"weight {scorer}", "value": weight} for scorer, weight in weights.items()]
     return rows

@@ -52,7 +52,8 @@ def explain_shelves(
     Without a user, those of the first few users that have a shelf.
 
     Args:
-        without_likes: say also where each item would stand without one of the user's likes; the shelf is made anew
+        without_likes: say also where each item would stand without one of the user's likes, and which share that one
+            has in what all of them add to it; shelves are made anew
             for that.
 
     Raises:
@@ -65,14 +66,15 @@ def explain_shelves(
             raise UserError(f"nobody has a shelf on {night.ds}; the verdict in the table models has the reason")
         combined = [row[0] for row in connection.execute(COMBINATION, {"night": night.date}).fetchall()]
         told = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
+        shown = {one: _places(connection, night, user=one, item=item, places=places) for one in users}
+        owed = _owed(connection, night, shown) if without_likes else {}
         for one in users:
-            shown = _places(connection, night, user=one, item=item, places=places)
-            owed = _owed(connection, night, one, shown) if without_likes else {}
             recent = connection.execute(RECENT, {"night": night.date, "user": one, "shown": HISTORY_SHOWN}).fetchall()
             did = [f"  {title or item_id} ({events})" for title, item_id, events, _ in recent]
             told += [f"{one}, the last events:", *did, "recommendations:"]
-            for place in shown:
-                told += [_reason(place), *owed.get((place["shelf"], place["item_id"]), ())]
+            for place in shown[one]:
+                line = owed.get((one, place["shelf"], place["item_id"]))
+                told += [_reason(place), *([line] if line else [])]
         return "\n".join(told)
 
 
@@ -102,22 +104,27 @@ def _reason(place: dict) -> str:
 
 
 def _owed(
-    connection: duckdb.DuckDBPyConnection, night: Night, user: str, shown: Iterable[Mapping]
-) -> dict[tuple[str, str], list[str]]:
-    """(shelf, item) → a line that says where the item would stand without one like or another."""
+    connection: duckdb.DuckDBPyConnection, night: Night, shown: Mapping[str, Iterable[Mapping]]
+) -> dict[tuple[str, str, str], str]:
+    """(user, shelf, item) → a line that says where the item would stand without one like or another."""
     from jobs.modelling.influence import influences
 
-    scores: dict[str, dict[str, float]] = {}
-    for place in shown:
-        scores.setdefault(place["shelf"], {})[place["item_id"]] = place["score"]
+    scores: dict[str, dict[str, dict[str, float]]] = {user: {} for user in shown}
+    ranks = {}
+    for user, places in shown.items():
+        for place in places:
+            scores[user].setdefault(place["shelf"], {})[place["item_id"]] = place["score"]
+            ranks[user, place["shelf"], place["item_id"]] = place["rank"]
     titles = dict(connection.execute("SELECT item_id, title FROM latest").fetchall())
-    ranks = {(place["shelf"], place["item_id"]): place["rank"] for place in shown}
 
-    def line(of: tuple[str, str], found: "list[Without]") -> str:
+    def line(of: tuple[str, str, str], found: "list[Without]") -> str:
         lower = sorted((each for each in found if each.rank > ranks[of]), key=lambda each: -each.rank)[:LIKES_SHOWN]
         if not lower:
             return "          no like alone holds it there"
-        named = (f"{titles.get(each.like) or each.like}: place {each.rank}" for each in lower)
+        named = (
+            f"{titles.get(each.like) or each.like}{f' ({each.share:.0%})' if each.share else ''}: place {each.rank}"
+            for each in lower
+        )
         return f"          without the like of {'; of '.join(named)}"
 
-    return {of: [line(of, found)] for of, found in influences(night, user, scores).items()}
+    return {of: line(of, found) for of, found in influences(night, scores).items()}

@@ -273,6 +273,35 @@ def of_texts(step: str, **counts: int) -> list[dict[str, Any]]:
             {"recommendations": [ON_SHELF, ON_SHELF | {"rank": 2, "contribution_video": 0.01}]},
             1,
         ),
+        # The mean user's history is [2, 2], which adds 6 to the item's 3 times that of the user's popularity.
+        (
+            "recommendations",
+            "popularity is what everybody likes",
+            {
+                "item_embeddings": [
+                    {
+                        "item_id": "a",
+                        "vector": [1.0, 2.0, 3.0],
+                        "blocks": [("history", [0, 2]), ("popularity", [2, 3])],
+                        "common_history": 6.0,
+                    }
+                ],
+                "user_embeddings": [
+                    {"user_id": "*", "vector": [0.0, 0.0, 5.0]},
+                    {"user_id": "cold", "vector": [0.0, 0.0, 5.0]},
+                    {"user_id": "u", "vector": [1.0, 0.0, 1.0], "new_items_vector": [0.0, 0.0, 2.0]},
+                    {"user_id": "v", "vector": [3.0, 4.0, 1.0]},
+                ],
+                "recommendations": [
+                    ON_SHELF | {"contribution_history": -5.0, "contribution_popularity": 9.0},
+                    ON_SHELF | {"shelf": "new_items", "contribution_popularity": 12.0},
+                    ON_SHELF | {"user_id": "v", "contribution_popularity": 9.1},
+                    ON_SHELF | {"user_id": "*", "contribution_history": 0.0, "contribution_popularity": 17.0},
+                    ON_SHELF | {"user_id": "cold"},
+                ],
+            },
+            2,
+        ),
         (
             "recommendations",
             "no deleted item is recommended",

@@ -56,6 +56,14 @@ class ItemEmbeddings(Table):
             nullable=True,
         ),
         Column(
+            "common_history",
+            pa.float32(),
+            "What the item's history block adds to a score for the mean of the night's users with a like: the part of "
+            "the history that everybody shares, which `contribution_popularity` has. 0 where scores are no sums; null "
+            "in rows of versions that did not part it.",
+            nullable=True,
+        ),
+        Column(
             "calibration",
             CALIBRATION,
             "`calibration` of the model that serves the night, in `models`; null where it has none.",
@@ -143,8 +151,9 @@ class Recommendations(Table):
         Column(
             "contribution_history",
             pa.float32(),
-            "Part of `score` that comes from what this user did before, by what others did who did the same; 0 where "
-            "the user has liked nothing, or the model has no such block.",
+            "Part of `score` that comes from what this user did before, beyond what history says of everybody with a "
+            "like (`common_history` in `item_embeddings`); 0 where the user has liked nothing, or the model has no "
+            "such block.",
         ),
         *(
             Column(
@@ -164,8 +173,8 @@ class Recommendations(Table):
         Column(
             "contribution_popularity",
             pa.float32(),
-            "Part of `score` that comes from what everybody likes, and would be the same for anybody; null in rows of "
-            "versions that counted it as history.",
+            "Part of `score` that comes from what everybody likes, the item's `common_history` among it; of a user "
+            "without a like all that comes from events; null in rows of versions that counted it as history.",
             nullable=True,
         ),
         Column(
@@ -185,6 +194,10 @@ class Recommendations(Table):
         Check("scores fall with rank", query("recommendations/scores_fall_with_rank.sql")),
         Check("probabilities are between 0 and 1", query("recommendations/probabilities.sql")),
         Check("contributions add up to the score", query("recommendations/contributions_add_up.sql")),
+        Check(
+            "popularity is what everybody likes",
+            query("recommendations/popularity_is_everybodys.sql", newcomer=NEWCOMER),
+        ),
         Check(
             "no deleted item is recommended",
             query("recommendations/no_deleted_item.sql", counts_as_of=COUNTS_AS_OF, future_days=str(FUTURE_DAYS)),

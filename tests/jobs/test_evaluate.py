@@ -13,10 +13,10 @@ import pytest
 
 from fusion.data.reviews import Reviews
 from fusion.data.splits import split_as
-from fusion.evaluation.calibration import Sigmoid
 from fusion.evaluation.promotion import Judged, judge
 from fusion.models.base import Strategy
 from fusion.models.stack.model import Stack
+from fusion.ranking.sigmoid import Sigmoid
 from fusion.selection.bench import Trial
 from fusion.training.config import FitLog
 from jobs import evaluate
@@ -135,6 +135,16 @@ def test_a_population_that_would_be_served_worse_keeps_the_last_weights(world: W
     assert figures["stack", "per_user", "all", "weight autoencoder"] == 2 * WEIGHTS["autoencoder"]
     assert figures["last_weights", "cold_items", "all", "weight content_ridge"] == 1.0
     assert ("stack", "cold_items", "all", "weight content_ridge") not in figures
+
+
+def test_history_is_parted_from_what_everybody_likes(lake: Lake) -> None:
+    users = np.array([row["vector"] for row in rows(lake, UserEmbeddings, 1) if row["user_id"] != "*"])
+    items = rows(lake, ItemEmbeddings, 1)
+    start, stop = dict(items[0]["blocks"])["history"]
+    mean = users.mean(axis=0)[start:stop]
+    common = [row["common_history"] for row in items]
+    np.testing.assert_allclose(common, [np.dot(mean, row["vector"][start:stop]) for row in items], atol=1e-4)
+    assert np.ptp(common) > 0.05
 
 
 def test_the_model_that_serves_is_the_one_that_the_next_night_is_judged_against(world: World, lake: Lake) -> None:
