@@ -34,6 +34,7 @@ from jobs.modelling.coverage import Coverage, check_coverage
 from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.earlier_models import Stored, promoted_before
 from jobs.modelling.embeddings import embed
+from jobs.modelling.explanations import write_explanations
 from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
 from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, POPULATIONS
 from jobs.runtime.night import Night
@@ -150,7 +151,8 @@ def run(night: Night, *, allow_shrinking: bool = False) -> None:
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     seen = dataset if verdict.may_serve or not theirs else theirs[0]
     with threads_for(len(dataset.catalog)):
-        embed(night, seen, model, serving, read=read)
+        catalog = embed(night, seen, model, serving, read=read)
+        write_explanations(night, model, catalog, seen.history)
 
 
 def _questions(night: Night, dataset: Dataset) -> list[Question]:

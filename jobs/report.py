@@ -173,6 +173,7 @@ def _templates() -> Environment:
         "both": words.both,
         "number": words.number,
         "percent": words.percent,
+        "shared": shelves.shared,
         "charts": charts,
         "stacks": _stacks,
         "scale_of": _scale,

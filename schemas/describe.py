@@ -27,7 +27,7 @@ EXPOSURES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "nightly_report": (
         "dashboard",
         "The night's report, LAKE/reports/DATE.html.",
-        ("ledger", "quarantine", "metrics", "models", "items", "recommendations", "similar_items"),
+        ("ledger", "quarantine", "metrics", "models", "items", "recommendations", "explanations", "similar_items"),
     ),
     "shelves": (
         "application",

@@ -5,7 +5,7 @@
 | `arrivals` | `items`, `interactions`, `given_vectors` |
 | `accounts` | `quarantine`, `ledger` |
 | `judged` | `metrics`, `models` |
-| `served` | `item_embeddings`, `user_embeddings`, `recommendations`, `similar_items` |
+| `served` | `item_embeddings`, `user_embeddings`, `explanations`, `recommendations`, `similar_items` |
 | `published` | `published` |
 
 The feature stores stand in `schemas/features.py`. Others import tables from here.
@@ -17,7 +17,14 @@ from schemas.tables.accounts import Ledger, Quarantine
 from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS, GivenVectors, Interactions, Items
 from schemas.tables.judged import Metrics, Models
 from schemas.tables.published import Published
-from schemas.tables.served import NEWCOMER, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
+from schemas.tables.served import (
+    NEWCOMER,
+    Explanations,
+    ItemEmbeddings,
+    Recommendations,
+    SimilarItems,
+    UserEmbeddings,
+)
 
 __all__ = [
     "BY_NIGHT",
@@ -26,6 +33,7 @@ __all__ = [
     "LOOKED_BACK_ON",
     "NEWCOMER",
     "TABLES",
+    "Explanations",
     "GivenVectors",
     "Interactions",
     "ItemEmbeddings",
@@ -51,6 +59,7 @@ _ALL: tuple[type[Table], ...] = (
     Models,
     ItemEmbeddings,
     UserEmbeddings,
+    Explanations,
     Recommendations,
     SimilarItems,
     Published,

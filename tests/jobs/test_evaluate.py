@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from fusion.data.catalog import History
 from fusion.data.reviews import Reviews
 from fusion.data.splits import split_as
 from fusion.evaluation.promotion import Judged, judge
@@ -27,7 +28,7 @@ from jobs.modelling.model_selection import Choice
 from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
-from schemas.tables import ItemEmbeddings, Metrics, Models, UserEmbeddings
+from schemas.tables import Explanations, ItemEmbeddings, Metrics, Models, UserEmbeddings
 from tests.fusion.worlds import tastes
 
 KINDS = tuple(evaluate.POPULATIONS)
@@ -145,6 +146,26 @@ def test_history_is_parted_from_what_everybody_likes(lake: Lake) -> None:
     common = [row["common_history"] for row in items]
     np.testing.assert_allclose(common, [np.dot(mean, row["vector"][start:stop]) for row in items], atol=1e-4)
     assert np.ptp(common) > 0.05
+
+
+def test_a_place_is_explained_by_what_the_shelf_would_be_without_a_like(world: World, lake: Lake) -> None:
+    model, catalog, history = weighed(world.parts[artifacts.SERVED]), world.dataset.catalog, world.dataset.history
+    items, told = model.item_vectors(catalog), rows(lake, Explanations, 1)
+    assert len({row["user_id"] for row in told}) == 4 and len({row["item_id"] for row in told}) > 6
+
+    def standing(known: History, user: int, item: int) -> tuple[float, int]:
+        """The item's lead over the mean of what the user has not had, and its place."""
+        scores = items @ model.user_vectors(catalog, known)[user]
+        others = scores[~np.isin(np.arange(len(catalog)), history.item[history.user == user])]
+        return scores[item] - others.mean(), 1 + int((others > scores[item]).sum())
+
+    for row in told[::6]:
+        user = int(np.flatnonzero(history.user_ids == row["user_id"])[0])
+        item, like = (int(np.flatnonzero(catalog.item_ids == row[k])[0]) for k in ("item_id", "because_item_id"))
+        without = history.where(~((history.user == user) & (history.item == like)))
+        (lead, rank), (lead_without, rank_without) = (standing(each, user, item) for each in (history, without))
+        assert rank <= 6 and row["rank_without"] == rank_without
+        assert row["owed"] == pytest.approx(lead - lead_without, rel=1e-3, abs=1e-4)
 
 
 def test_the_model_that_serves_is_the_one_that_the_next_night_is_judged_against(world: World, lake: Lake) -> None:

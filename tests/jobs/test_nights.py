@@ -113,6 +113,15 @@ def test_chances_of_a_like_come_true_as_often_as_they_say(two_nights: Lake, cata
     assert abs(observed - chance.sum()) < 3 * np.sqrt((chance * (1 - chance)).sum())
 
 
+def test_explanations_are_of_what_stands_on_shelves(two_nights: Lake) -> None:
+    """`verify` looks at them too; here that there are some, of both shelves, and that likes are worth saying."""
+    told = ask(two_nights, "SELECT shelf, count(*), count(DISTINCT user_id) FROM explanations GROUP BY 1 ORDER BY 1")
+    assert [(shelf, users) for shelf, _, users in told] == [("for_you", 4), ("new_items", 4)]
+    shared = "SELECT count(*) FROM explanations WHERE len(shared_words) > 0 OR len(shared_hues) > 0"
+    lower = "SELECT count(*) FROM explanations e JOIN recommendations r USING (date, user_id, shelf, item_id) "
+    assert ask(two_nights, shared)[0][0] > 10 and ask(two_nights, f"{lower} WHERE rank_without > rank")[0][0] > 10
+
+
 def test_a_missing_modality_adds_nothing_to_a_score(two_nights: Lake) -> None:
     rows = 0
     for modality in MODALITIES:

@@ -23,6 +23,7 @@ from lake.lake import Lake
 from schemas.features import FeaturesImage
 from schemas.table import Table
 from schemas.tables import (
+    Explanations,
     Interactions,
     ItemEmbeddings,
     Items,
@@ -305,6 +306,26 @@ def test_what_lowers_a_score_stands_on_the_other_side() -> None:
     small = charts.contributions({"history": 1.0}, most=3.0, least=-1.0)
     assert '<span class="side minus" style="width:25.0%"></span>' in small
     assert '<i class="history plus" style="width:33.33%"></i>' in small
+
+
+def test_places_say_which_likes_they_owe(lake: Lake) -> None:
+    account(lake)
+    put(lake, Items, [{"item_id": "a", "title": "The a"}, {"item_id": "c", "title": HOSTILE}])
+    shelf(lake, NIGHT, ["a"])
+    why = {"user_id": "u", "shelf": "for_you", "item_id": "a"}
+    rows = [
+        {"because_item_id": "b", "owed": 0.1, "share": 0.2, "rank_without": 1},
+        {"because_item_id": "c", "owed": 0.4, "share": 0.61, "rank_without": 14, "shared_words": ["oak"]}
+        | {"shared_hues": ["red"], "shared_tempo_bpm": 120.0},
+    ]
+    put(lake, Explanations, [why | row for row in rows])
+    said = section(lake, "u")
+    first, second = said.index("would be at place 14; that like is 61% of what likes add."), said.index("is 20% of")
+    assert first < second, "the heaviest first"
+    assert "Without the like of “b” it would still be at place 1;" in said
+    assert "what likes add. Both: oak, red, 120 beats a minute" in said
+    assert "共同点：" in section(lake, "u", tongue="zh") and "红色" in section(lake, "u", tongue="zh")
+    assert "<script>" not in page(lake)
 
 
 def test_signs_are_printed_too(lake: Lake) -> None:
