@@ -22,7 +22,7 @@ from fusion.evaluation.calibration import calibration, sigmoid_of
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
-from fusion.evaluation.promotion import Judged, Verdict, judge
+from fusion.evaluation.promotion import MIN_USERS, Judged, Verdict, judge
 from fusion.evaluation.protocol import Judgements, Pool
 from fusion.missing.fill import model_input
 from fusion.models.base import Population, Strategy
@@ -36,7 +36,7 @@ from jobs.modelling.earlier_models import Stored, promoted_before
 from jobs.modelling.embeddings import embed
 from jobs.modelling.explanations import write_explanations
 from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
-from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, POPULATIONS
+from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, LEAD, POPULATIONS
 from jobs.runtime.night import Night
 from lake import provenance
 from schemas.table import MEDIA, MODALITIES
@@ -145,6 +145,7 @@ def run(night: Night, *, allow_shrinking: bool = False) -> None:
     serving = of_night if verdict.may_serve else last
     model = artifacts.load(night, serving.path, artifacts.SERVED) if serving else None
     promoted = made if verdict.may_serve else None
+    figures += _leads(night, figures, questions, promoted)
     rows = _weight_rows(model, promoted)
     _write_metrics(night, [*_figure_rows(night, figures), *metric_rows(night, choice), *rows], made)
     row = _model_row(night, replace(contender, made=made, verdict=verdict), best=earlier.get(BEST_PROMOTED, last))
@@ -313,6 +314,30 @@ def _judged(night: Night, figures: list[Figure], strategy: str, question: Questi
     all_likes = len(question.parts.test.likes())
     likes = all_likes if segment == "all" else sum(len(values) for values in per_user.values())
     return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, likes)
+
+
+def _leads(
+    night: Night, figures: Iterable[Figure], questions: Iterable[Question], promoted: artifacts.Identity | None
+) -> list[Figure]:
+    """How far the model that serves each population is ahead of each baseline there, on the same users; of none where
+    it has no figure, or too few users have.
+
+    Args:
+        promoted: as in `_weight_rows`.
+    """
+    figures, leads = list(figures), []
+    for question in questions:
+        found = {f.model: f for f in _deciding(night, figures, question)}
+        ours = found.get(_served_as(promoted, question.population))
+        if ours is None or len(ours.users) < MIN_USERS:
+            continue
+        for name in (POPULARITY, *OF_HISTORY, *OF_CONTENT):
+            if theirs := found.get(name):
+                ahead = ours.per_user - theirs.per_user
+                leads.append(
+                    replace(theirs, metric=f"{theirs.metric}{LEAD}", value=float(ahead.mean()), per_user=ahead)
+                )
+    return leads
 
 
 def _served_as(promoted: artifacts.Identity | None, population: Population) -> str:

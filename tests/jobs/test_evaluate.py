@@ -35,6 +35,7 @@ KINDS = tuple(evaluate.POPULATIONS)
 WEIGHTS = {"autoencoder": 0.5, "content_ridge": 1.0, "popularity": 0.1}
 """All that a population needs in a world of tastes."""
 INVERTED = {scorer: -weight for scorer, weight in WEIGHTS.items()}
+LEAD_ON_NEW = ("cold_items", "ndcg_lead")
 
 
 def weighed(model: Stack, **weights: dict[str, float]) -> Stack:
@@ -133,6 +134,11 @@ def test_a_population_that_would_be_served_worse_keeps_the_last_weights(world: W
     }
     ndcg = {model: figures[model, "cold_items", "all", "ndcg"] for model in ("stack", "last_weights", "last_promoted")}
     assert ndcg["stack"] < ndcg["last_weights"] == pytest.approx(ndcg["last_promoted"])
+    lead = {model: value for (model, split, _, metric), value in figures.items() if (split, metric) == LEAD_ON_NEW}
+    assert {"popularity", "text_neighbours"} <= lead.keys() and lead == {
+        name: pytest.approx(ndcg["last_weights"] - figures[name, "cold_items", "all", "ndcg"], abs=1e-9)
+        for name in lead
+    }
     assert figures["stack", "per_user", "all", "weight autoencoder"] == 2 * WEIGHTS["autoencoder"]
     assert figures["last_weights", "cold_items", "all", "weight content_ridge"] == 1.0
     assert ("stack", "cold_items", "all", "weight content_ridge") not in figures
