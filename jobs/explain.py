@@ -53,8 +53,7 @@ def explain_shelves(
 
     Args:
         without_likes: say also where each item would stand without one of the user's likes, and which share that one
-            has in what all of them add to it; shelves are made anew
-            for that.
+            has in what all of them add to it, and what both items have in common; shelves are made anew for that.
 
     Raises:
         UserError: the user has no shelf on that night, or the item is not on one; or a shelf cannot be made anew.
@@ -107,6 +106,7 @@ def _owed(
     connection: duckdb.DuckDBPyConnection, night: Night, shown: Mapping[str, Iterable[Mapping]]
 ) -> dict[tuple[str, str, str], str]:
     """(user, shelf, item) → a line that says where the item would stand without one like or another."""
+    from jobs.modelling.explanations import readable
     from jobs.modelling.influence import influences
 
     scores: dict[str, dict[str, dict[str, float]]] = {user: {} for user in shown}
@@ -115,16 +115,24 @@ def _owed(
         for place in places:
             scores[user].setdefault(place["shelf"], {})[place["item_id"]] = place["score"]
             ranks[user, place["shelf"], place["item_id"]] = place["rank"]
+    found = influences(night, scores)
     titles = dict(connection.execute("SELECT item_id, title FROM latest").fetchall())
+    likes = {each.like for several in found.values() for each in several}
+    contents = readable(connection, night.date, likes | {item for _, _, item in found})
 
-    def line(of: tuple[str, str, str], found: "list[Without]") -> str:
-        lower = sorted((each for each in found if each.rank > ranks[of]), key=lambda each: -each.rank)[:LIKES_SHOWN]
+    def told(item: str, each: "Without") -> str:
+        shared = contents[item].shared_with(contents[each.like])
+        tempo = shared["shared_tempo_bpm"]
+        both = [*shared["shared_words"], *shared["shared_hues"], *([f"{tempo:.0f} beats a minute"] if tempo else [])]
+        notes = [f"{each.share:.0%}"] if each.share else []
+        notes += [f"both: {', '.join(both)}"] if both else []
+        why = f" ({'; '.join(notes)})" if notes else ""
+        return f"{titles.get(each.like) or each.like}{why}: place {each.rank}"
+
+    def line(of: tuple[str, str, str]) -> str:
+        lower = sorted((each for each in found[of] if each.rank > ranks[of]), key=lambda each: -each.rank)[:LIKES_SHOWN]
         if not lower:
             return "          no like alone holds it there"
-        named = (
-            f"{titles.get(each.like) or each.like}{f' ({each.share:.0%})' if each.share else ''}: place {each.rank}"
-            for each in lower
-        )
-        return f"          without the like of {'; of '.join(named)}"
+        return f"          without the like of {'; of '.join(told(of[2], each) for each in lower)}"
 
-    return {of: line(of, found) for of, found in influences(night, scores).items()}
+    return {of: line(of) for of in found}

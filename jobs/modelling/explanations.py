@@ -1,10 +1,12 @@
 """Why the first places of some users are theirs: rows of `explanations`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -74,6 +76,14 @@ class Readable:
         }
 
 
+def readable(connection: duckdb.DuckDBPyConnection, night: date, items: Collection[str]) -> dict[str, Readable]:
+    """Return item → what people can read, see and hear of it as of a night; nothing of one that is not known."""
+    rows = connection.execute(READABLE, {"night": night, "items": sorted(items)}).fetchall()
+    return {item: Readable.of(None, None, None, None) for item in items} | {
+        item_id: Readable.of(*columns) for item_id, *columns in rows
+    }
+
+
 def write_explanations(night: Night, model: Strategy | None, catalog: Catalog, history: History) -> None:
     """Write the night's `explanations`, once its embeddings are written.
 
@@ -88,11 +98,9 @@ def write_explanations(night: Night, model: Strategy | None, catalog: Catalog, h
     found = list(_weighing(night, model, catalog, history)) if model else []
     items = {row[name] for row in found for name in ("item_id", "because_item_id")}
     with views.reading(night.lake) as connection:
-        rows = connection.execute(READABLE, {"night": night.date, "items": sorted(items)}).fetchall()
-    readable = {item_id: Readable.of(*columns) for item_id, *columns in rows}
-    nothing = Readable(frozenset(), frozenset(), None)
+        contents = readable(connection, night.date, items)
     for row in found:
-        item, like = (readable.get(row[name], nothing) for name in ("item_id", "because_item_id"))
+        item, like = (contents[row[name]] for name in ("item_id", "because_item_id"))
         row |= item.shared_with(like)
     night.lake.write(Explanations, pa.Table.from_pylist(found, schema=Explanations.schema), {"date": night.ds})
 
