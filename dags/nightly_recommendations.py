@@ -127,7 +127,7 @@ with DAG(
     known = assets.tables("items", "interactions", "given_vectors")
     features = assets.tables(*(f"features_{modality}" for modality in assets.MEDIA))
     embeddings = assets.tables("item_embeddings", "user_embeddings")
-    shelves = assets.tables("recommendations", "similar_items")
+    shelves = assets.tables("explanations", "recommendations", "similar_items")
     accounts = assets.tables("quarantine", "ledger")
 
     clean = spark_task("clean", [*NIGHT, PUBLISH, WITHOUT_DATA, SHRINK], inlets=landing_zone)

@@ -18,23 +18,25 @@ from fusion.data.matrix_factors import threads_for
 from fusion.data.reviews import with_reviews
 from fusion.data.splits import Kind, split_as, with_some_users
 from fusion.data.subsets import without_modality
-from fusion.evaluation.calibration import Sigmoid, calibration, sigmoid_of
+from fusion.evaluation.calibration import calibration, sigmoid_of
 from fusion.evaluation.curves import curves
 from fusion.evaluation.evaluate import Figure, evaluate
 from fusion.evaluation.intervals import intervals
-from fusion.evaluation.promotion import Judged, Verdict, judge
+from fusion.evaluation.promotion import MIN_USERS, Judged, Verdict, judge
 from fusion.evaluation.protocol import Judgements, Pool
 from fusion.missing.fill import model_input
 from fusion.models.base import Population, Strategy
 from fusion.models.registry import create
 from fusion.models.scorer import scorer, scorers
+from fusion.ranking.sigmoid import Sigmoid
 from jobs.modelling import artifacts
 from jobs.modelling.coverage import Coverage, check_coverage
 from jobs.modelling.dataset import Dataset, load
 from jobs.modelling.earlier_models import Stored, promoted_before
 from jobs.modelling.embeddings import embed
+from jobs.modelling.explanations import write_explanations
 from jobs.modelling.model_selection import CONTENT_ONLY, metric_rows, stored_choice
-from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, POPULATIONS
+from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, LEAD, POPULATIONS
 from jobs.runtime.night import Night
 from lake import provenance
 from schemas.table import MEDIA, MODALITIES
@@ -92,7 +94,7 @@ Rivals = Mapping[str, tuple[Stored, Dataset]]
 
 
 def run(night: Night, *, allow_shrinking: bool = False) -> None:
-    """Evaluate the night's model, and write figures, verdict and embeddings.
+    """Evaluate the night's model, and write figures, verdict, embeddings and explanations.
 
     Args:
         allow_shrinking: go on although a modality has lost most of its items.
@@ -142,13 +144,16 @@ def run(night: Night, *, allow_shrinking: bool = False) -> None:
     of_night = Stored(made.model_version, made.path, made.strategy, verdict.judged, contender.calibration)
     serving = of_night if verdict.may_serve else last
     model = artifacts.load(night, serving.path, artifacts.SERVED) if serving else None
-    rows = _weight_rows(model, made if verdict.may_serve else None)
+    promoted = made if verdict.may_serve else None
+    figures += _leads(night, figures, questions, promoted)
+    rows = _weight_rows(model, promoted)
     _write_metrics(night, [*_figure_rows(night, figures), *metric_rows(night, choice), *rows], made)
     row = _model_row(night, replace(contender, made=made, verdict=verdict), best=earlier.get(BEST_PROMOTED, last))
     night.lake.write(Models, pa.Table.from_pylist([row], schema=Models.schema), {"date": night.ds})
     seen = dataset if verdict.may_serve or not theirs else theirs[0]
     with threads_for(len(dataset.catalog)):
-        embed(night, seen, model, serving, read=read)
+        catalog = embed(night, seen, model, serving, read=read)
+        write_explanations(night, model, catalog, seen.history)
 
 
 def _questions(night: Night, dataset: Dataset) -> list[Question]:
@@ -311,11 +316,47 @@ def _judged(night: Night, figures: list[Figure], strategy: str, question: Questi
     return Judged(population, per_user.get(strategy), {name: per_user[name] for name in names}, likes)
 
 
+def _leads(
+    night: Night, figures: Iterable[Figure], questions: Iterable[Question], promoted: artifacts.Identity | None
+) -> list[Figure]:
+    """How far the model that serves each population is ahead of each baseline there, on the same users; of none where
+    it has no figure, or too few users have.
+
+    Args:
+        promoted: as in `_weight_rows`.
+    """
+    figures, leads = list(figures), []
+    for question in questions:
+        found = {f.model: f for f in _deciding(night, figures, question)}
+        ours = found.get(_served_as(promoted, question.population))
+        if ours is None or len(ours.users) < MIN_USERS:
+            continue
+        for name in (POPULARITY, *OF_HISTORY, *OF_CONTENT):
+            if theirs := found.get(name):
+                ahead = ours.per_user - theirs.per_user
+                leads.append(
+                    replace(theirs, metric=f"{theirs.metric}{LEAD}", value=float(ahead.mean()), per_user=ahead)
+                )
+    return leads
+
+
+def _served_as(promoted: artifacts.Identity | None, population: Population) -> str:
+    """The name that the model which serves a population has in `metrics`."""
+    if promoted is None:
+        return LAST_PROMOTED
+    return LAST_WEIGHTS if population in promoted.weights_from else promoted.strategy
+
+
 def _per_user(night: Night, figures: Iterable[Figure], question: Question) -> dict[str, NDArray[np.float64]]:
     """Model → float64 [n], the figure that it is judged by, of each user of the question's population."""
+    return {f.model: f.per_user for f in _deciding(night, figures, question)}
+
+
+def _deciding(night: Night, figures: Iterable[Figure], question: Question) -> list[Figure]:
+    """The figures by which models are judged on the question's population, one a model."""
     judge_by, (_, _, segment) = night.config.evaluate, POPULATIONS[question.kind]
-    of_all = (segment, judge_by.gate_metric, judge_by.gate_k)
-    return {f.model: f.per_user for f in figures if (f.segment, f.metric, f.k) == of_all}
+    of_all = (question.kind, segment, judge_by.gate_metric, judge_by.gate_k)
+    return [f for f in figures if (f.split, f.segment, f.metric, f.k) == of_all]
 
 
 def _no_worse(judged: Mapping[Kind, Judged]) -> bool:
@@ -353,10 +394,7 @@ def _weight_rows(model: Strategy | None, promoted: artifacts.Identity | None) ->
     """
     rows: list[dict[str, Any]] = []
     for split, (population, _, segment) in POPULATIONS.items():
-        learnt_by = LAST_PROMOTED
-        if promoted:
-            learnt_by = LAST_WEIGHTS if population in promoted.weights_from else promoted.strategy
-        shared = {"model": learnt_by, "split": split, "segment": segment}
+        shared = {"model": _served_as(promoted, population), "split": split, "segment": segment}
         weights = model.population_weights.get(population, {}) if model else {}
         rows += [{**shared, "metric": f"weight {scorer}", "value": weight} for scorer, weight in weights.items()]
     return rows

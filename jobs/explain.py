@@ -52,8 +52,8 @@ def explain_shelves(
     Without a user, those of the first few users that have a shelf.
 
     Args:
-        without_likes: say also where each item would stand without one of the user's likes; the shelf is made anew
-            for that.
+        without_likes: say also where each item would stand without one of the user's likes, and which share that one
+            has in what all of them add to it, and what both items have in common; shelves are made anew for that.
 
     Raises:
         UserError: the user has no shelf on that night, or the item is not on one; or a shelf cannot be made anew.
@@ -65,14 +65,15 @@ def explain_shelves(
             raise UserError(f"nobody has a shelf on {night.ds}; the verdict in the table models has the reason")
         combined = [row[0] for row in connection.execute(COMBINATION, {"night": night.date}).fetchall()]
         told = [f"Scores are {POINTS[name]}." for name in combined if name in POINTS]
+        shown = {one: _places(connection, night, user=one, item=item, places=places) for one in users}
+        owed = _owed(connection, night, shown) if without_likes else {}
         for one in users:
-            shown = _places(connection, night, user=one, item=item, places=places)
-            owed = _owed(connection, night, one, shown) if without_likes else {}
             recent = connection.execute(RECENT, {"night": night.date, "user": one, "shown": HISTORY_SHOWN}).fetchall()
             did = [f"  {title or item_id} ({events})" for title, item_id, events, _ in recent]
             told += [f"{one}, the last events:", *did, "recommendations:"]
-            for place in shown:
-                told += [_reason(place), *owed.get((place["shelf"], place["item_id"]), ())]
+            for place in shown[one]:
+                line = owed.get((one, place["shelf"], place["item_id"]))
+                told += [_reason(place), *([line] if line else [])]
         return "\n".join(told)
 
 
@@ -102,22 +103,36 @@ def _reason(place: dict) -> str:
 
 
 def _owed(
-    connection: duckdb.DuckDBPyConnection, night: Night, user: str, shown: Iterable[Mapping]
-) -> dict[tuple[str, str], list[str]]:
-    """(shelf, item) → a line that says where the item would stand without one like or another."""
+    connection: duckdb.DuckDBPyConnection, night: Night, shown: Mapping[str, Iterable[Mapping]]
+) -> dict[tuple[str, str, str], str]:
+    """(user, shelf, item) → a line that says where the item would stand without one like or another."""
+    from jobs.modelling.explanations import readable
     from jobs.modelling.influence import influences
 
-    scores: dict[str, dict[str, float]] = {}
-    for place in shown:
-        scores.setdefault(place["shelf"], {})[place["item_id"]] = place["score"]
+    scores: dict[str, dict[str, dict[str, float]]] = {user: {} for user in shown}
+    ranks = {}
+    for user, places in shown.items():
+        for place in places:
+            scores[user].setdefault(place["shelf"], {})[place["item_id"]] = place["score"]
+            ranks[user, place["shelf"], place["item_id"]] = place["rank"]
+    found = influences(night, scores)
     titles = dict(connection.execute("SELECT item_id, title FROM latest").fetchall())
-    ranks = {(place["shelf"], place["item_id"]): place["rank"] for place in shown}
+    likes = {each.like for several in found.values() for each in several}
+    contents = readable(connection, night.date, likes | {item for _, _, item in found})
 
-    def line(of: tuple[str, str], found: "list[Without]") -> str:
-        lower = sorted((each for each in found if each.rank > ranks[of]), key=lambda each: -each.rank)[:LIKES_SHOWN]
+    def told(item: str, each: "Without") -> str:
+        shared = contents[item].shared_with(contents[each.like])
+        tempo = shared["shared_tempo_bpm"]
+        both = [*shared["shared_words"], *shared["shared_hues"], *([f"{tempo:.0f} beats a minute"] if tempo else [])]
+        notes = [f"{each.share:.0%}"] if each.share else []
+        notes += [f"both: {', '.join(both)}"] if both else []
+        why = f" ({'; '.join(notes)})" if notes else ""
+        return f"{titles.get(each.like) or each.like}{why}: place {each.rank}"
+
+    def line(of: tuple[str, str, str]) -> str:
+        lower = sorted((each for each in found[of] if each.rank > ranks[of]), key=lambda each: -each.rank)[:LIKES_SHOWN]
         if not lower:
             return "          no like alone holds it there"
-        named = (f"{titles.get(each.like) or each.like}: place {each.rank}" for each in lower)
-        return f"          without the like of {'; of '.join(named)}"
+        return f"          without the like of {'; of '.join(told(of[2], each) for each in lower)}"
 
-    return {of: [line(of, found)] for of, found in influences(night, user, scores).items()}
+    return {of: line(of) for of in found}

@@ -2,23 +2,21 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from scipy.special import expit
 
 from fusion.ranking.nearest_neighbours import similar_items
-from fusion.ranking.rank_aggregation import SUM, nonzero_items, points, total
+from fusion.ranking.rank_aggregation import total
+from fusion.ranking.sigmoid import Sigmoid
 from fusion.ranking.top_k import top_k
+from jobs.modelling.shelf_scores import Shelves, matrix
 from jobs.runtime.engines import EngineFor, engines
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night
 from lake.rows import Rows, Shared
-from schemas.table import MODALITIES, PARTS, Table
-from schemas.tables import NEWCOMER, Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
+from schemas.table import MODALITIES, OF_EVENTS, PARTS, Table
+from schemas.tables import Interactions, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
 
 log = logging.getLogger("nightweave.recommend")
 
@@ -27,91 +25,6 @@ PRODUCTS_FOR_SPARK = 2e10
 SCORES_AT_ONCE = 4_000_000
 """Scores that a task holds of a block at a time; users are taken in batches accordingly, whatever the size of the
 catalog."""
-
-
-@dataclass(frozen=True)
-class Shelves:
-    """The catalog as the night's model sees it; row i of every array of items belongs to `item_ids[i]`, ascending.
-
-    Attributes:
-        newcomer: the vector of users without a like, [D], or [0] where the night has none.
-        calibration: population → slope and intercept of the sigmoid that makes scores probabilities.
-    """
-
-    item_ids: np.ndarray
-    vectors: np.ndarray
-    masks: dict[str, np.ndarray]
-    is_new: np.ndarray
-    blocks: dict[str, slice]
-    neighbour_blocks: dict[str, slice]
-    combination: str
-    weights: dict[str, float]
-    nonzero: dict[str, np.ndarray]
-    newcomer: np.ndarray
-    calibration: dict[str, tuple[float, float]]
-
-    @classmethod
-    def of(cls, night: Night) -> "Shelves":
-        """The night's `item_embeddings`."""
-        rows = night.lake.read(ItemEmbeddings, where=pc.field("date") == night.date).sort_by("item_id")
-        present = [set(modalities) for modalities in rows["modalities"].to_pylist()]
-        masks: dict[str, np.ndarray] = {m: np.array([m in has for has in present], np.bool_) for m in MODALITIES}
-        ids = np.asarray(rows["item_id"].to_pylist(), np.str_)
-        vectors, is_new = matrix(rows["vector"]), rows["is_new"].to_numpy()
-        if not len(rows):
-            return cls(ids, vectors, masks, is_new, {}, {}, SUM, {}, {}, np.zeros(0, np.float32), {})
-        first = rows.slice(0, 1).to_pylist()[0]
-        blocks, alike = _slices(first["blocks"]), _slices(first["neighbour_blocks"])
-        nonzero = nonzero_items(vectors, blocks)
-        nobody = (pc.field("date") == night.date) & (pc.field("user_id") == NEWCOMER)
-        newcomer = matrix(night.lake.read(UserEmbeddings, where=nobody, columns=["vector"])["vector"]).reshape(-1)
-        return cls(
-            ids,
-            vectors,
-            masks,
-            is_new,
-            blocks,
-            alike,
-            first["combination"] or SUM,
-            dict(first["weights"] or ()),
-            nonzero,
-            newcomer,
-            {population: (slope, intercept) for population, (slope, intercept) in first["calibration"] or ()},
-        )
-
-    def nonempty_blocks(self) -> dict[str, slice]:
-        """The blocks that have columns."""
-        return {name: columns for name, columns in self.blocks.items() if columns.stop > columns.start}
-
-    @cached_property
-    def new_items(self) -> "Shelves":
-        """The items that nobody has had."""
-        new = self.is_new
-        return replace(
-            self,
-            item_ids=self.item_ids[new],
-            vectors=self.vectors[new],
-            masks={modality: mask[new] for modality, mask in self.masks.items()},
-            is_new=new[new],
-            nonzero={block: mask[new] for block, mask in self.nonzero.items()},
-        )
-
-    def places(self, item_ids: list[str]) -> np.ndarray:
-        """Rows of those of `item_ids` that the catalog has."""
-        wanted = np.asarray(item_ids, dtype=self.item_ids.dtype if len(self.item_ids) else np.str_)
-        place = np.searchsorted(self.item_ids, wanted)
-        inside = place < len(self.item_ids)
-        return place[inside][self.item_ids[place[inside]] == wanted[inside]]
-
-
-def matrix(vectors: pa.ChunkedArray) -> np.ndarray:
-    """A column of vectors of one width as float32 [n, d]."""
-    flat = vectors.combine_chunks().flatten().to_numpy()
-    return flat.reshape(len(vectors), -1) if len(vectors) else np.zeros((0, 0), np.float32)
-
-
-def _slices(blocks: list[tuple[str, list[int]]]) -> dict[str, slice]:
-    return {name: slice(start, stop) for name, (start, stop) in blocks}
 
 
 def recommendations(users: Rows, shelves: Shared[Shelves], *, night: Night) -> Rows:
@@ -142,25 +55,16 @@ def shelf_rows(users: pa.RecordBatch, catalog: Shelves, *, k: int, night: Night)
     seen = np.zeros((len(vectors), len(catalog.item_ids)), np.bool_)
     for row, item_ids in enumerate(users.column("seen").to_pylist()):
         seen[row, catalog.places(item_ids or [])] = True
-    of_each = (("for_you", vectors, catalog, ~seen), ("new_items", for_new_items, catalog.new_items, None))
-    for shelf, embedded, items, candidates in of_each:
-        given = points(
-            embedded,
-            items.vectors,
-            items.nonempty_blocks(),
-            combination=items.combination,
-            weights=items.weights,
-            candidates=candidates,
-            nonzero=items.nonzero,
-        )
+    for shelf, embedded in (("for_you", vectors), ("new_items", for_new_items)):
+        items, given, candidates = catalog.scored(shelf, embedded, seen=seen)
         places, best = top_k(total(given), k, exclude=None if candidates is None else ~candidates)
         user, rank = np.nonzero(places >= 0)
         item = places[user, rank]
         zero = np.zeros(len(item), np.float32)
         parts = dict.fromkeys(PARTS, zero) | {name: values[user, item] for name, values in given.items()}
-        # Of a user without a like, history knows what everybody liked.
-        parts["popularity"] = np.where(theirs[user], parts["popularity"], parts["popularity"] + parts["history"])
-        parts["history"] = np.where(theirs[user], parts["history"], zero)
+        # What history says of everybody is popularity; of a user without a like it says nothing else.
+        common = np.where(theirs[user], items.common_history[item], parts["history"])
+        parts |= {"popularity": parts["popularity"] + common, "history": parts["history"] - common}
         columns = {
             "date": pa.repeat(pa.scalar(night.date), len(item)),
             "user_id": users.column("user_id").take(pa.array(user)),
@@ -189,18 +93,15 @@ def populations(with_history: np.ndarray, *, shelf: str) -> np.ndarray:
     return np.where(with_history, "with_history", "without_history")
 
 
-def probabilities(
-    scores: np.ndarray, population: np.ndarray, *, calibration: Mapping[str, tuple[float, float]]
-) -> np.ndarray:
+def probabilities(scores: np.ndarray, population: np.ndarray, *, calibration: Mapping[str, Sigmoid]) -> np.ndarray:
     """float32 [n], the chance of a like by score [n] and population, str [n]; NaN where that has no calibration.
 
-    >>> probabilities(np.array([0.5, 0.5]), np.array(["a", "b"]), calibration={"a": (2.0, -1.0)}).tolist()
+    >>> probabilities(np.array([0.5, 0.5]), np.array(["a", "b"]), calibration={"a": Sigmoid(2.0, -1.0)}).tolist()
     [0.5, nan]
     """
     found = np.full(len(scores), np.nan, np.float32)
-    for name, (slope, intercept) in calibration.items():
-        of_them = population == name
-        found[of_them] = expit(slope * scores[of_them].astype(np.float64) + intercept)
+    for name, sigmoid in calibration.items():
+        found[population == name] = sigmoid(scores[population == name])
     return found
 
 
@@ -213,7 +114,7 @@ def neighbours(places: Rows, shelves: Shared[Shelves], *, night: Night) -> Rows:
         has_history = np.ones(len(catalog.item_ids), np.bool_)
         for batch in batches:
             queries = batch.column("place").to_numpy()
-            masks = dict.fromkeys(("history", "popularity"), has_history) | catalog.masks
+            masks = dict.fromkeys(OF_EVENTS, has_history) | catalog.masks
             found, scores = similar_items(queries, catalog.vectors, masks=masks, blocks=catalog.neighbour_blocks, k=k)
             item, rank = np.nonzero(found >= 0)
             yield pa.RecordBatch.from_arrays(

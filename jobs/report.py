@@ -116,7 +116,6 @@ def _page(
         arrivals=came,
         figures=found,
         compared=found.compared,
-        metrics=(*figures.OF_ALL, *figures.BEYOND),
         reliability=(reliability := _reliability(found)),
         reliability_top=max(
             (value for points in reliability.values() for point in points for value in point), default=1
@@ -175,6 +174,7 @@ def _templates() -> Environment:
         "number": words.number,
         "percent": words.percent,
         "size": words.size,
+        "shared": shelves.shared,
         "charts": charts,
         "stacks": _stacks,
         "scale_of": _scale,

@@ -27,7 +27,17 @@ EXPOSURES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "nightly_report": (
         "dashboard",
         "The night's report, LAKE/reports/DATE.html.",
-        ("ledger", "quarantine", "metrics", "models", "items", "recommendations", "similar_items", "costs"),
+        (
+            "ledger",
+            "quarantine",
+            "metrics",
+            "models",
+            "items",
+            "recommendations",
+            "explanations",
+            "similar_items",
+            "costs",
+        ),
     ),
     "shelves": (
         "application",

@@ -30,8 +30,10 @@ MODALITIES: tuple[Modality, ...] = (*MEDIA, ATTRIBUTES)
 """What an item's content consists of, for models: the media, and what its record says of it beside its texts (price,
 category and free attributes), which nothing extracts."""
 
-PARTS = ("history", "popularity", *MODALITIES)
-"""What a score is the sum of: what the user did, what everybody likes, and the item's content, by modality."""
+OF_EVENTS = ("history", "popularity")
+"""What a score owes to events: what the user did, and what everybody likes. An item that nobody has had has neither."""
+PARTS = (*OF_EVENTS, *MODALITIES)
+"""What a score is the sum of, and the blocks of vectors: what comes of events, and the item's content, by modality."""
 
 _QUERIES = files("schemas") / "checks"
 

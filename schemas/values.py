@@ -119,6 +119,8 @@ METRIC: Values = {
     "isotonic_predicted": "mean probability in bin k by a function of the score that never falls",
     "isotonic_observed": "share of likes in that bin",
     "isotonic_error": "mean distance of the two over all bins",
+    "METRIC_lead": "how far the model that serves the night is ahead of this one in the metric that decides: mean of "
+    "the differences of the same users, below 0 where it is behind; its interval is of that mean",
     "parameter NAME": "a parameter of the trial, where it is a number",
     "weight SCORER": "weight of a scorer of the stack that serves the night",
 }

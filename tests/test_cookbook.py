@@ -32,6 +32,8 @@ NOTHING_TO_FIND = {
     # of 18 items, all are shown, and no two look alike
     "Which items does nobody see?",
     "Which items have nearly the same picture?",
+    # versions before explained no place
+    "Which likes does a place owe most to?",
 }
 
 

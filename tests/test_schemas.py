@@ -215,6 +215,8 @@ def found(table: str, promise: str, rows: dict[str, list[dict[str, Any]]]) -> in
 
 
 ON_SHELF = {"user_id": "u", "item_id": "a", "rank": 1, "score": 0.5, "contribution_history": 0.5}
+WEIGHS = {"user_id": "u", "shelf": "for_you", "item_id": "a", "because_item_id": "l", "owed": 0.1, "share": 0.6}
+WEIGHS |= {"rank_without": 2}
 KNOWN_TEXT = {"items": [{"item_id": "a", "text_key": "k"}, {"item_id": "b", "date": NEXT, "text_key": "l"}]}
 TWO_REVIEWS = {"interactions": [{"text_key": "r"}, {"date": NEXT, "text_key": "r"}]}
 
@@ -272,6 +274,75 @@ def of_texts(step: str, **counts: int) -> list[dict[str, Any]]:
             "contributions add up to the score",
             {"recommendations": [ON_SHELF, ON_SHELF | {"rank": 2, "contribution_video": 0.01}]},
             1,
+        ),
+        (
+            "explanations",
+            "what is explained stands on its shelf",
+            {
+                "recommendations": [ON_SHELF | {"shelf": "for_you"}],
+                "explanations": [WEIGHS, WEIGHS | {"shelf": "new_items"}, WEIGHS | {"item_id": "b"}],
+            },
+            2,
+        ),
+        (
+            "explanations",
+            "reasons are what the user had",
+            {
+                "interactions": [{"user_id": "u", "item_id": "l"}, {"user_id": "u", "item_id": "m", "date": NEXT}],
+                "explanations": [WEIGHS, WEIGHS | {"because_item_id": "m"}, WEIGHS | {"user_id": "v"}],
+            },
+            2,
+        ),
+        (
+            "explanations",
+            "reasons are what the user had",
+            {
+                "explanations": [WEIGHS | {"date": NEXT}],
+                "replaced_since": [{"date": NEXT, "source": "interactions", "arrived": NIGHT}],
+            },
+            0,
+        ),
+        (
+            "explanations",
+            "shares are of one whole",
+            {
+                "explanations": [
+                    *(WEIGHS, WEIGHS | {"because_item_id": "m", "share": 0.4}),
+                    *(WEIGHS | {"item_id": "b"}, WEIGHS | {"item_id": "b", "because_item_id": "m"}),
+                    WEIGHS | {"item_id": "c", "owed": -0.1},
+                    WEIGHS | {"item_id": "d", "rank_without": 0},
+                ]
+            },
+            3,
+        ),
+        # The mean user's history is [2, 2], which adds 6 to the item's 3 times that of the user's popularity.
+        (
+            "recommendations",
+            "popularity is what everybody likes",
+            {
+                "item_embeddings": [
+                    {
+                        "item_id": "a",
+                        "vector": [1.0, 2.0, 3.0],
+                        "blocks": [("history", [0, 2]), ("popularity", [2, 3])],
+                        "common_history": 6.0,
+                    }
+                ],
+                "user_embeddings": [
+                    {"user_id": "*", "vector": [0.0, 0.0, 5.0]},
+                    {"user_id": "cold", "vector": [0.0, 0.0, 5.0]},
+                    {"user_id": "u", "vector": [1.0, 0.0, 1.0], "new_items_vector": [0.0, 0.0, 2.0]},
+                    {"user_id": "v", "vector": [3.0, 4.0, 1.0]},
+                ],
+                "recommendations": [
+                    ON_SHELF | {"contribution_history": -5.0, "contribution_popularity": 9.0},
+                    ON_SHELF | {"shelf": "new_items", "contribution_popularity": 12.0},
+                    ON_SHELF | {"user_id": "v", "contribution_popularity": 9.1},
+                    ON_SHELF | {"user_id": "*", "contribution_history": 0.0, "contribution_popularity": 17.0},
+                    ON_SHELF | {"user_id": "cold"},
+                ],
+            },
+            2,
         ),
         (
             "recommendations",

@@ -12,7 +12,7 @@ from lake.storage import as_uri
 MEDIA = ("text", "image", "audio", "video")
 BY_NIGHT = (
     *("items", "interactions", "given_vectors", "quarantine", "ledger", "metrics", "models"),
-    *("item_embeddings", "user_embeddings", "recommendations", "similar_items"),
+    *("item_embeddings", "user_embeddings", "explanations", "recommendations", "similar_items"),
 )
 """The tables that a night publishes; `schemas.tables` has them too, but its import is heavy for reading a DAG."""
 

@@ -1,11 +1,9 @@
-"""Scores as probabilities, and how far these are to be believed."""
+"""How scores become probabilities, and how far these are to be believed."""
 
-from collections.abc import Mapping
-from typing import NamedTuple, Self
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -13,57 +11,41 @@ from sklearn.preprocessing import StandardScaler
 
 from fusion.evaluation.evaluate import Figure
 from fusion.evaluation.protocol import Pool
+from fusion.ranking.sigmoid import Sigmoid
 
 BINS = 10
 
 
-class Sigmoid(NamedTuple):
-    """p(score) = 1 / (1 + exp(-(slope · score + intercept))), the probability that a candidate is liked.
+def platt(scores: NDArray[np.float32], true: NDArray[np.bool_]) -> Sigmoid:
+    """Logistic regression on the score, with Platt's targets (Platt 1999): (p + 1) / (p + 2) for the p true ones and
+    1 / (q + 2) for the q others, so that it stays finite where a threshold parts them. Each pair counts as both true
+    and not, weighted by its target.
 
-    >>> Sigmoid(2.0, -1.0)(np.array([0.5], np.float32)).tolist()
-    [0.5]
+    Args:
+        scores: float [n], finite.
+        true: bool [n], both kinds among them.
     """
-
-    slope: float
-    intercept: float
-
-    def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
-        return expit(self.slope * scores.astype(np.float64) + self.intercept)
-
-    @classmethod
-    def fit(cls, scores: NDArray[np.float32], true: NDArray[np.bool_]) -> Self:
-        """Logistic regression on the score, with Platt's targets (Platt 1999): (p + 1) / (p + 2) for the p true ones
-        and 1 / (q + 2) for the q others, so that it stays finite where a threshold parts them. Each pair counts as both
-        true and not, weighted by its target.
-
-        Args:
-            scores: float [n], finite.
-            true: bool [n], both kinds among them.
-        """
-        p, q = int(true.sum()), int((~true).sum())
-        target = np.where(true, (p + 1) / (p + 2), 1 / (q + 2))
-        # The loss is a mean over pairs, of which few are true: the default tolerance stops too early.
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000))
-        model.fit(
-            np.tile(scores.astype(np.float64), 2)[:, None],
-            np.repeat([True, False], len(scores)),
-            logisticregression__sample_weight=np.concatenate([target, 1 - target]),
-        )
-        scale, regression = model["standardscaler"], model["logisticregression"]
-        slope = regression.coef_[0, 0] / scale.scale_[0]
-        return cls(float(slope), float(regression.intercept_[0] - slope * scale.mean_[0]))
+    p, q = int(true.sum()), int((~true).sum())
+    target = np.where(true, (p + 1) / (p + 2), 1 / (q + 2))
+    # The loss is a mean over pairs, of which few are true: the default tolerance stops too early.
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000))
+    model.fit(
+        np.tile(scores.astype(np.float64), 2)[:, None],
+        np.repeat([True, False], len(scores)),
+        logisticregression__sample_weight=np.concatenate([target, 1 - target]),
+    )
+    scale, regression = model["standardscaler"], model["logisticregression"]
+    slope = regression.coef_[0, 0] / scale.scale_[0]
+    return Sigmoid(float(slope), float(regression.intercept_[0] - slope * scale.mean_[0]))
 
 
-def platt(scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]) -> NDArray[np.float64]:
-    """float64 [m], the probabilities of the scores `asked`, float [m], under `Sigmoid.fit`."""
-    return Sigmoid.fit(scores, true)(asked)
-
-
-def isotonic(scores: NDArray[np.float32], true: NDArray[np.bool_], asked: NDArray[np.float32]) -> NDArray[np.float64]:
+def isotonic(
+    scores: NDArray[np.float32], true: NDArray[np.bool_]
+) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
     """The function of the score that never falls and has the least squared error (Zadrozny and Elkan 2002); beyond the
-    scores it was fitted to it stays level. Result as of `platt`."""
+    scores it was fitted to it stays level. Arguments as of `platt`."""
     model = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, true)
-    return model.predict(asked).astype(np.float64)
+    return lambda asked: model.predict(asked).astype(np.float64)
 
 
 def reliability(
@@ -107,8 +89,8 @@ def calibration(pools: Mapping[str, Pool], *, split_name: str) -> list[Figure]:
         fits = places % 2 == 0
         if fits.all() or relevant[fits].all():
             continue
-        for method, probability in (("platt", platt), ("isotonic", isotonic)):
-            predicted = probability(scores[fits], relevant[fits], scores[~fits])
+        for method, fit in (("platt", platt), ("isotonic", isotonic)):
+            predicted = fit(scores[fits], relevant[fits])(scores[~fits])
             figures += [
                 Figure.of_all(name, split_name, f"{method}_{what}", k, value)
                 for (what, k), value in reliability(predicted, relevant[~fits]).items()
@@ -132,4 +114,4 @@ def sigmoid_of(pool: Pool, users: NDArray[np.bool_]) -> Sigmoid | None:
         raise ValueError(f"{int((~np.isfinite(scores[asked])).sum())} scores are not finite: expected numbers")
     if not relevant[asked].any() or relevant[asked].all():
         return None
-    return Sigmoid.fit(scores[asked], relevant[asked])
+    return platt(scores[asked], relevant[asked])

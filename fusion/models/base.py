@@ -14,7 +14,6 @@ from fusion.data.catalog import Catalog, History
 from fusion.training.config import FitLog
 from schemas.table import PARTS
 
-BLOCKS = PARTS
 Space = Mapping[str, BaseDistribution]
 """Argument of a constructor → the values that a search may try for it."""
 Population = Literal["with_history", "without_history", "new_items"]
@@ -78,7 +77,7 @@ class Strategy(ABC):
     @property
     @abstractmethod
     def blocks(self) -> dict[str, slice]:
-        """Every name of `BLOCKS` → its columns; an empty slice for a block that the model does not have."""
+        """Every name of `PARTS` → its columns; an empty slice for a block that the model does not have."""
 
     @property
     def neighbour_blocks(self) -> dict[str, slice]:
@@ -93,12 +92,12 @@ class Strategy(ABC):
 
     @property
     def block_weights(self) -> dict[str, float]:
-        """Every name of `BLOCKS` → the weight of its points."""
-        return dict.fromkeys(BLOCKS, 1.0)
+        """Every name of `PARTS` → the weight of its points."""
+        return dict.fromkeys(PARTS, 1.0)
 
     @abstractmethod
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        """Every name of `BLOCKS` → bool [N]: whether the item has the block, and the model learnt from it."""
+        """Every name of `PARTS` → bool [N]: whether the item has the block, and the model learnt from it."""
 
     @abstractmethod
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:

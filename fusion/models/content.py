@@ -13,7 +13,7 @@ from fusion.data.projection import fit_projections, modality_masks, projections_
 from fusion.models.base import FitContext, Strategy, block_slices
 from fusion.ranking.nearest_neighbours import unit_rows
 from fusion.training.config import FitLog
-from schemas.table import MODALITIES
+from schemas.table import MODALITIES, OF_EVENTS
 
 WEIGHTS = {"text": 1.0, "image": 0.5, "audio": 0.5, "video": 0.5, "attributes": 0.5}
 
@@ -55,10 +55,10 @@ class Content(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        return block_slices({"history": 0, "popularity": 0, **{m: self._projections[m].dims for m in MODALITIES}})
+        return block_slices({**dict.fromkeys(OF_EVENTS, 0), **{m: self._projections[m].dims for m in MODALITIES}})
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        nothing = dict.fromkeys(("history", "popularity"), np.zeros(len(catalog), np.bool_))
+        nothing = dict.fromkeys(OF_EVENTS, np.zeros(len(catalog), np.bool_))
         return nothing | modality_masks(catalog, self._projections)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:

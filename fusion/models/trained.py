@@ -27,6 +27,7 @@ from fusion.training.examples import LikesDataset
 from fusion.training.fitting import BestEpoch, callbacks, dtype_policy, identity, optimizer, prepare
 from fusion.training.losses import LOSSES
 from fusion.training.ranker import LAST, PLACE, STEPS, ItemTable, Ranker
+from schemas.table import OF_EVENTS
 
 NETWORK = "network.keras"
 FACTOR_RMS = 1 / 64
@@ -95,7 +96,7 @@ class Trained(Strategy):
     @property
     @abstractmethod
     def _widths(self) -> dict[str, int]:
-        """Every name of `BLOCKS` → its number of columns; popularity's one is the item's bias."""
+        """Every name of `PARTS` → its number of columns; popularity's one is the item's bias."""
 
     def _shape(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         """The settings that every network has (`fusion.training.ranker.Ranker`)."""
@@ -204,7 +205,7 @@ class Trained(Strategy):
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._item_ids, catalog.item_ids) >= 0
-        return dict.fromkeys(("history", "popularity"), has_history) | modality_masks(catalog, self._projections)
+        return dict.fromkeys(OF_EVENTS, has_history) | modality_masks(catalog, self._projections)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         return self._items(ItemTable(self._inputs(catalog)), len(catalog))

@@ -1,1 +1,1 @@
-"""Top k, nearest neighbours and rank aggregation, in NumPy and SciPy only: Spark's workers import it."""
+"""Top k, nearest neighbours, rank aggregation and chances of a like, in NumPy and SciPy: Spark's workers import it."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from fusion.evaluation.calibration import Sigmoid
 from fusion.models.base import Population
 from fusion.models.registry import STRATEGIES
+from fusion.ranking.sigmoid import Sigmoid
 from jobs.modelling import artifacts
 from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED
 from jobs.runtime.night import Night

@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # the report needs the names alone, not what trains models
 LAST_PROMOTED, BEST_PROMOTED = "last_promoted", "best_promoted"
 LAST_WEIGHTS = "last_weights"
 """The night's model with the last promoted one's weights for the populations that it was refused for."""
+LEAD = "_lead"
+"""What follows the name of a metric where a model's figure is how far the one that serves is ahead of it."""
 POPULATIONS: "Mapping[Kind, tuple[Population, str, str]]" = {
     "per_user": ("with_history", "users with history", "all"),
     "cold_items": ("new_items", "new items", "all"),

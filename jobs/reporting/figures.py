@@ -10,7 +10,7 @@ import duckdb
 from markupsafe import Markup
 
 from fusion.evaluation.promotion import Compared, comparisons
-from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, POPULATIONS
+from jobs.modelling.populations import BEST_PROMOTED, LAST_PROMOTED, LAST_WEIGHTS, LEAD, POPULATIONS
 from jobs.reporting.asking import LAST_NIGHTS, ask
 from jobs.reporting.words import name, say
 
@@ -78,13 +78,13 @@ class Beside:
     """The model that serves a population, beside the best baseline there.
 
     Attributes:
-        paired: the verdict's comparison of the night's model with that baseline on the same users, where it made one
-            and that model serves.
+        lead: how far it is ahead of that baseline, the mean difference over the same users with its interval; None of
+            too few users, and on nights of versions that did not measure it.
     """
 
     ours: Value
     theirs: Value
-    paired: Compared | None
+    lead: Value | None
 
     @property
     def loses(self) -> bool:
@@ -92,10 +92,10 @@ class Beside:
 
     @property
     def sure(self) -> bool | None:
-        """Whether the difference is more than chance: by the paired test, else where intervals do not meet; None where
+        """Whether the difference is more than chance: its interval leaves 0 out, or else theirs do not meet; None where
         nothing tells."""
-        if self.paired:
-            return abs(self.paired.difference) > 2 * self.paired.standard_error
+        if self.lead and self.lead.low is not None and self.lead.high is not None:
+            return self.lead.low > 0 or self.lead.high < 0
         overlaps = self.ours.overlaps(self.theirs)
         return None if overlaps is None else not overlaps
 
@@ -208,15 +208,20 @@ class Figures:
         """A figure of the night's model without a cut, of all likes, on the split that has it."""
         return next((v.value for v in self.values if v.metric == metric and v.k is None and v.segment == "all"), None)
 
-    def table(self, population: Population) -> list[tuple[str, list[Value | None]]]:
-        """Model → its figures in the order of `OF_ALL` and `BEYOND`, on all likes of a population's split."""
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What `table` has, the one that decides first."""
+        return (self.metric, *(metric for metric in (*OF_ALL, *BEYOND) if metric != self.metric))
+
+    def table(self, population: Population) -> list[tuple[str, list[tuple[str, Value | None]]]]:
+        """Model → each of `metrics` with its figure, on all likes of a population's split."""
         of = {
             (v.model, v.metric): v
             for v in self.values
             if (v.split, v.segment) == (population.split, population_segment(population.split))
             and v.k in (self.k, None)
         }
-        return [(v.model, [of.get((v.model, m)) for m in (*OF_ALL, *BEYOND)]) for v in population.values]
+        return [(v.model, [(m, of.get((v.model, m))) for m in self.metrics]) for v in population.values]
 
     def called(self, model: str) -> Markup:
         """A model's name for people."""
@@ -249,9 +254,7 @@ def figures(connection: duckdb.DuckDBPyConnection, night: date) -> Figures:
     compared = comparisons(model.verdict) if model else []
     metric, k = _deciding(connection, night, compared)
     values = ask(connection, Value, FIGURES, night=night, metric=metric, k=k)
-    populations = [
-        _population(kind, values, models, night=night, compared=compared, figure=(metric, k)) for kind in POPULATIONS
-    ]
+    populations = [_population(kind, values, models, night=night, figure=(metric, k)) for kind in POPULATIONS]
     return Figures(
         model,
         serving,
@@ -277,11 +280,10 @@ def _population(
     models: dict[date, Model],
     *,
     night: date,
-    compared: Sequence[Compared],
     figure: tuple[str, int],
 ) -> Population:
     """The population that a kind of split judges."""
-    population, words, segment = POPULATIONS[kind]
+    population, _, segment = POPULATIONS[kind]
     by_night: dict[date, list[Value]] = {}
     for v in values:
         if (v.split, v.segment, v.metric, v.k) == (kind, segment, *figure) and WITHOUT not in v.model:
@@ -297,7 +299,8 @@ def _population(
     beside = None
     _, ours, best = nights[-1] if tonight else (night, None, None)
     if ours and best:
-        paired = [c for c in compared if (c.population, c.reference) == (words, best.model)]
-        beside = Beside(ours, best, paired[0] if paired and models[night].promoted else None)
+        of_lead = (night, best.model, kind, segment, f"{figure[0]}{LEAD}", figure[1])
+        leads = (v for v in values if (v.night, v.model, v.split, v.segment, v.metric, v.k) == of_lead)
+        beside = Beside(ours, best, next(leads, None))
     serving = models[night].served_as(population) if night in models else ""
     return Population(population, kind, serving, tonight, beside, nights)

@@ -59,7 +59,19 @@ def _model(found: Figures, standing: Standing) -> Line:
         )
     else:
         says = say("Tonight's model {m} was not promoted.", "本夜的模型 {m} 未能上线。", m=_code(model.version))
-    losses = found.losses()
+    if losses := found.losses():
+        says = say(
+            "{rest} {sure}: {which}.",
+            "{rest}{sure}：{which}。",
+            rest=says,
+            sure=say("A baseline ranks better", "有基线排得更好")
+            if any(beside.sure for _, beside in losses)
+            else say("A baseline may rank better", "可能有基线排得更好"),
+            which=say(", ", "、").join(
+                say("{b} for {p}", "{b}（{p}）", b=name(beside.theirs.model), p=name(population.name))
+                for population, beside in losses
+            ),
+        )
     details = [_loss(found, *loss) for loss in losses]
     if ahead := [(p, p.beside) for p in found.populations if p.beside and not p.beside.loses]:
         details += [_ahead(found, *each) for each in ahead]
@@ -134,13 +146,14 @@ def _shared(found: Figures, population: Population, beside: Beside) -> dict[str,
 
 def _how(beside: Beside) -> Markup:
     """How far the difference is to be believed."""
-    if beside.paired:
+    if beside.lead:
         sure = say("", "") if beside.sure else say(", which may be chance", "，可能只是偶然")
         return say(
-            ", a difference of {d} ± {e} on the same users{sure}",
-            "，同一批用户上的差为 {d} ± {e}{sure}",
-            d=number(beside.paired.difference, 4, sign=True),
-            e=number(beside.paired.standard_error, 4),
+            ", a difference of {d} [{low}, {high}] on the same users{sure}",
+            "，同一批用户上的差为 {d} [{low}, {high}]{sure}",
+            d=number(beside.lead.value, sign=True),
+            low=number(beside.lead.low, sign=True),
+            high=number(beside.lead.high, sign=True),
             sure=sure,
         )
     return {

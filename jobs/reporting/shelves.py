@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import duckdb
+from markupsafe import Markup
 
 from jobs.reporting.asking import ask
+from jobs.reporting.words import name, number, say
 from schemas.table import PARTS
 from schemas.tables import NEWCOMER
 
@@ -18,11 +20,12 @@ GONE_SHOWN = 4
 ITEMS_SHOWN = 6
 NEIGHBOURS_SHOWN = 4
 
-# Of people with shelves on both nights first: of them the page tells what changed. The hash picks the same ones for as
-# long as they are there.
+# Those first whose places are explained, then people with shelves on both nights: of them the page tells what changed.
+# The hash picks the same ones for as long as they are there.
 USERS = f"""
     SELECT user_id FROM recommendations WHERE date = $night AND user_id != '{NEWCOMER}' GROUP BY user_id
-    ORDER BY user_id IN (SELECT user_id FROM recommendations WHERE date = $last) DESC, hash(user_id), user_id
+    ORDER BY user_id IN (SELECT user_id FROM explanations WHERE date = $night) DESC,
+        user_id IN (SELECT user_id FROM recommendations WHERE date = $last) DESC, hash(user_id), user_id
     LIMIT {USERS_SHOWN}
 """
 PLACES = f"""
@@ -50,6 +53,11 @@ PAST = f"""
     QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY last DESC, item_id) <= {PAST_SHOWN}
     ORDER BY user_id, last DESC, item_id
 """
+BECAUSE = """
+    SELECT user_id, shelf, item_id, because_item_id, share, rank_without, shared_words, shared_hues, shared_tempo_bpm
+    FROM explanations WHERE date = $night AND user_id IN (SELECT unnest($users))
+    ORDER BY user_id, shelf, item_id, owed DESC, because_item_id
+"""
 NEIGHBOURS = f"""
     SELECT item_id, list({{'item_id': similar_item_id, 'score': score}} ORDER BY rank) FROM similar_items
     WHERE date = $night AND rank <= {NEIGHBOURS_SHOWN} AND item_id IN (
@@ -60,6 +68,26 @@ NEIGHBOURS = f"""
 
 
 @dataclass(frozen=True)
+class Because:
+    """A like that weighs in a place, as `explanations` has it.
+
+    Attributes:
+        share: of what all of the user's likes add.
+        rank_without: where the item would stand without it.
+    """
+
+    user_id: str
+    shelf: str
+    item_id: str
+    like: str
+    share: float
+    rank_without: int
+    words: list[str]
+    hues: list[str]
+    tempo_bpm: float | None
+
+
+@dataclass(frozen=True)
 class Place:
     """One place on a shelf.
 
@@ -67,6 +95,7 @@ class Place:
         probability: the chance of a like; None where the model has no calibration.
         parts: part of the score → how much it adds or takes away.
         was: the rank on the same shelf on the last night; None where the item was not on it.
+        because: the likes that weigh most, the heaviest first; none where the night did not write them for the user.
     """
 
     user_id: str
@@ -77,6 +106,7 @@ class Place:
     probability: float | None
     parts: dict[str, float]
     was: int | None
+    because: list[Because]
 
 
 @dataclass(frozen=True)
@@ -154,9 +184,22 @@ def users(connection: duckdb.DuckDBPyConnection, night: date, last: date | None)
     named = {"night": night, "last": last}
     ids = [user_id for (user_id,) in connection.execute(USERS, named).fetchall()]
     shown = {**named, "users": [*ids, NEWCOMER]}
+    because: dict[tuple[str, str, str], list[Because]] = {}
+    for each in ask(connection, Because, BECAUSE, night=night, users=ids):
+        because.setdefault((each.user_id, each.shelf, each.item_id), []).append(each)
     rows = connection.execute(PLACES, shown).fetchall()
     places = [
-        Place(user_id, shelf, rank, item_id, score, probability, dict(zip(PARTS, parts, strict=True)), was)
+        Place(
+            user_id,
+            shelf,
+            rank,
+            item_id,
+            score,
+            probability,
+            parts=dict(zip(PARTS, parts, strict=True)),
+            was=was,
+            because=because.get((user_id, shelf, item_id), []),
+        )
         for user_id, shelf, rank, item_id, score, probability, *parts, was in rows
     ]
     gone = ask(connection, Gone, GONE, **shown) if last else []
@@ -198,4 +241,14 @@ def items_of(users: Iterable[User]) -> set[str]:
         found |= {past.item_id for past in user.past}
         for shelf in user.shelves:
             found |= {place.item_id for place in shelf.places} | {gone.item_id for gone in shelf.gone}
+            found |= {each.like for place in shelf.places for each in place.because}
     return found
+
+
+def shared(because: Because) -> Markup:
+    """What an item and a like have in common, in both languages."""
+    what = [Markup.escape(word) for word in because.words]
+    what += [name(hue) for hue in because.hues]
+    if because.tempo_bpm:
+        what.append(say("{n} beats a minute", "每分钟 {n} 拍", n=number(because.tempo_bpm, 0)))
+    return say(", ", "、").join(what)

@@ -68,6 +68,19 @@ NAMES: dict[str, tuple[str, str]] = {
         )
         for word, zh_word in (("with", "有"), ("without", "没有"))
     },
+    # hues
+    "red": ("red", "红色"),
+    "orange": ("orange", "橙色"),
+    "yellow": ("yellow", "黄色"),
+    "lime": ("lime", "黄绿色"),
+    "green": ("green", "绿色"),
+    "mint": ("mint", "薄荷绿"),
+    "cyan": ("cyan", "青色"),
+    "azure": ("azure", "天蓝色"),
+    "blue": ("blue", "蓝色"),
+    "violet": ("violet", "紫色"),
+    "magenta": ("magenta", "品红色"),
+    "pink": ("pink", "粉红色"),
     # shelves
     "for_you": ("for you", "为你推荐"),
     # splits

@@ -40,6 +40,7 @@ LAW_OF_TABLE = {
     "models": 6,
     "item_embeddings": 2,
     "user_embeddings": 2,
+    "explanations": 2,
     "recommendations": 2,
     "similar_items": 2,
     "published": 8,

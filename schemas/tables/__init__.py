@@ -5,7 +5,7 @@
 | `arrivals` | `items`, `interactions`, `given_vectors` |
 | `accounts` | `quarantine`, `ledger` |
 | `judged` | `metrics`, `models` |
-| `served` | `item_embeddings`, `user_embeddings`, `recommendations`, `similar_items` |
+| `served` | `item_embeddings`, `user_embeddings`, `explanations`, `recommendations`, `similar_items` |
 | `published` | `published` |
 | `costs` | `costs` |
 
@@ -19,7 +19,14 @@ from schemas.tables.arrivals import COUNTS_AS_OF, FUTURE_DAYS, GivenVectors, Int
 from schemas.tables.costs import Costs
 from schemas.tables.judged import Metrics, Models
 from schemas.tables.published import Published
-from schemas.tables.served import NEWCOMER, ItemEmbeddings, Recommendations, SimilarItems, UserEmbeddings
+from schemas.tables.served import (
+    NEWCOMER,
+    Explanations,
+    ItemEmbeddings,
+    Recommendations,
+    SimilarItems,
+    UserEmbeddings,
+)
 
 __all__ = [
     "BY_NIGHT",
@@ -29,6 +36,7 @@ __all__ = [
     "NEWCOMER",
     "TABLES",
     "Costs",
+    "Explanations",
     "GivenVectors",
     "Interactions",
     "ItemEmbeddings",
@@ -54,6 +62,7 @@ _ALL: tuple[type[Table], ...] = (
     Models,
     ItemEmbeddings,
     UserEmbeddings,
+    Explanations,
     Recommendations,
     SimilarItems,
     Published,

@@ -1,4 +1,4 @@
-"""What a night serves: `item_embeddings`, `user_embeddings`, `recommendations` and `similar_items`."""
+"""What a night serves: `item_embeddings`, `user_embeddings`, `explanations`, `recommendations`, `similar_items`."""
 
 import pyarrow as pa
 
@@ -53,6 +53,14 @@ class ItemEmbeddings(Table):
             WEIGHTS,
             "What the points of each block count, by its name; 1 for a block that is not named, and for all where it "
             "is null, as in rows of versions that had sums only.",
+            nullable=True,
+        ),
+        Column(
+            "common_history",
+            pa.float32(),
+            "What the item's history block adds to a score for the mean of the night's users with a like: the part of "
+            "the history that everybody shares, which `contribution_popularity` has. 0 where scores are no sums; null "
+            "in rows of versions that did not part it.",
             nullable=True,
         ),
         Column(
@@ -143,8 +151,9 @@ class Recommendations(Table):
         Column(
             "contribution_history",
             pa.float32(),
-            "Part of `score` that comes from what this user did before, by what others did who did the same; 0 where "
-            "the user has liked nothing, or the model has no such block.",
+            "Part of `score` that comes from what this user did before, beyond what history says of everybody with a "
+            "like (`common_history` in `item_embeddings`); 0 where the user has liked nothing, or the model has no "
+            "such block.",
         ),
         *(
             Column(
@@ -164,8 +173,8 @@ class Recommendations(Table):
         Column(
             "contribution_popularity",
             pa.float32(),
-            "Part of `score` that comes from what everybody likes, and would be the same for anybody; null in rows of "
-            "versions that counted it as history.",
+            "Part of `score` that comes from what everybody likes, the item's `common_history` among it; of a user "
+            "without a like all that comes from events; null in rows of versions that counted it as history.",
             nullable=True,
         ),
         Column(
@@ -186,10 +195,72 @@ class Recommendations(Table):
         Check("probabilities are between 0 and 1", query("recommendations/probabilities.sql")),
         Check("contributions add up to the score", query("recommendations/contributions_add_up.sql")),
         Check(
+            "popularity is what everybody likes",
+            query("recommendations/popularity_is_everybodys.sql", newcomer=NEWCOMER),
+        ),
+        Check(
             "no deleted item is recommended",
             query("recommendations/no_deleted_item.sql", counts_as_of=COUNTS_AS_OF, future_days=str(FUTURE_DAYS)),
         ),
         Check("no seen item is recommended", query("recommendations/no_seen_item.sql")),
+    )
+
+
+class Explanations(Table):
+    """One like of a user's that weighs in one place on one of their shelves on a night.
+
+    Of four users with a like alone, those whose shelves the report shows, of the first six places of each shelf, and of
+    each place the three likes that add most to it. Whatever the model, what a like adds is found by making the shelf
+    anew without it; `nightweave explain --without-likes` does so for any user.
+    """
+
+    name = "explanations"
+    described = (
+        Column("date", pa.date32(), "Night that the shelf was made for."),
+        Column("user_id", pa.string(), "The user, by their `user_id` in `user_embeddings`."),
+        Column("shelf", pa.string(), "Which of the user's lists of items.", values=SHELF),
+        Column("item_id", pa.string(), "The item that is recommended, by its `item_id` in `item_embeddings`."),
+        Column(
+            "because_item_id",
+            pa.string(),
+            "An item that the user likes, by its `item_id` in `interactions`: one of their newest twenty.",
+        ),
+        Column(
+            "owed",
+            pa.float32(),
+            "What the like adds to the item's lead, which is its `score` less the mean over all items that may stand "
+            "on the shelf: the lead less the lead without the like; above 0.",
+        ),
+        Column(
+            "share",
+            pa.float32(),
+            "`owed` over the sum of what all of these likes add that add anything, above 0 and up to 1. It is the "
+            "like's own term where scores are linear in likes; else likes may also add together.",
+        ),
+        Column("rank_without", pa.int32(), "Place that the item would have on the shelf without the like, from 1."),
+        Column(
+            "shared_words",
+            STRINGS,
+            "Words, case folded, of the key phrases of both items' texts; empty where there are none.",
+        ),
+        Column(
+            "shared_hues",
+            STRINGS,
+            "Hues that at least a tenth of both items' first pictures has: red, orange, yellow, lime, green, mint, "
+            "cyan, azure, blue, violet, magenta, pink; empty where there are none.",
+        ),
+        Column(
+            "shared_tempo_bpm",
+            pa.float32(),
+            "Tempo of the item's first sound in beats a minute, where the like's is within 4% of it; else null.",
+            nullable=True,
+        ),
+    )
+    key = ("date", "user_id", "shelf", "item_id", "because_item_id")
+    checks = (
+        Check("what is explained stands on its shelf", query("explanations/on_its_shelf.sql")),
+        Check("reasons are what the user had", query("explanations/reasons_were_had.sql")),
+        Check("shares are of one whole", query("explanations/shares.sql")),
     )
 
 

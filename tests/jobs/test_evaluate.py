@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from fusion.data.catalog import History
 from fusion.data.reviews import Reviews
 from fusion.data.splits import split_as
-from fusion.evaluation.calibration import Sigmoid
 from fusion.evaluation.promotion import Judged, judge
 from fusion.models.base import Strategy
 from fusion.models.stack.model import Stack
+from fusion.ranking.sigmoid import Sigmoid
 from fusion.selection.bench import Trial
 from fusion.training.config import FitLog
 from jobs import evaluate
@@ -27,13 +28,14 @@ from jobs.modelling.model_selection import Choice
 from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
-from schemas.tables import ItemEmbeddings, Metrics, Models, UserEmbeddings
+from schemas.tables import Explanations, ItemEmbeddings, Metrics, Models, UserEmbeddings
 from tests.fusion.worlds import tastes
 
 KINDS = tuple(evaluate.POPULATIONS)
 WEIGHTS = {"autoencoder": 0.5, "content_ridge": 1.0, "popularity": 0.1}
 """All that a population needs in a world of tastes."""
 INVERTED = {scorer: -weight for scorer, weight in WEIGHTS.items()}
+LEAD_ON_NEW = ("cold_items", "ndcg_lead")
 
 
 def weighed(model: Stack, **weights: dict[str, float]) -> Stack:
@@ -132,9 +134,44 @@ def test_a_population_that_would_be_served_worse_keeps_the_last_weights(world: W
     }
     ndcg = {model: figures[model, "cold_items", "all", "ndcg"] for model in ("stack", "last_weights", "last_promoted")}
     assert ndcg["stack"] < ndcg["last_weights"] == pytest.approx(ndcg["last_promoted"])
+    lead = {model: value for (model, split, _, metric), value in figures.items() if (split, metric) == LEAD_ON_NEW}
+    assert {"popularity", "text_neighbours"} <= lead.keys() and lead == {
+        name: pytest.approx(ndcg["last_weights"] - figures[name, "cold_items", "all", "ndcg"], abs=1e-9)
+        for name in lead
+    }
     assert figures["stack", "per_user", "all", "weight autoencoder"] == 2 * WEIGHTS["autoencoder"]
     assert figures["last_weights", "cold_items", "all", "weight content_ridge"] == 1.0
     assert ("stack", "cold_items", "all", "weight content_ridge") not in figures
+
+
+def test_history_is_parted_from_what_everybody_likes(lake: Lake) -> None:
+    users = np.array([row["vector"] for row in rows(lake, UserEmbeddings, 1) if row["user_id"] != "*"])
+    items = rows(lake, ItemEmbeddings, 1)
+    start, stop = dict(items[0]["blocks"])["history"]
+    mean = users.mean(axis=0)[start:stop]
+    common = [row["common_history"] for row in items]
+    np.testing.assert_allclose(common, [np.dot(mean, row["vector"][start:stop]) for row in items], atol=1e-4)
+    assert np.ptp(common) > 0.05
+
+
+def test_a_place_is_explained_by_what_the_shelf_would_be_without_a_like(world: World, lake: Lake) -> None:
+    model, catalog, history = weighed(world.parts[artifacts.SERVED]), world.dataset.catalog, world.dataset.history
+    items, told = model.item_vectors(catalog), rows(lake, Explanations, 1)
+    assert len({row["user_id"] for row in told}) == 4 and len({row["item_id"] for row in told}) > 6
+
+    def standing(known: History, user: int, item: int) -> tuple[float, int]:
+        """The item's lead over the mean of what the user has not had, and its place."""
+        scores = items @ model.user_vectors(catalog, known)[user]
+        others = scores[~np.isin(np.arange(len(catalog)), history.item[history.user == user])]
+        return scores[item] - others.mean(), 1 + int((others > scores[item]).sum())
+
+    for row in told[::6]:
+        user = int(np.flatnonzero(history.user_ids == row["user_id"])[0])
+        item, like = (int(np.flatnonzero(catalog.item_ids == row[k])[0]) for k in ("item_id", "because_item_id"))
+        without = history.where(~((history.user == user) & (history.item == like)))
+        (lead, rank), (lead_without, rank_without) = (standing(each, user, item) for each in (history, without))
+        assert rank <= 6 and row["rank_without"] == rank_without
+        assert row["owed"] == pytest.approx(lead - lead_without, rel=1e-3, abs=1e-4)
 
 
 def test_the_model_that_serves_is_the_one_that_the_next_night_is_judged_against(world: World, lake: Lake) -> None:

@@ -9,9 +9,18 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from fusion.data.splits import split_as
+from fusion.evaluation.protocol import Judgements
+from fusion.missing.fill import model_input
+from fusion.models.scorer import scorer
+from fusion.ranking.sigmoid import Sigmoid
+from fusion.ranking.top_k import top_k
 from jobs.demo import write_catalog
 from jobs.explain import explain_shelves
 from jobs.landing.writing import Summary
+from jobs.modelling import artifacts
+from jobs.modelling.dataset import load
+from jobs.recommend import populations, probabilities
 from jobs.runtime.night import NightError
 from jobs.verify import findings
 from lake import views
@@ -80,6 +89,37 @@ def test_shelves_hold_what_they_are_for(two_nights: Lake) -> None:
     known = """SELECT count(*) FROM recommendations r JOIN interactions i USING (item_id)
                WHERE r.shelf = 'new_items' AND i.date <= r.date"""
     assert ask(two_nights, known) == [(0,)]
+
+
+def test_chances_of_a_like_come_true_as_often_as_they_say(two_nights: Lake, catalog: tuple[Path, Summary]) -> None:
+    """Of the first ten that the model would show whoever has a held-out like, as many are held out as their chances
+    add up to, give or take three standard deviations of so many draws."""
+    night = a_night(SECOND, catalog[0], two_nights)
+    (made,) = two_nights.read(Models, where=pc.field("date") == night.date).to_pylist()
+    (data,) = load(night, artifacts.encoders_of(night, made["path"]))
+    parts = split_as(data.history, night.config.fusion, item_ids=data.catalog.item_ids, kind="per_user")
+    known, judged = parts.known(), Judgements.of(parts, len(data.catalog))
+    items = model_input(data.catalog, data.reviews, known, night.config.fusion)
+    users = np.unique(parts.test.likes().user).astype(np.int64)
+    scores = scorer(artifacts.load(night, made["path"], artifacts.held_out("per_user")), items, known)(users)
+    first, theirs = top_k(scores, 10, exclude=~judged.candidates(users))
+    calibration = {population: Sigmoid(*pair) for population, pair in made["calibration"]}
+    chance = probabilities(
+        theirs.ravel(), populations(np.ones(first.size, np.bool_), shelf="for_you"), calibration=calibration
+    )
+    liked = {(u, i) for u, i in zip(parts.test.likes().user.tolist(), parts.test.likes().item.tolist(), strict=True)}
+    observed = sum((u, i) in liked for u, row in zip(users.tolist(), first.tolist(), strict=True) for i in row)
+    assert len(users) > 20 and chance.max() > 3 * chance.min() > 0
+    assert abs(observed - chance.sum()) < 3 * np.sqrt((chance * (1 - chance)).sum())
+
+
+def test_explanations_are_of_what_stands_on_shelves(two_nights: Lake) -> None:
+    """`verify` looks at them too; here that there are some, of both shelves, and that likes are worth saying."""
+    told = ask(two_nights, "SELECT shelf, count(*), count(DISTINCT user_id) FROM explanations GROUP BY 1 ORDER BY 1")
+    assert [(shelf, users) for shelf, _, users in told] == [("for_you", 4), ("new_items", 4)]
+    shared = "SELECT count(*) FROM explanations WHERE len(shared_words) > 0 OR len(shared_hues) > 0"
+    lower = "SELECT count(*) FROM explanations e JOIN recommendations r USING (date, user_id, shelf, item_id) "
+    assert ask(two_nights, shared)[0][0] > 10 and ask(two_nights, f"{lower} WHERE rank_without > rank")[0][0] > 10
 
 
 def test_a_missing_modality_adds_nothing_to_a_score(two_nights: Lake) -> None:

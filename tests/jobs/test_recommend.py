@@ -7,14 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fusion.models.base import BLOCKS
 from fusion.ranking.rank_aggregation import COMBINATIONS, nonzero_items
+from fusion.ranking.sigmoid import Sigmoid
 from jobs.landing.raw import Raw
-from jobs.recommend import Shelves, shelf_rows
+from jobs.modelling.shelf_scores import Shelves
+from jobs.recommend import shelf_rows
 from jobs.runtime.night import Night
 from lake.lake import Lake
 from schemas.config import Config
-from schemas.table import MODALITIES
+from schemas.table import MODALITIES, PARTS
 
 USERS, ITEMS = 24, 60
 NOBODY = 3
@@ -23,6 +24,11 @@ NOBODY = 3
 @pytest.fixture
 def night(lake: Lake) -> Night:
     return Night(date(2026, 11, 1), Raw("raw"), lake, Config())
+
+
+def user_vectors() -> np.ndarray:
+    """float32 [USERS, 96]."""
+    return np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)
 
 
 def shelves(combination: str) -> Shelves:
@@ -36,6 +42,7 @@ def shelves(combination: str) -> Shelves:
     vectors[::3, blocks["image"]] = 0
     is_new = np.arange(ITEMS) < 10
     vectors[is_new, :40] = 0
+    common = vectors[:, :30] @ np.delete(user_vectors(), NOBODY, axis=0)[:, :30].mean(axis=0)
     return Shelves(
         item_ids=np.array([f"i{n:03d}" for n in range(ITEMS)]),
         vectors=vectors,
@@ -44,16 +51,17 @@ def shelves(combination: str) -> Shelves:
         blocks=blocks,
         neighbour_blocks=blocks,
         combination=combination,
-        weights={name: 1.0 if combination == "sum" else 0.5 + len(name) / 10 for name in BLOCKS},
+        weights={name: 1.0 if combination == "sum" else 0.5 + len(name) / 10 for name in PARTS},
         nonzero=nonzero_items(vectors, blocks),
-        newcomer=np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)[NOBODY],
-        calibration={"with_history": (0.5, -1.0), "new_items": (0.1, -2.0)},
+        common_history=common if combination == "sum" else np.zeros(ITEMS, np.float32),
+        newcomer=user_vectors()[NOBODY],
+        calibration={"with_history": Sigmoid(0.5, -1.0), "new_items": Sigmoid(0.1, -2.0)},
     )
 
 
 def users(rows: list[int], *, new_items: np.ndarray | None = None) -> pa.RecordBatch:
     """Users without vectors of their own for new items, or with one for all of them."""
-    vectors = np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)
+    vectors = user_vectors()
     own = None if new_items is None else new_items.tolist()
     columns = {
         "user_id": pa.array([f"u{n:03d}" for n in rows]),
@@ -84,21 +92,24 @@ def test_a_users_rows_do_not_depend_on_companions(night: Night, combination: str
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_contributions_are_the_score(night: Night, combination: str) -> None:
     for row in rows_of(night, users(list(range(USERS))), shelves(combination)):
-        parts = [row[f"contribution_{part}"] for part in BLOCKS]
+        parts = [row[f"contribution_{part}"] for part in PARTS]
         assert row["score"] == pytest.approx(sum(parts), rel=1e-5, abs=1e-6)
         assert row["contribution_audio"] == row["contribution_video"] == 0
         assert "image" in row["modalities"] or row["contribution_image"] == 0
         assert row["shelf"] == "for_you" or row["contribution_history"] == row["contribution_popularity"] == 0
 
 
-def test_of_users_without_a_like_history_is_what_everybody_liked(night: Night) -> None:
-    catalog = shelves("sum")
-    rows = rows_of(night, users([NOBODY, NOBODY + 1]), catalog)
-    for row in (row for row in rows if row["shelf"] == "for_you"):
+def test_history_is_what_sets_a_user_apart_from_others(night: Night) -> None:
+    """Of a user with likes it is what their vector less the mean one gives; of one without it is nothing."""
+    catalog, vectors = shelves("sum"), user_vectors()
+    mean = np.delete(vectors, NOBODY, axis=0).mean(axis=0)
+    for row in (r for r in rows_of(night, users([NOBODY, NOBODY + 1]), catalog) if r["shelf"] == "for_you"):
         item = catalog.vectors[catalog.places([row["item_id"]])[0]]
         number = int(row["user_id"][1:])
-        both = float(item[:40] @ np.random.default_rng(2).normal(size=(USERS, 96)).astype(np.float32)[number][:40])
-        assert row["contribution_history"] + row["contribution_popularity"] == pytest.approx(both, rel=1e-4)
+        apart = vectors[number] - mean if number != NOBODY else np.zeros(96)
+        assert row["contribution_history"] == pytest.approx(float(item[:30] @ apart[:30]), abs=1e-4)
+        both = float(item[:40] @ vectors[number][:40])
+        assert row["contribution_history"] + row["contribution_popularity"] == pytest.approx(both, abs=1e-4)
         assert (row["contribution_history"] == 0) is (number == NOBODY or row["item_id"] < "i010")
 
 

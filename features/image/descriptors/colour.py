@@ -5,6 +5,12 @@ import numpy as np
 
 HUES, SATURATIONS, VALUES, GREYS = 12, 2, 2, 4
 DIM = GREYS + HUES * SATURATIONS * VALUES
+HUE_NAMES = (
+    *("red", "orange", "yellow", "lime", "green", "mint"),
+    *("cyan", "azure", "blue", "violet", "magenta", "pink"),
+)
+SEEN = 0.1
+"""Share of a picture from which a hue is one of its own."""
 _SIDE = 112
 _GREY_BELOW, _VIVID_FROM = 32, 144
 _BLACK_BELOW, _BRIGHT_FROM = 32, 160
@@ -34,3 +40,16 @@ def colour_histogram(pixels: np.ndarray) -> np.ndarray:
     coloured = GREYS + hues * 4 + (saturation >= _VIVID_FROM) * np.uint16(2) + (value >= _BRIGHT_FROM)
     bins = np.where(grey, value * GREYS // 256, coloured)
     return (np.bincount(bins.ravel(), minlength=DIM) / bins.size).astype(np.float32)
+
+
+def main_hues(histogram: np.ndarray) -> list[str]:
+    """The names of the hues that at least `SEEN` of a picture has, whatever their shade, the largest first.
+
+    Args:
+        histogram: float32 [52], as `colour_histogram` returns it.
+
+    >>> main_hues(colour_histogram(np.full((8, 8, 3), (255, 0, 0), np.uint8)))
+    ['red']
+    """
+    shares = histogram[GREYS:].reshape(HUES, -1).sum(axis=1)
+    return [HUE_NAMES[hue] for hue in np.argsort(-shares, kind="stable") if shares[hue] >= SEEN]

@@ -11,11 +11,12 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from fusion.data.catalog import Catalog, History, like_matrix, positions, rows_at
 from fusion.data.history_features import autoencoder_factors, recency_matrix
 from fusion.data.projection import fit_projections, modality_masks, projections_from, projections_state
-from fusion.models.base import BLOCKS, FitContext, Space, Strategy, Validation, block_slices
+from fusion.models.base import FitContext, Space, Strategy, Validation, block_slices
 from fusion.models.decision.scorers import LinearScorer
 from fusion.models.weight_search import search_weights
 from fusion.ranking.rank_aggregation import COMBINATIONS, SUM
 from fusion.training.config import FitLog
+from schemas.table import OF_EVENTS, PARTS
 
 AVERAGE = "average"
 WEIGHTS = {"history": 1.0, "text": 0.5, "image": 0.125, "audio": 0.125, "video": 0.125, "attributes": 0.125}
@@ -123,11 +124,11 @@ class Decision(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        return block_slices({b: len(self._scorers[b].mean) if b in self._scorers else 0 for b in BLOCKS})
+        return block_slices({b: len(self._scorers[b].mean) if b in self._scorers else 0 for b in PARTS})
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._item_ids, catalog.item_ids) >= 0
-        return dict.fromkeys(("history", "popularity"), has_history) | modality_masks(catalog, self._projections)
+        return dict.fromkeys(OF_EVENTS, has_history) | modality_masks(catalog, self._projections)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         masks = self.masks(catalog)

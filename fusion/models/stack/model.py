@@ -21,6 +21,7 @@ from fusion.models.stack.scores import Part, under
 from fusion.models.stack.weights import PRIOR, fit_weights
 from fusion.training.config import FitLog
 from schemas.errors import did_you_mean
+from schemas.table import OF_EVENTS
 
 SCORERS = (*OF_HISTORY, *OF_CONTENT)
 BLOCK = 4096
@@ -111,7 +112,7 @@ class Stack(Strategy):
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
         has_history = positions(self._scorers.item_ids, catalog.item_ids) >= 0
-        return dict.fromkeys(("history", "popularity"), has_history) | self._content.masks(catalog)
+        return dict.fromkeys(OF_EVENTS, has_history) | self._content.masks(catalog)
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
         return self._scorers.item_vectors(catalog, self._content(catalog))[:, self._columns]

@@ -59,26 +59,26 @@ def test_platt_finds_the_sigmoid_that_made_the_labels():
     scores = random.normal(50, 7, size=40_000).astype(np.float32)
     chance = 1 / (1 + np.exp(-(0.4 * scores - 21)))
     asked = np.array([40, 52.5, 60], np.float32)
-    found = platt(scores, random.random(len(scores)) < chance, asked)
+    found = platt(scores, random.random(len(scores)) < chance)(asked)
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-(0.4 * asked - 21))), atol=0.02)
 
 
 def test_platt_of_scores_that_are_all_equal_is_the_mean_target():
     """One true of four: targets 2/3 and three times 1/5."""
-    found = platt(np.full(4, 3, np.float32), np.array([True, False, False, False]), np.float32([3, 3]))
+    found = platt(np.full(4, 3, np.float32), np.array([True, False, False, False]))(np.float32([3, 3]))
     np.testing.assert_allclose(found, [(2 / 3 + 3 / 5) / 4] * 2, atol=1e-5)
 
 
 def test_platt_stays_finite_where_a_threshold_parts_the_labels():
     """Two points and two parameters: the fit meets the targets 2/3 and 1/3."""
-    found = platt(np.float32([0, 1]), np.array([False, True]), np.float32([0, 1]))
+    found = platt(np.float32([0, 1]), np.array([False, True]))(np.float32([0, 1]))
     np.testing.assert_allclose(found, [1 / 3, 2 / 3], atol=1e-3)
 
 
 def test_isotonic_by_hand():
     """The second and third break the order and are pooled to 1/2; outside the scores it stays level."""
     asked = np.float32([0, 1, 2, 2.5, 3, 4, 9])
-    found = isotonic(np.float32([1, 2, 3, 4]), np.array([False, True, False, True]), asked)
+    found = isotonic(np.float32([1, 2, 3, 4]), np.array([False, True, False, True]))(asked)
     np.testing.assert_allclose(found, [0, 0, 0.5, 0.5, 0.5, 1, 1])
 
 

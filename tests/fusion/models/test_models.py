@@ -12,10 +12,9 @@ from fusion.data.catalog import Catalog, History
 from fusion.data.splits import split
 from fusion.evaluation.evaluate import evaluate
 from fusion.models import registry
-from fusion.models.base import BLOCKS
 from fusion.training.config import FitLog
 from fusion.training.early_stopping import Holdout
-from schemas.table import MODALITIES
+from schemas.table import MODALITIES, PARTS
 from tests.fusion.worlds import catalog_of, contributions, history_of, tastes
 
 FEW_STEPS = {"epochs": 4, "steps_per_epoch": [4, 4], "untuned_epochs": 2}
@@ -73,9 +72,9 @@ def pick(catalog: Catalog, rows) -> Catalog:
 
 def test_blocks_partition_the_columns(model, world):
     columns = np.concatenate([np.arange(s.start, s.stop) for s in model.blocks.values()])
-    assert tuple(model.blocks) == BLOCKS == tuple(model.masks(world[0]))
+    assert tuple(model.blocks) == PARTS == tuple(model.masks(world[0]))
     np.testing.assert_array_equal(columns, np.arange(model.item_vectors(world[0]).shape[1]))
-    assert set(model.neighbour_blocks) == set(BLOCKS)
+    assert set(model.neighbour_blocks) == set(PARTS)
 
 
 def test_contributions_add_up_and_what_is_missing_adds_exactly_0(model, world):
