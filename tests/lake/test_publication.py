@@ -240,6 +240,18 @@ def test_killed_as_it_discards_what_it_has_published_a_night_is_staged_no_more(l
         assert seen(lake, FIRST) == whole(f"model-{run}") and staging.nights(lake) == []
 
 
+def test_a_rollback_that_was_killed_is_tried_again_and_goes_back_once(lake: Lake) -> None:
+    publish(lake, FIRST, 1)
+    publish(lake, FIRST, 2)
+    with watching(Path(lake.uri.removeprefix("file://")), at=6) as here, pytest.raises(boundaries.Killed):
+        publication.rollback(lake, FIRST, actor="ada", reason="odd shelves")
+    assert publication.pins(lake) and seen(lake, FIRST) == whole("model-2"), here.reached
+    done = publication.rollback(lake, FIRST, actor="ada", reason="odd shelves")
+    assert seen(lake, FIRST) == whole("model-1") and done.number == 3
+    publication.rollback(lake, FIRST, actor="ada", reason="odd shelves")
+    assert seen(lake, FIRST) == whole(), "one that was done is not the same one"
+
+
 def test_half_of_what_is_discarded_is_not_published(lake: Lake) -> None:
     folder = Path(lake.uri.removeprefix("file://"))
     make(lake, FIRST, 1)
