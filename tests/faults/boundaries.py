@@ -48,6 +48,7 @@ class Boundaries:
         at: the number of the boundary, from 1, at which the process ends; None for none.
         end: how it ends, given the boundary.
         dead: whether it has; what still asks to write is then ended again.
+        silent: whether nothing is a boundary, as where half of a change is left behind.
     """
 
     lake: Path
@@ -55,6 +56,7 @@ class Boundaries:
     end: Callable[[str], NoReturn] = kill
     reached: list[str] = field(default_factory=list)
     dead: bool = False
+    silent: bool = False
 
     def reach(self, what: str, path: str | os.PathLike = "", *, torn: Callable[[], object] | None = None) -> None:
         """Reach a boundary.
@@ -63,14 +65,17 @@ class Boundaries:
             path: what is about to change, beneath the lake.
             torn: leaves half of the change behind, where the process ends in the middle of it.
         """
+        if self.silent:
+            return
         if self.dead:
             self.end(self.reached[-1])
         place = DRAWN.sub("*", os.path.relpath(path, self.lake)) if path else ""
         self.reached.append(f"{what} {place}".strip())
         if len(self.reached) == self.at:
+            self.silent = True
             if torn:
                 torn()
-            self.dead = True
+            self.dead, self.silent = True, False
             self.end(self.reached[-1])
 
     def beneath(self, path: Any, folder: int | None = None) -> str | None:
@@ -140,7 +145,8 @@ class WatchedFileSystem(pafs.LocalFileSystem):
         return pafs.LocalFileSystem, ()
 
     def create_dir(self, path: str, *, recursive: bool = True) -> None:
-        os.makedirs(path, exist_ok=True)
+        if not os.path.isdir(path):
+            os.makedirs(path, exist_ok=True)
 
     def delete_file(self, path: str) -> None:
         os.remove(path)
