@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.modelling.retention import remove, unused_artifacts
-from lake import rewrite, vacuum
+from lake import publication, rewrite, vacuum
 from lake.lake import Lake
 from schemas.config import Maintenance
 from schemas.table import Table
@@ -34,12 +34,15 @@ def maintain(lake: Lake, settings: Maintenance, *, now: datetime, dry_run: bool 
     """Merge small files of every table, then remove what was unneeded for the set retention, as of `now`: for so many
     days, and so many days of work (`lake.vacuum.old_before`).
 
-    A table's files, and what trainings leave beside the tables (`jobs.modelling.retention`), stay while a published
-    night needs them, and while they are younger than the retention.
+    A change of what readers see whose process died is carried out first: until it is, they read files that no table has
+    any more. A table's files, and what trainings leave beside the tables (`jobs.modelling.retention`), stay while a
+    published night needs them, and while they are younger than the retention.
 
     Raises:
         LakeError: a table cannot be read, or other writers were faster too often.
     """
+    if not dry_run:
+        publication.carry_out_unfinished(lake)
     before = vacuum.old_before(lake, days=settings.retention_days, now=now)
     for table in TABLES.values():
         yield from _compact(lake, table, settings.target_file_mib << 20, dry_run=dry_run)

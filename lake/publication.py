@@ -2,7 +2,8 @@
 
 Delta has no commit over several tables. A change is therefore first recorded in `published`, whole, then made table by
 table, then recorded as done. Readers (`pins`) stay at the versions before until it is. A change whose process died is
-carried out by the next one that publishes, or begins a night: every table's log says which changes it has already.
+carried out by the next one that publishes, begins or trains a night, or maintains the lake: every table's log says
+which changes it has already.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -133,12 +134,18 @@ def publish(lake: Lake, night: str, *, actor: str, reason: str | None = None) ->
 def rollback(lake: Lake, night: str, *, actor: str, reason: str) -> Publication:
     """Take readers of a night back to what they saw before it was last published, which may be nothing.
 
+    Where a process that was asked for the same died on the way, its rollback is carried out, and no further one made.
+
     Raises:
         PublicationError: it is not published, or was only before there was a record of it; or files of before are gone.
         LakeError: other writers were faster too often.
     """
+    begun = [change for change in history(lake)[-1:] if change.versions is None and change.action == ROLLBACK]
     for _ in attempts(Published.name):
         delta, rows = _finished(lake)
+        for change in begun:
+            if (str(change.date), change.actor, change.reason) == (night, actor, reason):
+                return rows[change.number - 1]
         in_force = _in_force(rows, night)
         if not in_force:
             raise PublicationError(f"the night {night} was not published, so that there is nothing to take back")
@@ -238,7 +245,9 @@ def _carry_out(lake: Lake, change: Publication) -> Publication:
     for name, of_table in groupby(parts, key=lambda part: part.table):
         _commit(lake, TABLES[name], list(of_table), change.number)
     night = change.date.isoformat()
-    if staging.digest(staging.parts(lake, night)) == staging.digest(change.partitions):
+    staged, published = staging.parts(lake, night), {staging.digest([part]) for part in change.partitions}
+    # A process that died as it discarded them has left some; what a later run has staged is not among those published.
+    if staged and all(staging.digest([part]) in published for part in staged):
         staging.discard(lake, night)
     for _ in attempts(Published.name):
         delta = lake.current(Published)

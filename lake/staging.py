@@ -7,6 +7,7 @@ each partition, with all that it is to consist of. `lake.publication` brings the
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, Self
@@ -122,7 +123,9 @@ def nights(lake: Lake) -> list[str]:
     """Return the nights that something is staged of, or that a run has begun, ascending, as `YYYY-MM-DD`."""
     filesystem, root = storage.filesystem(lake.uri)
     found = filesystem.get_file_info(pafs.FileSelector(f"{root}/{STAGED}", allow_not_found=True))
-    return sorted(info.base_name for info in found if info.type == pafs.FileType.Directory)
+    folders = [info.base_name for info in found if info.type == pafs.FileType.Directory]
+    # A folder without one of our files was left by a process that died as it made it, or as it discarded the night.
+    return sorted(night for night in folders if any(map(_is_ours, files.names(lake, f"{STAGED}/{night}"))))
 
 
 def to_be_published(lake: Lake) -> list[str]:
@@ -146,9 +149,15 @@ def parts(lake: Lake, night: str, table: type[Table] | None = None) -> list[Part
 
 
 def discard(lake: Lake, night: str) -> None:
-    """Give up what is staged of a night. Its files stay until maintenance finds that nothing names them."""
+    """Give up what is staged of a night. Its files stay until maintenance finds that nothing names them.
+
+    What says that it was audited goes first, so that half of it, where the process dies on the way, is never published.
+    """
     filesystem, root = storage.filesystem(lake.uri)
     folder = f"{root}/{STAGED}/{night}"
+    with suppress(FileNotFoundError):  # another process, which carries out the same change, was faster
+        for name in sorted(files.names(lake, f"{STAGED}/{night}"), key=lambda name: name not in (AUDIT, RUN)):
+            filesystem.delete_file(f"{folder}/{name}")
     if filesystem.get_file_info(folder).type == pafs.FileType.Directory:
         filesystem.delete_dir(folder)
 
@@ -174,6 +183,10 @@ def as_of(lake: Lake, night: date | str) -> StagedNight:
 
 def _of_first_step(part: Part) -> bool:
     return TABLES[part.table] in LOOKED_BACK_ON or any(value.startswith("clean_") for value in part.partition.values())
+
+
+def _is_ours(name: str) -> bool:
+    return name.endswith(".json")
 
 
 def _name(part: Part) -> str:

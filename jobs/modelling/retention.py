@@ -57,9 +57,12 @@ def unused_artifacts(lake: Lake, before: datetime) -> dict[str, list[Unused]]:
 
 
 def remove(lake: Lake, unused: list[Unused]) -> None:
-    """Delete them from the lake."""
+    """Delete them from the lake; of a model first what says that it is complete, as the process may die on the way."""
     filesystem, root = storage.filesystem(lake.uri)
     for one in unused:
+        manifest = f"{root}/{one.path}/{artifacts.MANIFEST}"
+        if one.is_folder and filesystem.get_file_info(manifest).type == pafs.FileType.File:
+            filesystem.delete_file(manifest)
         (filesystem.delete_dir if one.is_folder else filesystem.delete_file)(f"{root}/{one.path}")
 
 

@@ -4,7 +4,7 @@ import pyarrow.compute as pc
 
 from jobs.runtime.arrival import kinds_read
 from jobs.runtime.night import Night, NightError
-from lake import staging
+from lake import publication, staging
 from lake.lake import Lake
 from schemas.tables import Ledger
 
@@ -44,8 +44,12 @@ def lacking(night: Night, nights: list[str]) -> NightError:
 def check_complete(night: Night) -> None:
     """See that every earlier night that the raw data has is complete.
 
+    A change of what readers see is carried out first, where its process died: the accounts of its night may be in the
+    ledger while the rest is still read as it was before.
+
     Raises:
         NightError: some are not; the message names them.
     """
+    publication.carry_out_unfinished(night.lake)
     if missing := incomplete(night):
         raise lacking(night, missing)

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 from pathlib import Path
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -11,10 +12,13 @@ from typer.testing import CliRunner
 from jobs.cli import app
 from jobs.maintenance import maintain
 from jobs.modelling.artifacts import Identity
+from jobs.modelling.retention import Unused, remove
+from lake import publication, staging
 from lake.files import local, write_json
 from lake.lake import Lake
 from schemas.config import Maintenance
 from schemas.tables import ItemEmbeddings, Models, Quarantine, UserEmbeddings
+from tests.faults.boundaries import Killed, kill, watching
 from tests.lake.test_lake import NIGHT, embeddings
 
 NOW = dt.datetime.now(dt.UTC)
@@ -190,6 +194,38 @@ def test_models_stay_while_a_night_names_them_or_was_served_by_them(lake: Lake) 
     gone = [model(lake, "forgotten", days=8), model(lake, "killed.partial", days=8)]
     assert run(lake)["artifacts", "folders"] == 2
     assert all(folder.exists() for folder in kept) and not any(folder.exists() for folder in gone)
+
+
+def test_killed_as_it_removes_a_model_it_leaves_none_that_seems_complete(lake: Lake) -> None:
+    """A night that makes the same model again finds it there, or makes it."""
+    folder = Path(lake.filesystem(UserEmbeddings)[1]).parent
+    unused = [Unused("artifacts/unused", 1, is_folder=True)]
+    written = {"model.json", "served/weights.npz", "served/strategy.json"}
+    for number in range(1, len(written) + 1):
+        for name in written:
+            (folder / "artifacts" / "unused" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "artifacts" / "unused" / name).touch()
+        with watching(folder, at=number + 1), pytest.raises(Killed):
+            remove(lake, unused)
+        left = {path.relative_to(folder / "artifacts" / "unused").as_posix() for path in folder.rglob("unused/**/*.*")}
+        assert len(left) == len(written) - number and "model.json" not in left
+
+
+def test_a_change_whose_process_died_is_carried_out_before_anything_is_removed(lake: Lake) -> None:
+    """Until it is, readers see versions whose files no table has any more."""
+    staged, record = staging.as_of(lake, NIGHT), publication._write
+    for user in "ab":
+        staged.write(UserEmbeddings, embeddings(user), DAY)
+        staged.record_audit(passed=True)
+        if user == "a":
+            publication.publish(lake, str(NIGHT), actor="test")
+    with mock.patch.object(publication, "_write") as write, pytest.raises(Killed):
+        write.side_effect = lambda *given: record(*given) if write.call_count == 1 else kill("the last commit")
+        publication.publish(lake, str(NIGHT), actor="test")
+    assert publication.pins(lake)
+    run(lake)
+    assert not publication.pins(lake)
+    assert lake.read(UserEmbeddings)["user_id"].to_pylist() == ["b"]
 
 
 def test_a_model_with_the_weights_of_another_keeps_the_trained_one_and_its_choice(lake: Lake) -> None:

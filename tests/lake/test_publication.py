@@ -21,6 +21,8 @@ from lake.publication import PublicationError
 from lake.staging import StagedNight
 from schemas.table import Table
 from schemas.tables import TABLES, ItemEmbeddings, Items, Ledger, Published, Recommendations, SimilarItems
+from tests.faults import boundaries
+from tests.faults.boundaries import watching
 from tests.test_schemas import ON_SHELF, a_row
 
 FIRST, SECOND = "2026-11-01", "2026-11-02"
@@ -262,6 +264,51 @@ def versions(lake: Lake) -> dict[str, int]:
     """The version of every table that there is, but for `published`."""
     found = {name: lake.delta(table) for name, table in TABLES.items() if table is not Published}
     return {name: delta.version() for name, delta in found.items() if delta is not None}
+
+
+def test_killed_as_it_discards_what_it_has_published_a_night_is_staged_no_more(lake: Lake) -> None:
+    """The files of what is staged go one after the other: the process ends before the first, the third, the last."""
+    publish(lake, FIRST, 1)
+    make(lake, FIRST, 2)
+    folder = Path(lake.uri.removeprefix("file://"))
+    with watching(folder) as undisturbed:
+        publication.publish(lake, FIRST, actor="test")
+    deletions = [number for number, name in enumerate(undisturbed.reached, 1) if name.startswith("delete ")]
+    assert len(deletions) >= 7
+    for run, number in enumerate((deletions[0], deletions[2], deletions[-1]), 3):
+        make(lake, FIRST, run)
+        with watching(folder, at=number), pytest.raises(boundaries.Killed):
+            publication.publish(lake, FIRST, actor="test")
+        assert seen(lake, FIRST) == whole(f"model-{run - 1}")
+        publication.publish(lake, FIRST, actor="test")
+        assert seen(lake, FIRST) == whole(f"model-{run}") and staging.nights(lake) == []
+
+
+def test_a_rollback_that_was_killed_is_tried_again_and_goes_back_once(lake: Lake) -> None:
+    publish(lake, FIRST, 1)
+    publish(lake, FIRST, 2)
+    with watching(Path(lake.uri.removeprefix("file://")), at=6) as here, pytest.raises(boundaries.Killed):
+        publication.rollback(lake, FIRST, actor="ada", reason="odd shelves")
+    assert publication.pins(lake) and seen(lake, FIRST) == whole("model-2"), here.reached
+    done = publication.rollback(lake, FIRST, actor="ada", reason="odd shelves")
+    assert seen(lake, FIRST) == whole("model-1") and done.number == 3
+    publication.rollback(lake, FIRST, actor="ada", reason="odd shelves")
+    assert seen(lake, FIRST) == whole(), "one that was done is not the same one"
+
+
+def test_half_of_what_is_discarded_is_not_published(lake: Lake) -> None:
+    folder = Path(lake.uri.removeprefix("file://"))
+    make(lake, FIRST, 1)
+    with watching(folder) as undisturbed:
+        staging.discard(lake, FIRST)
+    for number in range(2, len(undisturbed.reached)):
+        make(lake, FIRST, 1)
+        with watching(folder, at=number), pytest.raises(boundaries.Killed):
+            staging.discard(lake, FIRST)
+        with pytest.raises(PublicationError):
+            publication.publish(lake, FIRST, actor="test")
+        staging.discard(lake, FIRST)
+        assert staging.nights(lake) == []
 
 
 def test_two_nights_publish_at_once(lake: Lake) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -11,10 +12,11 @@ from jobs.landing.raw import Raw
 from jobs.runtime.completeness import LAST_STEP, check_complete, incomplete, reopen_night
 from jobs.runtime.ledger import Account, close
 from jobs.runtime.night import Night, NightError
-from lake import staging
+from lake import publication, staging
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import Items, Ledger
+from tests.faults.boundaries import Killed, kill
 
 LATER = date(2026, 11, 2)
 
@@ -44,6 +46,21 @@ def test_a_night_that_is_not_complete_is_left_alone(first: Night) -> None:
     before = first.lake.current(Ledger).version()
     reopen_night(first.lake, LATER.isoformat())
     assert first.lake.current(Ledger).version() == before and incomplete(replace(first, date=LATER)) == []
+
+
+def test_a_change_whose_process_died_is_carried_out_before_a_night_trains(first: Night) -> None:
+    """The account that the night is complete is in its table, and readers still see the night before it."""
+    staged = replace(first, lake=staging.as_of(first.lake, first.date))
+    assert isinstance(staged.lake, staging.StagedNight)
+    close(staged, LAST_STEP, Account(rows_in=5, kept=5))
+    staged.lake.record_audit(passed=True)
+    commit = publication._write
+    with mock.patch.object(publication, "_write") as write, pytest.raises(Killed):
+        write.side_effect = lambda *given: commit(*given) if write.call_count == 1 else kill("the last commit")
+        publication.publish(first.lake, first.ds, actor="test")
+    assert publication.pins(first.lake)
+    check_complete(replace(first, date=LATER))
+    assert not publication.pins(first.lake) and staging.nights(first.lake) == []
 
 
 @pytest.mark.night
