@@ -1,5 +1,6 @@
 """The night as a user runs it: the DAG itself, its videos under Spark through spark-submit, all else without."""
 
+import json
 import os
 import re
 import subprocess
@@ -72,6 +73,13 @@ def test_each_step_runs_and_other_readers_of_delta_read_every_table(night: Ran) 
     rows = dict(line.split() for line in subprocess.check_output(read, text=True).splitlines())
     assert rows.keys() == there
     assert int(rows["recommendations"]) > 0 and int(rows["similar_items"]) > 0 and int(rows["metrics"]) > 0
+
+
+def test_a_plan_finds_nothing_to_do_after_it(night: Ran) -> None:
+    where = ["--raw", str(night.lake.parent / "raw"), "--lake", str(night.lake)]
+    command = [sys.executable, "-m", "jobs.cli", "plan", "--from", "2026-11-01", "--format", "json", *where]
+    (one,) = json.loads(subprocess.check_output(command, text=True))["nights"]
+    assert (one["state"], one["rows_from"], one["causes"]) == ("complete", "lake", [])
 
 
 def test_spark_starts_for_what_takes_a_core_longer_alone(night: Ran) -> None:
