@@ -281,14 +281,16 @@ def test_the_command_answers_in_documented_fields_and_loads_neither_spark_nor_te
     complete: Night, tmp_path: Path
 ) -> None:
     land(tmp_path / "raw", "items", SECOND, [{"item_id": "z", "title": "z"}, *ITEMS[SECOND]])
-    program = (
+    program = tmp_path / "program.py"
+    program.write_text(
         "import sys; from jobs.cli import main\n"
         "try: main()\n"
         "finally: print({'tensorflow', 'keras', 'pyspark', 'airflow'} & set(sys.modules), file=sys.stderr)"
     )
     where = ["--raw", str(tmp_path / "raw"), "--lake", complete.lake.uri, "--config", str(tmp_path / "night.yaml")]
-    command = [sys.executable, "-c", program, "plan", "--from", FIRST, "--to", SECOND, "--format", "json", *where]
-    told = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    command = [sys.executable, str(program), "plan", "--from", FIRST, "--to", SECOND, "--format", "json", *where]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    told = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert told.stderr.strip() == "set()"
     data = json.loads(told.stdout)
     assert data == as_data(planned(complete)) | {"from": FIRST, "to": SECOND}
