@@ -15,7 +15,7 @@ from jobs.landing import records
 from jobs.landing.columns import Columns
 from jobs.landing.raw import Raw, Refusal
 from jobs.runtime import agreement
-from jobs.runtime.arrival import check_arrived, check_kept, kinds_read
+from jobs.runtime.arrival import check_arrived, check_kept, kinds_read, landed
 from jobs.runtime.engines import engines
 from jobs.runtime.ledger import Account, check_share, close
 from jobs.runtime.night import Night, NightError
@@ -515,6 +515,40 @@ def _work(night: Night) -> tuple[str, float, float]:
     return f"{size / 2**20:.1f} MiB of raw files", size, BYTES_FOR_SPARK
 
 
+@dataclass(frozen=True)
+class Brought:
+    """All that a night brings, parsed, before anything of it is written."""
+
+    items: Parsed
+    interactions: Parsed
+    vectors: Mapping[Medium, Parsed]
+
+
+def brought(engine: Engine, night: Night, *, allow_shrinking: bool = False) -> Brought:
+    """Parse what a night brings.
+
+    Raises:
+        NightError: it would remove most of what the lake holds of the night, which is not allowed.
+    """
+    items, interactions = parsed_items(engine, night), parsed_interactions(engine, night)
+    vectors = {
+        modality: parsed_vectors(engine, night, modality, choice)
+        for modality, several in night.config.extract.encoders.items()
+        for choice in several
+        if choice.is_given
+    }
+    for parsed in (items, interactions, *vectors.values()) if not allow_shrinking else ():
+        check_shrinking(engine, night, parsed)
+    return Brought(items, interactions, vectors)
+
+
+def clean_all(engine: Engine, night: Night, parsed: Brought) -> None:
+    """Bring all that was parsed of a night into its lake."""
+    clean_items(engine, night, parsed.items)
+    clean_interactions(engine, night, parsed.interactions)
+    clean_vectors(engine, night, parsed.vectors)
+
+
 def run(night: Night, *, publish: bool = True, without_data: bool = False, allow_shrinking: bool = False) -> None:
     """Clean the night.
 
@@ -529,21 +563,12 @@ def run(night: Night, *, publish: bool = True, without_data: bool = False, allow
     """
     if declared := check_arrived(night, without_data=without_data):
         log.warning("night %s: %s", night.ds, declared)
+    files = landed(night)
     with engines(night, f"clean {night.ds}") as engine_for:
         engine = engine_for(*_work(night))
-        items, interactions = parsed_items(engine, night), parsed_interactions(engine, night)
-        vectors = {
-            modality: parsed_vectors(engine, night, modality, choice)
-            for modality, several in night.config.extract.encoders.items()
-            for choice in several
-            if choice.is_given
-        }
-        for parsed in (items, interactions, *vectors.values()) if not allow_shrinking else ():
-            check_shrinking(engine, night, parsed)
+        parsed = brought(engine, night, allow_shrinking=allow_shrinking)
         if isinstance(night.lake, StagedNight):
             publication.carry_out_unfinished(night.lake)
             night.lake.begin(publish=publish)
-        agreement.begin(night)
-        clean_items(engine, night, items)
-        clean_interactions(engine, night, interactions)
-        clean_vectors(engine, night, vectors)
+        agreement.begin(night, raw=files)
+        clean_all(engine, night, parsed)

@@ -1,6 +1,7 @@
 """The `nightweave` command: what people run, and as `nightweave step` the steps of the night that the DAG runs."""
 
 import json
+import logging
 import os
 import sys
 from dataclasses import asdict
@@ -114,6 +115,43 @@ def night(
             run_nightly(checked, params, config=config, lines=lines)
     if not skip_publishing:
         typer.echo(f"The report: {checked.lake.uri.removeprefix('file://')}/reports/{checked.ds}.html")
+
+
+@app.command(epilog=example("plan --from 2026-11-01 --to 2026-11-03 --raw RAW --lake LAKE"))
+def plan(
+    first: Annotated[str, typer.Option("--from", help="The first night, YYYY-MM-DD")],
+    last: Annotated[str | None, typer.Option("--to", help="The last night; the first one unless given")] = None,
+    raw: RawOption = None,
+    lake: LakeOption = None,
+    config: ConfigOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Plan complete nights too, as if they ran again")] = False,
+    force_extraction: Annotated[
+        bool, typer.Option("--force-extraction", help="As of nightweave night: contents are extracted again")
+    ] = False,
+    without_data: Annotated[bool, typer.Option("--without-data", help="The nights may bring no data")] = False,
+    allow_shrinking: Annotated[
+        bool, typer.Option("--allow-shrinking", help="Most of a night's rows may go that were there")
+    ] = False,
+    reread: Annotated[
+        bool, typer.Option("--reread", help="Read RAW, media too, even where its record files are as a night left them")
+    ] = False,
+    format_: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+) -> None:
+    """Say what running nights would do, and why, before anything runs; nothing is written."""
+    from jobs.planning.plan import Wanted
+    from jobs.planning.plan import plan as planned
+    from jobs.planning.showing import FORMATS
+
+    if format_ not in FORMATS:
+        near = did_you_mean(format_, FORMATS)
+        raise UserError(f"--format {format_!r} is unknown; {near}expected one of {', '.join(FORMATS)}")
+    begins = validated(Night.of(date_=first, option="--from", raw=raw, lake=lake, config=config))
+    ends = begins.date if last is None else day_of(last, option="--to")
+    if ends < begins.date:
+        raise UserError(f"--to {ends} is before --from {begins.ds}; give the first night, then the last")
+    logging.getLogger("nightweave").addHandler(logging.NullHandler())  # what is warned of is in the plan
+    wanted = Wanted(everything, force_extraction, without_data, allow_shrinking, reread)
+    typer.echo(FORMATS[format_](planned(begins, ends, wanted)))
 
 
 @app.command(epilog=example("query 'SELECT title FROM items LIMIT 5' --lake LAKE --format csv"))
@@ -241,10 +279,13 @@ def rollback(
 @app.command(epilog=example("discard --date 2026-11-01 --lake LAKE"))
 def discard(date_: DateOption, lake: LakeOption = None) -> None:
     """Give up what a run has staged of a night; readers see what they saw before, and later nights wait no longer."""
+    from jobs.runtime import agreement
+
     there, night = existing_lake(lake), day_of(date_).isoformat()
     if night not in staging.nights(there):
         raise UserError(f"nothing of the night {night} is staged; staged: {', '.join(staging.nights(there)) or 'none'}")
     staging.discard(there, night)
+    agreement.forget(there, night)
     typer.echo(f"what was staged of {night} is given up")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.extraction.backlog import Contents, take_out_damaged
+from jobs.extraction.backlog import Contents, accounts, take_out_damaged
 from jobs.extraction.encoding import Encoding, Refused, Row, use_task_resources
 from jobs.extraction.parts import File, Part, Parts
 from jobs.runtime.engines import EngineFor, engines
@@ -64,12 +64,11 @@ def extract_modality(engine_for: EngineFor, night: Night, modality: Medium, *, a
 
 
 def encodings(night: Night, modality: Medium, step: str) -> list[tuple[Encoding, str]]:
-    """The encoders of a modality, each with the name of its account: `step` of the first, `step.FINGERPRINT` of the
-    others."""
+    """The encoders of a modality, each with the name of its account (`jobs.extraction.backlog.accounts`)."""
     settings, most = night.config.extract, night.config.clean.max_media_bytes
     several = [Encoding(night.raw, modality, choice, settings, most) for choice in settings.encoders[modality]]
-    others = [f"{step}.{encoding.encoder().fingerprint}" for encoding in several[1:]]
-    return list(zip(several, [step, *others], strict=True))
+    steps = accounts(step, [encoding.encoder().fingerprint for encoding in several])
+    return list(zip(several, steps, strict=True))
 
 
 def _extract_under(encoding: Encoding, engine_for: EngineFor, night: Night, step: str, *, again: bool) -> None:

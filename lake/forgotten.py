@@ -102,6 +102,17 @@ def begin(lake: Lake) -> Forgotten:
     return known
 
 
+def carry(lake: Lake, other: Lake) -> None:
+    """Make another lake leave out whom this one has forgotten.
+
+    Raises:
+        LakeError: as `read`.
+    """
+    if read(lake).names:
+        for name in files.names(lake, FOLDER):
+            files.write_json(other, f"{FOLDER}/{name}", files.read_json(lake, f"{FOLDER}/{name}"))
+
+
 def certificate(lake: Lake, subject: Subject) -> dict[str, Any] | None:
     """Return what is kept of the forgetting of a user or an item; None where it was not forgotten."""
     found = files.read_json(lake, path(read(lake).name(subject)))

@@ -111,6 +111,13 @@ def test_each_step_runs_and_other_readers_of_delta_read_every_table(night: Ran) 
     assert int(rows["recommendations"]) > 0 and int(rows["similar_items"]) > 0 and int(rows["metrics"]) > 0
 
 
+def test_a_plan_finds_nothing_to_do_after_it(night: Ran) -> None:
+    where = ["--raw", str(night.lake.parent / "raw"), "--lake", str(night.lake)]
+    command = [sys.executable, "-m", "jobs.cli", "plan", "--from", "2026-11-01", "--format", "json", *where]
+    (one,) = json.loads(subprocess.check_output(command, text=True))["nights"]
+    assert (one["state"], one["rows_from"], one["causes"]) == ("complete", "lake", [])
+
+
 def test_spark_starts_for_what_takes_a_core_longer_alone(night: Ran) -> None:
     assert re.search(rf"extract image {NIGHT}: \d+ contents under \S+ in this process", night.said)
     assert re.search(rf"extract video {NIGHT}: \d+ contents under \S+ under Spark", night.said)

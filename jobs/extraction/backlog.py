@@ -6,7 +6,7 @@ nothing is lacking; where nothing is, Spark need not start.
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -115,6 +115,10 @@ class Contents:
         if rows.num_rows:
             yield rows
 
+    def lacking_keys(self) -> pa.Table:
+        """Return `content_key` and `arrives` of the lacking contents."""
+        return self._duckdb.sql("SELECT content_key, arrives FROM contents WHERE lacking").to_arrow_table()
+
     def arrived_and_stored(self) -> int:
         """Return how many of the arriving contents the store has by now."""
         self._register_stored()
@@ -140,6 +144,12 @@ class Contents:
     ) -> None:
         self._duckdb.close()
         self._spill.cleanup()
+
+
+def accounts(step: str, fingerprints: Sequence[str]) -> list[str]:
+    """The names of the accounts of an extraction under several encoders: `step` of the first, `step.FINGERPRINT` of
+    the others."""
+    return [step, *(f"{step}.{fingerprint}" for fingerprint in fingerprints[1:])]
 
 
 def take_out_damaged(lake: Lake, modality: Medium, fingerprint: str) -> None:

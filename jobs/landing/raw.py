@@ -114,8 +114,14 @@ class Raw:
 
     def size(self, paths: Sequence[str]) -> int:
         """Return the bytes of files, by their paths relative to RAW; 0 for one that is gone."""
+        return sum(size or 0 for size, _ in self.stamps(paths).values())
+
+    def stamps(self, paths: Sequence[str]) -> dict[str, list[int | None]]:
+        """Return size in bytes and time of change in nanoseconds of files, by their paths relative to RAW; null where
+        it is not known, as of one that is gone."""
         filesystem, root = self._root()
-        return sum(info.size or 0 for info in filesystem.get_file_info([f"{root}/{path}" for path in paths]))
+        found = filesystem.get_file_info([f"{root}/{path}" for path in paths])
+        return {path: [info.size, info.mtime_ns] for path, info in zip(paths, found, strict=True)}
 
     def records(self, path: str, *, known: frozenset[str] | None = None) -> "Records":
         """Return the records of a file with their positions: the line of a text file, the row of a Parquet file,

@@ -13,6 +13,19 @@ def kinds_read(night: Night) -> list[str]:
     return ["items", "interactions", *(f"vectors/{modality}" for modality in given)]
 
 
+def landed(night: Night) -> dict[str, list[int | None]]:
+    """Return the files of the night's raw partitions, read or not, by their paths relative to RAW: of each its size and
+    its time of change, as `Raw.stamps`."""
+    kinds = kinds_read(night)
+    read = [path for kind in kinds for path in night.raw.files(kind, night.ds)]
+    return night.raw.stamps(read + [path for kind in kinds for path, _ in night.raw.unread(kind, night.ds)])
+
+
+def nights_landed(night: Night) -> list[str]:
+    """Return the nights that RAW has a partition of, ascending, as `YYYY-MM-DD`."""
+    return sorted({day for kind in kinds_read(night) for day in night.raw.nights(kind)})
+
+
 def check_arrived(night: Night, *, without_data: bool = False) -> str | None:
     """See that the night's raw partitions are there, whole. Of a day that is declared to have no data, return in words
     what it brings; None of any other.

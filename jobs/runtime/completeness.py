@@ -2,7 +2,7 @@
 
 import pyarrow.compute as pc
 
-from jobs.runtime.arrival import kinds_read
+from jobs.runtime.arrival import nights_landed
 from jobs.runtime.night import Night, NightError
 from lake import publication, staging
 from lake.lake import Lake
@@ -11,16 +11,19 @@ from schemas.tables import Ledger
 LAST_STEP = "recommend"
 
 
-def incomplete(night: Night) -> list[str]:
-    """The earlier nights that the raw data has and that are not complete, oldest first, as `YYYY-MM-DD`.
+def complete(lake: Lake) -> set[str]:
+    """The nights that are complete, as `YYYY-MM-DD`.
 
     A night is complete once all its steps are published, and while no run that is to be published makes it anew.
     """
-    done = night.lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
-    complete = {str(day) for day in done["date"].to_pylist()}
-    arrived = {day for kind in kinds_read(night) for day in night.raw.nights(kind)}
-    open_runs = set(staging.to_be_published(night.lake))
-    return sorted(day for day in arrived if day < night.ds and (day not in complete or day in open_runs))
+    done = lake.read(Ledger, where=pc.field("step") == LAST_STEP, columns=["date"])
+    return {str(day) for day in done["date"].to_pylist()}.difference(staging.to_be_published(lake))
+
+
+def incomplete(night: Night) -> list[str]:
+    """The earlier nights that the raw data has and that are not complete, oldest first, as `YYYY-MM-DD`."""
+    done = complete(night.lake)
+    return [day for day in nights_landed(night) if day < night.ds and day not in done]
 
 
 def reopen_night(lake: Lake, night: str) -> None:

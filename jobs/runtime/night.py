@@ -53,10 +53,20 @@ class Night:
         return self.date.isoformat()
 
     @classmethod
-    def of(cls, *, date_: str, raw: str | None, lake: str | None, config: str | None, staged: bool = False) -> "Night":
+    def of(
+        cls,
+        *,
+        date_: str,
+        raw: str | None,
+        lake: str | None,
+        config: str | None,
+        staged: bool = False,
+        option: str = "--date",
+    ) -> "Night":
         """A night from the command line's options, each taken from the environment where it is not given.
 
         Args:
+            option: the one that the date was given by.
             staged: it is for a step of the night's run: what is written of the night is staged until it is published.
 
         Raises:
@@ -64,7 +74,7 @@ class Night:
             StorageError: RAW or LAKE cannot be reached.
             ConfigError: the configuration cannot be read, or does not validate.
         """
-        day = day_of(date_)
+        day = day_of(date_, option=option)
         raw, lake = location("raw", raw), location("lake", lake)
         settings = load(config_source(config))
         tables = staging.as_of(Lake(lake), day) if staged else Lake(lake)

@@ -36,6 +36,15 @@ def test_a_lake_hashes_under_a_key_of_its_own(tmp_path: Path) -> None:
     assert Forgotten(bytes(16)).name(ADA) != Forgotten(bytes(15)).name(ADA)
 
 
+def test_another_lake_is_made_to_leave_out_the_same(lake: Lake, tmp_path: Path) -> None:
+    aside = Lake(str(tmp_path / "aside"))
+    forgotten.carry(lake, aside)
+    assert forgotten.read(aside) == Forgotten()
+    forget(lake, ADA)
+    forgotten.carry(lake, aside)
+    assert forgotten.read(aside) == forgotten.read(lake) and forgotten.read(aside).has(ADA)
+
+
 def test_a_key_that_is_lost_stops_whoever_asks(lake: Lake) -> None:
     forget(lake, ADA)
     (Path(lake.uri.removeprefix("file://")) / "forgotten" / "key.json").unlink()

@@ -1,0 +1,1 @@
+"""What a backfill would do, said before anything runs."""
