@@ -19,9 +19,11 @@ PARTITION = f"user_embeddings/date={NIGHT}"
 
 
 @pytest.mark.night
+@pytest.mark.at_length
 @pytest.mark.timeout(1800)
 def test_a_night_whose_processes_are_killed_is_as_if_none_was(tmp_path: Path) -> None:
-    """Steps that write most of what readers see; `python -m tests.faults` kills all of them, again and again."""
+    """Steps that write most of what readers see; `python -m tests.faults` kills all of them, again and again, and
+    `test_boundaries.py` steps of a small night wherever they write."""
     world = undisturbed(tmp_path / "world", seed=7)
     outcomes = list(kills.killed_night(world, itertools.cycle(kills.KILLS), (STEPS[0], *STEPS[1::2])))
     assert len(outcomes) >= 4
