@@ -400,25 +400,29 @@ def explain(
 def similar(
     item: Annotated[str | None, typer.Option(help="An item of the catalog")] = None,
     text: Annotated[str | None, typer.Option(help="Words")] = None,
+    image: Annotated[Path | None, typer.Option(help="A picture file", exists=True, dir_okay=False)] = None,
     date_: Annotated[str | None, typer.Option("--date", help="The night; the last one unless given")] = None,
     k: Annotated[int, typer.Option(help="How many", min=1)] = 10,
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
     lake: LakeOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Items that are like one of the catalog, by all that they consist of, or whose texts are like some words."""
+    """Items that are like one of the catalog, by all that they consist of, or whose texts or pictures are like one."""
     from jobs.query import check_format
-    from jobs.similar import similar_to_item, similar_to_text
+    from jobs.similar import similar_to_content, similar_to_item
 
     check_format(format_)
     night = None if date_ is None else day_of(date_)
     place = existing_lake(lake)
-    if item is not None and text is None:
+    if sum(given is not None for given in (item, text, image)) != 1:
+        raise UserError("one of --item, --text and --image is expected, and no other of them")
+    if item is not None:
         similar_to_item(place, item, night=night, k=k, format_=format_)
-    elif text is not None and item is None:
-        similar_to_text(place, text, load(config_source(config)), night=night, k=k, format_=format_)
+    elif text is not None:
+        similar_to_content(place, "text", text, load(config_source(config)), night=night, k=k, format_=format_)
     else:
-        raise UserError("one of --item and --text is expected, and not both")
+        assert image
+        similar_to_content(place, "image", image, load(config_source(config)), night=night, k=k, format_=format_)
 
 
 @exports.command("mmrec", epilog=example("export mmrec baby --date 2026-11-01 --lake LAKE"))

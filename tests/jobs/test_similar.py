@@ -2,18 +2,21 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from features.registry import encoder
 from jobs.runtime.night import UserError
-from jobs.similar import similar_to_item, similar_to_text
+from jobs.similar import similar_to_content, similar_to_item
 from lake.lake import Lake
 from schemas.config import Config
 from schemas.tables import TABLES, ItemEmbeddings, Items, SimilarItems
 from tests.lake.test_views import FIRST, SECOND, version, write
 
-CONFIG = Config.model_validate({"extract": {"encoders": {"text": {"name": "bag-of-words"}}}})
+CONFIG = Config.model_validate({"extract": {"encoders": {"text": {"name": "bag-of-words"}, "image": {"name": "hog"}}}})
 
 
 def shown(capsys: pytest.CaptureFixture[bytes]) -> list[dict]:
@@ -38,7 +41,7 @@ def shop(lake: Lake) -> Lake:
 def test_a_text_finds_the_items_that_have_its_words(
     shop: Lake, text: str, first: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    similar_to_text(shop, text, CONFIG, night=FIRST, k=2, format_="json")
+    similar_to_content(shop, "text", text, CONFIG, night=FIRST, k=2, format_="json")
     found = shown(capsysbinary)
     assert [row["rank"] for row in found] == [1, 2] and found[0]["item_id"] == first
     assert found[0]["score"] > found[1]["score"]
@@ -46,7 +49,7 @@ def test_a_text_finds_the_items_that_have_its_words(
 
 
 def test_what_is_deleted_is_not_found(shop: Lake, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    similar_to_text(shop, "green tea", CONFIG, night=None, k=9, format_="json")
+    similar_to_content(shop, "text", "green tea", CONFIG, night=None, k=9, format_="json")
     assert {row["item_id"] for row in shown(capsysbinary)} == {"shoes", "chair"}
 
 
@@ -55,14 +58,44 @@ def test_a_text_in_the_words_of_another_encoder_is_refused(shop: Lake) -> None:
     with pytest.raises(
         UserError, match=r"no text has vectors under word-vectors-\w+; there are bag-of-words-\w+; give"
     ):
-        similar_to_text(shop, "tea", other, night=None, k=1, format_="csv")
+        similar_to_content(shop, "text", "tea", other, night=None, k=1, format_="csv")
     given = Config.model_validate(
         {"extract": {"encoders": {"text": {"name": "given", "parameters": {"name": "x", "dim": 3}}}}}
     )
     with pytest.raises(UserError, match="no encoder reads a text"):
-        similar_to_text(shop, "tea", given, night=None, k=1, format_="csv")
+        similar_to_content(shop, "text", "tea", given, night=None, k=1, format_="csv")
     with pytest.raises(UserError, match="expected words"):
-        similar_to_text(shop, " \n", CONFIG, night=None, k=1, format_="csv")
+        similar_to_content(shop, "text", " \n", CONFIG, night=None, k=1, format_="csv")
+
+
+def striped(folder: Path, name: str, *, across: bool) -> Path:
+    """A picture of stripes."""
+    rows = np.tile(np.repeat(np.uint8([0, 255]), 8), 4)
+    pixels = np.broadcast_to(rows[:, None] if across else rows[None], (64, 64))
+    Image.fromarray(np.ascontiguousarray(pixels)).save(folder / name)
+    return folder / name
+
+
+def test_a_picture_finds_the_items_that_have_one_like_it(
+    lake: Lake, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Of an item with several the nearest counts."""
+    made = encoder("image", "hog")
+    across, down = (striped(tmp_path, f"{across}.png", across=across) for across in (True, False))
+    vectors = made.encode([made.decode(across), made.decode(down)])["vector"].to_pylist()
+    write(lake, Items, version("a", FIRST, "down", image_keys=["down"], image_uris=["d.png"]))
+    both = {"image_keys": ["down", "across"], "image_uris": ["d.png", "a.png"]}
+    write(lake, Items, version("b", SECOND, "both", **both), version("c", SECOND, "none"))
+    identity = {"encoder": made.fingerprint, "date": FIRST}
+    rows = zip(("across", "down"), vectors, strict=True)
+    write(lake, TABLES["features_image"], *({"content_key": key, "vector": v} | identity for key, v in rows))
+    similar_to_content(lake, "image", across, CONFIG, night=None, k=9, format_="json")
+    found = shown(capsysbinary)
+    assert [row["item_id"] for row in found] == ["b", "a"]
+    assert found[0]["score"] == pytest.approx(1) and found[1]["score"] < 0.9
+    (tmp_path / "words.png").write_text("no picture")
+    with pytest.raises(UserError, match=r"--image '.*words.png': .*; expected a picture file"):
+        similar_to_content(lake, "image", tmp_path / "words.png", CONFIG, night=None, k=1, format_="csv")
 
 
 def test_an_item_has_the_neighbours_of_the_night(lake: Lake, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
