@@ -37,8 +37,9 @@ def account(lake: Lake, day: date, step: str, **values: Any) -> None:
 
 def cost(lake: Lake, day: date, step: str, seconds: float, **values: Any) -> None:
     began = datetime.now(UTC) - timedelta(seconds=seconds / 2)
-    rows = [row(Costs, **({"date": day, "step": step, "began": began, "wall_s": seconds} | values))]
-    lake.write(Costs, table_of(Costs, rows), {"date": day, "step": step})
+    new = row(Costs, **({"date": day, "step": step, "began": began, "wall_s": seconds} | values))
+    others = [old for old in lake.read(Costs).to_pylist() if old["date"] == day and old["step"] != step]
+    lake.write(Costs, table_of(Costs, [*others, new]), {"date": day})
 
 
 def seconds(lake: Lake, encoder: str = ENCODER, **amounts: int) -> dict[str, float | None]:
