@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from features.base import MediaError
 from fusion.data.catalog import Catalog, History
-from fusion.models.base import BLOCKS, FitContext, Strategy, block_slices
+from fusion.models.base import FitContext, Strategy, block_slices
 from fusion.training.config import FitLog
 from jobs import clean, evaluate, extract, recommend, train, verify
 from jobs.runtime.agreement import check_agreement
 from jobs.runtime.night import Night
 from lake import publication
 from lake.lake import Lake
-from schemas.table import MEDIA
+from schemas.table import MEDIA, PARTS
 from tests import toys
 
 BAD = "unreadable"
@@ -63,10 +63,10 @@ class Popular(Strategy):
 
     @property
     def blocks(self) -> dict[str, slice]:
-        return block_slices({name: int(name == "popularity") for name in BLOCKS})
+        return block_slices({name: int(name == "popularity") for name in PARTS})
 
     def masks(self, catalog: Catalog) -> dict[str, NDArray[np.bool_]]:
-        nothing = dict.fromkeys(BLOCKS, np.zeros(len(catalog), np.bool_))
+        nothing = dict.fromkeys(PARTS, np.zeros(len(catalog), np.bool_))
         return nothing | {"popularity": self.item_vectors(catalog)[:, 0] > 0}
 
     def item_vectors(self, catalog: Catalog) -> NDArray[np.float32]:
