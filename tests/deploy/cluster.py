@@ -102,7 +102,7 @@ def _await(cluster: Cluster, *, workers: int) -> None:
         try:
             if cluster.state()["aliveworkers"] >= workers:
                 return
-        except (URLError, ConnectionError):
+        except (URLError, ConnectionError, json.JSONDecodeError):  # it listens before it has anything to say
             pass
         time.sleep(0.5)
     raise RuntimeError(f"no master with {workers} workers at {cluster.url} after {START_TIMEOUT_S:.0f} s")
