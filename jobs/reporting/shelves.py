@@ -48,7 +48,7 @@ GONE = """
     ORDER BY b.user_id, b.shelf, b.rank
 """
 PAST = f"""
-    SELECT user_id, item_id, string_agg(DISTINCT event, ', ' ORDER BY event), max(timestamp) AS last
+    SELECT user_id, item_id, list(DISTINCT event ORDER BY event), max(timestamp) AS last
     FROM interactions WHERE date <= $night AND user_id IN (SELECT unnest($users)) GROUP BY user_id, item_id
     QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY last DESC, item_id) <= {PAST_SHOWN}
     ORDER BY user_id, last DESC, item_id
@@ -130,11 +130,11 @@ class Gone:
 
 @dataclass(frozen=True)
 class Past:
-    """What a user did with one item, the events in one string."""
+    """What a user did with one item: kinds of events, ascending."""
 
     user_id: str
     item_id: str
-    events: str
+    events: list[str]
     last: object
 
 

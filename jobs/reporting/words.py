@@ -32,6 +32,15 @@ NAMES: dict[str, tuple[str, str]] = {
     "report": ("this page", "本页"),
     "recommend": ("people to be served, and one row for newcomers", "待推荐的用户（含一行新用户）"),
     "contradictions": ("contradicting modalities (a warning)", "模态互相矛盾（警告）"),
+    # events
+    "view": ("view", "浏览"),
+    "click": ("click", "点击"),
+    "like": ("like", "喜欢"),
+    "dislike": ("dislike", "不喜欢"),
+    "cart": ("cart", "加入购物车"),
+    "purchase": ("purchase", "购买"),
+    "rating": ("rating", "评分"),
+    "review": ("review", "评论"),
     # populations
     "with_history": ("users with history", "有历史的用户"),
     "without_history": ("users without history", "没有历史的用户"),
