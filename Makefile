@@ -24,7 +24,7 @@ demo: $(SETUP) ## one night, end to end, on a small catalog that the project mak
 test: $(SETUP) ## every test
 	$(PYTEST)
 
-quick: $(SETUP) ## the tests that need neither a night nor a service nor Spark: under three minutes
+quick: $(SETUP) ## the tests that need neither a night nor a service nor Spark: about six minutes
 	$(PYTEST) -m "$(NO_MINUTES)"
 
 coverage: $(SETUP) ## every test, and the share of the lines that they run, other processes left out; slower
