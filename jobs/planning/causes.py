@@ -11,23 +11,12 @@ from jobs.runtime.arrival import landed
 from jobs.runtime.night import Night
 from lake import provenance, publication, staging
 from schemas.features import GIVEN
-from schemas.tables import (
-    LOOKED_BACK_ON,
-    ItemEmbeddings,
-    Ledger,
-    Metrics,
-    Models,
-    Quarantine,
-    Recommendations,
-    SimilarItems,
-    UserEmbeddings,
-)
+from schemas.tables import BY_NIGHT, LOOKED_BACK_ON, Explanations, Ledger, Recommendations, SimilarItems
 
 ARRIVALS = tuple(table.name for table in LOOKED_BACK_ON)
-SHELVES = (Recommendations.name, SimilarItems.name)
-LEARNT = (Metrics.name, Models.name, ItemEmbeddings.name, UserEmbeddings.name)
-AFTER_CLEANING = (Quarantine.name, Ledger.name, *LEARNT, *SHELVES)
-ALL = (*ARRIVALS, *AFTER_CLEANING)
+SHELVES = (Explanations.name, Recommendations.name, SimilarItems.name)
+ALL = tuple(table.name for table in BY_NIGHT)
+AFTER_CLEANING = tuple(name for name in ALL if name not in ARRIVALS)
 BY_SECTION = {
     "events": ALL,
     "clean": ALL,

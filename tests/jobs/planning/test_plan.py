@@ -212,7 +212,7 @@ def test_why_a_night_must_run_again_and_whose_rows_may_change(
     complete: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the sound that was refused is tried again by every run
-    shelves = {"features_audio", "ledger", "recommendations", "similar_items", "published"}
+    shelves = {"features_audio", "ledger", "explanations", "recommendations", "similar_items", "published"}
     (one,) = planned(under(tmp_path, recommend={"k": 5}), FIRST).nights
     assert causes(one) == ["configuration"] and one.causes[0].detail == "recommend.k was 20, is 5"
     assert set(one.tables) == shelves
